@@ -1,0 +1,77 @@
+import type { Authenticator } from '@gigvault/access/permissions';
+import type { HttpRoute } from '@gigvault/http/route';
+import type { Client } from '@gigvault/rpc/call';
+import type { RpcService } from '@gigvault/rpc/contracts';
+import type { PeerName, ServiceName } from '@gigvault/rpc/service-name';
+import type { Log } from '@gigvault/telemetry/log';
+import type { Metrics } from '@gigvault/telemetry/metrics';
+import type { Clock } from '@gigvault/time/clock';
+import type { Worker } from '@gigvault/time/worker';
+import type { DynamicModule, Type } from '@nestjs/common';
+import type { Pool } from 'pg';
+import type { MigrationInterface } from 'typeorm';
+import type { ZodType } from 'zod';
+
+/** What a service is, before it runs. One per service, in `src/<name>.module.ts`. */
+export interface ServiceDefinition<C = unknown> {
+  readonly name: ServiceName;
+  readonly zone: 'edge' | 'inside' | 'vault';
+  /** The service's own section of the configuration. */
+  readonly config: ZodType<C>;
+  /** Forward-only, in order; empty for a service without tables. */
+  readonly migrations: readonly Type<MigrationInterface>[];
+  /** The RPC services that its controllers serve; every RPC of them must have a handler. */
+  readonly serves: readonly RpcService<never>[];
+  /** Who may pull its event log (`gigvault.event.v1.EventLogService`). */
+  readonly eventConsumers?: readonly ServiceName[];
+  /** Wires flows, adapters and controllers. */
+  module(context: ServiceContext<C>): DynamicModule;
+}
+
+/** What the host gives to a service. */
+export interface ServiceContext<C> {
+  readonly name: ServiceName;
+  readonly config: C;
+  /** `production` is the strict profile; `development` allows what its documentation says. */
+  readonly environment: 'development' | 'production';
+  /** As `gigvault.local`. */
+  readonly trustDomain: string;
+  /** As `https://localhost:8443`, no trailing slash. */
+  readonly publicUrl: string;
+  /** The data directory's part that belongs to this service. */
+  readonly dataDir: string;
+  /** The service's role; search_path is its schema. */
+  readonly database: Pool;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  /** Verifies access tokens of REST requests. */
+  readonly authenticator: Authenticator;
+  /** A client of another service, with this service's identity. */
+  client<S>(service: RpcService<S>, callee: ServiceName): Client<S>;
+}
+
+/** Provider tokens by which a module hands things to the host. Each is optional. */
+export const HTTP_ROUTES = Symbol('HTTP_ROUTES');
+/** Value: Worker[]; started in order after the listeners, stopped in reverse. */
+export const WORKERS = Symbol('WORKERS');
+/** Value: HealthCheck[]. */
+export const HEALTH_CHECKS = Symbol('HEALTH_CHECKS');
+
+/** One leaf of the health tree. */
+export interface HealthCheck {
+  /** As `database`, `crl.freshness`. */
+  readonly name: string;
+  /** Throws, with a message for operators, when it is not well. Bounded by a second. */
+  check(): Promise<void>;
+}
+
+/** What the tokens above hold. */
+export interface ModuleExports {
+  readonly routes: readonly HttpRoute[];
+  readonly workers: readonly Worker[];
+  readonly healthChecks: readonly HealthCheck[];
+}
+
+/** Who is who, for messages. */
+export type { PeerName };

@@ -1,0 +1,32 @@
+import type { PeerName } from './service-name.ts';
+
+/** What a handler knows of the call beside its message. The peer comes from the transport, never from the message or its metadata. */
+export interface CallContext {
+  readonly peer: PeerName;
+  /** Full name, as `gigvault.ca.v1.IssuanceService/IssueCertificate`. */
+  readonly rpc: string;
+  /** Aborts when the caller hangs up or its deadline passes. */
+  readonly signal: AbortSignal;
+  readonly requestId: string;
+}
+
+/** The handlers of a generated service interface: the same methods, with the call's context. */
+export type Handlers<S> = {
+  [M in keyof S]: S[M] extends (request: infer Q) => Promise<infer R>
+    ? (request: Q, call: CallContext) => Promise<R>
+    : never;
+};
+
+/** What a caller may say. */
+export interface CallOptions {
+  /** Milliseconds until DEADLINE_EXCEEDED. Default 10,000. */
+  readonly deadline?: number;
+  readonly signal?: AbortSignal;
+}
+
+/** The clients of a generated service interface. */
+export type Client<S> = {
+  [M in keyof S]: S[M] extends (request: infer Q) => Promise<infer R>
+    ? (request: Q, options?: CallOptions) => Promise<R>
+    : never;
+};

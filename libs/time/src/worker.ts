@@ -1,0 +1,74 @@
+import type { Clock } from './clock.ts';
+
+/** Something that runs beside the requests: a consumer, a schedule, a reconciler. */
+export interface Worker {
+  /** As `ca.reconciler`: in logs and health. */
+  readonly name: string;
+  /** Returns once it is running. */
+  start(): Promise<void>;
+  /** Returns when the round in flight is done. */
+  stop(): Promise<void>;
+}
+
+/** What a periodic worker needs. */
+export interface PeriodicOptions {
+  readonly name: string;
+  readonly clock: Clock;
+  /** Milliseconds between the end of a round and the start of the next. */
+  readonly interval: number;
+  /** Milliseconds to wait after a round that failed; doubles up to `interval` or a minute, whichever is more. Default 200. */
+  readonly retryDelay?: number;
+  /** One round. Returning a number overrides the wait before the next round, in milliseconds. */
+  round(signal: AbortSignal): Promise<number | void>;
+  onError(error: unknown): void;
+}
+
+/** Runs a round, waits, and runs it again until it is stopped. Rounds never overlap; a failed round is retried with back-off. */
+export function periodic(options: PeriodicOptions): Worker & { wake(): void } {
+  const stopping = new AbortController();
+  let running: Promise<void> = Promise.resolve();
+  let nap: AbortController | undefined;
+  let woken = false;
+
+  async function wait(ms: number): Promise<void> {
+    if (woken) return;
+    nap = new AbortController();
+    const signal = AbortSignal.any([stopping.signal, nap.signal]);
+    await options.clock.sleep(ms, signal).catch(() => undefined);
+    nap = undefined;
+  }
+
+  async function loop(): Promise<void> {
+    const longest = Math.max(options.interval, 60_000);
+    let delay = options.retryDelay ?? 200;
+    while (!stopping.signal.aborted) {
+      woken = false;
+      try {
+        const next = await options.round(stopping.signal);
+        delay = options.retryDelay ?? 200;
+        await wait(next ?? options.interval);
+      } catch (error) {
+        if (stopping.signal.aborted) return;
+        options.onError(error);
+        await wait(delay);
+        delay = Math.min(delay * 2, longest);
+      }
+    }
+  }
+
+  return {
+    name: options.name,
+    async start() {
+      running = loop();
+    },
+    async stop() {
+      stopping.abort(new Error('stopping'));
+      await running;
+    },
+    /** Starts the next round at once. */
+    wake() {
+      woken = true;
+      nap?.abort();
+    },
+  };
+}
