@@ -33,12 +33,23 @@ export const ROLES = {
     'status:read',
   ],
   approver: ['certificates:read', 'csrs:read', 'csrs:decide', 'status:read'],
-  requester: ['certificates:read', 'csrs:submit', 'csrs:read', 'certificates:create', 'status:read'],
+  requester: [
+    'certificates:read',
+    'csrs:submit',
+    'csrs:read',
+    'certificates:create',
+    'status:read',
+  ],
   auditor: ['certificates:read', 'csrs:read', 'audit:read', 'status:read'],
 } as const satisfies Record<string, readonly Permission[]>;
 
 /** One of ROLES. */
 export type Role = keyof typeof ROLES;
+
+/** True when `name` is one of ROLES. */
+export function isRole(name: string): name is Role {
+  return Object.hasOwn(ROLES, name);
+}
 
 /** Who is asking, after authentication. */
 export interface Principal {
@@ -62,5 +73,5 @@ export interface Authenticator {
 
 /** The union of what the roles may do; unknown roles give nothing. */
 export function permissionsOf(roles: readonly string[]): ReadonlySet<Permission> {
-  return new Set(roles.flatMap((role) => (Object.hasOwn(ROLES, role) ? ROLES[role as Role] : [])));
+  return new Set(roles.flatMap((role) => (isRole(role) ? ROLES[role] : [])));
 }

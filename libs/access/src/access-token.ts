@@ -1,0 +1,188 @@
+import { GigvaultError } from '@gigvault/errors/gigvault-error';
+import type { Clock } from '@gigvault/time/clock';
+import { type CryptoKey, errors, importJWK, type JWK, type JWTPayload, jwtVerify } from 'jose';
+import { z } from 'zod';
+import { type Authenticator, isRole, type Principal, permissionsOf } from './permissions.ts';
+
+/** `typ` of an access token (RFC 9068 §2.1). */
+export const ACCESS_TOKEN_TYPE = 'at+jwt';
+
+/** The only signature algorithm of an access token (RFC 7518 §3.4); the token's header has no say. */
+export const ACCESS_TOKEN_ALGORITHM = 'ES256';
+
+/** What verifies access tokens, as `TokenService.GetJwks` answers it. */
+export interface TokenKeys {
+  /** JWK Set (RFC 7517 §5), JSON. */
+  readonly jwks: string;
+  /** Required `iss`. */
+  readonly issuer: string;
+  /** Required `aud`. */
+  readonly audience: string;
+}
+
+/** Where an authenticator gets its keys and the time. */
+export interface AuthenticatorOptions {
+  /** Fetches the keys. Called once at first, then when they are old or a `kid` is unknown. */
+  jwks(): Promise<TokenKeys>;
+  readonly clock: Clock;
+}
+
+const REFETCH_FLOOR = 10_000;
+const KEYS_MAX_AGE = 600_000;
+const LEEWAY_SECONDS = 60;
+const LONGEST_TOKEN = 4096;
+
+const claimsSchema = z.object({
+  sub: z.string().min(1).max(200),
+  name: z.string().min(1).max(200),
+  roles: z.array(z.string()).max(20),
+  tenant: z.string().min(1).max(200),
+});
+
+/**
+ * Verifies access tokens (RFC 9068) without asking anybody: keys are cached and looked up by `kid` in a map, so that
+ * nothing in a token's header can name a file, a query or an address (RFC 8725 §3.10).
+ *
+ * `authenticate` throws UNAUTHENTICATED, which says whether the token is missing, expired or invalid and no more; and
+ * UNAVAILABLE when there are no keys yet and they cannot be fetched.
+ */
+export function createAuthenticator(options: AuthenticatorOptions): Authenticator {
+  const keys = cachedKeys(options);
+  return {
+    async authenticate(authorization) {
+      const token = bearerToken(authorization);
+      try {
+        const payload = await verify(token, await keys.forToken(token), options.clock);
+        return principalOf(payload);
+      } catch (error) {
+        throw asRefusal(error);
+      }
+    },
+  };
+}
+
+function bearerToken(authorization: string | undefined): string {
+  if (!authorization) throw new GigvaultError('UNAUTHENTICATED', 'Not signed in.');
+  const token = /^bearer +([A-Za-z0-9_.-]+)$/i.exec(authorization)?.[1];
+  if (!token || token.length > LONGEST_TOKEN) throw invalid();
+  return token;
+}
+
+async function verify(token: string, keySet: KeySet, clock: Clock): Promise<JWTPayload> {
+  const verified = await jwtVerify(
+    token,
+    (header) => {
+      const key = keySet.keys.get(header.kid ?? '');
+      if (!key) throw invalid();
+      return key;
+    },
+    {
+      algorithms: [ACCESS_TOKEN_ALGORITHM],
+      typ: ACCESS_TOKEN_TYPE,
+      issuer: keySet.issuer,
+      audience: keySet.audience,
+      requiredClaims: ['exp', 'iat', 'sub'],
+      clockTolerance: LEEWAY_SECONDS,
+      currentDate: new Date(clock.now()),
+    },
+  );
+  return verified.payload;
+}
+
+function principalOf(payload: JWTPayload): Principal {
+  const claims = claimsSchema.safeParse(payload);
+  if (!claims.success) throw invalid();
+  const { sub, name, roles, tenant } = claims.data;
+  return {
+    actor: `user:${sub}`,
+    name,
+    roles: roles.filter(isRole),
+    permissions: permissionsOf(roles),
+    tenantId: tenant,
+  };
+}
+
+function asRefusal(error: unknown): GigvaultError {
+  if (error instanceof GigvaultError) return error;
+  if (error instanceof errors.JWTExpired)
+    return new GigvaultError('UNAUTHENTICATED', 'The access token is expired.', {
+      details: { reason: 'expired' },
+    });
+  return invalid(error);
+}
+
+function invalid(cause?: unknown): GigvaultError {
+  return new GigvaultError('UNAUTHENTICATED', 'The access token is invalid.', {
+    details: { reason: 'invalid' },
+    cause,
+  });
+}
+
+interface KeySet {
+  readonly issuer: string;
+  readonly audience: string;
+  readonly keys: ReadonlyMap<string, CryptoKey>;
+}
+
+function cachedKeys({ jwks, clock }: AuthenticatorOptions) {
+  let current: KeySet | undefined;
+  let fetchedAt = 0;
+  let triedAt = 0;
+  let inFlight: Promise<KeySet> | undefined;
+
+  async function load(): Promise<KeySet> {
+    const loaded = await importKeys(await jwks());
+    current = loaded;
+    fetchedAt = clock.now();
+    return loaded;
+  }
+
+  function refetch(): Promise<KeySet> {
+    triedAt = clock.now();
+    inFlight ??= load().finally(() => {
+      inFlight = undefined;
+    });
+    return inFlight;
+  }
+
+  return {
+    /** The keys, fetched again when the token's `kid` is not among them and the last fetch is not too recent. */
+    async forToken(token: string): Promise<KeySet> {
+      if (!current) return refetch().catch(unavailable);
+      const fresh = current.keys.has(kidOf(token)) && clock.now() - fetchedAt < KEYS_MAX_AGE;
+      if (fresh || (!inFlight && clock.now() - triedAt < REFETCH_FLOOR)) return current;
+      const previous = current;
+      return refetch().catch(() => previous);
+    },
+  };
+}
+
+function unavailable(cause: unknown): never {
+  throw new GigvaultError('UNAVAILABLE', 'Access tokens cannot be verified now.', { cause });
+}
+
+function kidOf(token: string): string {
+  try {
+    const header: unknown = JSON.parse(
+      Buffer.from(token.split('.', 1)[0] ?? '', 'base64url').toString('utf8'),
+    );
+    const kid = (header as { kid?: unknown } | null)?.kid;
+    return typeof kid === 'string' ? kid : '';
+  } catch {
+    return '';
+  }
+}
+
+async function importKeys(answer: TokenKeys): Promise<KeySet> {
+  const { keys } = JSON.parse(answer.jwks) as { keys: JWK[] };
+  const usable = keys.filter(
+    (jwk) => jwk.kid && jwk.kty === 'EC' && jwk.crv === 'P-256' && jwk.use !== 'enc',
+  );
+  const imported = await Promise.all(
+    usable.map(async ({ kid, kty, crv, x, y }) => {
+      const key = await importJWK({ kty, crv, x, y } as JWK, ACCESS_TOKEN_ALGORITHM);
+      return [kid as string, key as CryptoKey] as const;
+    }),
+  );
+  return { issuer: answer.issuer, audience: answer.audience, keys: new Map(imported) };
+}

@@ -1,0 +1,122 @@
+import { GigvaultError } from '@gigvault/errors/gigvault-error';
+
+/** What became of one item of a batch. */
+export type BatchResult<O> = { readonly ok: true; readonly value: O } | { readonly ok: false; readonly error: unknown };
+
+/** How a batcher works. */
+export interface BatcherOptions<I, O> {
+  /** As `ca.intent`: in the message of a full queue. */
+  readonly name: string;
+  readonly maxItems: number;
+  /** Items that may wait; more are refused. */
+  readonly maxQueue: number;
+  /**
+   * Does the work for all items at once, all or nothing (one transaction), and returns one result each, in the same order.
+   * After a throw it is called again with halves of the items.
+   */
+  run(items: readonly I[]): Promise<readonly BatchResult<O>[]>;
+}
+
+/** Collects items while a batch runs. */
+export interface Batcher<I, O> {
+  /**
+   * Resolves with the item's own result. Errors: the item's; UNAVAILABLE with retryAfter when the queue is full; the signal's reason when it
+   * aborts first, and then the item is not run unless its batch has begun.
+   */
+  submit(item: I, signal?: AbortSignal): Promise<O>;
+  /** How many items wait. */
+  depth(): number;
+}
+
+interface Waiting<I, O> {
+  readonly item: I;
+  resolve(value: O): void;
+  reject(error: unknown): void;
+}
+
+/**
+ * Natural batching: what arrives while one run is in flight shares the next. One alone waits for nobody, and under load batches grow by
+ * themselves; there is no window. Items run in the order of their arrival, one batch at a time. A batch that throws is halved until the
+ * bad item stands alone, so that it does not fail its neighbours; UNAVAILABLE is everybody's failure and is not retried here.
+ */
+export function createBatcher<I, O>(options: BatcherOptions<I, O>): Batcher<I, O> {
+  let queue: Waiting<I, O>[] = [];
+  let running = false;
+
+  async function drain(): Promise<void> {
+    running = true;
+    // What is submitted in the same turn of the event loop goes along.
+    await Promise.resolve();
+    while (queue.length > 0) {
+      const batch = queue.slice(0, options.maxItems);
+      queue = queue.slice(options.maxItems);
+      await settle(options, batch);
+    }
+    running = false;
+  }
+
+  function submit(item: I, signal?: AbortSignal): Promise<O> {
+    if (queue.length >= options.maxQueue) {
+      const message = `Too many requests are waiting (${options.name}).`;
+      return Promise.reject(new GigvaultError('UNAVAILABLE', message, { retryAfter: 1 }));
+    }
+    return new Promise((resolve, reject) => {
+      if (signal?.aborted) {
+        reject(signal.reason);
+        return;
+      }
+      const onAbort = () => {
+        queue = queue.filter((other) => other !== waiting);
+        reject(signal?.reason);
+      };
+      const done = () => signal?.removeEventListener('abort', onAbort);
+      const waiting: Waiting<I, O> = {
+        item,
+        resolve: (value) => {
+          done();
+          resolve(value);
+        },
+        reject: (error) => {
+          done();
+          reject(error);
+        },
+      };
+      signal?.addEventListener('abort', onAbort, { once: true });
+      queue.push(waiting);
+      if (!running) void drain();
+    });
+  }
+
+  return { submit, depth: () => queue.length };
+}
+
+async function settle<I, O>(options: BatcherOptions<I, O>, batch: readonly Waiting<I, O>[]): Promise<void> {
+  let results: readonly BatchResult<O>[];
+  try {
+    results = await options.run(batch.map(({ item }) => item));
+  } catch (error) {
+    await settleHalves(options, batch, error);
+    return;
+  }
+  for (const [i, waiting] of batch.entries()) {
+    const result = results[i];
+    if (result?.ok) waiting.resolve(result.value);
+    // The run has happened: a result that is missing must not make it happen again.
+    else waiting.reject(result ? result.error : new Error(`${options.name}: no result for item ${i}`));
+  }
+}
+
+async function settleHalves<I, O>(
+  options: BatcherOptions<I, O>,
+  batch: readonly Waiting<I, O>[],
+  error: unknown,
+): Promise<void> {
+  const everybody = error instanceof GigvaultError && error.code === 'UNAVAILABLE';
+  if (batch.length === 1 || everybody) {
+    for (const waiting of batch) waiting.reject(error);
+    return;
+  }
+  const middle = batch.length >> 1;
+  await settle(options, batch.slice(0, middle));
+  await settle(options, batch.slice(middle));
+}

@@ -1,0 +1,180 @@
+import { GigvaultError } from '@gigvault/errors/gigvault-error';
+import type { Event, EventLogService } from '@gigvault/proto/event/v1/event_log';
+import type { Client } from '@gigvault/rpc/call';
+import type { ServiceName } from '@gigvault/rpc/service-name';
+import { durableStep } from '@gigvault/telemetry/durable-step';
+import type { Log } from '@gigvault/telemetry/log';
+import type { Clock } from '@gigvault/time/clock';
+import type { Worker } from '@gigvault/time/worker';
+import type { Pool, PoolClient } from 'pg';
+import { databaseError } from './database-error.ts';
+import { transaction } from './transaction.ts';
+
+/** What a consumer needs. */
+export interface EventConsumerOptions {
+  /** Whose log. */
+  readonly producer: ServiceName;
+  /** Who consumes: in the worker's name and the durable step's. Default `events`. */
+  readonly consumer?: ServiceName;
+  readonly source: Client<EventLogService>;
+  /** Of the schema with the table that createEventCursorTable makes. */
+  readonly pool: Pool;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Most events in one transaction, 1 to 1000. Default 500. */
+  readonly batch?: number;
+  /** The effects of the events, in the transaction that also moves the cursor. Called again with the same events after a failure. */
+  handle(client: PoolClient, events: readonly Event[]): Promise<void>;
+  /** Told after each commit, before the next batch. A crash may skip it: nothing that must happen belongs here. */
+  afterCommit?(events: readonly Event[]): void;
+}
+
+/** Where a consumer stands. */
+export interface EventProgress {
+  /** The last position whose effects are durable. */
+  readonly position: number;
+  /** The newest position that the producer has told of. */
+  readonly head: number;
+  /** When the producer was last heard of, Unix milliseconds; 0 before. */
+  readonly heardAt: number;
+  /** Why the last round failed; undefined when it did not. */
+  readonly failure: unknown;
+}
+
+/** A worker that follows one event log. */
+export interface EventConsumer extends Worker {
+  /** Resolves when everything that was in the log at the time of the call is durable here. Errors: UNAVAILABLE when the worker is stopped. */
+  caughtUp(): Promise<void>;
+  progress(): EventProgress;
+}
+
+const WAIT = 20_000;
+const CALL_DEADLINE = WAIT + 5_000;
+const FIRST_RETRY = 100;
+const LONGEST_RETRY = 2_000;
+
+/**
+ * Follows an event log: pulls with a long poll, hands over batches in order of position, and stores the cursor in the same transaction as
+ * the effects. So each event takes effect exactly once, whatever dies. Two instances may run: the cursor is compared and set, the
+ * second waits and finds it moved. A batch that fails is retried until it succeeds; nothing is skipped.
+ */
+export function eventConsumer(options: EventConsumerOptions): EventConsumer {
+  const { producer, clock, log } = options;
+  const name = `${options.consumer ?? 'events'}.from-${producer}`;
+  const stopping = new AbortController();
+  const state = { position: 0, head: 0, heardAt: 0, failure: undefined as unknown };
+  let waiters: Waiter[] = [];
+  let running: Promise<void> = Promise.resolve();
+
+  function moved(): void {
+    const reached = waiters.filter((waiter) => waiter.target <= state.position);
+    waiters = waiters.filter((waiter) => waiter.target > state.position);
+    for (const waiter of reached) waiter.resolve();
+  }
+
+  async function round(): Promise<void> {
+    const request = { acknowledged: state.position, limit: options.batch ?? 500, waitMs: WAIT };
+    const { events, head } = await options.source.pull(request, { deadline: CALL_DEADLINE, signal: stopping.signal });
+    state.head = head;
+    state.heardAt = clock.now();
+    if (events.length === 0) return;
+    checkOrder(producer, state.position, events);
+    const position = events.at(-1)!.position;
+    await durableStep(`${options.consumer ?? 'events'}.consume`, () =>
+      transaction(options.pool, async (client) => {
+        await moveCursor(client, producer, state.position, position);
+        await options.handle(client, events);
+      }),
+    );
+    state.position = position;
+    options.afterCommit?.(events);
+    moved();
+  }
+
+  async function loop(): Promise<void> {
+    let delay = FIRST_RETRY;
+    let known = false;
+    while (!stopping.signal.aborted) {
+      try {
+        if (!known) state.position = await readCursor(options.pool, producer);
+        known = true;
+        moved();
+        await round();
+        state.failure = undefined;
+        delay = FIRST_RETRY;
+      } catch (error) {
+        if (stopping.signal.aborted) break;
+        known = false;
+        state.failure = error;
+        log.warn({ error, producer, position: state.position }, 'consuming events failed; trying again');
+        await clock.sleep(delay, stopping.signal).catch(() => undefined);
+        delay = Math.min(delay * 2, LONGEST_RETRY);
+      }
+    }
+    for (const waiter of waiters) waiter.reject(stopped(name));
+    waiters = [];
+  }
+
+  return {
+    name,
+    async start() {
+      running = loop();
+    },
+    async stop() {
+      stopping.abort(new Error('stopping'));
+      await running;
+    },
+    async caughtUp() {
+      // The durable cursor: right after the start the loop does not know it yet, and a pull acknowledges what it names.
+      const acknowledged = await readCursor(options.pool, producer);
+      const { head } = await options.source.pull({ acknowledged, limit: 1, waitMs: 0 });
+      if (stopping.signal.aborted) throw stopped(name);
+      await new Promise<void>((resolve, reject) => {
+        waiters.push({ target: head, resolve, reject });
+        moved();
+      });
+    },
+    progress: () => ({ ...state }),
+  };
+}
+
+interface Waiter {
+  readonly target: number;
+  resolve(): void;
+  reject(error: unknown): void;
+}
+
+async function readCursor(pool: Pool, producer: string): Promise<number> {
+  const text = 'SELECT position FROM event_cursor WHERE producer = $1';
+  const { rows } = await pool
+    .query<{ position: number }>({ name: 'event_cursor_read', text, values: [producer] })
+    .catch((error) => Promise.reject(databaseError(error)));
+  return Number(rows[0]?.position ?? 0);
+}
+
+/** Locks the cursor before the effects, so that a second instance waits here and then finds nothing to do. */
+async function moveCursor(client: PoolClient, producer: string, from: number, to: number): Promise<void> {
+  const text =
+    from === 0
+      ? `INSERT INTO event_cursor (producer, position) VALUES ($1, $3)
+         ON CONFLICT (producer) DO UPDATE SET position = excluded.position WHERE event_cursor.position = $2`
+      : 'UPDATE event_cursor SET position = $3 WHERE producer = $1 AND position = $2';
+  const statement = from === 0 ? 'event_cursor_first' : 'event_cursor_move';
+  const { rowCount } = await client.query({ name: statement, text, values: [producer, from, to] });
+  if (rowCount !== 1) {
+    throw new GigvaultError('CONFLICT', `Another instance has consumed the events of ${producer} after ${from}.`);
+  }
+}
+
+function checkOrder(producer: string, position: number, events: readonly Event[]): void {
+  for (const [i, event] of events.entries()) {
+    if (event.position !== position + 1 + i || event.producer !== producer) {
+      const message = `Expected event ${position + 1 + i} of ${producer}, got ${event.position} of ${event.producer}.`;
+      throw new GigvaultError('INTERNAL', message);
+    }
+  }
+}
+
+function stopped(name: string): GigvaultError {
+  return new GigvaultError('UNAVAILABLE', `${name} is stopped.`);
+}

@@ -1,0 +1,92 @@
+import type { Clock } from '@gigvault/time/clock';
+import type { Worker } from '@gigvault/time/worker';
+import type { Pool, PoolClient } from 'pg';
+
+/** Wakes whoever waits for a notification on a channel. */
+export interface EventSignal {
+  /** Changes with every notification: take it before reading, and hand it to `wait`. */
+  generation(): number;
+  /** Resolves at once when the generation is no longer `seen`; otherwise with the next notification, after `ms`, or on abort. */
+  wait(seen: number, ms: number, signal: AbortSignal): Promise<void>;
+  /** Holds the listening connection; without it `wait` only times out. */
+  readonly worker: Worker;
+}
+
+/** Where to listen. */
+export interface EventSignalOptions {
+  readonly pool: Pool;
+  readonly channel: string;
+  readonly clock: Clock;
+  /** The worker's. */
+  readonly name: string;
+}
+
+const RECONNECT_DELAY = 500;
+
+/** A LISTEN on one connection of the pool, made again when it is lost. */
+export function createEventSignal(options: EventSignalOptions): EventSignal {
+  const { clock } = options;
+  const stopping = new AbortController();
+  let generation = 0;
+  let waiters: (() => void)[] = [];
+  let running: Promise<void> = Promise.resolve();
+
+  function wake(): void {
+    generation += 1;
+    const woken = waiters;
+    waiters = [];
+    for (const waiter of woken) waiter();
+  }
+
+  async function wait(seen: number, ms: number, signal: AbortSignal): Promise<void> {
+    if (generation !== seen || signal.aborted) return;
+    const over = new AbortController();
+    const { promise: notified, resolve } = Promise.withResolvers<void>();
+    waiters.push(resolve);
+    const slept = clock.sleep(ms, AbortSignal.any([signal, over.signal])).catch(() => undefined);
+    await Promise.race([notified, slept]);
+    over.abort();
+    waiters = waiters.filter((waiter) => waiter !== resolve);
+  }
+
+  async function loop(): Promise<void> {
+    while (!stopping.signal.aborted) {
+      await listenUntilLost(options, wake, stopping.signal).catch(() => undefined);
+      await clock.sleep(RECONNECT_DELAY, stopping.signal).catch(() => undefined);
+    }
+  }
+
+  return {
+    generation: () => generation,
+    wait,
+    worker: {
+      name: options.name,
+      async start() {
+        running = loop();
+      },
+      async stop() {
+        stopping.abort();
+        wake();
+        await running;
+      },
+    },
+  };
+}
+
+async function listenUntilLost(options: EventSignalOptions, wake: () => void, stopping: AbortSignal): Promise<void> {
+  const client: PoolClient = await options.pool.connect();
+  const { promise: over, resolve: end } = Promise.withResolvers<void>();
+  client.on('error', () => end());
+  client.on('notification', wake);
+  stopping.addEventListener('abort', () => end(), { once: true });
+  try {
+    await client.query(`LISTEN ${options.channel}`);
+    // Whatever was committed while nobody listened.
+    wake();
+    if (!stopping.aborted) await over;
+  } finally {
+    client.removeListener('notification', wake);
+    // The connection goes: it still listens, and may be broken.
+    client.release(true);
+  }
+}

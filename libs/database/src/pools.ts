@@ -1,0 +1,78 @@
+import type { Log } from '@gigvault/telemetry/log';
+import { type ClientConfig, Pool, types } from 'pg';
+import { MAX_CONNECTIONS } from './embedded-postgres.ts';
+import { serviceRole } from './role.ts';
+
+/** Connections by service, at the default budget. Event logs and consumers take theirs from here as well. */
+const SHARES: Readonly<Record<string, number>> = {
+  auth: 8,
+  policy: 3,
+  keymgr: 12,
+  ca: 18,
+  ra: 12,
+  enroll: 14,
+  ocsp: 10,
+  crl: 6,
+  audit: 10,
+  notify: 5,
+};
+const OTHERS = 5;
+const SHARES_TOTAL = 98;
+
+/** What all pools of all services may take together from a default server: some stay free for people and migrations. */
+export const CONNECTION_BUDGET = MAX_CONNECTIONS - 20;
+
+/** A service's own way into the database. */
+export interface ServicePoolOptions {
+  /** Host, port, ssl; user, password and database are filled in here. */
+  readonly connection: ClientConfig;
+  readonly database: string;
+  readonly service: string;
+  readonly password: string;
+  readonly log: Log;
+  /** Connections of all services together. Default CONNECTION_BUDGET. */
+  readonly budget?: number;
+  /** Milliseconds. Default 15,000. */
+  readonly statementTimeout?: number;
+}
+
+/** How many connections `service` may hold of `budget`. At least 3: one listens, one consumes, one works. */
+export function poolSize(service: string, budget: number): number {
+  return Math.max(3, Math.floor(((SHARES[service] ?? OTHERS) * budget) / SHARES_TOTAL));
+}
+
+/**
+ * A pool of the service's runtime role. `bigint` columns arrive as numbers where they are safe integers, otherwise as strings.
+ * Connections are made when needed. Errors of idle connections are logged, never thrown.
+ */
+export function servicePool(options: ServicePoolOptions): Pool {
+  const { service, database } = options;
+  const pool = new Pool({
+    ...options.connection,
+    connectionString: undefined,
+    database,
+    user: serviceRole(database, service),
+    password: options.password,
+    application_name: `gigvault-${service}`,
+    max: poolSize(service, options.budget ?? CONNECTION_BUDGET),
+    statement_timeout: options.statementTimeout ?? 15_000,
+    idle_in_transaction_session_timeout: 30_000,
+    connectionTimeoutMillis: 5_000,
+    idleTimeoutMillis: 60_000,
+    keepAlive: true,
+    options: `-c search_path=${service}`,
+    types: { getTypeParser },
+  });
+  pool.on('error', (error) => options.log.warn({ error }, 'an idle database connection failed'));
+  return pool;
+}
+
+function bigint(text: string): number | string {
+  const value = Number(text);
+  return Number.isSafeInteger(value) ? value : text;
+}
+
+const getTypeParser: typeof types.getTypeParser = ((oid: number, format?: 'text') =>
+  oid === types.builtins.INT8 && format !== ('binary' as string)
+    ? bigint
+    : types.getTypeParser(oid, format)) as typeof types.getTypeParser;

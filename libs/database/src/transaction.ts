@@ -1,0 +1,45 @@
+import { GigvaultError } from '@gigvault/errors/gigvault-error';
+import type { Pool, PoolClient } from 'pg';
+import { databaseError } from './database-error.ts';
+
+/**
+ * Runs `run` between BEGIN and COMMIT on one connection; rolls back when it throws. Errors as `databaseError` maps them. When the
+ * connection is lost while COMMIT is under way nobody knows the outcome: UNAVAILABLE with the detail `outcome: 'unknown'`, and the caller
+ * must read back.
+ */
+export async function transaction<T>(pool: Pool, run: (client: PoolClient) => Promise<T>): Promise<T> {
+  const client = await pool.connect().catch((error) => Promise.reject(databaseError(error)));
+  let broken = false;
+  // A connection that dies between two queries emits this; unheard it would end the process.
+  const onError = () => {
+    broken = true;
+  };
+  client.on('error', onError);
+  try {
+    return await runAndCommit(client, run);
+  } catch (error) {
+    broken = !(await client.query('ROLLBACK').then(
+      () => true,
+      () => false,
+    ));
+    throw databaseError(error);
+  } finally {
+    client.off('error', onError);
+    client.release(broken);
+  }
+}
+
+async function runAndCommit<T>(client: PoolClient, run: (client: PoolClient) => Promise<T>): Promise<T> {
+  await client.query('BEGIN');
+  const result = await run(client);
+  // COMMIT of a transaction in which a statement failed succeeds, as a ROLLBACK.
+  const { command } = await client.query('COMMIT').catch((error) => Promise.reject(commitError(error)));
+  if (command !== 'COMMIT') throw new Error('a statement of the transaction failed and its error was not passed on');
+  return result;
+}
+
+function commitError(error: unknown): unknown {
+  const mapped = databaseError(error);
+  if (!(mapped instanceof GigvaultError) || mapped.code !== 'UNAVAILABLE') return mapped;
+  return new GigvaultError('UNAVAILABLE', mapped.message, { cause: error, details: { outcome: 'unknown' } });
+}

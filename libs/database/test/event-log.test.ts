@@ -1,0 +1,286 @@
+import { setImmediate as turn } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import type { Event, EventLogService } from '@gigvault/proto/event/v1/event_log';
+import type { Client } from '@gigvault/rpc/call';
+import { silentLog } from '@gigvault/telemetry/log';
+import { startTestDatabase, type TestDatabase } from '@gigvault/testkit/test-database';
+import { FakeClock, systemClock } from '@gigvault/time/clock';
+import pg, { type Pool, type PoolClient } from 'pg';
+import type { MigrationInterface, QueryRunner } from 'typeorm';
+import { type EventConsumerOptions, eventConsumer } from '../src/event-consumer.ts';
+import { createEventCursorTable, createEventLog, createEventLogTables, type EventLog } from '../src/event-log.ts';
+import { transaction } from '../src/transaction.ts';
+
+class Producer1700000000000 implements MigrationInterface {
+  readonly name = 'Producer1700000000000';
+  async up(queryRunner: QueryRunner): Promise<void> {
+    await queryRunner.query('CREATE TABLE thing (id int PRIMARY KEY)');
+    await createEventLogTables(queryRunner, ['audit', 'notify']);
+  }
+  async down(): Promise<void> {}
+}
+
+class Consumer1700000000000 implements MigrationInterface {
+  readonly name = 'Consumer1700000000000';
+  async up(queryRunner: QueryRunner): Promise<void> {
+    await queryRunner.query('CREATE TABLE effect (n serial PRIMARY KEY, position bigint NOT NULL)');
+    await createEventCursorTable(queryRunner);
+  }
+  async down(): Promise<void> {}
+}
+
+const never = new AbortController().signal;
+const noWait = { acknowledged: 0, limit: 1000, waitMs: 0 };
+let database: TestDatabase;
+let pool: Pool;
+let consumerPool: Pool;
+let log: EventLog;
+
+beforeAll(async () => {
+  database = await startTestDatabase();
+  pool = await database.pool('ca', [Producer1700000000000]);
+  consumerPool = await database.pool('notify', [Consumer1700000000000]);
+  log = createEventLog({ pool, producer: 'ca', consumers: ['audit', 'notify'], clock: systemClock });
+  await log.worker.start();
+});
+
+afterAll(async () => {
+  await log.worker.stop();
+  await database.stop();
+});
+
+function event(subject: string) {
+  return { type: 'thing.made', actor: 'user:1', subject, data: { z: 1, a: { y: 2, b: 3 } } };
+}
+
+function say(...subjects: string[]): Promise<void> {
+  return transaction(pool, (client) => log.append(client, subjects.map(event)));
+}
+
+async function head(): Promise<number> {
+  return (await pool.query('SELECT position FROM outbox_head')).rows[0].position;
+}
+
+describe('an event log', () => {
+  it('has dense positions in commit order under 16 concurrent transactions, some rolled back', async () => {
+    const start = await head();
+    let made = 0;
+    const one = async (worker: number, round: number) => {
+      const subjects = Array.from({ length: (worker % 3) + 1 }, (_, i) => `${worker}/${round}/${i}`);
+      await transaction(pool, async (client) => {
+        await client.query('SELECT 1');
+        await log.append(client, subjects.map(event));
+        if ((worker + round) % 3 === 0) throw new Error('rolled back');
+      }).then(
+        () => {
+          made += subjects.length;
+        },
+        (error: Error) => expect(error.message).toBe('rolled back'),
+      );
+    };
+    const worker = async (n: number) => {
+      for (let round = 0; round < 10; round += 1) await one(n, round);
+    };
+    await Promise.all(Array.from({ length: 16 }, (_, n) => worker(n)));
+    const { events, head: end } = await log.pull('audit', { ...noWait, acknowledged: start }, never);
+    expect(made).toBeGreaterThan(100);
+    expect(end).toBe(start + made);
+    expect(events.map(({ position }) => position)).toEqual(Array.from({ length: made }, (_, i) => start + 1 + i));
+  });
+
+  it('keeps who, what, when and canonical data', async () => {
+    const start = await head();
+    const before = systemClock.now();
+    await say('0a1b');
+    const { events } = await log.pull('notify', { ...noWait, acknowledged: start }, never);
+    expect(events).toEqual([
+      {
+        position: start + 1,
+        producer: 'ca',
+        type: 'thing.made',
+        occurredAt: expect.any(Number),
+        actor: 'user:1',
+        subject: '0a1b',
+        data: Buffer.from('{"a":{"b":3,"y":2},"z":1}'),
+        traceId: '',
+      },
+    ]);
+    expect(events[0]!.occurredAt).toBeGreaterThanOrEqual(before);
+  });
+
+  it('wakes a waiting pull within milliseconds of the commit', async () => {
+    const start = await head();
+    const waiting = log.pull('audit', { acknowledged: start, limit: 10, waitMs: 10_000 }, never);
+    await turn();
+    const before = performance.now();
+    await say('woken');
+    expect((await waiting).events).toHaveLength(1);
+    expect(performance.now() - before).toBeLessThan(300);
+  });
+
+  it('answers an empty pull when its time is over or its caller hangs up', async () => {
+    const acknowledged = await head();
+    expect((await log.pull('audit', { acknowledged, limit: 1, waitMs: 20 }, never)).events).toEqual([]);
+    const caller = new AbortController();
+    const waiting = log.pull('audit', { acknowledged, limit: 1, waitMs: 30_000 }, caller.signal);
+    await turn();
+    caller.abort();
+    expect((await waiting).events).toEqual([]);
+  });
+
+  it('wakes pulls again after its listening connection was lost', async () => {
+    const acknowledged = await head();
+    const admin = new pg.Client(database.admin);
+    await admin.connect();
+    await admin.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN outbox_ca%'");
+    await admin.end();
+    const waiting = log.pull('audit', { acknowledged, limit: 1, waitMs: 10_000 }, never);
+    await say('after the loss');
+    expect((await waiting).events).toHaveLength(1);
+  });
+
+  it('is pulled only by registered consumers', async () => {
+    await expect(log.pull('ocsp', noWait, never)).rejects.toMatchObject({ code: 'FORBIDDEN' });
+  });
+
+  it('records how far consumers are, never backwards, and tells their lag', async () => {
+    await say('one', 'two');
+    const end = await head();
+    await log.pull('audit', { ...noWait, acknowledged: end - 1 }, never);
+    await log.pull('audit', { ...noWait, acknowledged: end - 2 }, never);
+    const lag = await log.lag('audit');
+    expect(lag.events).toBe(1);
+    expect(lag.oldestMs).toBeGreaterThanOrEqual(0);
+    await log.pull('audit', { ...noWait, acknowledged: end }, never);
+    expect(await log.lag('audit')).toEqual({ events: 0, oldestMs: 0 });
+  });
+
+  // covers: T65
+  it('refuses to go on over a gap, or before what was acknowledged', async () => {
+    await say('x', 'y', 'z');
+    const end = await head();
+    await expect(log.pull('audit', { ...noWait, acknowledged: end + 1 }, never)).rejects.toMatchObject({
+      code: 'INTERNAL',
+      message: expect.stringContaining(`ends at ${end}`),
+    });
+    const { rows } = await pool.query('DELETE FROM outbox WHERE position = $1 RETURNING *', [end - 1]);
+    await expect(log.pull('audit', { ...noWait, acknowledged: end - 3 }, never)).rejects.toMatchObject({
+      message: expect.stringContaining(`gap at position ${end - 1}`),
+    });
+    await pool.query('INSERT INTO outbox SELECT * FROM json_populate_record(NULL::outbox, $1)', [
+      JSON.stringify({ ...rows[0], data: `\\x${rows[0].data.toString('hex')}` }),
+    ]);
+    expect((await log.pull('audit', { ...noWait, acknowledged: end - 3 }, never)).events).toHaveLength(3);
+  });
+
+  it('reaps only what every consumer has acknowledged', async () => {
+    const clock = new FakeClock(systemClock.now() + 60_000);
+    const later = createEventLog({ pool, producer: 'ca', consumers: ['audit', 'notify'], clock });
+    const end = await head();
+    await log.pull('audit', { ...noWait, acknowledged: end }, never);
+    expect(await later.reap(3_600_000)).toBe(0);
+    const notifyAt = (await pool.query("SELECT acknowledged FROM outbox_consumer WHERE consumer = 'notify'")).rows[0];
+    expect(await later.reap(1000)).toBe(notifyAt.acknowledged);
+    expect((await log.pull('notify', { ...noWait, acknowledged: notifyAt.acknowledged }, never)).head).toBe(end);
+    await log.pull('notify', { ...noWait, acknowledged: end }, never);
+  });
+});
+
+describe('eventConsumer', () => {
+  const source: Client<EventLogService> = {
+    pull: (request, options) => log.pull('notify', request, options?.signal ?? never),
+  };
+
+  function consumer(handle: EventConsumerOptions['handle'], more: Partial<EventConsumerOptions> = {}) {
+    return eventConsumer({
+      producer: 'ca',
+      consumer: 'notify',
+      source,
+      pool: consumerPool,
+      clock: systemClock,
+      log: silentLog,
+      handle,
+      ...more,
+    });
+  }
+
+  async function record(client: PoolClient, events: readonly Event[]): Promise<void> {
+    await client.query('INSERT INTO effect (position) SELECT unnest($1::bigint[])', [events.map((e) => e.position)]);
+  }
+
+  async function effects(): Promise<number[]> {
+    const { rows } = await consumerPool.query('SELECT position FROM effect ORDER BY n');
+    return rows.map(({ position }) => position);
+  }
+
+  beforeAll(async () => {
+    // What the tests above reaped is gone for this consumer.
+    await consumerPool.query("INSERT INTO event_cursor VALUES ('ca', $1)", [await head()]);
+  });
+
+  it('hands every event over once and in order, and follows new ones', async () => {
+    const start = await head();
+    await say('a', 'b');
+    const seen: number[] = [];
+    const worker = consumer(record, { afterCommit: (events) => seen.push(...events.map((e) => e.position)), batch: 2 });
+    await worker.start();
+    await worker.caughtUp();
+    await say('c', 'd', 'e');
+    await worker.caughtUp();
+    await worker.stop();
+    const expected = [1, 2, 3, 4, 5].map((n) => start + n);
+    expect(await effects()).toEqual(expected);
+    expect(seen).toEqual(expected);
+    expect(worker.progress()).toMatchObject({ position: start + 5, head: start + 5, failure: undefined });
+  });
+
+  it('loses nothing and does nothing twice when it dies between effect and commit', async () => {
+    const before = await effects();
+    const start = await head();
+    await say('f', 'g', 'h');
+    let failures = 0;
+    const worker = consumer(async (client, events) => {
+      await record(client, events);
+      if (failures < 2) {
+        failures += 1;
+        await client.query('SELECT pg_terminate_backend(pg_backend_pid())');
+      }
+    });
+    await worker.start();
+    await worker.caughtUp();
+    await worker.stop();
+    expect(failures).toBe(2);
+    expect((await effects()).slice(before.length)).toEqual([1, 2, 3].map((n) => start + n));
+  });
+
+  it('may run twice: the second instance finds the cursor moved', async () => {
+    const before = await effects();
+    const start = await head();
+    const workers = [consumer(record), consumer(record)];
+    await Promise.all(workers.map((worker) => worker.start()));
+    for (let i = 0; i < 20; i += 1) await say(`i${i}`);
+    await Promise.all(workers.map((worker) => worker.caughtUp()));
+    await Promise.all(workers.map((worker) => worker.stop()));
+    expect((await effects()).slice(before.length)).toEqual(Array.from({ length: 20 }, (_, i) => start + 1 + i));
+  });
+
+  it('says what is wrong while it cannot go on, and that it is stopped', async () => {
+    await say('poison');
+    const tried = Promise.withResolvers<void>();
+    let attempts = 0;
+    const worker = consumer(async () => {
+      attempts += 1;
+      if (attempts === 2) tried.resolve();
+      throw new Error('cannot');
+    });
+    await worker.start();
+    await tried.promise;
+    const waiting = worker.caughtUp();
+    const refused = expect(waiting).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+    await turn();
+    expect(worker.progress().failure).toMatchObject({ message: 'cannot' });
+    await worker.stop();
+    await refused;
+    expect(await effects()).not.toContain(await head());
+  });
+});

@@ -1,0 +1,26 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { type PeerTable, readPeerTable } from '@gigvault/rpc/peers';
+
+/** The installation's folder: the one that holds deploy/peers.yaml, above the program. */
+export function installationRoot(): string {
+  let folder = dirname(fileURLToPath(import.meta.url));
+  while (!existsSync(join(folder, 'deploy', 'peers.yaml'))) {
+    const parent = dirname(folder);
+    if (parent === folder) throw new Error('deploy/peers.yaml is not in any folder above the program');
+    folder = parent;
+  }
+  return folder;
+}
+
+/** deploy/peers.yaml of this installation. */
+export function installedPeerTable(): PeerTable {
+  return readPeerTable(readFileSync(join(installationRoot(), 'deploy', 'peers.yaml'), 'utf8'));
+}
+
+/** The installation's version. */
+export function installedVersion(): string {
+  const manifest = JSON.parse(readFileSync(join(installationRoot(), 'package.json'), 'utf8')) as { version: string };
+  return manifest.version;
+}

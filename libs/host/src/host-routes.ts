@@ -1,0 +1,47 @@
+import type { MountedRoute } from '@gigvault/http/http-server';
+import { openApiDocument } from '@gigvault/http/openapi';
+import { problemReply } from '@gigvault/http/problem';
+import type { HttpReply } from '@gigvault/http/route';
+import type { Health } from './health.ts';
+import { installedVersion } from './home.ts';
+
+/** `/health`, `/ready`, `/live` and `/version` of the public listener: no detail without authentication (requirement X2). */
+export function publicHealthRoutes(health: Health, version: string): MountedRoute[] {
+  const answer = (ok: boolean): HttpReply => ({
+    status: ok ? 200 : 503,
+    headers: { 'cache-control': 'no-store' },
+    body: { status: ok ? 'ok' : 'unavailable' },
+  });
+  const whole = async () => answer(health.ready && (await health.check([])).every((r) => r.ok));
+  return [
+    hostRoute('/health', whole),
+    hostRoute('/ready', whole),
+    hostRoute('/live', async () => answer(true)),
+    hostRoute('/version', async () => ({ status: 200, body: { name: 'gigvault', version } })),
+  ];
+}
+
+/** `/openapi.json` for the operations among these routes. */
+export function openApiRoute(routes: readonly MountedRoute[]): MountedRoute {
+  const document = openApiDocument(
+    routes.map((mounted) => mounted.route),
+    installedVersion(),
+  );
+  return hostRoute('/openapi.json', async () => ({ status: 200, body: document }));
+}
+
+function hostRoute(path: string, handle: () => Promise<HttpReply>): MountedRoute {
+  return {
+    service: 'host',
+    authenticator: { authenticate: () => Promise.reject(new Error('host routes read no credential')) },
+    route: {
+      kind: 'protocol',
+      listener: 'public',
+      method: 'GET',
+      path,
+      bodyLimit: 1,
+      errorReply: (error, request) => problemReply(error, path, request.traceId),
+      handle,
+    },
+  };
+}

@@ -1,0 +1,68 @@
+import { generateKeyPairSync, randomUUID } from 'node:crypto';
+import type { IssuanceService } from '@gigvault/proto/ca/v1/issuance';
+import type { Client } from '@gigvault/rpc/call';
+import { type MtlsIdentity, renewalTime, type MtlsMaterial } from '@gigvault/rpc/mtls-identity';
+import { type PeerName, spiffeId } from '@gigvault/rpc/service-name';
+import type { Log } from '@gigvault/telemetry/log';
+import type { Clock } from '@gigvault/time/clock';
+import { periodic, type Worker } from '@gigvault/time/worker';
+import { buildCertificationRequest } from '@gigvault/x509/certification-request';
+import { toPem } from '@gigvault/x509/pem';
+import { writeFileDurably } from './atomic-file.ts';
+import type { IdentityFiles } from './identity-files.ts';
+
+/** Issues a fresh mTLS identity for the caller of `issuance`: new key, certificate of the `services` CA. */
+export async function requestIdentity(
+  issuance: Client<IssuanceService>,
+  peer: PeerName,
+  trustDomain: string,
+): Promise<Omit<MtlsMaterial, 'servicesCa'>> {
+  const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  const certificationRequest = buildCertificationRequest({
+    privateKey,
+    subject: [],
+    subjectAltName: [{ type: 'uri', value: spiffeId(trustDomain, peer) }],
+  });
+  const issued = await issuance.issueInternalCertificate({
+    requestId: randomUUID(),
+    profile: 'service',
+    issuerId: 'services',
+    certificationRequest,
+    subjectAltName: [],
+  });
+  return {
+    certificate: toPem('CERTIFICATE', issued.certificate),
+    privateKey: privateKey.export({ type: 'pkcs8', format: 'pem' }) as string,
+  };
+}
+
+/** Stores an identity: the key first, so that a certificate on disk always has its key. */
+export function storeIdentity(files: IdentityFiles, material: Omit<MtlsMaterial, 'servicesCa'>): void {
+  writeFileDurably(files.privateKey, material.privateKey, 0o600);
+  writeFileDurably(files.certificate, material.certificate, 0o644);
+}
+
+/** Renews a peer's identity once two thirds of its life are over; connections in flight go on (requirement G88). */
+export function identityRenewal(options: {
+  readonly identity: MtlsIdentity;
+  readonly files: IdentityFiles;
+  readonly issuance: Client<IssuanceService>;
+  readonly clock: Clock;
+  readonly log: Log;
+}): Worker {
+  const { identity, clock, log } = options;
+  return periodic({
+    name: `${identity.peer}.identity-renewal`,
+    clock,
+    interval: 60_000,
+    async round() {
+      const current = identity.current();
+      if (clock.now() < renewalTime(current.certificate)) return;
+      const material = await requestIdentity(options.issuance, identity.peer, identity.trustDomain);
+      storeIdentity(options.files, material);
+      identity.replace({ servicesCa: current.servicesCa, ...material });
+      log.info({ operation: 'identity-renewal' }, 'service certificate renewed');
+    },
+    onError: (error) => log.warn({ error, operation: 'identity-renewal' }, 'service certificate could not be renewed'),
+  });
+}

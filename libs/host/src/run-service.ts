@@ -1,0 +1,123 @@
+import type { Authenticator } from '@gigvault/access/permissions';
+import { GigvaultError } from '@gigvault/errors/gigvault-error';
+import type { MountedRoute } from '@gigvault/http/http-server';
+import type { HttpRoute } from '@gigvault/http/route';
+import type { Client } from '@gigvault/rpc/call';
+import type { RpcService } from '@gigvault/rpc/contracts';
+import { type HandlerTable, HandlerTableServer } from '@gigvault/rpc/handler-table';
+import type { PeerTable } from '@gigvault/rpc/peers';
+import type { PeerName, ServiceName } from '@gigvault/rpc/service-name';
+import type { Log } from '@gigvault/telemetry/log';
+import type { Metrics } from '@gigvault/telemetry/metrics';
+import type { Clock } from '@gigvault/time/clock';
+import type { Worker } from '@gigvault/time/worker';
+import { type INestMicroservice, Module, type RpcExceptionFilter } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import type { Pool } from 'pg';
+import { throwError } from 'rxjs';
+import { HEALTH_CHECKS, type HealthCheck, HTTP_ROUTES, type ServiceContext, type ServiceDefinition, WORKERS } from './service.ts';
+
+/** What a process gives to the services that run in it. */
+export interface ProcessHost {
+  readonly environment: 'development' | 'production';
+  readonly trustDomain: string;
+  readonly publicUrl: string;
+  readonly peers: PeerTable;
+  readonly clock: Clock;
+  readonly metrics: Metrics;
+  dataDir(service: ServiceName): string;
+  pool(service: ServiceName): Pool;
+  log(service: ServiceName): Log;
+  authenticator(service: ServiceName): Authenticator;
+  client<S>(caller: PeerName, service: RpcService<S>, callee: ServiceName): Client<S>;
+}
+
+/** A service whose handlers answer; its workers run once they are started. */
+export interface RunningService {
+  readonly name: ServiceName;
+  readonly table: HandlerTable;
+  readonly routes: readonly MountedRoute[];
+  readonly healthChecks: readonly HealthCheck[];
+  startWorkers(): Promise<void>;
+  /** Stops the workers, newest first, then the handlers. */
+  stop(): Promise<void>;
+}
+
+/** Errors reach the transport as they were thrown; the transport gives them their wire form. */
+class ThrownErrors implements RpcExceptionFilter<unknown> {
+  catch(exception: unknown) {
+    return throwError(() => exception);
+  }
+}
+
+/** Nest wants a class for the root module; a service brings only a dynamic one. */
+class ServiceRoot {}
+Module({})(ServiceRoot);
+
+/** Builds a service's Nest application on this host. Throws when its handlers, contracts and peers.yaml differ. */
+export async function runService<C>(definition: ServiceDefinition<C>, config: C, host: ProcessHost): Promise<RunningService> {
+  const { name } = definition;
+  const log = host.log(name);
+  const context: ServiceContext<C> = {
+    name,
+    config,
+    environment: host.environment,
+    trustDomain: host.trustDomain,
+    publicUrl: host.publicUrl,
+    dataDir: host.dataDir(name),
+    database: host.pool(name),
+    clock: host.clock,
+    log,
+    metrics: host.metrics,
+    authenticator: host.authenticator(name),
+    client: (service, callee) => host.client(name, service, callee),
+  };
+  const transport = new HandlerTableServer(name, definition.serves, host.peers, log);
+  const app = await NestFactory.createMicroservice({ module: ServiceRoot, imports: [definition.module(context)] }, {
+    strategy: transport,
+    logger: false,
+    abortOnError: false,
+  });
+  app.useGlobalFilters(new ThrownErrors());
+  await app.listen();
+  const workers = provided<readonly Worker[]>(app, WORKERS) ?? [];
+  const started: Worker[] = [];
+  return {
+    name,
+    table: transport.table,
+    routes: (provided<readonly HttpRoute[]>(app, HTTP_ROUTES) ?? []).map((route) => ({
+      service: name,
+      route,
+      authenticator: context.authenticator,
+    })),
+    healthChecks: provided<readonly HealthCheck[]>(app, HEALTH_CHECKS) ?? [],
+    async startWorkers() {
+      for (const worker of workers) {
+        await worker.start();
+        started.push(worker);
+      }
+    },
+    async stop() {
+      for (const worker of started.reverse()) {
+        await worker.stop().catch((error) => log.error({ error, operation: worker.name }, 'worker did not stop cleanly'));
+      }
+      await app.close();
+    },
+  };
+}
+
+function provided<T>(app: INestMicroservice, token: symbol): T | undefined {
+  try {
+    return app.get<T>(token, { strict: false });
+  } catch {
+    // Nest throws for a token that no module provides; each of these is optional.
+    return undefined;
+  }
+}
+
+/** The service's name as PeerName, for callers outside any service. */
+export function requireService(name: string, known: readonly ServiceName[]): ServiceName {
+  const found = known.find((service) => service === name);
+  if (found === undefined) throw new GigvaultError('INVALID_ARGUMENT', `"${name}" is not a service. Services: ${known.join(', ')}.`);
+  return found;
+}

@@ -1,0 +1,94 @@
+import {
+  createPublicKey,
+  generateKeyPair,
+  type KeyObject,
+  sign as signCallback,
+  verify as verifyCallback,
+} from 'node:crypto';
+import { promisify } from 'node:util';
+import { GigvaultError } from '@gigvault/errors/gigvault-error';
+import { type KeyType, keyTypeOf } from '@gigvault/x509/public-key';
+import type { SignatureFormat } from './key-store.ts';
+
+const generatePair = promisify(generateKeyPair) as (
+  type: string,
+  options: object,
+) => Promise<{ publicKey: KeyObject; privateKey: KeyObject }>;
+
+interface Algorithm {
+  readonly generate: readonly [type: string, options: object];
+  /** Null: the scheme hashes by itself. */
+  readonly hash: string | null;
+  /** Cheaper on the event loop than a trip to the thread pool (17 µs against 24 µs). */
+  readonly inline: boolean;
+}
+
+const ALGORITHMS: Readonly<Record<KeyType, Algorithm>> = {
+  'ec-p256': { generate: ['ec', { namedCurve: 'P-256' }], hash: 'sha256', inline: true },
+  'ec-p384': { generate: ['ec', { namedCurve: 'P-384' }], hash: 'sha384', inline: false },
+  'ec-p521': { generate: ['ec', { namedCurve: 'P-521' }], hash: 'sha512', inline: false },
+  'rsa-2048': { generate: ['rsa', { modulusLength: 2048 }], hash: 'sha256', inline: false },
+  'rsa-3072': { generate: ['rsa', { modulusLength: 3072 }], hash: 'sha256', inline: false },
+  'rsa-4096': { generate: ['rsa', { modulusLength: 4096 }], hash: 'sha256', inline: false },
+  ed25519: { generate: ['ed25519', {}], hash: null, inline: true },
+};
+
+/** The key types that software backends make. */
+export const SOFTWARE_KEY_TYPES = Object.keys(ALGORITHMS) as readonly KeyType[];
+
+/** A key pair of node:crypto. Errors: INVALID_ARGUMENT for an unknown type. */
+export async function generateKeyObject(
+  keyType: KeyType,
+): Promise<{ publicKey: KeyObject; privateKey: KeyObject }> {
+  return generatePair(...algorithmOf(keyType).generate);
+}
+
+/** Signs with the hash of the key's type. */
+export async function signWith(
+  privateKey: KeyObject,
+  data: Buffer,
+  format: SignatureFormat,
+): Promise<Buffer> {
+  const { hash, inline } = algorithmOf(keyTypeOf(privateKey));
+  const key = { key: privateKey, dsaEncoding: encodingOf(format) } as const;
+  if (inline) return signCallback(hash, data, key);
+  return new Promise((resolve, reject) => {
+    signCallback(hash, data, key, (error, signature) =>
+      error ? reject(error) : resolve(signature),
+    );
+  });
+}
+
+/** True when `signature` is by the owner of `publicKey` over `data`, in that format. Runs off the event loop. */
+export function verifyWith(
+  publicKey: KeyObject,
+  data: Buffer,
+  signature: Buffer,
+  format: SignatureFormat,
+): Promise<boolean> {
+  const { hash } = algorithmOf(keyTypeOf(publicKey));
+  const key = { key: publicKey, dsaEncoding: encodingOf(format) } as const;
+  return new Promise((resolve, reject) => {
+    verifyCallback(hash, data, key, signature, (error, valid) =>
+      error ? reject(error) : resolve(valid),
+    );
+  });
+}
+
+/** SubjectPublicKeyInfo of a private or public key, DER. */
+export function subjectPublicKeyInfo(key: KeyObject): Buffer {
+  const publicKey = key.type === 'private' ? createPublicKey(key) : key;
+  return publicKey.export({ type: 'spki', format: 'der' });
+}
+
+function algorithmOf(keyType: KeyType): Algorithm {
+  if (!Object.hasOwn(ALGORITHMS, keyType)) {
+    const known = SOFTWARE_KEY_TYPES.join(', ');
+    throw new GigvaultError('INVALID_ARGUMENT', `Key type '${keyType}' is not one of ${known}.`);
+  }
+  return ALGORITHMS[keyType];
+}
+
+function encodingOf(format: SignatureFormat): 'der' | 'ieee-p1363' {
+  return format === 'der' ? 'der' : 'ieee-p1363';
+}

@@ -1,0 +1,50 @@
+import { GigvaultError } from '@gigvault/errors/gigvault-error';
+import type { KeyType } from '@gigvault/x509/public-key';
+
+declare const keyHandle: unique symbol;
+
+/** Names a private key inside its backend. Opaque: `^[A-Za-z0-9-]{1,255}$`, never a path. */
+export type KeyHandle = string & { readonly [keyHandle]: true };
+
+/** ECDSA only: `der` is the SEQUENCE that X.509 wants (RFC 3279 §2.2.3), `p1363` is r and s side by side as JWS wants (RFC 7518 §3.4). */
+export type SignatureFormat = 'der' | 'p1363';
+
+/**
+ * Where private keys live. A key never leaves it in the clear.
+ * What only some backends can do (import, wrap, decrypt, attest) will be separate interfaces.
+ */
+export interface KeyStore {
+  /** As `pkcs8`: in metrics, key rows and messages. */
+  readonly backend: string;
+  /** A new key pair, durable when this resolves. Errors: INVALID_ARGUMENT for a type that the backend does not make. */
+  generate(keyType: KeyType): Promise<KeyHandle>;
+  /** SubjectPublicKeyInfo, DER. Errors: INVALID_ARGUMENT (handle), KEY_NOT_FOUND, KEY_UNAVAILABLE. */
+  publicKey(handle: KeyHandle): Promise<Buffer>;
+  /**
+   * Hashes `data` with the key type's hash and signs it: ECDSA with SHA-256, SHA-384, SHA-512 by curve, RSA PKCS #1 v1.5 with
+   * SHA-256, Ed25519 without a hash of its own. `format` has no effect on RSA and Ed25519.
+   * Errors: INVALID_ARGUMENT (handle), KEY_NOT_FOUND, KEY_UNAVAILABLE.
+   */
+  sign(
+    handle: KeyHandle,
+    data: Buffer,
+    options: { readonly format: SignatureFormat },
+  ): Promise<Buffer>;
+  /** Destroys the key; true afterwards whether or not it was there. Errors: INVALID_ARGUMENT (handle). */
+  remove(handle: KeyHandle): Promise<void>;
+  /** Resolves when keys can be used now. Errors: KEY_UNAVAILABLE, with a message for operators. */
+  check(): Promise<void>;
+}
+
+const HANDLE = /^[A-Za-z0-9-]{1,255}$/;
+
+/** The text as a handle. Errors: INVALID_ARGUMENT for anything but an opaque id, so that no handle can be a path (CWE-22). */
+export function parseKeyHandle(text: string): KeyHandle {
+  if (!HANDLE.test(text)) {
+    throw new GigvaultError(
+      'INVALID_ARGUMENT',
+      'A key id has 1 to 255 letters, digits and dashes.',
+    );
+  }
+  return text as KeyHandle;
+}

@@ -1,0 +1,61 @@
+import { randomBytes } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { link, mkdir, open, rm } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { GigvaultError } from '@gigvault/errors/gigvault-error';
+import { requireOwnerOnly, syncDirectory, writeSecretFile } from './secret-file.ts';
+
+const OCTETS = 32;
+
+/**
+ * Creates a random 256-bit master key at `path` (mode 0600, base64) unless one is there; never replaces one.
+ * The directory is made with mode 0700. Two processes that race end up with the same key.
+ *
+ * @returns true when this call made it.
+ */
+export async function createMasterKey(path: string): Promise<boolean> {
+  await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+  if (await exists(path)) return false;
+  const candidate = `${path}.${randomBytes(8).toString('hex')}.new`;
+  await writeSecretFile(candidate, `${randomBytes(OCTETS).toString('base64')}\n`);
+  try {
+    // link() fails when the name is taken: rename() would replace a key that another process has begun to use.
+    await link(candidate, path);
+    await syncDirectory(dirname(path));
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
+    throw error;
+  } finally {
+    await rm(candidate, { force: true });
+  }
+}
+
+/**
+ * The passphrase of encrypted key files: base64 of the 32 random octets.
+ * Errors: KEY_UNAVAILABLE when the file is missing, readable by others, or not such a key.
+ */
+export function readMasterKey(path: string): string {
+  requireOwnerOnly(path);
+  const text = readFileSync(path, 'utf8').trim();
+  const octets = Buffer.from(text, 'base64');
+  const sound = octets.length === OCTETS && octets.toString('base64') === text;
+  octets.fill(0);
+  if (!sound) {
+    throw new GigvaultError(
+      'KEY_UNAVAILABLE',
+      `${path} does not hold a master key (32 octets, base64).`,
+    );
+  }
+  return text;
+}
+
+async function exists(path: string): Promise<boolean> {
+  try {
+    await (await open(path, 'r')).close();
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false;
+    throw error;
+  }
+}

@@ -1,0 +1,32 @@
+import { type KeyObject, randomUUID } from 'node:crypto';
+import { GigvaultError } from '@gigvault/errors/gigvault-error';
+import { generateKeyObject, signWith, subjectPublicKeyInfo } from './key-algorithm.ts';
+import { type KeyHandle, type KeyStore, parseKeyHandle } from './key-store.ts';
+
+/** Keys that die with the process: for tests and for throw-away keys. */
+export function memoryKeyStore(): KeyStore {
+  const keys = new Map<KeyHandle, KeyObject>();
+
+  function find(handle: KeyHandle): KeyObject {
+    const key = keys.get(parseKeyHandle(handle));
+    if (key === undefined)
+      throw new GigvaultError('KEY_NOT_FOUND', `No key '${handle}' in memory.`);
+    return key;
+  }
+
+  return {
+    backend: 'memory',
+    async generate(keyType) {
+      const { privateKey } = await generateKeyObject(keyType);
+      const handle = parseKeyHandle(randomUUID());
+      keys.set(handle, privateKey);
+      return handle;
+    },
+    publicKey: async (handle) => subjectPublicKeyInfo(find(handle)),
+    sign: async (handle, data, { format }) => signWith(find(handle), data, format),
+    async remove(handle) {
+      keys.delete(parseKeyHandle(handle));
+    },
+    check: async () => undefined,
+  };
+}

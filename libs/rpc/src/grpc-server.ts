@@ -1,0 +1,101 @@
+import { randomUUID } from 'node:crypto';
+import type { PeerCertificate } from 'node:tls';
+import { GigvaultError } from '@gigvault/errors/gigvault-error';
+import { traceIdOf } from '@gigvault/telemetry/correlation';
+import { type sendUnaryData, Server, type ServerUnaryCall, type ServiceDefinition } from '@grpc/grpc-js';
+import { ReflectionService } from '@grpc/reflection';
+import { HealthImplementation } from 'grpc-health-check';
+import { contracts, methodsOf } from './contract-descriptors.ts';
+import { toServiceError } from './error-codec.ts';
+import type { HandlerTable } from './handler-table.ts';
+import { type MtlsIdentity, MtlsServerCredentials, peerOf } from './mtls-identity.ts';
+
+/** The largest message either way, in octets: a certificate list of some 300,000 entries. */
+export const MAX_MESSAGE = 16 * 1024 * 1024;
+
+/** What listens. */
+export interface GrpcServer {
+  readonly port: number;
+  /** Lets calls in flight end, for at most `grace` milliseconds. */
+  stop(grace: number): Promise<void>;
+}
+
+/** What a gRPC listener needs. */
+export interface GrpcServerOptions {
+  readonly host: string;
+  /** 0 picks a free one. */
+  readonly port: number;
+  readonly identity: MtlsIdentity;
+  /** When two tables serve the same contract (event logs), neither is reachable here: ask the service's own listener. */
+  readonly tables: readonly HandlerTable[];
+}
+
+/** Serves handler tables over mTLS gRPC, with `grpc.health.v1.Health` and reflection. Rejects when the port is in use. */
+export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcServer> {
+  const server = new Server({ 'grpc.max_receive_message_length': MAX_MESSAGE, 'grpc.max_send_message_length': MAX_MESSAGE });
+  const health = new HealthImplementation({ '': 'SERVING' });
+  health.addToServer(server);
+  new ReflectionService(contracts() as never).addToServer(server);
+  for (const [fullName, table] of soleServers(options.tables)) {
+    const definition = methodsOf({ fullName });
+    const implementation: Record<string, unknown> = {};
+    for (const name of Object.keys(definition)) {
+      implementation[name] = (call: ServerUnaryCall<object, object>, done: sendUnaryData<object>) =>
+        void answer(table, options.identity.trustDomain, call, done);
+    }
+    server.addService(definition as unknown as ServiceDefinition, implementation as never);
+    health.setStatus(fullName, 'SERVING');
+  }
+  const port = await new Promise<number>((resolve, reject) => {
+    server.bindAsync(`${options.host}:${options.port}`, new MtlsServerCredentials(options.identity), (error, bound) =>
+      error ? reject(error) : resolve(bound),
+    );
+  });
+  return {
+    port,
+    stop: (grace) =>
+      new Promise((resolve) => {
+        const timer = setTimeout(() => server.forceShutdown(), grace);
+        server.tryShutdown(() => {
+          clearTimeout(timer);
+          resolve();
+        });
+      }),
+  };
+}
+
+function soleServers(tables: readonly HandlerTable[]): [string, HandlerTable][] {
+  const servers = new Map<string, HandlerTable[]>();
+  for (const table of tables) {
+    for (const service of table.serves) servers.set(service.fullName, [...(servers.get(service.fullName) ?? []), table]);
+  }
+  return [...servers].flatMap(([name, all]) => (all.length === 1 && all[0] ? [[name, all[0]]] : []));
+}
+
+async function answer(
+  table: HandlerTable,
+  trustDomain: string,
+  call: ServerUnaryCall<object, object>,
+  done: sendUnaryData<object>,
+): Promise<void> {
+  const hangUp = new AbortController();
+  call.on('cancelled', () => hangUp.abort(new GigvaultError('UNAVAILABLE', 'The caller gave up.')));
+  try {
+    // Only the transport says who calls; metadata that claims an identity is never read.
+    const peer = peerOf(call.getAuthContext().sslPeerCertificate as PeerCertificate | undefined, trustDomain);
+    if (peer === undefined) throw new GigvaultError('UNAUTHENTICATED', 'The client certificate names no peer of this trust domain.');
+    const [requestId] = call.metadata.get('x-request-id');
+    const [parent] = call.metadata.get('traceparent');
+    const response = await table.dispatch({
+      peer,
+      rpc: call.getPath().slice(1),
+      request: call.request,
+      signal: hangUp.signal,
+      requestId: requestId?.toString() ?? randomUUID(),
+      traceId: traceIdOf(parent?.toString()),
+    });
+    done(null, response);
+  } catch (error) {
+    done(toServiceError(error));
+  }
+}

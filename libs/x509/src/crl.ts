@@ -1,0 +1,253 @@
+import { readSigned } from './certificate.ts';
+import {
+  boolean,
+  bufferOf,
+  contextConstructed,
+  contextPrimitive,
+  DerError,
+  DerReader,
+  enumerated,
+  integer,
+  sequence,
+  TAG,
+  utcOrGeneralizedTime,
+} from './der.ts';
+import { type Extension, encodeExtension, extensionMap, readExtensionList } from './extension.ts';
+import {
+  encodeAuthorityKeyIdentifier,
+  readAuthorityKeyIdentifier,
+  readFullName,
+} from './extension-values.ts';
+import { encodeGeneralName } from './general-name.ts';
+import { OID } from './oid.ts';
+import type { KeyType } from './public-key.ts';
+import { isReasonCode } from './reason-code.ts';
+import { serialNumberFromOctets, serialNumberToInteger } from './serial-number.ts';
+import { signatureAlgorithm } from './signature.ts';
+
+/** One revoked certificate. */
+export interface CrlEntry {
+  /** Lower-case hex. */
+  readonly serialNumber: string;
+  /** Unix ms. */
+  readonly revokedAt: number;
+  /** CRLReason of RFC 5280 §5.3.1; 0 stands for no reason given. */
+  readonly reasonCode: number;
+}
+
+/** Which certificates a CRL speaks of (onlyContainsUserCerts, onlyContainsCACerts of RFC 5280 §5.2.5). */
+export type CrlScope = 'userCerts' | 'caCerts' | 'all';
+
+/** What a CRL says. */
+export interface CertListFields {
+  /** Name, DER, byte for byte the issuer certificate's subject. */
+  readonly issuerName: Buffer;
+  readonly issuerKeyIdentifier: Buffer;
+  readonly signingKeyType: KeyType;
+  /** Only ever rises for an issuer and shard; below 2^159 (RFC 5280 §5.2.3). */
+  readonly crlNumber: bigint;
+  /** Unix ms. */
+  readonly thisUpdate: number;
+  /** Unix ms. */
+  readonly nextUpdate: number;
+  /** Concatenated results of encodeCrlEntry; empty when nothing is revoked. */
+  readonly entries: Buffer;
+  /** The URL that stands in the certificates' cRLDistributionPoints. */
+  readonly distributionPointUrl: string;
+  /** `userCerts` when left out; a root's CRL is `caCerts`. */
+  readonly scope?: CrlScope;
+}
+
+/** A TBSCertList as read. Buffers are views of the input. */
+export interface ParsedTbsCertList {
+  readonly tbs: Buffer;
+  /** Name, DER. */
+  readonly issuer: Buffer;
+  readonly issuerKeyIdentifier?: Buffer;
+  readonly crlNumber: bigint;
+  /** Unix ms. */
+  readonly thisUpdate: number;
+  /** Unix ms. */
+  readonly nextUpdate: number;
+  readonly distributionPointUrl?: string;
+  readonly scope: CrlScope;
+  /** Reads as it goes: millions of entries take no memory. Throws DerError at the first entry that is malformed. */
+  entries(): Iterable<CrlEntry>;
+  /** AlgorithmIdentifier. */
+  readonly signatureAlgorithm: Buffer;
+}
+
+/** A CertificateList: its TBSCertList and the signature over it (not verified by reading). */
+export interface ParsedCertList extends ParsedTbsCertList {
+  readonly der: Buffer;
+  readonly signature: Buffer;
+}
+
+const NO_ENTRIES = Buffer.alloc(0);
+
+/** One member of revokedCertificates; reasonCode 0 is left out (RFC 5280 §5.3.1). Throws DerError for a code that does not exist. */
+export function encodeCrlEntry({ serialNumber, revokedAt, reasonCode }: CrlEntry): Buffer {
+  const serial = serialNumberToInteger(serialNumber);
+  const time = utcOrGeneralizedTime(revokedAt);
+  if (!isReasonCode(reasonCode)) throw new DerError('That is not a reason code.');
+  if (reasonCode === 0) return sequence(serial, time);
+  return sequence(
+    serial,
+    time,
+    sequence(encodeExtension(OID.reasonCode, false, enumerated(reasonCode))),
+  );
+}
+
+/**
+ * TBSCertList, version 2, with authorityKeyIdentifier, cRLNumber and a critical issuingDistributionPoint; revokedCertificates
+ * is left out when there are no entries (RFC 5280 §5.1.2.6). Throws DerError for fields that cannot be encoded.
+ */
+export function buildTbsCertList(fields: CertListFields): Buffer {
+  if (fields.nextUpdate <= fields.thisUpdate)
+    throw new DerError('nextUpdate is not after thisUpdate.');
+  if (fields.crlNumber < 0n || fields.crlNumber >= 1n << 159n)
+    throw new DerError('A cRLNumber is out of range.');
+  return sequence(
+    integer(1),
+    signatureAlgorithm(fields.signingKeyType),
+    fields.issuerName,
+    utcOrGeneralizedTime(fields.thisUpdate),
+    utcOrGeneralizedTime(fields.nextUpdate),
+    fields.entries.length === 0 ? NO_ENTRIES : sequence(fields.entries),
+    contextConstructed(
+      0,
+      sequence(
+        encodeExtension(
+          OID.authorityKeyIdentifier,
+          false,
+          encodeAuthorityKeyIdentifier(fields.issuerKeyIdentifier),
+        ),
+        encodeExtension(OID.crlNumber, false, integer(fields.crlNumber)),
+        encodeExtension(OID.issuingDistributionPoint, true, encodeIssuingDistributionPoint(fields)),
+      ),
+    ),
+  );
+}
+
+/** RFC 5280 §5.2.5: fullName with the URL; [1] onlyContainsUserCerts or [2] onlyContainsCACerts. */
+function encodeIssuingDistributionPoint({ distributionPointUrl, scope }: CertListFields): Buffer {
+  const url = encodeGeneralName({ type: 'uri', value: distributionPointUrl });
+  const point = contextConstructed(0, contextConstructed(0, url));
+  if (scope === 'all') return sequence(point);
+  // IMPLICIT BOOLEAN TRUE.
+  return sequence(point, contextPrimitive(scope === 'caCerts' ? 2 : 1, boolean(true).subarray(2)));
+}
+
+/** Reads a CertificateList of any size. Throws DerError. */
+export function readCertList(der: Uint8Array): ParsedCertList {
+  const { tbs, signatureAlgorithm: algorithm, signature } = readSigned(der);
+  const parsed = readTbsCertList(tbs);
+  if (!parsed.signatureAlgorithm.equals(algorithm)) {
+    throw new DerError('The two signature algorithms of a CRL differ.');
+  }
+  return { ...parsed, der: bufferOf(der), signature };
+}
+
+/**
+ * Reads a version 2 TBSCertList with nextUpdate and cRLNumber, as RFC 5280 §5 asks of CAs. Throws DerError for anything else,
+ * for unknown critical extensions and for delta or indirect CRLs.
+ */
+export function readTbsCertList(tbs: Uint8Array): ParsedTbsCertList {
+  const outer = new DerReader(tbs);
+  const fields = outer.sequence();
+  outer.expectEnd();
+  if (fields.smallInteger() !== 1) throw new DerError('A CRL is not of version 2.');
+  const algorithm = fields.element(TAG.sequence);
+  const issuer = fields.element(TAG.sequence);
+  const thisUpdate = fields.time();
+  const nextUpdate = fields.time();
+  const list = fields.is(TAG.sequence) ? fields.element() : undefined;
+  const wrapper = fields.enter(0xa0);
+  fields.expectEnd();
+  const extensions = extensionMap(readExtensionList(wrapper));
+  wrapper.expectEnd();
+  if (list !== undefined && list.length === 2) throw new DerError('revokedCertificates is empty.');
+  return {
+    tbs: bufferOf(tbs),
+    issuer,
+    thisUpdate,
+    nextUpdate,
+    ...readCrlExtensions(extensions),
+    entries: () => (list === undefined ? [] : readEntries(list)),
+    signatureAlgorithm: algorithm,
+  };
+}
+
+function readCrlExtensions(extensions: ReadonlyMap<string, Extension>) {
+  for (const { oid, critical } of extensions.values()) {
+    if (critical && oid !== OID.issuingDistributionPoint) {
+      throw new DerError('A CRL has an unknown critical extension.');
+    }
+  }
+  const number = extensions.get(OID.crlNumber);
+  if (number === undefined) throw new DerError('A CRL has no cRLNumber.');
+  const reader = new DerReader(number.value);
+  const crlNumber = reader.integer();
+  reader.expectEnd();
+  if (crlNumber < 0n) throw new DerError('A cRLNumber is negative.');
+  const authorityKey = extensions.get(OID.authorityKeyIdentifier);
+  return {
+    crlNumber,
+    ...(authorityKey && { issuerKeyIdentifier: readAuthorityKeyIdentifier(authorityKey.value) }),
+    ...readIssuingDistributionPoint(extensions.get(OID.issuingDistributionPoint)),
+  };
+}
+
+function readIssuingDistributionPoint(extension: Extension | undefined): {
+  readonly distributionPointUrl?: string;
+  readonly scope: CrlScope;
+} {
+  if (extension === undefined) return { scope: 'all' };
+  const outer = new DerReader(extension.value);
+  const fields = outer.sequence();
+  outer.expectEnd();
+  const [distributionPointUrl] = readFullName(fields.optionalContext(0));
+  const userCerts = readFlag(fields, 1);
+  const caCerts = readFlag(fields, 2);
+  // What may follow (some reasons only, indirect, attribute certificates) would change what an entry means.
+  fields.expectEnd();
+  if (userCerts && caCerts) throw new DerError('A CRL has two scopes.');
+  const scope = userCerts ? 'userCerts' : caCerts ? 'caCerts' : 'all';
+  return { ...(distributionPointUrl !== undefined && { distributionPointUrl }), scope };
+}
+
+function readFlag(fields: DerReader, n: number): boolean {
+  if (!fields.is(0x80 | n)) return false;
+  const octets = fields.content();
+  if (octets.length !== 1 || octets[0] !== 0xff)
+    throw new DerError('A flag of a CRL is malformed.');
+  return true;
+}
+
+function* readEntries(list: Buffer): Generator<CrlEntry> {
+  const entries = new DerReader(list).sequence();
+  while (!entries.done) {
+    const fields = entries.sequence();
+    const serialNumber = serialNumberFromOctets(fields.integerOctets());
+    const revokedAt = fields.time();
+    const extensions = fields.done ? undefined : extensionMap(readExtensionList(fields));
+    fields.expectEnd();
+    yield {
+      serialNumber,
+      revokedAt,
+      reasonCode: extensions === undefined ? 0 : readReason(extensions),
+    };
+  }
+}
+
+function readReason(extensions: ReadonlyMap<string, Extension>): number {
+  let reasonCode = 0;
+  for (const { oid, critical, value } of extensions.values()) {
+    if (oid === OID.reasonCode) {
+      const reader = new DerReader(value);
+      reasonCode = reader.smallInteger(TAG.enumerated);
+      reader.expectEnd();
+    } else if (critical) throw new DerError('A CRL entry has an unknown critical extension.');
+  }
+  return reasonCode;
+}

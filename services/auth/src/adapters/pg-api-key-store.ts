@@ -1,0 +1,100 @@
+import type { EventLog } from '@gigvault/database/event-log';
+import { transaction } from '@gigvault/database/transaction';
+import type { Pool, PoolClient } from 'pg';
+import type { ApiKey, ApiKeyStore, NewApiKey } from '../ports/api-key-store.ts';
+import { readRows } from './pg-read.ts';
+import { type UserRow, userOf } from './pg-user.ts';
+
+interface ApiKeyRow {
+  readonly key_id: string;
+  readonly user_id: string;
+  readonly label: string;
+  readonly key_created_at: Date;
+  readonly last_used_at: Date | null;
+  readonly revoked_at: Date | null;
+  readonly expires_at: Date | null;
+}
+
+type FoundRow = ApiKeyRow & UserRow & { readonly secret_hash: Buffer };
+
+const KEY_COLUMNS =
+  'k.key_id, k.user_id, k.label, k.created_at AS key_created_at, k.last_used_at, k.revoked_at, k.expires_at';
+
+const FIND = {
+  name: 'auth-find-api-key',
+  text: `SELECT ${KEY_COLUMNS}, k.secret_hash, u.name, u.display_name, u.roles, u.status, u.tenant_id, u.created_at
+    FROM api_key k JOIN user_ u ON u.user_id = k.user_id WHERE k.key_id = $1`,
+};
+
+const LIST = `SELECT ${KEY_COLUMNS} FROM api_key k
+  WHERE k.user_id = $1 ORDER BY k.created_at DESC LIMIT 1000`;
+
+const USE = {
+  name: 'auth-use-api-key',
+  text: 'UPDATE api_key SET last_used_at = $2 WHERE key_id = $1 AND revoked_at IS NULL',
+};
+
+/** Inserts a key; to be called in the transaction of what it belongs to. */
+export async function insertApiKey(client: PoolClient, key: NewApiKey): Promise<void> {
+  await client.query(
+    `INSERT INTO api_key (key_id, user_id, secret_hash, label, created_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6)`,
+    [
+      key.keyId,
+      key.userId,
+      key.secretHash,
+      key.label,
+      new Date(key.createdAt),
+      key.expiresAt ? new Date(key.expiresAt) : null,
+    ],
+  );
+}
+
+/** API keys in PostgreSQL. */
+export function pgApiKeyStore(pool: Pool, eventLog: EventLog): ApiKeyStore {
+  return {
+    create: (key, events) =>
+      transaction(pool, async (client) => {
+        await insertApiKey(client, key);
+        await eventLog.append(client, events);
+      }),
+
+    async find(keyId) {
+      const [row] = await readRows<FoundRow>(pool, { ...FIND, values: [keyId] });
+      return row && { key: { ...apiKeyOf(row), secretHash: row.secret_hash }, user: userOf(row) };
+    },
+
+    use: (keyId, at, events) =>
+      transaction(pool, async (client) => {
+        const used = await client.query({ ...USE, values: [keyId, new Date(at)] });
+        if (used.rowCount === 0) return false;
+        await eventLog.append(client, events);
+        return true;
+      }),
+
+    async list(userId) {
+      const rows = await readRows<ApiKeyRow>(pool, { text: LIST, values: [userId] });
+      return rows.map(apiKeyOf);
+    },
+
+    revoke: (keyId, at, events) =>
+      transaction(pool, async (client) => {
+        const revoked = await client.query(
+          'UPDATE api_key SET revoked_at = $2 WHERE key_id = $1 AND revoked_at IS NULL',
+          [keyId, new Date(at)],
+        );
+        if (revoked.rowCount !== 0) await eventLog.append(client, events);
+      }),
+  };
+}
+
+function apiKeyOf(row: ApiKeyRow): ApiKey {
+  return {
+    keyId: row.key_id,
+    userId: row.user_id,
+    label: row.label,
+    createdAt: row.key_created_at.getTime(),
+    ...(row.expires_at ? { expiresAt: row.expires_at.getTime() } : {}),
+    ...(row.last_used_at ? { lastUsedAt: row.last_used_at.getTime() } : {}),
+    ...(row.revoked_at ? { revokedAt: row.revoked_at.getTime() } : {}),
+  };
+}

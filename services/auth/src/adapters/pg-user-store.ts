@@ -1,0 +1,78 @@
+import type { EventLog } from '@gigvault/database/event-log';
+import { transaction } from '@gigvault/database/transaction';
+import { GigvaultError } from '@gigvault/errors/gigvault-error';
+import type { Pool } from 'pg';
+import type { UserStore } from '../ports/user-store.ts';
+import { readRows } from './pg-read.ts';
+import {
+  INSERT_SETUP_TOKEN,
+  setupTokenValues,
+  USER_COLUMNS,
+  type UserRow,
+  userOf,
+  userValues,
+} from './pg-user.ts';
+
+const UUID = /^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$/;
+
+/** Users in PostgreSQL. */
+export function pgUserStore(pool: Pool, eventLog: EventLog): UserStore {
+  return {
+    create: (user, setupToken, events) =>
+      transaction(pool, async (client) => {
+        const inserted = await client.query(
+          `INSERT INTO user_ (${USER_COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (name) DO NOTHING`,
+          userValues(user),
+        );
+        if (inserted.rowCount === 0)
+          throw new GigvaultError('ALREADY_EXISTS', `User ${user.name} exists already.`);
+        await client.query(INSERT_SETUP_TOKEN, setupTokenValues(setupToken, user.userId));
+        await eventLog.append(client, events);
+      }),
+
+    async find(idOrName) {
+      const column = UUID.test(idOrName) ? 'user_id' : 'name';
+      const text = `SELECT ${USER_COLUMNS} FROM user_ WHERE ${column} = $1`;
+      const [row] = await readRows<UserRow>(pool, { text, values: [idOrName] });
+      return row && userOf(row);
+    },
+
+    async list({ limit, after }) {
+      const text = `SELECT ${USER_COLUMNS} FROM user_ WHERE name > $1 ORDER BY name LIMIT $2`;
+      const rows = await readRows<UserRow>(pool, { text, values: [after, limit] });
+      return rows.map(userOf);
+    },
+
+    disable: (userId, at, events) =>
+      transaction(pool, async (client) => {
+        const disabled = await client.query(
+          `UPDATE user_ SET status = 'disabled' WHERE user_id = $1 AND status <> 'disabled'`,
+          [userId],
+        );
+        if (disabled.rowCount === 0) return;
+        await client.query(
+          'UPDATE api_key SET revoked_at = $2 WHERE user_id = $1 AND revoked_at IS NULL',
+          [userId, new Date(at)],
+        );
+        await client.query('DELETE FROM setup_token WHERE user_id = $1 AND redeemed_at IS NULL', [
+          userId,
+        ]);
+        await eventLog.append(client, events);
+      }),
+
+    invite: (userId, setupToken, events) =>
+      transaction(pool, async (client) => {
+        const user = await client.query(
+          `SELECT user_id FROM user_ WHERE user_id = $1 AND status <> 'disabled' FOR UPDATE`,
+          [userId],
+        );
+        if (user.rowCount === 0) return false;
+        await client.query('DELETE FROM setup_token WHERE user_id = $1 AND redeemed_at IS NULL', [
+          userId,
+        ]);
+        await client.query(INSERT_SETUP_TOKEN, setupTokenValues(setupToken, userId));
+        await eventLog.append(client, events);
+        return true;
+      }),
+  };
+}

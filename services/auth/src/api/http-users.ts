@@ -1,0 +1,119 @@
+import { type HttpRoute, operation } from '@gigvault/http/route';
+import type { User } from '../ports/user-store.ts';
+import { createUser, type InviteDeps, type InvitedUser } from '../users/create-user.ts';
+import { disableUser } from '../users/disable-user.ts';
+import { findUser } from '../users/find-user.ts';
+import { inviteAgain } from '../users/invite-again.ts';
+import { callerOf, NO_STORE, rfc3339 } from './http-reply.ts';
+import * as schemas from './schemas.ts';
+
+/** What the operations on users need. */
+export type UserHttpDeps = InviteDeps;
+
+const users = { tag: 'Users', permission: 'users:manage' } as const;
+
+/** The operations on users. */
+export function userRoutes(deps: UserHttpDeps): HttpRoute[] {
+  return [
+    createRoute(deps),
+    listRoute(deps),
+    getRoute(deps),
+    disableRoute(deps),
+    inviteRoute(deps),
+  ];
+}
+
+function createRoute(deps: UserHttpDeps): HttpRoute {
+  return operation({
+    ...users,
+    operationId: 'createUser',
+    method: 'POST',
+    path: '/users',
+    summary: 'Create a user and the one-use setup token to hand over',
+    body: schemas.createUserRequest,
+    replies: { 201: schemas.invitedUserReply },
+    example: { body: { name: 'ada', displayName: 'Ada Lovelace', roles: ['requester'] } },
+    handle: async (request) => ({
+      status: 201,
+      headers: NO_STORE,
+      body: showInvited(await createUser(deps, callerOf(request), request.body)),
+    }),
+  });
+}
+
+function listRoute(deps: UserHttpDeps): HttpRoute {
+  return operation({
+    ...users,
+    operationId: 'listUsers',
+    method: 'GET',
+    path: '/users',
+    summary: 'List users by name',
+    query: schemas.pageQuery,
+    replies: { 200: schemas.userListReply },
+    handle: async ({ query: { limit, cursor } }) => {
+      const items = await deps.users.list({ limit, after: cursor });
+      const nextCursor = items.length === limit ? items.at(-1)?.name : undefined;
+      return {
+        status: 200,
+        body: { items: items.map(showUser), ...(nextCursor ? { nextCursor } : {}) },
+      };
+    },
+  });
+}
+
+function getRoute(deps: UserHttpDeps): HttpRoute {
+  return operation({
+    ...users,
+    operationId: 'getUser',
+    method: 'GET',
+    path: '/users/:user',
+    summary: 'Get a user by id or name',
+    params: schemas.userParams,
+    replies: { 200: schemas.userReply },
+    handle: async ({ params }) => ({
+      status: 200,
+      body: showUser(await findUser(deps, params.user)),
+    }),
+  });
+}
+
+function disableRoute(deps: UserHttpDeps): HttpRoute {
+  return operation({
+    ...users,
+    operationId: 'disableUser',
+    method: 'POST',
+    path: '/users/:user/disable',
+    summary: 'Disable a user and revoke its API keys',
+    params: schemas.userParams,
+    replies: { 200: schemas.userReply },
+    handle: async (request) => {
+      const user = await disableUser(deps, callerOf(request), request.params.user);
+      return { status: 200, body: showUser(user) };
+    },
+  });
+}
+
+function inviteRoute(deps: UserHttpDeps): HttpRoute {
+  return operation({
+    ...users,
+    operationId: 'createSetupToken',
+    method: 'POST',
+    path: '/users/:user/setup-token',
+    summary: 'Make a new one-use setup token for a user',
+    params: schemas.userParams,
+    replies: { 201: schemas.invitedUserReply },
+    handle: async (request) => ({
+      status: 201,
+      headers: NO_STORE,
+      body: showInvited(await inviteAgain(deps, callerOf(request), request.params.user)),
+    }),
+  });
+}
+
+function showUser({ userId, name, displayName, roles, status, createdAt }: User): object {
+  return { userId, name, displayName, roles, status, createdAt: rfc3339(createdAt) };
+}
+
+function showInvited({ user, setupToken, setupTokenExpiresAt }: InvitedUser): object {
+  return { ...showUser(user), setupToken, setupTokenExpiresAt: rfc3339(setupTokenExpiresAt) };
+}

@@ -1,0 +1,85 @@
+import { type HttpRoute, operation } from '@gigvault/http/route';
+import { type RedeemDeps, redeemSetupToken } from '../setup/redeem-setup-token.ts';
+import { type ExchangeDeps, exchangeApiKey } from '../tokens/exchange-api-key.ts';
+import { type ApiKeyHttpDeps, apiKeyRoutes } from './http-api-keys.ts';
+import { callerOf, NO_STORE } from './http-reply.ts';
+import { type UserHttpDeps, userRoutes } from './http-users.ts';
+import * as schemas from './schemas.ts';
+
+/** What the REST operations of auth need. */
+export type AuthHttpDeps = ExchangeDeps & RedeemDeps & UserHttpDeps & ApiKeyHttpDeps;
+
+/** Every REST operation of auth. */
+export function authRoutes(deps: AuthHttpDeps): HttpRoute[] {
+  return [
+    tokenRoute(deps),
+    setupRoute(deps),
+    whoamiRoute(),
+    ...userRoutes(deps),
+    ...apiKeyRoutes(deps),
+  ];
+}
+
+function tokenRoute(deps: ExchangeDeps): HttpRoute {
+  return operation({
+    operationId: 'createToken',
+    method: 'POST',
+    path: '/token',
+    tag: 'Access',
+    summary: 'Exchange an API key for an access token',
+    permission: 'anonymous',
+    body: schemas.tokenRequest,
+    replies: { 200: schemas.tokenReply },
+    example: {
+      body: { grantType: 'client_credentials', clientSecret: 'gv_key_0123456789abcdef_…' },
+      reply: { accessToken: 'eyJ…', tokenType: 'Bearer', expiresIn: 900 },
+    },
+    handle: async ({ body, clientIp }) => ({
+      status: 200,
+      headers: NO_STORE,
+      body: await exchangeApiKey(deps, { clientSecret: body.clientSecret, clientIp }),
+    }),
+  });
+}
+
+function setupRoute(deps: RedeemDeps): HttpRoute {
+  return operation({
+    operationId: 'redeemSetupToken',
+    method: 'POST',
+    path: '/setup',
+    tag: 'Access',
+    summary: 'Redeem a one-use setup token for an API key',
+    permission: 'anonymous',
+    body: schemas.setupRequest,
+    replies: { 201: schemas.setupReply },
+    example: { body: { token: 'gv_setup_…', name: 'ada' } },
+    handle: async ({ body, clientIp }) => {
+      const { user, apiKey } = await redeemSetupToken(deps, { ...body, clientIp });
+      const { userId, name, roles } = user;
+      return { status: 201, headers: NO_STORE, body: { userId, name, roles, apiKey } };
+    },
+  });
+}
+
+function whoamiRoute(): HttpRoute {
+  return operation({
+    operationId: 'whoami',
+    method: 'GET',
+    path: '/whoami',
+    tag: 'Access',
+    summary: 'Who the access token speaks for',
+    permission: 'signed-in',
+    replies: { 200: schemas.whoamiReply },
+    handle: async (request) => {
+      const { actor, name, roles, permissions, tenantId } = callerOf(request);
+      const body = {
+        userId: actor.replace(/^user:/, ''),
+        name,
+        roles,
+        permissions: [...permissions].sort(),
+        tenantId,
+      };
+      return { status: 200, body };
+    },
+  });
+}

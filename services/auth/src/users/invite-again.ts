@@ -1,0 +1,30 @@
+import type { Principal } from '@gigvault/access/permissions';
+import { GigvaultError } from '@gigvault/errors/gigvault-error';
+import { durableStep } from '@gigvault/telemetry/durable-step';
+import { newSetupCredential } from '../credentials/credential.ts';
+import type { InviteDeps, InvitedUser } from './create-user.ts';
+import { findUser } from './find-user.ts';
+
+/**
+ * A new setup token for a user who lost the first one, or the API key. Tokens that were not redeemed stop to work.
+ * Throws USER_NOT_FOUND, CONFLICT when the user is disabled, and FORBIDDEN when the user may do more than the caller.
+ */
+export async function inviteAgain(
+  deps: InviteDeps,
+  caller: Principal,
+  idOrName: string,
+): Promise<InvitedUser> {
+  const user = await findUser(deps, idOrName);
+  if (!caller.roles.includes('admin') && user.roles.some((role) => !caller.roles.includes(role)))
+    throw new GigvaultError('FORBIDDEN', 'This user has roles that you do not hold.');
+  const credential = newSetupCredential();
+  const expiresAt = deps.clock.now() + deps.setupTokenLifetime;
+  const token = { tokenHash: credential.hash, roles: user.roles, expiresAt };
+  const data = { name: user.name, roles: user.roles, expiresAt };
+  const event = { type: 'setup.created', actor: caller.actor, subject: user.userId, data } as const;
+  const invited = await durableStep('auth.invite', () =>
+    deps.users.invite(user.userId, token, [event]),
+  );
+  if (!invited) throw new GigvaultError('CONFLICT', `User ${user.name} is disabled.`);
+  return { user, setupToken: credential.text, setupTokenExpiresAt: expiresAt };
+}

@@ -1,0 +1,113 @@
+import { createAuthenticator } from '@gigvault/access/access-token';
+import { createEventLog } from '@gigvault/database/event-log';
+import { runOperation } from '@gigvault/http/operation';
+import type { HttpReply, HttpRequest, Operation } from '@gigvault/http/route';
+import type { TestDatabase } from '@gigvault/testkit/test-database';
+import { FakeClock } from '@gigvault/time/clock';
+import { AuthInit1700000000000 } from '../migrations/1700000000000-auth-init.ts';
+import { memoryTokenSigner } from '../src/adapters/memory-token-signer.ts';
+import { pgApiKeyStore } from '../src/adapters/pg-api-key-store.ts';
+import { pgFailureJournal } from '../src/adapters/pg-failure-journal.ts';
+import { pgSetupStore } from '../src/adapters/pg-setup-store.ts';
+import { pgUserStore } from '../src/adapters/pg-user-store.ts';
+import { authRoutes } from '../src/api/http.ts';
+import { createFailureLimiter } from '../src/credentials/failure-limiter.ts';
+import { createFailureLog } from '../src/credentials/failure-log.ts';
+import { getJwks } from '../src/tokens/get-jwks.ts';
+
+/** What a request of the test says. */
+export interface TestRequest {
+  readonly path: string;
+  readonly body?: unknown;
+  readonly token?: string;
+  readonly clientIp?: string;
+}
+
+/** An event as it lies in the outbox. */
+export interface StoredEvent {
+  readonly type: string;
+  readonly actor: string;
+  readonly subject: string;
+  readonly data: Record<string, unknown>;
+}
+
+/** The auth service's parts on a real database, with a signing key of its own and a clock that stands still. */
+export async function startAuth(database: TestDatabase) {
+  const pool = await database.pool('auth', [AuthInit1700000000000]);
+  const clock = new FakeClock('2026-11-21T12:00:00Z');
+  const eventLog = createEventLog({
+    pool,
+    producer: 'auth',
+    consumers: ['audit', 'notify'],
+    clock,
+  });
+  const deps = {
+    clock,
+    users: pgUserStore(pool, eventLog),
+    apiKeys: pgApiKeyStore(pool, eventLog),
+    setup: pgSetupStore(pool, eventLog),
+    signer: memoryTokenSigner(),
+    limiter: createFailureLimiter({ failures: 10, window: 60_000 }, clock),
+    failures: createFailureLog(pgFailureJournal(pool, eventLog), clock),
+    names: { issuer: 'https://localhost:8443', audience: 'https://localhost:8443/service' },
+    accessTokenLifetime: 900_000,
+    setupTokenLifetime: 1_800_000,
+    operatorKeyLifetime: 86_400_000,
+  };
+  const routes = authRoutes(deps) as Operation[];
+  const authenticator = createAuthenticator({ jwks: () => getJwks(deps), clock });
+
+  async function call(
+    operationId: string,
+    { path, body, token, clientIp }: TestRequest,
+  ): Promise<HttpReply> {
+    const route = routes.find((candidate) => candidate.operationId === operationId) as Operation;
+    const request = {
+      method: route.method,
+      url: `https://localhost:8443/service/api/v1${path}`,
+      params: paramsOf(route.path, path),
+      query: {},
+      body: Buffer.from(body === undefined ? '' : JSON.stringify(body)),
+      headers: { 'content-type': 'application/json', authorization: token && `Bearer ${token}` },
+      clientIp: clientIp ?? '192.0.2.1',
+      requestId: 'r',
+      traceId: 't',
+      signal: new AbortController().signal,
+    } satisfies HttpRequest;
+    return runOperation(route, request, authenticator);
+  }
+
+  async function signIn(apiKey: string, clientIp?: string): Promise<string> {
+    const body = { grantType: 'client_credentials', clientSecret: apiKey };
+    const reply = await call('createToken', { path: '/token', body, clientIp });
+    return (reply.body as { accessToken: string }).accessToken;
+  }
+
+  async function events(type: string): Promise<StoredEvent[]> {
+    const { events: all } = await eventLog.pull(
+      'audit',
+      { acknowledged: 0, limit: 1000, waitMs: 0 },
+      new AbortController().signal,
+    );
+    return all
+      .filter((event) => event.type === type)
+      .map(({ actor, subject, data }) => ({
+        type,
+        actor,
+        subject,
+        data: JSON.parse(Buffer.from(data).toString()),
+      }));
+  }
+
+  return { deps, pool, clock, eventLog, authenticator, call, signIn, events };
+}
+
+function paramsOf(template: string, path: string): Record<string, string> {
+  const values = path.split('/');
+  const names = template
+    .split('/')
+    .map((part, index) => [part.slice(1), values[index] ?? '', part.startsWith(':')] as const);
+  return Object.fromEntries(
+    names.filter(([, , isParam]) => isParam).map(([name, value]) => [name, value]),
+  );
+}

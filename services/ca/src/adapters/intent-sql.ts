@@ -1,0 +1,51 @@
+/** The columns of an intent, as `Intent` has them. */
+export const INTENT_COLUMNS = `intent_id, request_id, issuer_id, serial_number, profile, profile_hash, tbs, common_name,
+  names, requester, tenant_id, protocol, not_before, not_after, spki_sha256, crl_shard, created_at`;
+
+/**
+ * Opens intents and takes their serial numbers. One array a column; names are joined by newlines, because unnest
+ * flattens arrays of arrays. Returns a row for each intent that is open now or whose key is blocked.
+ */
+export const OPEN_INTENTS = `
+WITH item AS (
+  SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bytea[], $8::text[],
+    $9::text[], $10::text[], $11::text[], $12::text[], $13::bigint[], $14::bigint[], $15::text[], $16::int[],
+    $17::bigint[]) AS i(${INTENT_COLUMNS})
+), blocked AS (
+  SELECT i.intent_id FROM item i JOIN blocked_key b USING (spki_sha256)
+), opened AS (
+  INSERT INTO intent (${INTENT_COLUMNS}, status)
+  SELECT intent_id, request_id, issuer_id, serial_number, profile, profile_hash, tbs, common_name,
+    string_to_array(names, E'\\n'), requester, tenant_id, protocol, not_before, not_after, spki_sha256, crl_shard,
+    created_at, 'open'
+  FROM item WHERE NOT EXISTS (SELECT FROM blocked b WHERE b.intent_id = item.intent_id)
+  ON CONFLICT DO NOTHING
+  RETURNING intent_id, issuer_id, serial_number
+), numbered AS (
+  INSERT INTO serial (issuer_id, serial_number) SELECT issuer_id, serial_number FROM opened
+)
+SELECT intent_id, 'opened' AS outcome FROM opened
+UNION ALL SELECT intent_id, 'key-blocked' FROM blocked`;
+
+/** Moves open intents to issued and stores their certificates. $1 intent ids, $2 certificates, $3 issued_at. */
+export const COMPLETE_INTENTS = `
+WITH item AS (
+  SELECT * FROM unnest($1::uuid[], $2::bytea[]) AS i(intent_id, certificate)
+), closed AS (
+  UPDATE intent SET status = 'issued', closed_at = $3
+  FROM item WHERE intent.intent_id = item.intent_id AND intent.status = 'open'
+  RETURNING intent.*, item.certificate
+)
+INSERT INTO certificate (serial_number, issuer_id, certificate, request_id, intent_id, common_name, names, profile,
+  requester, tenant_id, protocol, not_before, not_after, spki_sha256, crl_shard, status, issued_at)
+SELECT serial_number, issuer_id, certificate, request_id, intent_id, common_name, names, profile, requester, tenant_id,
+  protocol, not_before, not_after, spki_sha256, crl_shard, 'valid', $3 FROM closed
+RETURNING intent_id`;
+
+/** The issued or open intent of a request, with its certificate when issued. $1 request id. */
+export const FIND_BY_REQUEST = `
+SELECT i.intent_id, i.request_id, i.issuer_id, i.serial_number, i.profile, i.profile_hash, i.tbs, i.common_name, i.names,
+  i.requester, i.tenant_id, i.protocol, i.not_before, i.not_after, i.spki_sha256, i.crl_shard, i.created_at, i.status,
+  c.certificate
+FROM intent i LEFT JOIN certificate c ON c.serial_number = i.serial_number AND c.issuer_id = i.issuer_id
+WHERE i.request_id = $1 AND i.status IN ('open', 'issued')`;

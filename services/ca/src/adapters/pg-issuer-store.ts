@@ -1,0 +1,86 @@
+import type { EventLog } from '@gigvault/database/event-log';
+import { transaction } from '@gigvault/database/transaction';
+import { durableStep } from '@gigvault/telemetry/durable-step';
+import type { Pool } from 'pg';
+import type { IssuerRecord, IssuerStore } from '../ports/issuer-store.ts';
+
+const COLUMNS =
+  'issuer_id, certificate, chain, key_id, crl_shards, ocsp_url, crl_base_url, issuer_url, public, created_at';
+
+/** Issuers in PostgreSQL. */
+export function createPgIssuerStore(pool: Pool, eventLog: EventLog): IssuerStore {
+  return {
+    async find(issuerId) {
+      const { rows } = await pool.query<IssuerRow>(
+        `SELECT ${COLUMNS} FROM issuer WHERE issuer_id = $1`,
+        [issuerId],
+      );
+      return rows[0] && toRecord(rows[0]);
+    },
+    async list() {
+      const { rows } = await pool.query<IssuerRow>(`SELECT ${COLUMNS} FROM issuer ORDER BY issuer_id`);
+      return rows.map(toRecord);
+    },
+    create: (issuer, caKeys, event) =>
+      durableStep('ca.issuer', () =>
+        transaction(pool, async (client) => {
+          const { rowCount } = await client.query(
+            `INSERT INTO issuer (${COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+             ON CONFLICT DO NOTHING`,
+            valuesOf(issuer),
+          );
+          if (rowCount === 0) return false;
+          await client.query(
+            `INSERT INTO blocked_key (spki_sha256, reason, created_at)
+             SELECT spki_sha256, 'caKey', $2 FROM unnest($1::text[]) AS k(spki_sha256) ON CONFLICT DO NOTHING`,
+            [caKeys, issuer.createdAt],
+          );
+          await eventLog.append(client, [event]);
+          return true;
+        }),
+      ),
+  };
+}
+
+interface IssuerRow {
+  issuer_id: string;
+  certificate: Buffer;
+  chain: Buffer[];
+  key_id: string;
+  crl_shards: number;
+  ocsp_url: string;
+  crl_base_url: string;
+  issuer_url: string;
+  public: boolean;
+  created_at: string;
+}
+
+function valuesOf(issuer: IssuerRecord): unknown[] {
+  return [
+    issuer.issuerId,
+    issuer.certificate,
+    issuer.chain,
+    issuer.keyId,
+    issuer.crlShards,
+    issuer.ocspUrl,
+    issuer.crlBaseUrl,
+    issuer.issuerUrl,
+    issuer.public,
+    issuer.createdAt,
+  ];
+}
+
+function toRecord(row: IssuerRow): IssuerRecord {
+  return {
+    issuerId: row.issuer_id,
+    certificate: row.certificate,
+    chain: row.chain,
+    keyId: row.key_id,
+    crlShards: row.crl_shards,
+    ocspUrl: row.ocsp_url,
+    crlBaseUrl: row.crl_base_url,
+    issuerUrl: row.issuer_url,
+    public: row.public,
+    createdAt: Number(row.created_at),
+  };
+}

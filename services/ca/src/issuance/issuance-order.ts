@@ -1,0 +1,23 @@
+import type { GeneralName } from '@gigvault/proto/ca/v1/issuance';
+
+/** What issuance is asked for, whoever asks. The fields of IssueCertificateRequest, checked by nobody yet. */
+export interface IssuanceOrder {
+  readonly requestId: string;
+  /** Empty: the profile's issuer. */
+  readonly issuerId: string;
+  readonly profile: string;
+  readonly profileHash: string;
+  /** CertificationRequest, DER. */
+  readonly certificationRequest: Buffer;
+  readonly subjectAltName: readonly GeneralName[];
+  /** Empty for none. */
+  readonly commonName: string;
+  /** Unix milliseconds; 0 lets the profile decide. */
+  readonly notBefore: number;
+  readonly notAfter: number;
+  readonly requester: string;
+  readonly tenantId: string;
+  readonly protocol: string;
+  /** True for certificates that GigVault itself runs on: internal profiles only, and the audit gate does not apply. */
+  readonly internal: boolean;
+}

@@ -1,0 +1,87 @@
+import { GigvaultError } from '@gigvault/errors/gigvault-error';
+import type {
+  GeneralName,
+  IssuedCertificate,
+  IssueInternalCertificateRequest,
+} from '@gigvault/proto/ca/v1/issuance';
+import { type PeerName, spiffeId } from '@gigvault/rpc/service-name';
+import { readName } from '@gigvault/x509/name';
+import { type IssueDeps, issueCertificate } from './issue-certificate.ts';
+import { INTERNAL_PROFILES, type InternalProfile } from './profile-table.ts';
+
+/** What internal issuance needs. */
+export interface IssueInternalDeps extends IssueDeps {
+  /** As `gigvault.local`. */
+  readonly trustDomain: string;
+}
+
+/** Which peers may have which certificate. `any`: every authenticated peer, for itself. */
+const MAY_HAVE: Readonly<Record<InternalProfile, 'any' | readonly PeerName[]>> = {
+  service: 'any',
+  edge: ['edge', 'gigvault'],
+  'ocsp-signer': ['ocsp'],
+};
+
+/**
+ * Issues a certificate that GigVault itself runs on. Who it names comes from the caller's identity, never from the request;
+ * the flow underneath is the same. The audit gate does not apply: without these certificates the audit service cannot catch up.
+ * Errors: FORBIDDEN, UNKNOWN_PROFILE, and those of issueCertificate.
+ */
+export async function issueInternalCertificate(
+  deps: IssueInternalDeps,
+  request: IssueInternalCertificateRequest,
+  peer: PeerName,
+): Promise<IssuedCertificate> {
+  const profile = checkPeer(request.profile, peer);
+  const names = await namesFor(deps, profile, request, peer);
+  return issueCertificate(deps, {
+    requestId: request.requestId,
+    issuerId: profile === 'ocsp-signer' ? request.issuerId : '',
+    profile,
+    profileHash: deps.profiles.get(profile)?.hash ?? '',
+    certificationRequest: request.certificationRequest,
+    ...names,
+    notBefore: 0,
+    notAfter: 0,
+    requester: `service:${peer}`,
+    tenantId: '',
+    protocol: 'internal',
+    internal: true,
+  });
+}
+
+function checkPeer(name: string, peer: PeerName): InternalProfile {
+  const profile = INTERNAL_PROFILES.find((internal) => internal === name);
+  if (profile === undefined) {
+    throw new GigvaultError('UNKNOWN_PROFILE', `Internal profile '${name}' does not exist.`);
+  }
+  const peers = MAY_HAVE[profile];
+  if (peers === 'any' || peers.includes(peer)) return profile;
+  throw new GigvaultError('FORBIDDEN', `${peer} may not have a certificate of profile '${profile}'.`);
+}
+
+async function namesFor(
+  deps: IssueInternalDeps,
+  profile: InternalProfile,
+  request: IssueInternalCertificateRequest,
+  peer: PeerName,
+): Promise<{ commonName: string; subjectAltName: GeneralName[] }> {
+  switch (profile) {
+    case 'service':
+      return { commonName: '', subjectAltName: [{ type: 'uri', value: spiffeId(deps.trustDomain, peer) }] };
+    case 'edge':
+      if (request.subjectAltName.length === 0) {
+        throw new GigvaultError('INVALID_ARGUMENT', 'The public listener has no names.');
+      }
+      return { commonName: '', subjectAltName: request.subjectAltName };
+    case 'ocsp-signer':
+      return { commonName: await responderName(deps, request.issuerId), subjectAltName: [] };
+  }
+}
+
+/** `OCSP <commonName of the issuer>`, within the 64 characters of a commonName. */
+async function responderName(deps: IssueInternalDeps, issuerId: string): Promise<string> {
+  const { certificate } = await deps.issuers.get(issuerId);
+  const issuerName = readName(certificate.subject).find(({ type }) => type === 'CN')?.value;
+  return `OCSP ${issuerName ?? issuerId}`.slice(0, 64);
+}

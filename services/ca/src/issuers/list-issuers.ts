@@ -1,0 +1,37 @@
+import type { Issuer as WireIssuer, Profile as WireProfile } from '@gigvault/proto/ca/v1/issuer';
+import type { ProfileTable } from '../issuance/profile-table.ts';
+import type { IssuerRecord } from '../ports/issuer-store.ts';
+import type { IssuerRegistry } from './issuer-registry.ts';
+
+/** Every issuer, by id. */
+export async function listIssuers(issuers: IssuerRegistry): Promise<WireIssuer[]> {
+  return (await issuers.list()).map(({ record }) => toWireIssuer(record));
+}
+
+/** Every profile in force, by name, with the hash that orders pin. */
+export function listProfiles(profiles: ProfileTable): WireProfile[] {
+  return [...profiles.values()].map((profile) => ({
+    name: profile.name,
+    profileHash: profile.hash,
+    keyTypes: [...profile.certificate.keyTypes],
+    defaultValidity: profile.certificate.defaultValidity,
+    maxValidity: profile.certificate.maxValidity,
+    issuerId: profile.issuerId,
+    public: profile.public,
+  }));
+}
+
+/** An issuer as it travels. */
+export function toWireIssuer(record: IssuerRecord): WireIssuer {
+  return {
+    issuerId: record.issuerId,
+    certificate: record.certificate,
+    chain: [...record.chain],
+    keyId: record.keyId,
+    crlShards: record.crlShards,
+    ocspUrl: record.ocspUrl,
+    crlBaseUrl: record.crlBaseUrl,
+    issuerUrl: record.issuerUrl,
+    public: record.public,
+  };
+}

@@ -1,0 +1,4 @@
+import { runServiceProcess } from '@gigvault/host/service-process';
+import { caService } from './ca.module.ts';
+
+await runServiceProcess(caService);

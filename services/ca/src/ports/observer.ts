@@ -1,0 +1,17 @@
+/** The labels under which an issuance is counted. */
+export interface IssuanceLabels {
+  readonly issuerId: string;
+  readonly profile: string;
+  readonly protocol: string;
+}
+
+/** Counts and times issuances. */
+export interface IssuanceObserver {
+  /** Runs `run`; counts it as issued, or as rejected by its error's code. */
+  observe<T>(labels: IssuanceLabels, run: () => Promise<T>): Promise<T>;
+}
+
+/** Counts revocations. */
+export interface RevocationObserver {
+  revoked(issuerId: string, reason: string): void;
+}

@@ -1,0 +1,47 @@
+import { asGigvaultError } from '@gigvault/errors/gigvault-error';
+import type { Log } from '@gigvault/telemetry/log';
+import type { Intent } from '../ports/intent-store.ts';
+import { type SettleDeps, settleIntent } from './settle-intent.ts';
+
+/** What the reconciler needs. */
+export interface ReconcileDeps extends SettleDeps {
+  /** Requests that this process works on now; their intents are left alone. */
+  readonly flights: { has(requestId: string): boolean };
+  readonly log: Log;
+}
+
+/** What one round did. */
+export interface ReconcileReport {
+  readonly finished: number;
+  readonly abandoned: number;
+  readonly failed: number;
+}
+
+/** Intents of one round. */
+const LIMIT = 500;
+
+/**
+ * Settles every open intent that is at least `age` milliseconds old. One that cannot be settled does not stop the others;
+ * a keymgr or database that is away does. Errors: UNAVAILABLE, KEY_UNAVAILABLE, DEADLINE_EXCEEDED.
+ */
+export async function reconcileIntents(deps: ReconcileDeps, age: number): Promise<ReconcileReport> {
+  const report = { finished: 0, abandoned: 0, failed: 0 };
+  for (const intent of await deps.intents.listOpen(deps.clock.now() - age, LIMIT)) {
+    if (deps.flights.has(intent.requestId)) continue;
+    report[await settle(deps, intent)] += 1;
+  }
+  return report;
+}
+
+async function settle(deps: ReconcileDeps, intent: Intent): Promise<keyof ReconcileReport> {
+  const about = { serial: intent.serialNumber, ca: intent.issuerId, request_id: intent.requestId };
+  try {
+    const outcome = (await settleIntent(deps, intent)) ? 'finished' : 'abandoned';
+    deps.log.info({ ...about, outcome }, 'an open intent was settled');
+    return outcome;
+  } catch (error) {
+    if (asGigvaultError(error).row.retry && asGigvaultError(error).code !== 'INTERNAL') throw error;
+    deps.log.error({ ...about, error }, 'an open intent cannot be settled');
+    return 'failed';
+  }
+}

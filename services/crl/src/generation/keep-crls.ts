@@ -1,0 +1,55 @@
+import type { Log } from '@gigvault/telemetry/log';
+import type { ShardDirectory } from '../ports/shard-directory.ts';
+import type { ServedCrls } from '../serving/served-crls.ts';
+import { type GenerateDeps, generateCrl } from './generate-crl.ts';
+import { nextDue, type Schedule } from './schedule.ts';
+
+/** What keeping needs. */
+export interface KeepDeps extends GenerateDeps {
+  readonly directory: ShardDirectory;
+  readonly served: ServedCrls;
+  readonly schedule: Schedule;
+  readonly log: Log;
+}
+
+/** Milliseconds: the least that is waited when a CRL is due and another replica makes it. */
+const SHORTEST_WAIT = 100;
+
+/**
+ * Makes every CRL that is due, and serves what is published. One shard's failure does not stop the others; the first is thrown at the
+ * end, so that the caller tries again soon. Returns the milliseconds until the next one is due.
+ */
+export async function keepCrls(deps: KeepDeps): Promise<number> {
+  // First of all: after a start, what is published is served while the rest is made.
+  await refreshServed(deps);
+  const failures: unknown[] = [];
+  for (const shard of await deps.directory.list()) {
+    const due = nextDue(shard, deps.schedule);
+    if (due.at > deps.clock.now()) continue;
+    try {
+      await generateCrl(deps, shard, due.scheduled);
+    } catch (error) {
+      const fields = { ca: shard.issuerId, crl_shard: shard.crlShard, error };
+      deps.log.error(fields, 'CRL not published; the one before stays');
+      failures.push(error);
+    }
+  }
+  const earliest = await refreshServed(deps);
+  if (failures.length > 0) throw failures[0];
+  return Math.max(SHORTEST_WAIT, earliest - deps.clock.now());
+}
+
+/** Takes newly published CRLs into memory. Returns when the next CRL is due, Unix ms. */
+async function refreshServed(deps: KeepDeps): Promise<number> {
+  let earliest = Number.POSITIVE_INFINITY;
+  const shards = await deps.directory.list();
+  for (const shard of shards) {
+    earliest = Math.min(earliest, nextDue(shard, deps.schedule).at);
+    const number = deps.served.get(shard.issuerId, shard.crlShard)?.crlNumber ?? 0;
+    if (!shard.published || shard.published.crlNumber <= number) continue;
+    const published = await deps.directory.published(shard);
+    if (published) deps.served.put(shard.issuerId, shard.crlShard, published.der);
+  }
+  deps.served.expect(shards);
+  return earliest;
+}

@@ -1,0 +1,27 @@
+import type { ShardState } from '../ports/shard.ts';
+
+/** When CRLs are made. Milliseconds. */
+export interface Schedule {
+  readonly interval: number;
+  readonly coalesce: number;
+}
+
+/** When the shard's next CRL is due, and why. */
+export interface Due {
+  /** Unix ms. */
+  readonly at: number;
+  readonly scheduled: boolean;
+}
+
+/**
+ * The first CRL is due at once; then one each `interval`. A revocation makes one due at once, unless one was made within `coalesce`:
+ * then when that time is over, together with all other revocations of it.
+ */
+export function nextDue(shard: ShardState, schedule: Schedule): Due {
+  const { published, scheduledUpdate, changedAt } = shard;
+  if (!published || scheduledUpdate === undefined) return { at: 0, scheduled: true };
+  const regular = { at: scheduledUpdate + schedule.interval, scheduled: true };
+  if (changedAt === undefined) return regular;
+  const urgent = Math.max(changedAt, published.thisUpdate + schedule.coalesce);
+  return urgent < regular.at ? { at: urgent, scheduled: false } : regular;
+}

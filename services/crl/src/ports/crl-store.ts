@@ -1,0 +1,38 @@
+import type { ShardKey } from './shard.ts';
+
+/** What a CRL is to be. */
+export interface CrlPlan {
+  /** Unix ms, whole seconds. */
+  readonly thisUpdate: number;
+  readonly nextUpdate: number;
+  /** Made on schedule; false: because of a revocation. */
+  readonly scheduled: boolean;
+  /** TBSCertList of this number over these entries (concatenated DER). Pure. */
+  build(crlNumber: number, entries: Buffer): Buffer;
+}
+
+/** A CRL that may have been signed. */
+export interface CrlIntent extends ShardKey {
+  /** The UUID under which keymgr records the signature. */
+  readonly intentId: string;
+  readonly crlNumber: number;
+  /** TBSCertList, DER. */
+  readonly tbs: Buffer;
+}
+
+/** The life of a CRL: intended, then published or abandoned. */
+export interface CrlStore {
+  /** Runs alone on this shard, over all replicas; 'busy' when somebody else does. Released at once when the process dies. */
+  exclusive<T>(shard: ShardKey, run: () => Promise<T>): Promise<T | 'busy'>;
+  /** The intent that a crash left open. */
+  openIntent(shard: ShardKey): Promise<CrlIntent | undefined>;
+  /**
+   * Takes the next number, drops entries that need not stand any longer, builds over what is revoked, and writes the intent; one
+   * transaction. Errors: CONFLICT when the shard has an open intent.
+   */
+  intend(shard: ShardKey, plan: CrlPlan): Promise<CrlIntent>;
+  /** False when the intent was not open any more. */
+  publish(intent: CrlIntent, der: Buffer): Promise<boolean>;
+  /** Closes the intent for ever; its number stays used, and the shard counts as changed at `now` (Unix ms). */
+  abandon(intent: CrlIntent, now: number): Promise<void>;
+}

@@ -1,0 +1,47 @@
+import { createHash } from 'node:crypto';
+import type { NewEvent } from '@gigvault/database/event-log';
+import { requesterOf } from '../account/requester.ts';
+import type { Order, OrderStep } from '../ports/orders.ts';
+
+/** The event of a new order. */
+export function orderCreated(order: Order): NewEvent {
+  const { accountId, identifiers, authorizationIds, profile, profileHash, requestId, expiresAt } =
+    order;
+  const names = identifiers.map(({ type, value }) => `${type}:${value}`);
+  return {
+    type: 'order.created',
+    actor: requesterOf(accountId),
+    subject: order.orderId,
+    data: { accountId, names, authorizationIds, profile, profileHash, requestId, expiresAt },
+  };
+}
+
+/** The event of a step; steps that say nothing new have none: the certificate's own event is the CA's. */
+export function orderStepped(order: Order, step: OrderStep): readonly NewEvent[] {
+  const { accountId, requestId, orderId } = order;
+  if (step.to === 'processing' && step.from === 'ready') {
+    const certificationRequestSha256 = createHash('sha256')
+      .update(step.certificationRequest)
+      .digest('hex');
+    return [
+      {
+        type: 'order.finalized',
+        actor: requesterOf(accountId),
+        subject: orderId,
+        data: { accountId, requestId, certificationRequestSha256 },
+      },
+    ];
+  }
+  if (step.to === 'invalid') {
+    const { code, message } = step.error;
+    return [
+      {
+        type: 'order.invalid',
+        actor: 'service:enroll',
+        subject: orderId,
+        data: { accountId, requestId, from: step.from, code, message },
+      },
+    ];
+  }
+  return [];
+}

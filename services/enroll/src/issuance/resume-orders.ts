@@ -1,0 +1,32 @@
+import type { Clock } from '@gigvault/time/clock';
+import type { OrderSweep } from '../ports/orders.ts';
+import type { OrderCompletion } from './complete-order.ts';
+
+/** What resuming needs. */
+export interface ResumeOrdersDeps {
+  readonly sweep: OrderSweep;
+  readonly completion: OrderCompletion;
+  readonly clock: Clock;
+}
+
+const BATCH = 32;
+const LEASE = 60_000;
+
+/**
+ * Takes up orders that stayed in processing: their process died, the way to the CA was closed, or people were to decide (T5).
+ *
+ * @param after `start`: leases of the process before this one count for nothing, since submitting twice is harmless.
+ * @returns how many it took up; as many as fit in a batch mean that there may be more.
+ */
+export async function resumeOrders(
+  deps: ResumeOrdersDeps,
+  after: 'start' | 'pause',
+): Promise<number> {
+  const now = deps.clock.now();
+  const due = after === 'start' ? now + LEASE : now;
+  const orders = await deps.sweep.claimProcessing(due, now + 2 * LEASE, BATCH);
+  const results = await Promise.allSettled(orders.map((order) => deps.completion.complete(order)));
+  const failed = results.find((result) => result.status === 'rejected');
+  if (failed) throw failed.reason;
+  return orders.length;
+}

@@ -1,0 +1,4 @@
+import { runServiceProcess } from '@gigvault/host/service-process';
+import { enrollService } from './enroll.module.ts';
+
+await runServiceProcess(enrollService);

@@ -1,0 +1,102 @@
+import { randomBytes, randomUUID } from 'node:crypto';
+import { GigvaultError } from '@gigvault/errors/gigvault-error';
+import type { Authorization } from '@gigvault/proto/ra/v1/authorization';
+import { durableStep } from '@gigvault/telemetry/durable-step';
+import type { Clock } from '@gigvault/time/clock';
+import { requesterOf } from '../account/requester.ts';
+import type { Profiles } from '../ports/certificate-authority.ts';
+import type { Order, Orders } from '../ports/orders.ts';
+import type { Authorizations } from '../ports/registration-authority.ts';
+import { checkIdentifiers } from './order-identifiers.ts';
+
+/** What creating an order needs. */
+export interface CreateOrderDeps {
+  readonly orders: Orders;
+  readonly authorizations: Authorizations;
+  readonly profiles: Profiles;
+  readonly clock: Clock;
+  readonly development: boolean;
+  readonly rules: OrderRules;
+}
+
+/** The configured part of it. */
+export interface OrderRules {
+  /** Milliseconds that a client has to make an order ready and finalize it. */
+  readonly orderLifetime: number;
+  /** Pending and ready orders of one account. */
+  readonly maxOpenOrders: number;
+  /** Profile names that clients may choose; the first is the default. */
+  readonly profiles: readonly string[];
+}
+
+/** The payload of new-order, decoded. Times are Unix milliseconds, 0 when absent. */
+export interface NewOrder {
+  readonly identifiers: readonly { readonly type: string; readonly value: string }[];
+  readonly notBefore: number;
+  readonly notAfter: number;
+  /** '' for the default. */
+  readonly profile: string;
+}
+
+/**
+ * Makes an order with its authorizations (RFC 8555 §7.4); it is ready at once when all of them are valid already.
+ * The profile's hash of this moment is pinned in it (T14).
+ * Errors: RATE_LIMITED, UNKNOWN_PROFILE, INVALID_ARGUMENT, and those of checkIdentifiers.
+ */
+export async function createOrder(
+  deps: CreateOrderDeps,
+  accountId: string,
+  wanted: NewOrder,
+): Promise<Order> {
+  const identifiers = checkIdentifiers(wanted.identifiers, deps.development);
+  const now = deps.clock.now();
+  checkValidity(wanted, now);
+  const profile = wanted.profile || deps.rules.profiles[0]!;
+  const profileHash = deps.rules.profiles.includes(profile)
+    ? await deps.profiles.hashOf(profile)
+    : undefined;
+  if (profileHash === undefined)
+    throw new GigvaultError('UNKNOWN_PROFILE', `There is no profile ${JSON.stringify(profile)}.`);
+  const { maxOpenOrders } = deps.rules;
+  if ((await deps.orders.countOpen(accountId, maxOpenOrders)) >= maxOpenOrders) {
+    throw new GigvaultError('RATE_LIMITED', `The account has ${maxOpenOrders} unfinished orders.`, {
+      retryAfter: 3600,
+    });
+  }
+  const authorizations = await deps.authorizations.create(requesterOf(accountId), identifiers);
+  const order: Order = {
+    orderId: randomBytes(15).toString('base64url'),
+    accountId,
+    status: authorizations.every((authorization) => authorization.status === 'valid')
+      ? 'ready'
+      : 'pending',
+    identifiers,
+    authorizationIds: authorizations.map((authorization) => authorization.authorizationId),
+    profile,
+    profileHash,
+    requestId: randomUUID(),
+    notBefore: wanted.notBefore,
+    notAfter: wanted.notAfter,
+    createdAt: now,
+    expiresAt: earliestExpiry(authorizations, now + deps.rules.orderLifetime),
+  };
+  await durableStep('enroll.order', () => deps.orders.create(order));
+  return order;
+}
+
+function checkValidity(wanted: NewOrder, now: number): void {
+  const { notBefore, notAfter } = wanted;
+  if (notAfter !== 0 && (notAfter <= now || notAfter <= notBefore)) {
+    throw new GigvaultError(
+      'INVALID_ARGUMENT',
+      '"notAfter" must lie in the future and after "notBefore".',
+    );
+  }
+}
+
+function earliestExpiry(authorizations: readonly Authorization[], latest: number): number {
+  return Math.min(
+    latest,
+    ...authorizations.map((authorization) => authorization.expiresAt || latest),
+  );
+}

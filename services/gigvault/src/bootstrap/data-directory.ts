@@ -1,0 +1,112 @@
+import { mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { GigvaultError } from '@gigvault/errors/gigvault-error';
+import type { IdentityFiles } from '@gigvault/host/identity-files';
+import type { PeerName, ServiceName } from '@gigvault/rpc/service-name';
+
+/** Where everything of one installation lies. */
+export interface DataDirectory {
+  readonly path: string;
+  readonly postgres: string;
+  readonly secrets: string;
+  /** Root certificate, root CRL, encrypted root key, plan, transcript. */
+  readonly root: string;
+  readonly logFile: string;
+  /** Written by `up` while it runs: who it is and where it listens. */
+  readonly runFile: string;
+  of(service: ServiceName): string;
+  identity(peer: PeerName): IdentityFiles;
+  /** TLS key and certificate of the public listener. */
+  readonly edge: { readonly certificate: string; readonly privateKey: string };
+}
+
+/** Who runs on a data directory, and where it listens. */
+export interface RunningInstance {
+  readonly pid: number;
+  /** Start of that process in clock ticks since boot, so that a reused pid is not taken for it. */
+  readonly startTicks: string;
+  readonly publicUrl?: string;
+  readonly statusUrl?: string;
+  readonly adminPort?: number;
+}
+
+/** Makes the directories, readable by their owner only. */
+export function openDataDirectory(path: string): DataDirectory {
+  const folder = (name: string) => {
+    const full = join(path, name);
+    mkdirSync(full, { recursive: true, mode: 0o700 });
+    return full;
+  };
+  try {
+    mkdirSync(path, { recursive: true, mode: 0o711 });
+    const tls = folder('tls');
+    return {
+      path,
+      postgres: join(path, 'pg'),
+      secrets: folder('secrets'),
+      root: folder('root'),
+      logFile: join(folder('logs'), 'gigvault.log'),
+      runFile: join(path, 'run.json'),
+      of: (service) => folder(join('services', service)),
+      identity: (peer) => ({
+        servicesCa: join(tls, 'services-ca.crt'),
+        certificate: join(tls, `${peer}.crt`),
+        privateKey: join(tls, `${peer}.key`),
+      }),
+      edge: { certificate: join(tls, 'public.crt'), privateKey: join(tls, 'public.key') },
+    };
+  } catch (error) {
+    throw new GigvaultError('INVALID_ARGUMENT', `The data directory ${path} cannot be used: ${(error as Error).message}`, { cause: error });
+  }
+}
+
+/**
+ * Takes the directory for this process, or returns who has it. A file left by a process that is gone is taken over.
+ */
+export function claimDataDirectory(directory: DataDirectory): RunningInstance | undefined {
+  const mine: RunningInstance = { pid: process.pid, startTicks: startTicks(process.pid) ?? '' };
+  for (let attempt = 0; attempt < 2; attempt++) {
+    try {
+      writeFileSync(directory.runFile, JSON.stringify(mine), { flag: 'wx', mode: 0o600 });
+      return undefined;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    }
+    const holder = readRunFile(directory);
+    if (holder !== undefined && startTicks(holder.pid) === holder.startTicks) return holder;
+    rmSync(directory.runFile, { force: true });
+  }
+  throw new GigvaultError('CONFLICT', `Another start has just taken ${directory.path}.`);
+}
+
+/** Tells others where this process listens. */
+export function announce(directory: DataDirectory, where: Omit<RunningInstance, 'pid' | 'startTicks'>): void {
+  const mine: RunningInstance = { pid: process.pid, startTicks: startTicks(process.pid) ?? '', ...where };
+  writeFileSync(directory.runFile, JSON.stringify(mine), { mode: 0o600 });
+}
+
+/** Gives the directory back. */
+export function releaseDataDirectory(directory: DataDirectory): void {
+  if (readRunFile(directory)?.pid === process.pid) rmSync(directory.runFile, { force: true });
+}
+
+function readRunFile(directory: DataDirectory): RunningInstance | undefined {
+  try {
+    return JSON.parse(readFileSync(directory.runFile, 'utf8')) as RunningInstance;
+  } catch {
+    // Missing, or cut short by a crash while it was written: nobody holds it either way.
+    return undefined;
+  }
+}
+
+/** Identifies a process beyond its pid; undefined when it does not run. */
+function startTicks(pid: number): string | undefined {
+  try {
+    process.kill(pid, 0);
+    if (process.platform !== 'linux') return statSync('/').ino.toString();
+    // Field 22 of /proc/<pid>/stat, counted after the command's name, which may hold spaces.
+    return readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)?.split(' ')[19];
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,152 @@
+import type { SecureContextOptions } from 'node:tls';
+import { createAuthenticator } from '@gigvault/access/access-token';
+import { createHealth, type Health } from '@gigvault/host/health';
+import { openApiRoute, publicHealthRoutes } from '@gigvault/host/host-routes';
+import { installedPeerTable, installedVersion } from '@gigvault/host/home';
+import { startAdminListener, startMetricsListener } from '@gigvault/host/operator-listeners';
+import { type ProcessHost, type RunningService, runService } from '@gigvault/host/run-service';
+import { type HttpServer, startHttpServer } from '@gigvault/http/http-server';
+import type { Client } from '@gigvault/rpc/call';
+import { RPC, type RpcService } from '@gigvault/rpc/contracts';
+import { type GrpcServer, startGrpcServer } from '@gigvault/rpc/grpc-server';
+import { createInProcessBroker, type InProcessBroker } from '@gigvault/rpc/in-process-transport';
+import { type MtlsIdentity, tlsOptions } from '@gigvault/rpc/mtls-identity';
+import { SERVICE_NAMES, type ServiceName } from '@gigvault/rpc/service-name';
+import type { Log } from '@gigvault/telemetry/log';
+import type { Metrics } from '@gigvault/telemetry/metrics';
+import { systemClock } from '@gigvault/time/clock';
+import type { Pool } from 'pg';
+import type { GigvaultConfig } from '../gigvault.config.ts';
+import { SERVICES } from './services.ts';
+
+/** The services of one process, and the way to call them as the composition root. */
+export interface Suite {
+  readonly services: readonly RunningService[];
+  readonly health: Health;
+  client<S>(service: RpcService<S>, callee: ServiceName): Client<S>;
+}
+
+/** What a suite in one process stands on. */
+export interface SuiteOptions {
+  readonly config: GigvaultConfig;
+  readonly publicUrl: string;
+  readonly metrics: Metrics;
+  dataDir(service: ServiceName): string;
+  pool(service: ServiceName): Pool;
+  log(service: ServiceName): Log;
+}
+
+/** A process in which services can be started one by one, over the in-process transport. */
+export interface SuiteProcess {
+  readonly broker: InProcessBroker;
+  start(name: ServiceName): Promise<RunningService>;
+  running(): readonly RunningService[];
+}
+
+/** An empty process. */
+export function createSuiteProcess(options: SuiteOptions): SuiteProcess {
+  const { config } = options;
+  const broker = createInProcessBroker({ encode: config.encodeInProcess });
+  const host: ProcessHost = {
+    environment: config.environment,
+    trustDomain: config.trustDomain,
+    publicUrl: options.publicUrl,
+    peers: installedPeerTable(),
+    clock: systemClock,
+    metrics: options.metrics,
+    dataDir: options.dataDir,
+    pool: options.pool,
+    log: options.log,
+    authenticator: (name) => createAuthenticator({ jwks: () => broker.client(name, RPC.token, 'auth').getJwks({}), clock: systemClock }),
+    client: (caller, service, callee) => broker.client(caller, service, callee),
+  };
+  const running: RunningService[] = [];
+  return {
+    broker,
+    running: () => running,
+    async start(name) {
+      const there = running.find((service) => service.name === name);
+      if (there) return there;
+      const service = await runService<never>(SERVICES[name] as never, config[name] as never, host);
+      broker.register(service.table);
+      running.push(service);
+      return service;
+    },
+  };
+}
+
+/** Ports and TLS of a suite's listeners. */
+export interface SuiteListenerOptions {
+  readonly config: GigvaultConfig;
+  readonly publicUrl: string;
+  readonly statusUrl: string;
+  readonly identity: MtlsIdentity;
+  readonly publicTls: SecureContextOptions;
+  readonly adminToken: string;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  shutdown(): void;
+}
+
+/** The listeners of a suite in one process. */
+export interface SuiteListeners {
+  readonly public: HttpServer;
+  readonly status: HttpServer;
+  readonly grpc: GrpcServer;
+  readonly adminPort: number;
+  readonly metricsPort: number;
+  readonly health: Health;
+  /** Stops taking requests and lets those in flight end, for at most `limit` milliseconds. */
+  drain(limit: number): Promise<void>;
+  /** Closes what operators still watch while the rest drains. */
+  close(): Promise<void>;
+}
+
+/** Starts every service that is not there yet, its workers, and the listeners. */
+export async function serveSuite(suite: SuiteProcess, options: SuiteListenerOptions, pool: Pool): Promise<SuiteListeners> {
+  const { config, identity, log, metrics } = options;
+  const services: RunningService[] = [];
+  for (const name of SERVICE_NAMES) services.push(await suite.start(name));
+  const health = createHealth(
+    () => [{ name: 'database', check: async () => void (await pool.query('SELECT 1')) }, ...services.flatMap((s) => s.healthChecks)],
+    systemClock,
+  );
+  const routes = services.flatMap((service) => service.routes);
+  const shared = { host: config.host, behindProxy: false, log, metrics };
+  const publicListener = await startHttpServer({
+    ...shared,
+    listeners: ['public'],
+    port: config.https.port,
+    tls: options.publicTls,
+    baseUrl: options.publicUrl,
+    routes: [...routes, ...publicHealthRoutes(health, installedVersion()), openApiRoute(routes)],
+  });
+  const status = await startHttpServer({ ...shared, listeners: ['status'], port: config.http.port, baseUrl: options.statusUrl, routes });
+  const grpc = await startGrpcServer({
+    host: config.host,
+    port: config.grpc.port,
+    identity,
+    tables: services.map((service) => service.table),
+  });
+  const tls = tlsOptions(identity.current());
+  const metricsListener = await startMetricsListener({ host: config.metrics.address, port: config.metrics.port, tls, metrics });
+  const admin = await startAdminListener({ port: config.admin.port, tls, health, token: options.adminToken, shutdown: options.shutdown });
+  for (const service of services) await service.startWorkers();
+  health.setReady(true);
+  return {
+    public: publicListener,
+    status,
+    grpc,
+    adminPort: admin.port,
+    metricsPort: metricsListener.port,
+    health,
+    async drain(limit) {
+      health.setReady(false);
+      await Promise.all([publicListener.stop(), status.stop(), grpc.stop(limit)]);
+      for (const service of [...services].reverse()) await service.stop();
+    },
+    async close() {
+      await Promise.all([metricsListener.stop(), admin.stop()]);
+    },
+  };
+}

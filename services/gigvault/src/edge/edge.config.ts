@@ -1,0 +1,22 @@
+import { sharedConfig } from '@gigvault/host/process-config';
+import { z } from 'zod';
+
+const port = z.int().min(0).max(65_535);
+const address = z.string().regex(/^[^:]+:\d+$/);
+
+/** What the edge proxy of split mode is told. */
+export const edgeConfig = z.strictObject({
+  ...sharedConfig,
+  publicUrl: z.url(),
+  host: z.string(),
+  https: z.strictObject({ port }),
+  http: z.strictObject({ port }),
+  /** The edge's own identity. */
+  tls: z.strictObject({ servicesCa: z.string(), certificate: z.string(), privateKey: z.string() }),
+  /** The public listener's certificate. */
+  publicCertificate: z.strictObject({ certificate: z.string(), privateKey: z.string() }),
+  /** HTTPS listener of each service. */
+  upstreams: z.record(z.string(), address),
+  /** gRPC listener of each service. */
+  addresses: z.record(z.string(), address),
+});

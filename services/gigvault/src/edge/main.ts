@@ -1,0 +1,49 @@
+import { parseArgs } from 'node:util';
+import { loadConfig } from '@gigvault/config/load-config';
+import { processEnvironment } from '@gigvault/config/process-environment';
+import { installedVersion } from '@gigvault/host/home';
+import { readIdentity } from '@gigvault/host/identity-files';
+import { identityRenewal } from '@gigvault/host/identity-renewal';
+import { RPC } from '@gigvault/rpc/contracts';
+import { createGrpcClients } from '@gigvault/rpc/grpc-client';
+import { createMtlsIdentity } from '@gigvault/rpc/mtls-identity';
+import type { ServiceName } from '@gigvault/rpc/service-name';
+import { createLog } from '@gigvault/telemetry/log';
+import { systemClock } from '@gigvault/time/clock';
+import { edgeConfig } from './edge.config.ts';
+import { startEdgeListener } from './edge-proxy.ts';
+import { publicCertificateRenewal, publicTls } from './public-certificate.ts';
+
+const { values } = parseArgs({ options: { config: { type: 'string' } }, strict: true });
+const config = loadConfig(edgeConfig, {
+  flags: {},
+  environment: processEnvironment,
+  ...(values.config === undefined ? {} : { file: values.config }),
+});
+const log = createLog({ service: 'edge', version: installedVersion(), level: config.log.level, destination: config.log.file ?? 2 });
+const identity = createMtlsIdentity('edge', config.trustDomain, readIdentity(config.tls));
+const clients = createGrpcClients(identity, config.addresses);
+const certificate = {
+  files: config.publicCertificate,
+  publicUrl: config.publicUrl,
+  issuance: clients.client(RPC.issuance, 'ca'),
+  clock: systemClock,
+};
+const upstreams = config.upstreams as Record<ServiceName, string>;
+const shared = { host: config.host, identity, upstreams, log };
+const publicListener = await startEdgeListener({ ...shared, listener: 'public', port: config.https.port, tls: await publicTls(certificate) });
+const statusListener = await startEdgeListener({ ...shared, listener: 'status', port: config.http.port });
+const workers = [
+  publicCertificateRenewal({ ...certificate, log, use: (tls) => publicListener.replaceTls(tls) }),
+  identityRenewal({ identity, files: config.tls, issuance: certificate.issuance, clock: systemClock, log }),
+];
+for (const worker of workers) await worker.start();
+process.stdout.write(`${JSON.stringify({ service: 'edge', https: publicListener.port, http: statusListener.port })}\n`);
+
+for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+  process.once(signal, async () => {
+    await Promise.all([publicListener.stop(), statusListener.stop(), ...workers.map((worker) => worker.stop())]);
+    clients.close();
+    process.exit(0);
+  });
+}

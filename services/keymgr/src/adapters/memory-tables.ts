@@ -1,0 +1,82 @@
+import type { StoredKey } from '../keys/stored-key.ts';
+import type { KeyEvent } from '../ports/key-event.ts';
+import type { KeyTable } from '../ports/key-table.ts';
+import type { KeyUsage } from '../ports/key-usage.ts';
+import type { IntentRecord, SignatureTable } from '../ports/signature-table.ts';
+
+/** Every port of this service, in memory, for tests of flows. */
+export interface MemoryTables {
+  readonly keys: KeyTable;
+  readonly signatures: SignatureTable;
+  readonly usage: KeyUsage;
+  readonly events: KeyEvent[];
+}
+
+/** Empty tables. */
+export function memoryTables(): MemoryTables {
+  const keys = new Map<string, StoredKey>();
+  const intents = new Map<string, IntentRecord>();
+  const events: KeyEvent[] = [];
+
+  function first(intentId: string, record: IntentRecord, event: KeyEvent): IntentRecord {
+    const known = intents.get(intentId);
+    if (known !== undefined) return known;
+    intents.set(intentId, record);
+    events.push(event);
+    return record;
+  }
+
+  return {
+    events,
+    keys: {
+      async insert(key, event) {
+        if (keys.has(key.keyId)) return false;
+        keys.set(key.keyId, key);
+        events.push(event);
+        return true;
+      },
+      find: async (keyId) => keys.get(keyId),
+      async list({ limit, after, tenantId }) {
+        return [...keys.values()]
+          .filter(
+            (key) => key.keyId > after && (tenantId === undefined || key.tenantId === tenantId),
+          )
+          .sort((a, b) => (a.keyId < b.keyId ? -1 : 1))
+          .slice(0, limit);
+      },
+    },
+    signatures: {
+      record: async ({ intentId, keyId, tbsSha256, signature, purpose, caller }) =>
+        first(
+          intentId,
+          { status: 'signed', keyId, tbsSha256, signature },
+          {
+            type: 'key.used',
+            actor: `service:${caller}`,
+            subject: keyId,
+            data: { purpose, caller },
+          },
+        ),
+      close: async (intentId, caller) =>
+        first(
+          intentId,
+          { status: 'closed' },
+          { type: 'signing.closed', actor: `service:${caller}`, subject: intentId, data: {} },
+        ),
+    },
+    usage: {
+      used: ({ keyId, purpose, caller }) => {
+        events.push({
+          type: 'key.used',
+          actor: `service:${caller}`,
+          subject: keyId,
+          data: { purpose },
+        });
+      },
+      refused: async ({ keyId, purpose, caller }, reason) => {
+        const data = { purpose, reason };
+        events.push({ type: 'key.refused', actor: `service:${caller}`, subject: keyId, data });
+      },
+    },
+  };
+}

@@ -1,0 +1,100 @@
+import { createBatcher } from '@gigvault/database/batcher';
+import type { EventLog } from '@gigvault/database/event-log';
+import { transaction } from '@gigvault/database/transaction';
+import type { Log } from '@gigvault/telemetry/log';
+import type { Clock } from '@gigvault/time/clock';
+import { periodic, type Worker } from '@gigvault/time/worker';
+import type { Pool } from 'pg';
+import type { KeyEvent } from '../ports/key-event.ts';
+import type { KeyUsage, KeyUse } from '../ports/key-usage.ts';
+
+const INTERVAL = 1_000;
+
+/** What it works with. */
+export interface KeyUsageOptions {
+  readonly pool: Pool;
+  readonly eventLog: EventLog;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/**
+ * Uses become events: refusals at once, counts once a second and when the worker stops. What is counted and not yet written dies with the
+ * process: one second at most.
+ */
+export function pgKeyUsage(options: KeyUsageOptions): KeyUsage & { readonly worker: Worker } {
+  const { pool, eventLog, clock, log } = options;
+  let counts = new Map<string, { readonly use: KeyUse; count: number }>();
+
+  const append = (events: readonly KeyEvent[]) =>
+    transaction(pool, (client) => eventLog.append(client, events));
+
+  const refusals = createBatcher<KeyEvent, undefined>({
+    name: 'keymgr.refused',
+    maxItems: 100,
+    maxQueue: 1_000,
+    async run(events) {
+      await append(events);
+      return events.map(() => ({ ok: true, value: undefined }));
+    },
+  });
+
+  function used(use: KeyUse, count = 1): void {
+    const id = `${use.keyId}/${use.purpose}/${use.caller}`;
+    const known = counts.get(id);
+    if (known === undefined) counts.set(id, { use, count });
+    else known.count += count;
+  }
+
+  async function flush(): Promise<void> {
+    if (counts.size === 0) return;
+    const taken = [...counts.values()];
+    counts = new Map();
+    try {
+      await append(taken.map(({ use, count }) => usedEvent(use, count)));
+    } catch (error) {
+      for (const { use, count } of taken) used(use, count);
+      throw error;
+    }
+  }
+
+  const rounds = periodic({
+    name: 'keymgr.usage',
+    clock,
+    interval: INTERVAL,
+    round: flush,
+    onError: (error) =>
+      log.error({ error, operation: 'keymgr.usage' }, 'uses of keys wait to be written'),
+  });
+
+  return {
+    used: (use) => used(use),
+    refused: (use, reason) => refusals.submit(refusedEvent(use, reason)),
+    worker: {
+      name: rounds.name,
+      start: () => rounds.start(),
+      async stop() {
+        await rounds.stop();
+        await flush();
+      },
+    },
+  };
+}
+
+function usedEvent({ keyId, purpose, caller }: KeyUse, count: number): KeyEvent {
+  return {
+    type: 'key.used',
+    actor: `service:${caller}`,
+    subject: keyId,
+    data: { purpose, caller, count },
+  };
+}
+
+function refusedEvent({ keyId, purpose, caller }: KeyUse, reason: string): KeyEvent {
+  return {
+    type: 'key.refused',
+    actor: `service:${caller}`,
+    subject: keyId,
+    data: { purpose, caller, reason },
+  };
+}

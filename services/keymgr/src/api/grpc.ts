@@ -1,0 +1,94 @@
+import type {
+  GenerateKeyRequest,
+  GetKeyRequest,
+  Key,
+  ListKeysRequest,
+  ListKeysResponse,
+} from '@gigvault/proto/keymgr/v1/key';
+import type {
+  CloseSigningRequest,
+  CloseSigningResponse,
+  SignBatchRequest,
+  SignBatchResponse,
+  SignRequest,
+  SignResponse,
+} from '@gigvault/proto/keymgr/v1/signing';
+import { contextOf, type RpcCall } from '@gigvault/rpc/call-context';
+import { Controller, Inject } from '@nestjs/common';
+import { GrpcMethod } from '@nestjs/microservices';
+import type { KeyDeps } from '../keys/create-key.ts';
+import { getKey, listKeys } from '../keys/find-keys.ts';
+import { generateServiceKey } from '../keys/generate-key.ts';
+import type { StoredKey } from '../keys/stored-key.ts';
+import { closeSigning } from '../signing/close-signing.ts';
+import { type SignDeps, sign } from '../signing/sign.ts';
+import { signBatch } from '../signing/sign-batch.ts';
+
+/** Token of KeyDeps. */
+export const KEYS = Symbol('KEYS');
+/** Token of SignDeps. */
+export const SIGNING = Symbol('SIGNING');
+
+/** keymgr/v1/key.proto. */
+@Controller()
+export class KeyRpc {
+  constructor(@Inject(KEYS) private readonly deps: KeyDeps) {}
+
+  @GrpcMethod('KeyService', 'GenerateKey')
+  async generateKey(request: GenerateKeyRequest, _metadata: unknown, call: RpcCall): Promise<Key> {
+    return toMessage(await generateServiceKey(this.deps, request, contextOf(call).peer));
+  }
+
+  @GrpcMethod('KeyService', 'GetKey')
+  async getKey(request: GetKeyRequest): Promise<Key> {
+    return toMessage(await getKey(this.deps, request.keyId));
+  }
+
+  @GrpcMethod('KeyService', 'ListKeys')
+  async listKeys(request: ListKeysRequest): Promise<ListKeysResponse> {
+    const { items, nextCursor } = await listKeys(this.deps, request);
+    return { items: items.map(toMessage), nextCursor };
+  }
+}
+
+/** keymgr/v1/signing.proto. */
+@Controller()
+export class KeySigningRpc {
+  constructor(@Inject(SIGNING) private readonly deps: SignDeps) {}
+
+  @GrpcMethod('KeySigningService', 'Sign')
+  async sign(request: SignRequest, _metadata: unknown, call: RpcCall): Promise<SignResponse> {
+    return { signature: await sign(this.deps, request, contextOf(call).peer) };
+  }
+
+  @GrpcMethod('KeySigningService', 'SignBatch')
+  async signBatch(
+    request: SignBatchRequest,
+    _metadata: unknown,
+    call: RpcCall,
+  ): Promise<SignBatchResponse> {
+    return { items: await signBatch(this.deps, request.items, contextOf(call).peer) };
+  }
+
+  @GrpcMethod('KeySigningService', 'CloseSigning')
+  closeSigning(
+    request: CloseSigningRequest,
+    _metadata: unknown,
+    call: RpcCall,
+  ): Promise<CloseSigningResponse> {
+    return closeSigning(this.deps, request.intentId, contextOf(call).peer);
+  }
+}
+
+function toMessage(key: StoredKey): Key {
+  return {
+    keyId: key.keyId,
+    keyType: key.publicKey.keyType,
+    subjectPublicKeyInfo: key.publicKey.spki,
+    state: key.state,
+    createdAt: key.createdAt,
+    purposes: [...key.purposes],
+    callers: [...key.callers],
+    backend: key.backend,
+  };
+}

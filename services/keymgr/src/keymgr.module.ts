@@ -1,0 +1,42 @@
+import { EVENT_LOG, EventLogRpc } from '@gigvault/host/event-log-rpc';
+import {
+  HEALTH_CHECKS,
+  HTTP_ROUTES,
+  type ServiceDefinition,
+  WORKERS,
+} from '@gigvault/host/service';
+import { RPC } from '@gigvault/rpc/contracts';
+import { Module } from '@nestjs/common';
+import { KeymgrInit1763700000000 } from '../migrations/1763700000000-init.ts';
+import { KEYS, KeyRpc, KeySigningRpc, SIGNING } from './api/grpc.ts';
+import { keyRoutes } from './api/http.ts';
+import { type KeymgrConfig, keymgrConfig } from './keymgr.config.ts';
+import { openKeymgr } from './open-keymgr.ts';
+
+@Module({})
+class KeymgrModule {}
+
+/** The key manager: the only online process that touches signing keys. */
+export const keymgrService: ServiceDefinition<KeymgrConfig> = {
+  name: 'keymgr',
+  zone: 'vault',
+  config: keymgrConfig,
+  migrations: [KeymgrInit1763700000000],
+  serves: [RPC.key, RPC.keySigning, RPC.eventLog],
+  eventConsumers: ['audit'],
+  module: (context) => {
+    const keymgr = openKeymgr(context);
+    return {
+      module: KeymgrModule,
+      controllers: [KeyRpc, KeySigningRpc, EventLogRpc],
+      providers: [
+        { provide: KEYS, useValue: keymgr.keys },
+        { provide: SIGNING, useValue: keymgr.signing },
+        { provide: EVENT_LOG, useValue: keymgr.eventLog },
+        { provide: HTTP_ROUTES, useValue: keyRoutes(keymgr.keys) },
+        { provide: WORKERS, useValue: keymgr.workers },
+        { provide: HEALTH_CHECKS, useValue: keymgr.healthChecks },
+      ],
+    };
+  },
+};

@@ -1,0 +1,31 @@
+import { type Attribute, encodeName } from '@gigvault/x509/name';
+import { createKey, type KeyDeps } from './create-key.ts';
+import { SYSTEM_TENANT } from './generate-key.ts';
+import { CA_KEY_PURPOSES, PURPOSE_CALLER } from './grants.ts';
+import type { StoredKey } from './stored-key.ts';
+
+/** The CA that the key is for. */
+export interface CaKeyRequest {
+  /** As `ca-issuing`. */
+  readonly keyId: string;
+  readonly keyType: string;
+  /** The CA's subject, exactly as its certificate will have it: everything the key signs must name it as issuer. */
+  readonly subject: readonly Attribute[];
+}
+
+/**
+ * Makes a CA's key, bound for ever to its issuer name: `ca` may sign certificates with it, `crl` CRLs. No RPC leads here; bootstrap
+ * calls it before services listen. Errors: ALREADY_EXISTS, INVALID_ARGUMENT, KEY_UNAVAILABLE.
+ */
+export async function createCaKey(deps: KeyDeps, request: CaKeyRequest): Promise<StoredKey> {
+  return createKey(deps, {
+    keyId: request.keyId,
+    keyType: request.keyType,
+    purposes: CA_KEY_PURPOSES,
+    callers: CA_KEY_PURPOSES.map((purpose) => PURPOSE_CALLER[purpose]),
+    issuerName: encodeName([...request.subject]),
+    owner: 'service:ca',
+    tenantId: SYSTEM_TENANT,
+    actor: 'service:gigvault',
+  });
+}

@@ -1,0 +1,56 @@
+import { GigvaultError } from '@gigvault/errors/gigvault-error';
+import { parseKeyHandle } from '@gigvault/keystore/key-store';
+import type { KeyTable } from '../ports/key-table.ts';
+import type { StoredKey } from './stored-key.ts';
+
+const DEFAULT_LIMIT = 100;
+const MAX_LIMIT = 1000;
+
+/** One page of keys, in order of key id. */
+export interface ListedKeys {
+  readonly items: readonly StoredKey[];
+  /** Give it back for the next page; empty on the last one. */
+  readonly nextCursor: string;
+}
+
+/** Errors: INVALID_ARGUMENT for what cannot be a key id (T67), KEY_NOT_FOUND, also for another tenant's key. */
+export async function getKey(
+  deps: { readonly keys: Pick<KeyTable, 'find'> },
+  keyId: string,
+  tenantId?: string,
+): Promise<StoredKey> {
+  parseKeyHandle(keyId);
+  const key = await deps.keys.find(keyId);
+  if (key === undefined || (tenantId !== undefined && key.tenantId !== tenantId))
+    throw keyNotFound(keyId);
+  return key;
+}
+
+/**
+ * @param page limit 1 to 1000, 0 for 100; `cursor` empty for the first page.
+ * Errors: INVALID_ARGUMENT.
+ */
+export async function listKeys(
+  deps: { readonly keys: Pick<KeyTable, 'list'> },
+  page: { readonly limit: number; readonly cursor: string; readonly tenantId?: string },
+): Promise<ListedKeys> {
+  const limit = page.limit === 0 ? DEFAULT_LIMIT : page.limit;
+  if (!Number.isInteger(limit) || limit < 1 || limit > MAX_LIMIT) {
+    throw new GigvaultError('INVALID_ARGUMENT', `limit is 1 to ${MAX_LIMIT}.`);
+  }
+  if (page.cursor !== '') parseKeyHandle(page.cursor);
+  const found = await deps.keys.list({
+    limit: limit + 1,
+    after: page.cursor,
+    tenantId: page.tenantId,
+  });
+  const items = found.slice(0, limit);
+  return { items, nextCursor: found.length > limit ? items.at(-1)!.keyId : '' };
+}
+
+/** KEY_NOT_FOUND. */
+export function keyNotFound(keyId: string): GigvaultError {
+  return new GigvaultError('KEY_NOT_FOUND', `Key '${keyId}' not found.`, {
+    details: { key_id: keyId },
+  });
+}

@@ -1,0 +1,85 @@
+import { randomUUID } from 'node:crypto';
+import type { Principal } from '@gigvault/access/permissions';
+import { GigvaultError } from '@gigvault/errors/gigvault-error';
+import type { PeerName } from '@gigvault/rpc/service-name';
+import { createKey, type KeyDeps } from './create-key.ts';
+import { GENERATE_GRANTS, isPurpose, type Purpose } from './grants.ts';
+import type { StoredKey } from './stored-key.ts';
+
+/** The tenant of the platform's own keys. */
+export const SYSTEM_TENANT = 'default';
+
+/** What a service asks for. */
+export interface ServiceKeyRequest {
+  readonly keyId: string;
+  readonly keyType: string;
+  readonly purposes: readonly string[];
+  /** Who asked the service; empty for the service itself. */
+  readonly actor: string;
+}
+
+/**
+ * A key for the calling service, which alone may use it, for purposes that GENERATE_GRANTS gives it.
+ * Errors: KEY_USE_REFUSED for any other purpose, INVALID_ARGUMENT, ALREADY_EXISTS, KEY_UNAVAILABLE.
+ */
+export async function generateServiceKey(
+  deps: KeyDeps,
+  request: ServiceKeyRequest,
+  caller: PeerName,
+): Promise<StoredKey> {
+  const owner = `service:${caller}`;
+  return createKey(deps, {
+    keyId: request.keyId,
+    keyType: request.keyType,
+    purposes: grantedPurposes(request.purposes, caller),
+    callers: [caller],
+    issuerName: null,
+    owner,
+    tenantId: SYSTEM_TENANT,
+    actor: request.actor || owner,
+  });
+}
+
+/** What a person asks for. */
+export interface UserKeyRequest {
+  /** Absent: a random one. */
+  readonly keyId?: string | undefined;
+  readonly keyType: string;
+}
+
+/**
+ * A general key that belongs to the person. It has no purposes and no callers, so Sign refuses it.
+ * Errors: INVALID_ARGUMENT, ALREADY_EXISTS, KEY_UNAVAILABLE.
+ */
+export async function generateUserKey(
+  deps: KeyDeps,
+  request: UserKeyRequest,
+  principal: Principal,
+): Promise<StoredKey> {
+  return createKey(deps, {
+    keyId: request.keyId ?? randomUUID(),
+    keyType: request.keyType,
+    purposes: [],
+    callers: [],
+    issuerName: null,
+    owner: principal.actor,
+    tenantId: principal.tenantId,
+    actor: principal.actor,
+  });
+}
+
+function grantedPurposes(asked: readonly string[], caller: PeerName): readonly Purpose[] {
+  const granted = GENERATE_GRANTS[caller] ?? [];
+  const purposes = [...new Set(asked)].filter(isPurpose);
+  if (asked.length === 0 || purposes.length !== new Set(asked).size) {
+    throw new GigvaultError('INVALID_ARGUMENT', 'A key needs purposes, each of them a known one.');
+  }
+  const refused = purposes.filter((purpose) => !granted.includes(purpose));
+  if (refused.length > 0) {
+    throw new GigvaultError(
+      'KEY_USE_REFUSED',
+      `${caller} may not generate keys for ${refused.join(', ')}.`,
+    );
+  }
+  return purposes;
+}

@@ -1,0 +1,65 @@
+import { createEventLog, type EventLog } from '@gigvault/database/event-log';
+import type { HealthCheck, ServiceContext } from '@gigvault/host/service';
+import { createMasterKey, readMasterKey } from '@gigvault/keystore/master-key';
+import { pkcs8KeyStore } from '@gigvault/keystore/pkcs8-key-store';
+import type { Worker } from '@gigvault/time/worker';
+import { cachedKeyTable } from './adapters/cached-key-table.ts';
+import { meteredKeyStore } from './adapters/metered-key-store.ts';
+import { pgKeyTable } from './adapters/pg-key-table.ts';
+import { pgKeyUsage } from './adapters/pg-key-usage.ts';
+import { pgSignatureTable } from './adapters/pg-signature-table.ts';
+import { type KeymgrConfig, keymgrPaths } from './keymgr.config.ts';
+import type { KeyDeps } from './keys/create-key.ts';
+import type { SignDeps } from './signing/sign.ts';
+import { singleFlight } from './signing/single-flight.ts';
+
+/** What the service is made of. Bootstrap opens one too, before anything listens. */
+export interface Keymgr {
+  readonly keys: KeyDeps;
+  readonly signing: SignDeps;
+  readonly eventLog: EventLog;
+  /** Started in order; whoever opens a keymgr without a host stops `usage` to write what it has counted. */
+  readonly workers: readonly Worker[];
+  readonly healthChecks: readonly HealthCheck[];
+}
+
+/** The parts of a service's context that keymgr works with. */
+export type KeymgrContext = Pick<
+  ServiceContext<KeymgrConfig>,
+  'config' | 'dataDir' | 'database' | 'clock' | 'log' | 'metrics'
+>;
+
+/**
+ * Wires backend, tables and flows. Errors: KEY_UNAVAILABLE when the master key is missing, not one, or readable by others:
+ * keymgr does not start without its keys.
+ */
+export function openKeymgr(context: KeymgrContext): Keymgr {
+  const { config, dataDir, database: pool, clock, log, metrics } = context;
+  const paths = keymgrPaths(config, dataDir);
+  const masterKey = readMasterKey(paths.masterKey);
+  const keyStore = meteredKeyStore(
+    pkcs8KeyStore({ directory: paths.directory, masterKey }),
+    metrics,
+  );
+  const eventLog = createEventLog({ pool, producer: 'keymgr', consumers: ['audit'], clock });
+  const keys = cachedKeyTable(pgKeyTable(pool, eventLog), clock);
+  const signatures = pgSignatureTable(pool, eventLog, clock);
+  const usage = pgKeyUsage({ pool, eventLog, clock, log });
+  return {
+    keys: { keyStore, keys, clock },
+    signing: { keyStore, keys, signatures, usage, inFlight: singleFlight(), log },
+    eventLog,
+    workers: [eventLog.worker, usage.worker],
+    healthChecks: [{ name: 'keystore', check: () => keyStore.check() }],
+  };
+}
+
+/**
+ * Makes the master key where the configuration says, unless it is there. Bootstrap calls it once, before `openKeymgr`; a service never
+ * does, so that a lost master key is an error and not a new key.
+ *
+ * @returns true when this call made it.
+ */
+export function prepareMasterKey(config: KeymgrConfig, dataDir: string): Promise<boolean> {
+  return createMasterKey(keymgrPaths(config, dataDir).masterKey);
+}

@@ -1,0 +1,17 @@
+import type { PeerName } from '@gigvault/rpc/service-name';
+
+/** A use of a key, or an attempt. */
+export interface KeyUse {
+  readonly keyId: string;
+  /** As it was asked for; unknown purposes are refused but still told. */
+  readonly purpose: string;
+  readonly caller: PeerName;
+}
+
+/** Tells the audit log of what is not recorded one by one. */
+export interface KeyUsage {
+  /** Counts a signature that is not recorded under an intent; counts become events once a second. */
+  used(use: KeyUse): void;
+  /** Writes that a use was refused, and why. Durable when it resolves. */
+  refused(use: KeyUse, reason: string): Promise<void>;
+}

@@ -1,0 +1,126 @@
+import { createHash } from 'node:crypto';
+import { GigvaultError } from '@gigvault/errors/gigvault-error';
+import { verifyWith } from '@gigvault/keystore/key-algorithm';
+import type { KeyStore } from '@gigvault/keystore/key-store';
+import type { SignRequest } from '@gigvault/proto/keymgr/v1/signing';
+import type { PeerName } from '@gigvault/rpc/service-name';
+import { durableStep } from '@gigvault/telemetry/durable-step';
+import type { Log } from '@gigvault/telemetry/log';
+import { getKey } from '../keys/find-keys.ts';
+import { isPurpose, PURPOSE_CALLER, type Purpose } from '../keys/grants.ts';
+import type { StoredKey } from '../keys/stored-key.ts';
+import type { KeyTable } from '../ports/key-table.ts';
+import type { KeyUsage } from '../ports/key-usage.ts';
+import type { SignatureTable } from '../ports/signature-table.ts';
+import type { SingleFlight } from './single-flight.ts';
+import { PURPOSE_RULES, whyRefused } from './to-be-signed.ts';
+
+/** What signing needs. */
+export interface SignDeps {
+  readonly keyStore: KeyStore;
+  readonly keys: Pick<KeyTable, 'find'>;
+  readonly signatures: SignatureTable;
+  readonly usage: KeyUsage;
+  readonly inFlight: SingleFlight<Buffer>;
+  readonly log: Log;
+}
+
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
+/**
+ * Signs to-be-signed bytes, and answers only with a signature that is on record under the intent and that verifies.
+ * The same intent with the same bytes gets the signature on record, however often it asks.
+ * Errors: KEY_NOT_FOUND, KEY_USE_REFUSED (caller, purpose, content, state), SIGNING_CLOSED (tombstoned, or used for other bytes),
+ * KEY_UNAVAILABLE, INVALID_ARGUMENT (intent id).
+ */
+export async function sign(
+  deps: SignDeps,
+  request: SignRequest,
+  caller: PeerName,
+): Promise<Buffer> {
+  const key = await getKey(deps, request.keyId);
+  const purpose = await requireAllowed(deps, key, request, caller);
+  const { intentId, tbs } = request;
+  if (intentId === '' && !PURPOSE_RULES[purpose].intentRequired) {
+    const signature = await signAndVerify(deps, key, purpose, tbs);
+    deps.usage.used({ keyId: key.keyId, purpose, caller });
+    return signature;
+  }
+  requireIntentId(intentId);
+  const tbsSha256 = createHash('sha256').update(tbs).digest();
+  const fingerprint = `${key.keyId}/${tbsSha256.toString('hex')}`;
+  return deps.inFlight.run(intentId, fingerprint, async () => {
+    const signature = await signAndVerify(deps, key, purpose, tbs);
+    const { keyId } = key;
+    const record = await durableStep('keymgr.signature', () =>
+      deps.signatures.record({ intentId, keyId, purpose, caller, tbsSha256, signature }),
+    );
+    // What stands on record is what is answered: a signature that lost the race is forgotten here.
+    if (record.status === 'closed') throw closed(intentId, 'It was closed.');
+    if (record.keyId !== keyId || !record.tbsSha256.equals(tbsSha256)) {
+      throw closed(intentId, 'Other bytes were signed under it.');
+    }
+    return record.signature;
+  });
+}
+
+async function requireAllowed(
+  deps: SignDeps,
+  key: StoredKey,
+  request: SignRequest,
+  caller: PeerName,
+): Promise<Purpose> {
+  const { purpose, tbs } = request;
+  const reason = whyUseRefused(key, purpose, caller) ?? whyRefused(purpose as Purpose, tbs, key);
+  if (reason === undefined) return purpose as Purpose;
+  const use = { keyId: key.keyId, purpose: purpose.slice(0, 32), caller };
+  deps.log.warn(
+    { key_id: key.keyId, operation: 'sign', purpose: use.purpose, peer: caller, outcome: reason },
+    'use of a key refused',
+  );
+  await deps.usage.refused(use, reason);
+  throw new GigvaultError('KEY_USE_REFUSED', `Key '${key.keyId}' refused: ${reason}.`, {
+    details: { key_id: key.keyId, purpose: use.purpose },
+  });
+}
+
+function whyUseRefused(key: StoredKey, purpose: string, caller: PeerName): string | undefined {
+  if (key.state !== 'active') return `key is ${key.state}`;
+  if (!isPurpose(purpose) || !key.purposes.includes(purpose)) return 'not a purpose of this key';
+  if (!key.callers.includes(caller) || PURPOSE_CALLER[purpose] !== caller) {
+    return `${caller} may not ask for it`;
+  }
+  return undefined;
+}
+
+/** A signature that does not verify never leaves: a faulty one can give the private key away (T13). */
+async function signAndVerify(
+  deps: SignDeps,
+  key: StoredKey,
+  purpose: Purpose,
+  tbs: Buffer,
+): Promise<Buffer> {
+  const { format } = PURPOSE_RULES[purpose];
+  const signature = await deps.keyStore.sign(key.handle, tbs, { format });
+  if (await verifyWith(key.publicKey.keyObject, tbs, signature, format)) return signature;
+  deps.log.error(
+    { key_id: key.keyId, backend: key.backend, operation: 'sign' },
+    'backend gave a wrong signature',
+  );
+  throw new GigvaultError('KEY_UNAVAILABLE', `Key '${key.keyId}' gave a wrong signature.`, {
+    details: { key_id: key.keyId },
+  });
+}
+
+/** Errors: INVALID_ARGUMENT for anything but a lower-case UUID. */
+export function requireIntentId(intentId: string): void {
+  if (!UUID.test(intentId)) {
+    throw new GigvaultError('INVALID_ARGUMENT', 'intentId is not a UUID in lower case.');
+  }
+}
+
+function closed(intentId: string, why: string): GigvaultError {
+  return new GigvaultError('SIGNING_CLOSED', `Intent ${intentId} cannot be signed. ${why}`, {
+    details: { intent_id: intentId },
+  });
+}

@@ -1,0 +1,97 @@
+import type { SignatureFormat } from '@gigvault/keystore/key-store';
+import { readTbsCertificate } from '@gigvault/x509/certificate';
+import { readTbsCertList } from '@gigvault/x509/crl';
+import { readResponseData } from '@gigvault/x509/ocsp';
+import { signatureAlgorithm } from '@gigvault/x509/signature';
+import type { Purpose } from '../keys/grants.ts';
+import type { StoredKey } from '../keys/stored-key.ts';
+import { whyNoCheckpoint } from './checkpoint-note.ts';
+import { whyNoJwsInput } from './jws-input.ts';
+
+/** What a purpose demands of the bytes. */
+export interface PurposeRule {
+  /** Recorded under an intent before it is answered; the others may be, and are otherwise counted. */
+  readonly intentRequired: boolean;
+  readonly format: SignatureFormat;
+  /** Checked before anything is parsed. */
+  readonly maxOctets: number;
+  /** Why the bytes are not what the purpose says, or undefined. May throw: bytes that do not parse are refused too. */
+  readonly whyNot: (tbs: Buffer, key: StoredKey) => string | undefined;
+}
+
+const KIB = 1024;
+
+/** One row a purpose. A new purpose is a row here, a caller in grants.ts, and cells in the test's table. */
+export const PURPOSE_RULES: Readonly<Record<Purpose, PurposeRule>> = {
+  certSign: {
+    intentRequired: true,
+    format: 'der',
+    maxOctets: 64 * KIB,
+    whyNot: (tbs, key) => whyNoCertificate(tbs, key, false),
+  },
+  caCertSign: {
+    intentRequired: true,
+    format: 'der',
+    maxOctets: 64 * KIB,
+    whyNot: (tbs, key) => whyNoCertificate(tbs, key, true),
+  },
+  crlSign: {
+    intentRequired: true,
+    format: 'der',
+    maxOctets: 64 * KIB * KIB,
+    whyNot: whyNoCertList,
+  },
+  ocspSign: {
+    intentRequired: false,
+    format: 'der',
+    maxOctets: 256 * KIB,
+    whyNot: whyNoResponseData,
+  },
+  auditSign: { intentRequired: false, format: 'der', maxOctets: 4 * KIB, whyNot: whyNoCheckpoint },
+  jwtSign: {
+    intentRequired: false,
+    format: 'p1363',
+    maxOctets: 16 * KIB,
+    whyNot: (tbs, key) => whyNoJwsInput(tbs, key.publicKey.keyType),
+  },
+};
+
+/** Why the key may not sign these bytes for this purpose, or undefined when it may. Never throws. */
+export function whyRefused(purpose: Purpose, tbs: Buffer, key: StoredKey): string | undefined {
+  const rule = PURPOSE_RULES[purpose];
+  if (tbs.length === 0 || tbs.length > rule.maxOctets) return `${tbs.length} octets`;
+  try {
+    return rule.whyNot(tbs, key);
+  } catch (error) {
+    return `not what ${purpose} signs: ${(error as Error).message}`;
+  }
+}
+
+function whyNoCertificate(tbs: Buffer, key: StoredKey, ca: boolean): string | undefined {
+  const certificate = readTbsCertificate(tbs);
+  if (certificate.isCa !== ca) return ca ? 'cA is not TRUE' : 'cA is TRUE';
+  return whyOtherIssuer(certificate, key);
+}
+
+function whyNoCertList(tbs: Buffer, key: StoredKey): string | undefined {
+  return whyOtherIssuer(readTbsCertList(tbs), key);
+}
+
+function whyNoResponseData(tbs: Buffer, key: StoredKey): string | undefined {
+  const { responderKeyHash } = readResponseData(tbs);
+  return responderKeyHash.equals(key.publicKey.keyIdentifier)
+    ? undefined
+    : 'responder is another key';
+}
+
+function whyOtherIssuer(
+  content: { readonly issuer: Buffer; readonly signatureAlgorithm: Buffer },
+  key: StoredKey,
+): string | undefined {
+  if (key.issuerName === null || !content.issuer.equals(key.issuerName))
+    return 'issuer is another name';
+  const expected = signatureAlgorithm(key.publicKey.keyType);
+  return content.signatureAlgorithm.equals(expected)
+    ? undefined
+    : 'signature algorithm is not the key’s';
+}

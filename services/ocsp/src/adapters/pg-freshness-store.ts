@@ -1,0 +1,21 @@
+import type { Pool } from 'pg';
+import type { FreshnessStore } from '../ports/freshness-store.ts';
+
+/** The freshness of ca's event log in table `freshness`. */
+export function pgFreshnessStore(pool: Pool): FreshnessStore {
+  return {
+    async load() {
+      const { rows } = await pool.query<{ as_of: string }>(
+        `SELECT as_of FROM freshness WHERE producer = 'ca'`,
+      );
+      return rows[0] && Number(rows[0].as_of);
+    },
+    async save(asOf) {
+      await pool.query(
+        `INSERT INTO freshness (producer, as_of) VALUES ('ca', $1)
+         ON CONFLICT (producer) DO UPDATE SET as_of = greatest(freshness.as_of, EXCLUDED.as_of)`,
+        [asOf],
+      );
+    },
+  };
+}

@@ -1,0 +1,48 @@
+import type { Pool } from 'pg';
+import type { ResponderStore } from '../ports/responder-store.ts';
+
+interface ResponderRow {
+  readonly issuer_id: string;
+  readonly issuer_certificate: Buffer;
+  readonly certificate: Buffer;
+  readonly key_id: string;
+  readonly not_before: string;
+  readonly not_after: string;
+}
+
+/** Responder certificates in table `responder`. */
+export function pgResponderStore(pool: Pool): ResponderStore {
+  return {
+    async list() {
+      const { rows } = await pool.query<ResponderRow>(
+        'SELECT issuer_id, issuer_certificate, certificate, key_id, not_before, not_after FROM responder',
+      );
+      return rows.map((row) => ({
+        issuerId: row.issuer_id,
+        issuerCertificate: row.issuer_certificate,
+        certificate: row.certificate,
+        keyId: row.key_id,
+        notBefore: Number(row.not_before),
+        notAfter: Number(row.not_after),
+      }));
+    },
+    async save(record) {
+      await pool.query(
+        `INSERT INTO responder AS r (issuer_id, issuer_certificate, certificate, key_id, not_before, not_after)
+         VALUES ($1, $2, $3, $4, $5, $6)
+         ON CONFLICT (issuer_id) DO UPDATE
+           SET issuer_certificate = EXCLUDED.issuer_certificate, certificate = EXCLUDED.certificate,
+               key_id = EXCLUDED.key_id, not_before = EXCLUDED.not_before, not_after = EXCLUDED.not_after
+         WHERE r.issuer_certificate <> EXCLUDED.issuer_certificate OR r.not_after < EXCLUDED.not_after`,
+        [
+          record.issuerId,
+          record.issuerCertificate,
+          record.certificate,
+          record.keyId,
+          record.notBefore,
+          record.notAfter,
+        ],
+      );
+    },
+  };
+}

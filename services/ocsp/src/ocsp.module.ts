@@ -1,0 +1,188 @@
+import { eventConsumer } from '@gigvault/database/event-consumer';
+import {
+  HEALTH_CHECKS,
+  type HealthCheck,
+  HTTP_ROUTES,
+  type ServiceContext,
+  type ServiceDefinition,
+  WORKERS,
+} from '@gigvault/host/service';
+import { RPC } from '@gigvault/rpc/contracts';
+import { periodic, type Worker } from '@gigvault/time/worker';
+import { Module } from '@nestjs/common';
+import { OcspInit1764000000000 } from '../migrations/1764000000000-ocsp-init.ts';
+import { pgFreshnessStore } from './adapters/pg-freshness-store.ts';
+import { pgResponderStore } from './adapters/pg-responder-store.ts';
+import { pgStatusListener } from './adapters/pg-status-listener.ts';
+import { pgStatusChanges, pgStatusStore } from './adapters/pg-status-store.ts';
+import { rpcResponderAuthority } from './adapters/rpc-responder-authority.ts';
+import { rpcResponseSigner } from './adapters/rpc-response-signer.ts';
+import { rpcStatusSource } from './adapters/rpc-status-source.ts';
+import { watchedEventLog } from './adapters/watched-event-log.ts';
+import { tellsOfIssuer, toStateChanges } from './api/events.ts';
+import { ocspRoutes } from './api/http.ts';
+import { checkFreshness, checkSigners } from './health/check-health.ts';
+import { type OcspConfig, ocspConfig } from './ocsp.config.ts';
+import type { CertificateKey } from './ports/certificate-state.ts';
+import { keepResponders, loadResponders } from './responder/keep-responders.ts';
+import { createResponderDirectory } from './responder/responder-directory.ts';
+import { applyChanges } from './revocation/apply-changes.ts';
+import { createFreshness, type Freshness } from './revocation/freshness.ts';
+import { type AnswerDeps, answerRequest } from './status/answer-request.ts';
+import { createResponseCache } from './status/response-cache.ts';
+import { createStatusIndex } from './status/status-index.ts';
+
+/** Milliseconds between two notes of the freshness. */
+const FRESHNESS_INTERVAL = 15_000;
+
+@Module({})
+class OcspModule {}
+
+/** Answers OCSP requests (RFC 6960) for certificates of the public CAs. */
+export const ocspService: ServiceDefinition<OcspConfig> = {
+  name: 'ocsp',
+  zone: 'edge',
+  config: ocspConfig,
+  migrations: [OcspInit1764000000000],
+  serves: [],
+  module: (context) => {
+    const parts = wireOcsp(context);
+    return {
+      module: OcspModule,
+      providers: [
+        { provide: HTTP_ROUTES, useValue: parts.routes },
+        { provide: WORKERS, useValue: parts.workers },
+        { provide: HEALTH_CHECKS, useValue: parts.healthChecks },
+      ],
+    };
+  },
+};
+
+type Context = ServiceContext<OcspConfig>;
+
+/** The parts of one OCSP service. */
+function wireOcsp(context: Context) {
+  const { config, clock, log, database } = context;
+  const freshness = createFreshness();
+  const responses = createResponseCache(config.responseCacheBytes);
+  const answering: AnswerDeps = {
+    responders: createResponderDirectory(),
+    statuses: createStatusIndex({
+      store: pgStatusStore(database, config.maxOpenSignatures),
+      source: rpcStatusSource(context.client(RPC.certificate, 'ca'), config.maxOpenQuestions),
+      freshness,
+      clock,
+      maxEntries: config.stateCacheEntries,
+    }),
+    responses,
+    signer: rpcResponseSigner(context.client(RPC.keySigning, 'keymgr'), config.maxOpenSignatures),
+    validity: config.validity,
+    clock,
+    log,
+  };
+  const renewal = responderWorker(context, answering);
+  return {
+    routes: ocspRoutes({
+      answer: (der) => answerRequest(answering, der),
+      clock,
+      metrics: context.metrics,
+      httpMaxAge: config.httpMaxAge,
+    }),
+    workers: [
+      ...statusWorkers(context, answering, freshness, renewal.wake),
+      renewal,
+    ] satisfies Worker[],
+    healthChecks: [
+      { name: 'ocsp.signer', check: async () => checkSigners(answering.responders, clock) },
+      {
+        name: 'ocsp.freshness',
+        check: async () => checkFreshness(freshness, clock, config.staleAfter),
+      },
+    ] satisfies HealthCheck[],
+  };
+}
+
+function statusWorkers(
+  context: Context,
+  { statuses, responses }: AnswerDeps,
+  freshness: Freshness,
+  issuersChanged: () => void,
+): Worker[] {
+  const { clock, log, database } = context;
+  const store = pgFreshnessStore(database);
+  // States first: a response that is made between the two reads the new state.
+  const changed = (keys: readonly CertificateKey[]) => {
+    statuses.changed(keys);
+    responses.purge(keys);
+  };
+  const remember = periodic({
+    name: 'ocsp.freshness',
+    clock,
+    interval: FRESHNESS_INTERVAL,
+    round: async () => {
+      const remembered = await store.load();
+      if (remembered !== undefined) freshness.advance(remembered);
+      const asOf = freshness.asOf();
+      if (asOf !== undefined && asOf !== remembered) await store.save(asOf);
+    },
+    onError: (error) => log.warn({ error }, 'the freshness is not noted'),
+  });
+  const listener = pgStatusListener({
+    pool: database,
+    clock,
+    log,
+    changed,
+    reset: () => {
+      statuses.clear();
+      responses.clear();
+    },
+  });
+  const consumer = eventConsumer({
+    producer: 'ca',
+    consumer: 'ocsp',
+    source: watchedEventLog(context.client(RPC.eventLog, 'ca'), freshness, clock),
+    pool: database,
+    clock,
+    log,
+    handle: (client, events) => applyChanges(pgStatusChanges(client), toStateChanges(events)),
+    afterCommit: (events) => {
+      changed(toStateChanges(events));
+      if (tellsOfIssuer(events)) issuersChanged();
+    },
+  });
+  return [listener, remember, consumer];
+}
+
+function responderWorker(context: Context, { responders }: AnswerDeps) {
+  const { clock, log, database, metrics } = context;
+  const expiry = metrics.gauge(
+    'ocsp_signer_not_after_timestamp_seconds',
+    'Unix time at which the OCSP responder certificate ends.',
+    ['ca'] as const,
+  );
+  const deps = {
+    authority: rpcResponderAuthority({
+      issuer: context.client(RPC.issuer, 'ca'),
+      issuance: context.client(RPC.issuance, 'ca'),
+      key: context.client(RPC.key, 'keymgr'),
+    }),
+    store: pgResponderStore(database),
+    responders,
+    clock,
+    log,
+  };
+  return periodic({
+    name: 'ocsp.responder',
+    clock,
+    interval: context.config.responderInterval,
+    round: async () => {
+      await loadResponders(deps);
+      try {
+        await keepResponders(deps);
+      } finally {
+        for (const one of responders.all()) expiry.set({ ca: one.issuerId }, one.notAfter / 1000);
+      }
+    },
+    onError: (error) => log.warn({ error }, 'OCSP responder certificates are not renewed'),
+  });
+}

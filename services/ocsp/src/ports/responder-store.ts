@@ -1,0 +1,21 @@
+/** A responder certificate and what it answers for. */
+export interface ResponderRecord {
+  readonly issuerId: string;
+  /** The CA's certificate, DER. */
+  readonly issuerCertificate: Buffer;
+  /** The delegated certificate, DER. */
+  readonly certificate: Buffer;
+  /** keymgr's id of the responder's key. */
+  readonly keyId: string;
+  /** Unix ms, of `certificate`. */
+  readonly notBefore: number;
+  readonly notAfter: number;
+}
+
+/** Keeps one responder certificate an issuer. */
+export interface ResponderStore {
+  /** All of them. */
+  list(): Promise<readonly ResponderRecord[]>;
+  /** Replaces the issuer's certificate unless the stored one lives longer for the same CA certificate. */
+  save(record: ResponderRecord): Promise<void>;
+}

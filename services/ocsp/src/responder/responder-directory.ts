@@ -1,0 +1,84 @@
+import type { KeyObject } from 'node:crypto';
+import { readCertificate } from '@gigvault/x509/certificate';
+import { certIdHashes } from '@gigvault/x509/ocsp';
+import { signatureAlgorithm } from '@gigvault/x509/signature';
+import type { ResponderRecord } from '../ports/responder-store.ts';
+
+/** A responder certificate, ready to sign with. */
+export interface Responder {
+  readonly issuerId: string;
+  readonly keyId: string;
+  /** The delegated certificate, DER: stands in every response. */
+  readonly certificate: Buffer;
+  /** SHA-1 of the responder's key: the ResponderID. */
+  readonly responderKeyHash: Buffer;
+  /** AlgorithmIdentifier, DER. */
+  readonly algorithm: Buffer;
+  readonly publicKey: KeyObject;
+  /** Unix ms. */
+  readonly notBefore: number;
+  readonly notAfter: number;
+}
+
+/** The issuer as a CertID names it. */
+export interface IssuerHashes {
+  readonly hashAlgorithm: 'sha1' | 'sha256';
+  readonly issuerNameHash: Buffer;
+  readonly issuerKeyHash: Buffer;
+}
+
+/** The responders of this process, by the hashes of their CA. */
+export interface ResponderDirectory {
+  /** Undefined for a CA that this service does not answer for. */
+  find(hashes: IssuerHashes): Responder | undefined;
+  all(): readonly Responder[];
+  /** Adds or replaces the issuer's responder. */
+  put(record: ResponderRecord): Responder;
+}
+
+/** Starts empty. */
+export function createResponderDirectory(): ResponderDirectory {
+  const byIssuer = new Map<string, Responder>();
+  const byHashes = new Map<string, string>();
+  return {
+    find(hashes) {
+      const issuerId = byHashes.get(keyOf(hashes));
+      return issuerId === undefined ? undefined : byIssuer.get(issuerId);
+    },
+    all: () => [...byIssuer.values()],
+    put(record) {
+      const responder = toResponder(record);
+      const hashes = certIdHashes(readCertificate(record.issuerCertificate));
+      for (const [key, issuerId] of byHashes) {
+        if (issuerId === record.issuerId) byHashes.delete(key);
+      }
+      for (const hashAlgorithm of ['sha1', 'sha256'] as const) {
+        byHashes.set(keyOf({ hashAlgorithm, ...hashes[hashAlgorithm] }), record.issuerId);
+      }
+      byIssuer.set(record.issuerId, responder);
+      return responder;
+    },
+  };
+}
+
+function toResponder(record: ResponderRecord): Responder {
+  const { publicKey } = readCertificate(record.certificate);
+  return {
+    issuerId: record.issuerId,
+    keyId: record.keyId,
+    certificate: record.certificate,
+    responderKeyHash: publicKey.keyIdentifier,
+    algorithm: signatureAlgorithm(publicKey.keyType),
+    publicKey: publicKey.keyObject,
+    notBefore: record.notBefore,
+    notAfter: record.notAfter,
+  };
+}
+
+function keyOf(hashes: IssuerHashes): string {
+  return (
+    hashes.hashAlgorithm +
+    hashes.issuerNameHash.toString('latin1') +
+    hashes.issuerKeyHash.toString('latin1')
+  );
+}

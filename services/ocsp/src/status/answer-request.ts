@@ -1,0 +1,133 @@
+import { asGigvaultError } from '@gigvault/errors/gigvault-error';
+import type { Log } from '@gigvault/telemetry/log';
+import type { Clock } from '@gigvault/time/clock';
+import { type OcspRequest, OcspRequestError, ocspErrorResponse, readOcspRequest } from '@gigvault/x509/ocsp';
+import type { Responder, ResponderDirectory } from '../responder/responder-directory.ts';
+import type { Outcome, ResponseCache, SignedResponse } from './response-cache.ts';
+import { type SignDeps, signResponse } from './sign-response.ts';
+import type { StatusIndex } from './status-index.ts';
+
+/** What answering needs. */
+export interface AnswerDeps extends SignDeps {
+  readonly responders: ResponderDirectory;
+  readonly statuses: StatusIndex;
+  readonly responses: ResponseCache;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** OCSPResponseStatus other than successful, RFC 6960 §4.2.1. */
+export type Refusal = 'malformedRequest' | 'internalError' | 'tryLater' | 'unauthorized';
+
+/** The answer to one request. */
+export interface OcspReply {
+  /** OCSPResponse, DER. */
+  readonly response: Buffer;
+  readonly outcome: Outcome | Refusal;
+  /** Set when HTTP caches may keep the answer: no nonce, one certificate that was issued. */
+  readonly cacheable?: SignedResponse;
+}
+
+const REFUSALS: Readonly<Record<Refusal, Buffer>> = {
+  malformedRequest: ocspErrorResponse('malformedRequest'),
+  internalError: ocspErrorResponse('internalError'),
+  tryLater: ocspErrorResponse('tryLater'),
+  unauthorized: ocspErrorResponse('unauthorized'),
+};
+
+/** An unsigned answer that says why there is none. */
+export function refuse(outcome: Refusal): OcspReply {
+  return { response: REFUSALS[outcome], outcome };
+}
+
+/**
+ * Answers one OCSPRequest (RFC 6960). Never throws and never guesses: a state that cannot be learnt now is `tryLater`, a serial
+ * number that was never issued is `unknown`.
+ */
+export async function answerRequest(deps: AnswerDeps, der: Buffer): Promise<OcspReply> {
+  // 1. read
+  const request = read(der);
+  if (!request) return refuse('malformedRequest');
+  // 2. one responder must be allowed to answer for every certificate of the request
+  const responder = responderFor(deps.responders, request);
+  if (!responder) return refuse('unauthorized');
+  // 3. cached, or signed now
+  try {
+    const [first] = request.requests;
+    if (first && request.requests.length === 1 && !request.nonce) {
+      return await answerCached(deps, responder, first);
+    }
+    const { response, outcome } = await answerSigned(deps, responder, request);
+    return { response, outcome };
+  } catch (error) {
+    return refuse(refusalOf(deps, error));
+  }
+}
+
+type CertIdRequest = OcspRequest['requests'][number];
+
+function read(der: Buffer): OcspRequest | undefined {
+  try {
+    return readOcspRequest(der);
+  } catch (error) {
+    if (error instanceof OcspRequestError) return undefined;
+    throw error;
+  }
+}
+
+function responderFor(directory: ResponderDirectory, request: OcspRequest): Responder | undefined {
+  const responders = request.requests.map((one) => directory.find(one));
+  return responders.every((one) => one === responders[0]) ? responders[0] : undefined;
+}
+
+async function answerCached(
+  deps: AnswerDeps,
+  responder: Responder,
+  asked: CertIdRequest,
+): Promise<OcspReply> {
+  const now = deps.clock.now();
+  const key = { issuerId: responder.issuerId, serialNumber: asked.serialNumber };
+  const cached = deps.responses.get(key, asked.certId);
+  if (cached && now < cached.refreshAt) return toReply(cached);
+  try {
+    const made = await deps.responses.produce(key, asked.certId, async () => {
+      const known = await deps.statuses.lookup(responder.issuerId, asked.serialNumber);
+      return signResponse(deps, responder, [{ certId: asked.certId, known }], deps.clock.now());
+    });
+    return toReply(made);
+  } catch (error) {
+    // Still in its validity and not purged since: better than no answer. Read again, since a purge may have come meanwhile.
+    const old = deps.responses.get(key, asked.certId);
+    if (!old || deps.clock.now() >= old.nextUpdate) throw error;
+    deps.log.warn({ error }, 'serving an OCSP response past half of its validity');
+    return toReply(old);
+  }
+}
+
+async function answerSigned(
+  deps: AnswerDeps,
+  responder: Responder,
+  request: OcspRequest,
+): Promise<SignedResponse> {
+  const answers = await Promise.all(
+    request.requests.map(async ({ certId, serialNumber }) => ({
+      certId,
+      known: await deps.statuses.lookup(responder.issuerId, serialNumber),
+    })),
+  );
+  return signResponse(deps, responder, answers, deps.clock.now(), request.nonce);
+}
+
+function toReply(signed: SignedResponse): OcspReply {
+  const { response, outcome } = signed;
+  return outcome === 'unknown'
+    ? { response, outcome }
+    : { response, outcome, cacheable: signed };
+}
+
+function refusalOf(deps: AnswerDeps, error: unknown): Refusal {
+  const { code, row } = asGigvaultError(error);
+  const refusal = row.retry && code !== 'INTERNAL' ? 'tryLater' : 'internalError';
+  deps.log[refusal === 'tryLater' ? 'warn' : 'error']({ error }, 'no OCSP answer now');
+  return refusal;
+}

@@ -1,0 +1,102 @@
+import type { Clock } from '@gigvault/time/clock';
+import { LRUCache } from 'lru-cache';
+import type { CertificateKey, CertificateState } from '../ports/certificate-state.ts';
+import type { StatusSource } from '../ports/status-source.ts';
+import type { StatusStore } from '../ports/status-store.ts';
+import type { Freshness } from '../revocation/freshness.ts';
+
+/** A state and the time up to which it is known to be true. */
+export interface KnownStatus {
+  /** Undefined: never issued. */
+  readonly state: CertificateState | undefined;
+  /** Unix ms; undefined when nobody can say, which only a `good` of an unread event log can be. */
+  readonly asOf: number | undefined;
+}
+
+/** Looks up states: memory, then the table, then `ca`. */
+export interface StatusIndex {
+  /** Errors: those of StatusStore.find and StatusSource.ask. */
+  lookup(issuerId: string, serialNumber: string): Promise<KnownStatus>;
+  /** Forgets what memory holds of these; called after the commit of their change. */
+  changed(keys: readonly CertificateKey[]): void;
+  /** Forgets everything: some change may have been missed. */
+  clear(): void;
+}
+
+/** What the index needs. */
+export interface StatusIndexDeps {
+  readonly store: StatusStore;
+  readonly source: StatusSource;
+  readonly freshness: Freshness;
+  readonly clock: Clock;
+  /** States held in memory; about 200 octets each. */
+  readonly maxEntries: number;
+}
+
+interface Entry {
+  readonly state: CertificateState;
+  /** When `ca` itself said so; 0 when it came from the event log. */
+  readonly askedAt: number;
+}
+
+/** One look-up a serial number at a time: requests that arrive meanwhile share its answer. */
+export function createStatusIndex(deps: StatusIndexDeps): StatusIndex {
+  const entries = new LRUCache<string, Entry>({ max: deps.maxEntries });
+  const flights = new Map<string, Promise<Entry | undefined>>();
+
+  function known(entry: Entry | undefined): KnownStatus {
+    const now = deps.clock.now();
+    if (!entry) return { state: undefined, asOf: now };
+    // Revocation is final, so it is as true now as when it was read.
+    if (entry.state.status === 'revoked') return { state: entry.state, asOf: now };
+    const asOf = Math.max(deps.freshness.asOf() ?? 0, entry.askedAt);
+    return { state: entry.state, asOf: asOf === 0 ? undefined : asOf };
+  }
+
+  async function load(issuerId: string, serialNumber: string): Promise<Entry | undefined> {
+    const stored = await deps.store.find(issuerId, serialNumber);
+    if (stored) return { state: stored, askedAt: 0 };
+    const askedAt = deps.clock.now();
+    const state = await deps.source.ask(issuerId, serialNumber);
+    return state && { state, askedAt };
+  }
+
+  function fly(key: string, issuerId: string, serialNumber: string): Promise<Entry | undefined> {
+    const flight = load(issuerId, serialNumber).then(
+      (entry) => {
+        // A change that came meanwhile has removed the flight: what it read may be old.
+        if (flights.get(key) === flight) {
+          flights.delete(key);
+          if (entry) entries.set(key, entry);
+        }
+        return entry;
+      },
+      (error) => {
+        if (flights.get(key) === flight) flights.delete(key);
+        throw error;
+      },
+    );
+    flights.set(key, flight);
+    return flight;
+  }
+
+  return {
+    async lookup(issuerId, serialNumber) {
+      const key = `${issuerId}/${serialNumber}`;
+      const entry = entries.get(key);
+      if (entry) return known(entry);
+      return known(await (flights.get(key) ?? fly(key, issuerId, serialNumber)));
+    },
+    changed(keys) {
+      for (const { issuerId, serialNumber } of keys) {
+        const key = `${issuerId}/${serialNumber}`;
+        entries.delete(key);
+        flights.delete(key);
+      }
+    },
+    clear() {
+      entries.clear();
+      flights.clear();
+    },
+  };
+}

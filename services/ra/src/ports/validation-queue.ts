@@ -1,0 +1,40 @@
+import type { Identifier } from '@gigvault/proto/ra/v1/authorization';
+import type { ChallengeProblem } from '../validation/challenge-failure.ts';
+import type { ValidationEvidence } from '../validation/http-01.ts';
+
+/** A challenge that this process has leased for one attempt. */
+export interface ClaimedChallenge {
+  readonly authorizationId: string;
+  readonly challengeId: string;
+  readonly requester: string;
+  readonly identifier: Identifier;
+  readonly token: string;
+  readonly keyAuthorization: string;
+  /** Of this attempt, from 1. */
+  readonly attempt: number;
+}
+
+/** How a challenge ended. */
+export interface ChallengeOutcome {
+  readonly challenge: ClaimedChallenge;
+  readonly evidence: ValidationEvidence;
+  /** Unix milliseconds. */
+  readonly at: number;
+  /** When the authorization ends if it became valid, Unix milliseconds. */
+  readonly validUntil: number;
+  /** Absent: valid. */
+  readonly problem?: ChallengeProblem;
+}
+
+/** The challenges that wait for validation. What a dead process has leased comes back when its lease ends. */
+export interface ValidationQueue {
+  /** Leases up to `limit` challenges that are due at `now`, until `leasedUntil`. */
+  claim(limit: number, now: number, leasedUntil: number): Promise<ClaimedChallenge[]>;
+  /** Lets the challenge be claimed again from `dueAt`. */
+  postpone(challengeId: string, dueAt: number): Promise<void>;
+  /**
+   * Stores the evidence, then challenge processing → valid or invalid, then authorization pending → the same, then the event:
+   * one transaction. False, with nothing stored, when either had moved on.
+   */
+  finish(outcome: ChallengeOutcome): Promise<boolean>;
+}
