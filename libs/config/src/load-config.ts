@@ -21,6 +21,14 @@ type Tree = { [key: string]: unknown };
  * known one), missing or of the wrong shape.
  */
 export function loadConfig<S extends z.ZodObject>(schema: S, sources: ConfigSources): z.infer<S> {
+  return readConfig(schema, sources).config;
+}
+
+/** As loadConfig, with the keys as they were written: what another process is given to read again. */
+export function readConfig<S extends z.ZodObject>(
+  schema: S,
+  sources: ConfigSources,
+): { readonly config: z.infer<S>; readonly written: Readonly<Record<string, unknown>> } {
   const keys = leafKeys(schema);
   const tree: Tree = sources.file === undefined ? {} : readYaml(sources.file);
   const unknown = unknownKeys(schema, tree, '');
@@ -35,17 +43,28 @@ export function loadConfig<S extends z.ZodObject>(schema: S, sources: ConfigSour
   const result = schema.safeParse(tree);
   const problems = [
     ...unknown,
-    ...(result.success ? [] : result.error.issues.map((i): Problem => ({ pointer: i.path.join('.'), message: i.message }))),
+    ...(result.success
+      ? []
+      : result.error.issues
+          .filter((issue) => issue.code !== 'unrecognized_keys')
+          .map((i): Problem => ({ pointer: i.path.join('.'), message: i.message }))),
   ];
   if (problems.length > 0 || !result.success) {
-    throw new GigvaultError('INVALID_ARGUMENT', `The configuration is wrong: ${problems.map((p) => `${p.pointer}: ${p.message}`).join('; ')}`, { problems });
+    throw new GigvaultError(
+      'INVALID_ARGUMENT',
+      `The configuration is wrong: ${problems.map((p) => `${p.pointer}: ${p.message}`).join('; ')}`,
+      { problems },
+    );
   }
-  return Object.freeze(result.data) as z.infer<S>;
+  return { config: Object.freeze(result.data) as z.infer<S>, written: tree };
 }
 
 /** `https.port` → `GIGVAULT_HTTPS_PORT`; `ra.http01Port` → `GIGVAULT_RA_HTTP01_PORT`. */
 export function environmentName(key: string): string {
-  return `GIGVAULT_${key.replaceAll('.', '_').replaceAll(/([a-z0-9])([A-Z])/g, '$1_$2').toUpperCase()}`;
+  return `GIGVAULT_${key
+    .replaceAll('.', '_')
+    .replaceAll(/([a-z0-9])([A-Z])/g, '$1_$2')
+    .toUpperCase()}`;
 }
 
 /** Every key that holds a value, dotted. */
@@ -59,7 +78,11 @@ export function leafKeys(schema: z.ZodType, prefix = ''): string[] {
 
 function asObject(schema: z.ZodType): z.ZodObject | undefined {
   if (schema instanceof z.ZodObject) return schema;
-  if (schema instanceof z.ZodDefault || schema instanceof z.ZodPrefault || schema instanceof z.ZodOptional) {
+  if (
+    schema instanceof z.ZodDefault ||
+    schema instanceof z.ZodPrefault ||
+    schema instanceof z.ZodOptional
+  ) {
     return asObject(schema.unwrap() as z.ZodType);
   }
   return undefined;
@@ -70,7 +93,8 @@ function readYaml(file: string): Tree {
   const [error] = document.errors;
   if (error) throw new GigvaultError('INVALID_ARGUMENT', `${file}: ${error.message}`);
   const tree: unknown = document.toJS({ maxAliasCount: 0 }) ?? {};
-  if (typeof tree !== 'object' || Array.isArray(tree)) throw new GigvaultError('INVALID_ARGUMENT', `${file}: expected keys and values.`);
+  if (typeof tree !== 'object' || Array.isArray(tree))
+    throw new GigvaultError('INVALID_ARGUMENT', `${file}: expected keys and values.`);
   return tree as Tree;
 }
 
@@ -80,13 +104,18 @@ function unknownKeys(schema: z.ZodType, tree: unknown, prefix: string): Problem[
   return Object.entries(tree).flatMap(([key, value]) => {
     const path = prefix === '' ? key : `${prefix}.${key}`;
     const child = object.shape[key] as z.ZodType | undefined;
-    return child === undefined ? [unknownKey(path, leafKeys(object, prefix))] : unknownKeys(child, value, path);
+    return child === undefined
+      ? [unknownKey(path, leafKeys(object, prefix))]
+      : unknownKeys(child, value, path);
   });
 }
 
 function unknownKey(key: string, known: readonly string[]): Problem {
   const suggestion = nearest(key, known);
-  return { pointer: key, message: `unknown key${suggestion === undefined ? '' : ` (did you mean "${suggestion}"?)`}` };
+  return {
+    pointer: key,
+    message: `unknown key${suggestion === undefined ? '' : ` (did you mean "${suggestion}"?)`}`,
+  };
 }
 
 function put(tree: Tree, key: string, value: unknown): void {

@@ -20,9 +20,15 @@ export function fileSecret(path: string): SecretReference {
 }
 
 /** The secret, without a trailing newline. Errors: INVALID_ARGUMENT naming the place when it is not there or empty. */
-export function resolveSecret(reference: SecretReference, environment: Readonly<Record<string, string | undefined>>): string {
-  const value = reference.startsWith('env://') ? environment[reference.slice(6)] : readFile(reference.slice(7));
-  if (value === undefined || value.trim() === '') throw new GigvaultError('INVALID_ARGUMENT', `The secret ${reference} is not there.`);
+export function resolveSecret(
+  reference: SecretReference,
+  environment: Readonly<Record<string, string | undefined>>,
+): string {
+  const value = reference.startsWith('env://')
+    ? environment[reference.slice(6)]
+    : readFile(reference.slice(7));
+  if (value === undefined || value.trim() === '')
+    throw new GigvaultError('INVALID_ARGUMENT', `The secret ${reference} is not there.`);
   return value.replace(/\r?\n$/, '');
 }
 
@@ -31,6 +37,8 @@ function readFile(path: string): string | undefined {
     return readFileSync(path, 'utf8');
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw new GigvaultError('INVALID_ARGUMENT', `The secret file ${path} cannot be read.`, { cause: error });
+    throw new GigvaultError('INVALID_ARGUMENT', `The secret file ${path} cannot be read.`, {
+      cause: error,
+    });
   }
 }

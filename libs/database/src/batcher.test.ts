@@ -1,5 +1,5 @@
-import { describe, expect, it } from '@jest/globals';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
+import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { type BatchResult, createBatcher } from './batcher.ts';
 
@@ -95,7 +95,9 @@ describe('createBatcher', () => {
     await first;
     expect(batcher.depth()).toBe(0);
     expect(ran).toEqual([1]);
-    await expect(batcher.submit(3, AbortSignal.abort(new Error('before')))).rejects.toThrow('before');
+    await expect(batcher.submit(3, AbortSignal.abort(new Error('before')))).rejects.toThrow(
+      'before',
+    );
   });
 
   it('halves a batch that throws until the bad items stand alone; every good one succeeds once, in order', async () => {
@@ -127,8 +129,11 @@ describe('createBatcher', () => {
       maxQueue: 8,
       async run(items) {
         runs += 1;
-        if (items.includes('gone')) throw new GigvaultError('UNAVAILABLE', 'The database cannot be reached.');
-        return items.map((item) => (item === 'bad' ? { ok: false, error: new Error('bad') } : { ok: true, value: item }));
+        if (items.includes('gone'))
+          throw new GigvaultError('UNAVAILABLE', 'The database cannot be reached.');
+        return items.map((item) =>
+          item === 'bad' ? { ok: false, error: new Error('bad') } : { ok: true, value: item },
+        );
       },
     });
     const mixed = await Promise.allSettled([batcher.submit('a'), batcher.submit('bad')]);

@@ -1,7 +1,9 @@
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 
 /** What became of one item of a batch. */
-export type BatchResult<O> = { readonly ok: true; readonly value: O } | { readonly ok: false; readonly error: unknown };
+export type BatchResult<O> =
+  | { readonly ok: true; readonly value: O }
+  | { readonly ok: false; readonly error: unknown };
 
 /** How a batcher works. */
 export interface BatcherOptions<I, O> {
@@ -90,7 +92,10 @@ export function createBatcher<I, O>(options: BatcherOptions<I, O>): Batcher<I, O
   return { submit, depth: () => queue.length };
 }
 
-async function settle<I, O>(options: BatcherOptions<I, O>, batch: readonly Waiting<I, O>[]): Promise<void> {
+async function settle<I, O>(
+  options: BatcherOptions<I, O>,
+  batch: readonly Waiting<I, O>[],
+): Promise<void> {
   let results: readonly BatchResult<O>[];
   try {
     results = await options.run(batch.map(({ item }) => item));
@@ -102,7 +107,8 @@ async function settle<I, O>(options: BatcherOptions<I, O>, batch: readonly Waiti
     const result = results[i];
     if (result?.ok) waiting.resolve(result.value);
     // The run has happened: a result that is missing must not make it happen again.
-    else waiting.reject(result ? result.error : new Error(`${options.name}: no result for item ${i}`));
+    else
+      waiting.reject(result ? result.error : new Error(`${options.name}: no result for item ${i}`));
   }
 }
 

@@ -4,7 +4,9 @@ import { canonicalJson } from './canonical-json.ts';
 
 describe('canonicalJson', () => {
   it('sorts keys at every depth and puts no spaces', () => {
-    expect(canonicalJson({ b: [{ z: 1, a: 'x' }], a: null, c: undefined })).toBe('{"a":null,"b":[{"a":"x","z":1}]}');
+    expect(canonicalJson({ b: [{ z: 1, a: 'x' }], a: null, c: undefined })).toBe(
+      '{"a":null,"b":[{"a":"x","z":1}]}',
+    );
   });
 
   it('sorts keys that look like numbers as text (RFC 8785 §3.2.3)', () => {

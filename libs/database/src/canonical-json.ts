@@ -8,7 +8,8 @@ export function canonicalJson(value: unknown): string {
 }
 
 function refuseNonFinite(_key: string, value: unknown): unknown {
-  if (typeof value === 'number' && !Number.isFinite(value)) throw new TypeError(`${value} has no form in JSON`);
+  if (typeof value === 'number' && !Number.isFinite(value))
+    throw new TypeError(`${value} has no form in JSON`);
   return value;
 }
 

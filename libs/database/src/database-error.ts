@@ -4,8 +4,17 @@ import { GigvaultError } from '@gigvault/errors/gigvault-error';
 /** SQLSTATE classes and codes that mean: the database cannot serve now (PostgreSQL manual, appendix A). */
 const UNAVAILABLE = /^(08|53|57P0[1-4]|58|25006)/;
 const DISK_FULL = '53100';
-const NETWORK = new Set(['ECONNREFUSED', 'ECONNRESET', 'ENOENT', 'EPIPE', 'ETIMEDOUT', 'ENOTFOUND', 'EHOSTUNREACH']);
-const LOST = /Connection terminated|timeout exceeded when trying to connect|not queryable|Client has encountered/;
+const NETWORK = new Set([
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'ENOENT',
+  'EPIPE',
+  'ETIMEDOUT',
+  'ENOTFOUND',
+  'EHOSTUNREACH',
+]);
+const LOST =
+  /Connection terminated|timeout exceeded when trying to connect|not queryable|Client has encountered/;
 const UNIQUE_VIOLATION = '23505';
 
 /**
@@ -17,12 +26,16 @@ export function databaseError(error: unknown): unknown {
   if (error instanceof GigvaultError || !types.isNativeError(error)) return error;
   const code = sqlState(error) ?? '';
   if (code === DISK_FULL) {
-    return new GigvaultError('UNAVAILABLE', 'The database has no space left.', { cause: error, retryAfter: 30 });
+    return new GigvaultError('UNAVAILABLE', 'The database has no space left.', {
+      cause: error,
+      retryAfter: 30,
+    });
   }
   if (UNAVAILABLE.test(code) || NETWORK.has(code) || LOST.test(error.message)) {
     return new GigvaultError('UNAVAILABLE', 'The database cannot be reached.', { cause: error });
   }
-  if (code === '57014') return new GigvaultError('DEADLINE_EXCEEDED', 'The database took too long.', { cause: error });
+  if (code === '57014')
+    return new GigvaultError('DEADLINE_EXCEEDED', 'The database took too long.', { cause: error });
   if (code === '40001' || code === '40P01') {
     return new GigvaultError('CONFLICT', 'Somebody else changed the same thing.', { cause: error });
   }

@@ -4,7 +4,12 @@ import { join, resolve } from 'node:path';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import type { Log } from '@gigvault/telemetry/log';
 import { postgresBinaries } from './embedded/binaries.ts';
-import { ADMIN_USER, prepareCluster, prepareDataDir, prepareSocketDir } from './embedded/cluster.ts';
+import {
+  ADMIN_USER,
+  prepareCluster,
+  prepareDataDir,
+  prepareSocketDir,
+} from './embedded/cluster.ts';
 import { startPostmaster, stopLeftPostmaster } from './embedded/postmaster.ts';
 import { databaseUser } from './embedded/system-user.ts';
 
@@ -58,7 +63,9 @@ const SETTINGS = {
  * later starts some 20 ms). As root it runs as the system user `postgres` or `nobody`. A server left over from a killed parent is stopped
  * first. Errors: UNAVAILABLE, INVALID_ARGUMENT, each with what to do.
  */
-export async function startEmbeddedPostgres(given: EmbeddedPostgresOptions): Promise<EmbeddedPostgres> {
+export async function startEmbeddedPostgres(
+  given: EmbeddedPostgresOptions,
+): Promise<EmbeddedPostgres> {
   const options = { ...given, dataDir: resolve(given.dataDir) };
   const user = await databaseUser();
   await prepareDataDir(options.dataDir, user);
@@ -91,10 +98,16 @@ export async function startEmbeddedPostgres(given: EmbeddedPostgresOptions): Pro
 function chooseSocketDir({ dataDir, socketDir }: EmbeddedPostgresOptions): string {
   if (socketDir !== undefined) {
     if (fits(socketDir)) return socketDir;
-    throw new GigvaultError('INVALID_ARGUMENT', `The path ${socketDir} is too long for a Unix socket.`);
+    throw new GigvaultError(
+      'INVALID_ARGUMENT',
+      `The path ${socketDir} is too long for a Unix socket.`,
+    );
   }
   if (fits(dataDir)) return dataDir;
-  return join(tmpdir(), `gigvault-${createHash('sha256').update(dataDir).digest('hex').slice(0, 12)}`);
+  return join(
+    tmpdir(),
+    `gigvault-${createHash('sha256').update(dataDir).digest('hex').slice(0, 12)}`,
+  );
 }
 
 function fits(socketDir: string): boolean {

@@ -74,7 +74,10 @@ export function eventConsumer(options: EventConsumerOptions): EventConsumer {
 
   async function round(): Promise<void> {
     const request = { acknowledged: state.position, limit: options.batch ?? 500, waitMs: WAIT };
-    const { events, head } = await options.source.pull(request, { deadline: CALL_DEADLINE, signal: stopping.signal });
+    const { events, head } = await options.source.pull(request, {
+      deadline: CALL_DEADLINE,
+      signal: stopping.signal,
+    });
     state.head = head;
     state.heardAt = clock.now();
     if (events.length === 0) return;
@@ -106,7 +109,10 @@ export function eventConsumer(options: EventConsumerOptions): EventConsumer {
         if (stopping.signal.aborted) break;
         known = false;
         state.failure = error;
-        log.warn({ error, producer, position: state.position }, 'consuming events failed; trying again');
+        log.warn(
+          { error, producer, position: state.position },
+          'consuming events failed; trying again',
+        );
         await clock.sleep(delay, stopping.signal).catch(() => undefined);
         delay = Math.min(delay * 2, LONGEST_RETRY);
       }
@@ -153,7 +159,12 @@ async function readCursor(pool: Pool, producer: string): Promise<number> {
 }
 
 /** Locks the cursor before the effects, so that a second instance waits here and then finds nothing to do. */
-async function moveCursor(client: PoolClient, producer: string, from: number, to: number): Promise<void> {
+async function moveCursor(
+  client: PoolClient,
+  producer: string,
+  from: number,
+  to: number,
+): Promise<void> {
   const text =
     from === 0
       ? `INSERT INTO event_cursor (producer, position) VALUES ($1, $3)
@@ -162,7 +173,10 @@ async function moveCursor(client: PoolClient, producer: string, from: number, to
   const statement = from === 0 ? 'event_cursor_first' : 'event_cursor_move';
   const { rowCount } = await client.query({ name: statement, text, values: [producer, from, to] });
   if (rowCount !== 1) {
-    throw new GigvaultError('CONFLICT', `Another instance has consumed the events of ${producer} after ${from}.`);
+    throw new GigvaultError(
+      'CONFLICT',
+      `Another instance has consumed the events of ${producer} after ${from}.`,
+    );
   }
 }
 

@@ -110,9 +110,16 @@ export function createEventLog(options: EventLogOptions): EventLog {
     acknowledged.set(consumer, position);
   }
 
-  async function pull(consumer: string, request: PullRequest, abort: AbortSignal): Promise<PullResponse> {
+  async function pull(
+    consumer: string,
+    request: PullRequest,
+    abort: AbortSignal,
+  ): Promise<PullResponse> {
     if (!options.consumers.some((name) => name === consumer)) {
-      throw new GigvaultError('FORBIDDEN', `${consumer} is not a consumer of the event log of ${producer}.`);
+      throw new GigvaultError(
+        'FORBIDDEN',
+        `${consumer} is not a consumer of the event log of ${producer}.`,
+      );
     }
     const limit = Math.min(Math.max(request.limit, 1), MAX_EVENTS);
     const deadline = clock.now() + Math.min(request.waitMs, MAX_WAIT);
@@ -123,15 +130,24 @@ export function createEventLog(options: EventLogOptions): EventLog {
       if (first) await acknowledge(consumer, request.acknowledged);
       const left = deadline - clock.now();
       if (answer.events.length > 0 || left <= 0 || abort.aborted) return answer;
+      if (signal.isStopping()) throw new GigvaultError('UNAVAILABLE', `The event log of ${producer} is stopping.`);
       await signal.wait(seen, Math.min(left, POLL), abort);
     }
   }
 
   async function lag(consumer: ServiceName): Promise<EventLag> {
-    const rows = await query<{ events: number; occurred_at: number | null }>(pool, 'outbox_lag', LAG, [consumer]);
+    const rows = await query<{ events: number; occurred_at: number | null }>(
+      pool,
+      'outbox_lag',
+      LAG,
+      [consumer],
+    );
     const { events, occurred_at } = rows[0] ?? { events: 0, occurred_at: null };
     const behind = Number(events) > 0 && occurred_at !== null;
-    return { events: Number(events), oldestMs: behind ? Math.max(0, clock.now() - Number(occurred_at)) : 0 };
+    return {
+      events: Number(events),
+      oldestMs: behind ? Math.max(0, clock.now() - Number(occurred_at)) : 0,
+    };
   }
 
   return {
@@ -164,19 +180,27 @@ async function append(
   await client.query({ name: 'outbox_append', text: APPEND, values });
 }
 
-async function read(options: EventLogOptions, acknowledged: number, limit: number): Promise<PullResponse> {
+async function read(
+  options: EventLogOptions,
+  acknowledged: number,
+  limit: number,
+): Promise<PullResponse> {
   const { producer } = options;
   const rows = await query<EventRow>(options.pool, 'outbox_read', READ, [acknowledged, limit]);
   const head = Number(rows[0]?.head ?? 0);
   if (acknowledged > head) {
     throw corrupt(producer, `ends at ${head}, but position ${acknowledged} was acknowledged`);
   }
-  const events = rows.filter(({ position }) => position !== null).map((row) => toEvent(producer, row));
+  const events = rows
+    .filter(({ position }) => position !== null)
+    .map((row) => toEvent(producer, row));
   for (const [i, { position }] of events.entries()) {
-    if (position !== acknowledged + 1 + i) throw corrupt(producer, `has a gap at position ${acknowledged + 1 + i}`);
+    if (position !== acknowledged + 1 + i)
+      throw corrupt(producer, `has a gap at position ${acknowledged + 1 + i}`);
   }
   const last = acknowledged + events.length;
-  if (events.length < limit && last !== head) throw corrupt(producer, `has a gap at position ${last + 1}`);
+  if (events.length < limit && last !== head)
+    throw corrupt(producer, `has a gap at position ${last + 1}`);
   return { events: withinOctets(events), head };
 }
 
@@ -217,7 +241,12 @@ function corrupt(producer: string, what: string): GigvaultError {
   return new GigvaultError('INTERNAL', `The event log of ${producer} ${what}.`);
 }
 
-async function query<R extends object>(pool: Pool, name: string, text: string, values: unknown[]): Promise<R[]> {
+async function query<R extends object>(
+  pool: Pool,
+  name: string,
+  text: string,
+  values: unknown[],
+): Promise<R[]> {
   try {
     return (await pool.query<R>({ name, text, values })).rows;
   } catch (error) {
@@ -226,7 +255,10 @@ async function query<R extends object>(pool: Pool, name: string, text: string, v
 }
 
 /** In a migration of a producing service: the event log's tables, with its first consumers registered. */
-export async function createEventLogTables(queryRunner: QueryRunner, consumers: readonly string[]): Promise<void> {
+export async function createEventLogTables(
+  queryRunner: QueryRunner,
+  consumers: readonly string[],
+): Promise<void> {
   await queryRunner.query(`
     CREATE TABLE outbox (
       position bigint PRIMARY KEY,
@@ -250,9 +282,10 @@ export async function createEventLogTables(queryRunner: QueryRunner, consumers: 
       acknowledged bigint NOT NULL
     ) WITH (fillfactor = 10)`);
   await queryRunner.query('INSERT INTO outbox_head (position) VALUES (0)');
-  await queryRunner.query('INSERT INTO outbox_consumer (consumer, acknowledged) SELECT unnest($1::text[]), 0', [
-    [...consumers],
-  ]);
+  await queryRunner.query(
+    'INSERT INTO outbox_consumer (consumer, acknowledged) SELECT unnest($1::text[]), 0',
+    [[...consumers]],
+  );
 }
 
 /** In a migration of a consuming service: how far it has come in each producer's log. */

@@ -8,6 +8,8 @@ export interface EventSignal {
   generation(): number;
   /** Resolves at once when the generation is no longer `seen`; otherwise with the next notification, after `ms`, or on abort. */
   wait(seen: number, ms: number, signal: AbortSignal): Promise<void>;
+  /** True once the worker is stopping: whoever waits should give up. */
+  isStopping(): boolean;
   /** Holds the listening connection; without it `wait` only times out. */
   readonly worker: Worker;
 }
@@ -59,6 +61,7 @@ export function createEventSignal(options: EventSignalOptions): EventSignal {
   return {
     generation: () => generation,
     wait,
+    isStopping: () => stopping.signal.aborted,
     worker: {
       name: options.name,
       async start() {
@@ -73,7 +76,11 @@ export function createEventSignal(options: EventSignalOptions): EventSignal {
   };
 }
 
-async function listenUntilLost(options: EventSignalOptions, wake: () => void, stopping: AbortSignal): Promise<void> {
+async function listenUntilLost(
+  options: EventSignalOptions,
+  wake: () => void,
+  stopping: AbortSignal,
+): Promise<void> {
   const client: PoolClient = await options.pool.connect();
   const { promise: over, resolve: end } = Promise.withResolvers<void>();
   client.on('error', () => end());

@@ -1,4 +1,4 @@
-import { type ClientBase, Client, type ClientConfig, escapeIdentifier } from 'pg';
+import { Client, type ClientBase, type ClientConfig, escapeIdentifier } from 'pg';
 import type { MigrationInterface } from 'typeorm';
 import { APPEND_ONLY, type AppendOnly, serviceRole } from './role.ts';
 
@@ -22,7 +22,9 @@ export interface MigrateOptions {
 const TABLE = 'migration';
 
 /** Brings one service's schema up to date. See migrateServices. */
-export function migrateService(options: MigrateOptions & ServiceMigrations): Promise<readonly string[]> {
+export function migrateService(
+  options: MigrateOptions & ServiceMigrations,
+): Promise<readonly string[]> {
   return migrateServices({ ...options, services: [options] });
 }
 
@@ -51,8 +53,14 @@ export async function migrateServices(
   }
 }
 
-async function behind(client: ClientBase, services: readonly ServiceMigrations[]): Promise<ServiceMigrations[]> {
-  const applied = await appliedNames(client, services.map(({ service }) => service));
+async function behind(
+  client: ClientBase,
+  services: readonly ServiceMigrations[],
+): Promise<ServiceMigrations[]> {
+  const applied = await appliedNames(
+    client,
+    services.map(({ service }) => service),
+  );
   return services.filter(({ service, migrations }) =>
     migrations.some((migration) => !applied.has(`${service}/${migrationName(migration)}`)),
   );
@@ -64,7 +72,10 @@ async function appliedNames(client: ClientBase, services: readonly string[]): Pr
     [TABLE, services],
   );
   if (tables.length === 0) return new Set();
-  const selects = tables.map(({ schema }, i) => `SELECT $${i + 1} || '/' || name AS name FROM ${escapeIdentifier(schema)}.${TABLE}`);
+  const selects = tables.map(
+    ({ schema }, i) =>
+      `SELECT $${i + 1} || '/' || name AS name FROM ${escapeIdentifier(schema)}.${TABLE}`,
+  );
   const { rows } = await client.query<{ name: string }>(
     selects.join(' UNION ALL '),
     tables.map(({ schema }) => schema),
@@ -72,7 +83,10 @@ async function appliedNames(client: ClientBase, services: readonly string[]): Pr
   return new Set(rows.map(({ name }) => name));
 }
 
-async function runMigrations(options: MigrateOptions, { service, migrations }: ServiceMigrations): Promise<string[]> {
+async function runMigrations(
+  options: MigrateOptions,
+  { service, migrations }: ServiceMigrations,
+): Promise<string[]> {
   const [{ DataSource }, pg] = await Promise.all([import('typeorm'), import('pg')]);
   const { host, port, user, password, ssl } = options.owner;
   const source = new DataSource({
@@ -101,7 +115,11 @@ async function runMigrations(options: MigrateOptions, { service, migrations }: S
   }
 }
 
-async function openMutableTables(client: ClientBase, options: MigrateOptions, service: string): Promise<void> {
+async function openMutableTables(
+  client: ClientBase,
+  options: MigrateOptions,
+  service: string,
+): Promise<void> {
   const tables = (options.appendOnly ?? APPEND_ONLY)[service] ?? [];
   const { rows } = await client.query<{ name: string }>(
     'SELECT tablename AS name FROM pg_tables WHERE schemaname = $1 AND tablename = ANY($2)',

@@ -32,22 +32,35 @@ export async function provisionDatabase(options: ProvisionOptions): Promise<void
   try {
     if (await isProvisioned(options)) return;
     await withClient(options.admin, (admin) => makeRolesAndDatabase(admin, options));
-    await withClient({ ...options.admin, ...target(options.database) }, (admin) => openDatabase(admin, options));
+    await withClient({ ...options.admin, ...target(options.database) }, (admin) =>
+      openDatabase(admin, options),
+    );
     await withClient(ownerConnection(options), (owner) => makeSchemas(owner, options));
   } catch (error) {
     if ((error as { code?: string }).code === '42501') {
-      throw new GigvaultError('FORBIDDEN', `The database user may not prepare the database: ${(error as Error).message}.`, {
-        cause: error,
-      });
+      throw new GigvaultError(
+        'FORBIDDEN',
+        `The database user may not prepare the database: ${(error as Error).message}.`,
+        {
+          cause: error,
+        },
+      );
     }
     throw databaseError(error);
   }
 }
 
 /** How the owner role connects: `admin`'s server, another name. */
-export function ownerConnection(options: Pick<ProvisionOptions, 'admin' | 'database' | 'ownerPassword'>): ClientConfig {
+export function ownerConnection(
+  options: Pick<ProvisionOptions, 'admin' | 'database' | 'ownerPassword'>,
+): ClientConfig {
   const { database, ownerPassword } = options;
-  return { ...options.admin, ...target(database), user: ownerRole(database), password: ownerPassword };
+  return {
+    ...options.admin,
+    ...target(database),
+    user: ownerRole(database),
+    password: ownerPassword,
+  };
 }
 
 /** A connection string would win over the fields beside it, so its parts are taken out by whoever passes `admin`. */
@@ -58,7 +71,9 @@ function target(database: string): ClientConfig {
 async function isProvisioned(options: ProvisionOptions): Promise<boolean> {
   try {
     return await withClient(ownerConnection(options), async (owner) => {
-      const { rows } = await owner.query<{ fingerprint: string }>('SELECT fingerprint FROM provisioning.state');
+      const { rows } = await owner.query<{ fingerprint: string }>(
+        'SELECT fingerprint FROM provisioning.state',
+      );
       return rows[0]?.fingerprint === fingerprint(options);
     });
   } catch (error) {
@@ -70,22 +85,30 @@ async function isProvisioned(options: ProvisionOptions): Promise<boolean> {
 async function makeRolesAndDatabase(admin: ClientBase, options: ProvisionOptions): Promise<void> {
   const { database, services, passwords } = options;
   await makeRole(admin, ownerRole(database), options.ownerPassword);
-  for (const service of services) await makeRole(admin, serviceRole(database, service), passwordOf(passwords, service));
-  const { rowCount } = await admin.query('SELECT 1 FROM pg_database WHERE datname = $1', [database]);
+  for (const service of services)
+    await makeRole(admin, serviceRole(database, service), passwordOf(passwords, service));
+  const { rowCount } = await admin.query('SELECT 1 FROM pg_database WHERE datname = $1', [
+    database,
+  ]);
   if (rowCount === 0) await admin.query(`CREATE DATABASE ${escapeIdentifier(database)}`);
 }
 
 async function openDatabase(admin: ClientBase, options: ProvisionOptions): Promise<void> {
   const database = escapeIdentifier(options.database);
   const owner = escapeIdentifier(ownerRole(options.database));
-  const roles = options.services.map((service) => escapeIdentifier(serviceRole(options.database, service)));
+  const roles = options.services.map((service) =>
+    escapeIdentifier(serviceRole(options.database, service)),
+  );
   await admin.query(`REVOKE ALL ON DATABASE ${database} FROM PUBLIC`);
   await admin.query(`GRANT CONNECT, CREATE, TEMPORARY ON DATABASE ${database} TO ${owner}`);
   await admin.query(`REVOKE ALL ON SCHEMA public FROM PUBLIC`);
-  if (roles.length > 0) await admin.query(`GRANT CONNECT ON DATABASE ${database} TO ${roles.join(', ')}`);
+  if (roles.length > 0)
+    await admin.query(`GRANT CONNECT ON DATABASE ${database} TO ${roles.join(', ')}`);
   for (const service of options.services) {
     const role = escapeIdentifier(serviceRole(options.database, service));
-    await admin.query(`ALTER ROLE ${role} IN DATABASE ${database} SET search_path = ${escapeIdentifier(service)}`);
+    await admin.query(
+      `ALTER ROLE ${role} IN DATABASE ${database} SET search_path = ${escapeIdentifier(service)}`,
+    );
   }
 }
 
@@ -104,15 +127,23 @@ async function makeSchemas(owner: ClientBase, options: ProvisionOptions): Promis
   await owner.query('COMMIT');
 }
 
-async function makeSchema(owner: ClientBase, options: ProvisionOptions, service: string): Promise<void> {
+async function makeSchema(
+  owner: ClientBase,
+  options: ProvisionOptions,
+  service: string,
+): Promise<void> {
   const schema = escapeIdentifier(service);
   const role = escapeIdentifier(serviceRole(options.database, service));
   const isAppendOnly = Object.hasOwn(options.appendOnly ?? APPEND_ONLY, service);
   const privileges = isAppendOnly ? 'SELECT, INSERT' : 'SELECT, INSERT, UPDATE, DELETE';
   await owner.query(`CREATE SCHEMA IF NOT EXISTS ${schema}`);
   await owner.query(`GRANT USAGE ON SCHEMA ${schema} TO ${role}`);
-  await owner.query(`ALTER DEFAULT PRIVILEGES IN SCHEMA ${schema} GRANT ${privileges} ON TABLES TO ${role}`);
-  await owner.query(`ALTER DEFAULT PRIVILEGES IN SCHEMA ${schema} GRANT USAGE, SELECT ON SEQUENCES TO ${role}`);
+  await owner.query(
+    `ALTER DEFAULT PRIVILEGES IN SCHEMA ${schema} GRANT ${privileges} ON TABLES TO ${role}`,
+  );
+  await owner.query(
+    `ALTER DEFAULT PRIVILEGES IN SCHEMA ${schema} GRANT USAGE, SELECT ON SEQUENCES TO ${role}`,
+  );
 }
 
 async function makeRole(admin: ClientBase, role: string, password: string): Promise<void> {
@@ -130,14 +161,23 @@ function passwordOf(passwords: Readonly<Record<string, string>>, service: string
 }
 
 function fingerprint(options: ProvisionOptions): string {
-  const services = [...options.services].sort().map((service) => [service, options.passwords[service]]);
+  const services = [...options.services]
+    .sort()
+    .map((service) => [service, options.passwords[service]]);
   const appendOnly = Object.keys(options.appendOnly ?? APPEND_ONLY).sort();
   const content = JSON.stringify([VERSION, options.database, services, appendOnly]);
   return createHmac('sha256', options.ownerPassword).update(content).digest('hex');
 }
 
-async function withClient<T>(config: ClientConfig, run: (client: Client) => Promise<T>): Promise<T> {
-  const client = new Client({ connectionTimeoutMillis: 10_000, application_name: 'gigvault-provision', ...config });
+async function withClient<T>(
+  config: ClientConfig,
+  run: (client: Client) => Promise<T>,
+): Promise<T> {
+  const client = new Client({
+    connectionTimeoutMillis: 10_000,
+    application_name: 'gigvault-provision',
+    ...config,
+  });
   client.on('error', () => undefined);
   try {
     await client.connect();

@@ -7,7 +7,10 @@ import { databaseError } from './database-error.ts';
  * connection is lost while COMMIT is under way nobody knows the outcome: UNAVAILABLE with the detail `outcome: 'unknown'`, and the caller
  * must read back.
  */
-export async function transaction<T>(pool: Pool, run: (client: PoolClient) => Promise<T>): Promise<T> {
+export async function transaction<T>(
+  pool: Pool,
+  run: (client: PoolClient) => Promise<T>,
+): Promise<T> {
   const client = await pool.connect().catch((error) => Promise.reject(databaseError(error)));
   let broken = false;
   // A connection that dies between two queries emits this; unheard it would end the process.
@@ -29,17 +32,26 @@ export async function transaction<T>(pool: Pool, run: (client: PoolClient) => Pr
   }
 }
 
-async function runAndCommit<T>(client: PoolClient, run: (client: PoolClient) => Promise<T>): Promise<T> {
+async function runAndCommit<T>(
+  client: PoolClient,
+  run: (client: PoolClient) => Promise<T>,
+): Promise<T> {
   await client.query('BEGIN');
   const result = await run(client);
   // COMMIT of a transaction in which a statement failed succeeds, as a ROLLBACK.
-  const { command } = await client.query('COMMIT').catch((error) => Promise.reject(commitError(error)));
-  if (command !== 'COMMIT') throw new Error('a statement of the transaction failed and its error was not passed on');
+  const { command } = await client
+    .query('COMMIT')
+    .catch((error) => Promise.reject(commitError(error)));
+  if (command !== 'COMMIT')
+    throw new Error('a statement of the transaction failed and its error was not passed on');
   return result;
 }
 
 function commitError(error: unknown): unknown {
   const mapped = databaseError(error);
   if (!(mapped instanceof GigvaultError) || mapped.code !== 'UNAVAILABLE') return mapped;
-  return new GigvaultError('UNAVAILABLE', mapped.message, { cause: error, details: { outcome: 'unknown' } });
+  return new GigvaultError('UNAVAILABLE', mapped.message, {
+    cause: error,
+    details: { outcome: 'unknown' },
+  });
 }

@@ -2,8 +2,8 @@ import { spawn } from 'node:child_process';
 import { chmod, mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { silentLog } from '@gigvault/telemetry/log';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { Client } from 'pg';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from '../src/embedded-postgres.ts';
 
@@ -29,7 +29,10 @@ async function start(dataDir = join(directory, 'pg')): Promise<EmbeddedPostgres>
   return postgres;
 }
 
-async function connect(postgres: EmbeddedPostgres, password = postgres.adminPassword): Promise<Client> {
+async function connect(
+  postgres: EmbeddedPostgres,
+  password = postgres.adminPassword,
+): Promise<Client> {
   const client = new Client({
     host: postgres.host,
     port: postgres.port,
@@ -130,7 +133,9 @@ async function leaveBehind(dataDir: string): Promise<number> {
   await running.pop()!.stop();
   const { uid, gid } = await stat(join(dataDir, 'cluster'));
   const runner = `const c = require('node:child_process').spawn(process.argv[1], process.argv.slice(2), { detached: true, stdio: 'ignore', cwd: '/', uid: ${uid}, gid: ${gid} }); console.log(c.pid); setInterval(() => 0, 1000);`;
-  const parent = spawn(process.execPath, ['-e', runner, '--', ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const parent = spawn(process.execPath, ['-e', runner, '--', ...args], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
   const pid = await new Promise<number>((resolve) => {
     parent.stdout.once('data', (line) => resolve(Number(String(line))));
   });

@@ -1,14 +1,19 @@
 import { setImmediate as turn } from 'node:timers/promises';
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Event, EventLogService } from '@gigvault/proto/event/v1/event_log';
 import type { Client } from '@gigvault/rpc/call';
 import { silentLog } from '@gigvault/telemetry/log';
 import { startTestDatabase, type TestDatabase } from '@gigvault/testkit/test-database';
 import { FakeClock, systemClock } from '@gigvault/time/clock';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import pg, { type Pool, type PoolClient } from 'pg';
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 import { type EventConsumerOptions, eventConsumer } from '../src/event-consumer.ts';
-import { createEventCursorTable, createEventLog, createEventLogTables, type EventLog } from '../src/event-log.ts';
+import {
+  createEventCursorTable,
+  createEventLog,
+  createEventLogTables,
+  type EventLog,
+} from '../src/event-log.ts';
 import { transaction } from '../src/transaction.ts';
 
 class Producer1700000000000 implements MigrationInterface {
@@ -40,7 +45,12 @@ beforeAll(async () => {
   database = await startTestDatabase();
   pool = await database.pool('ca', [Producer1700000000000]);
   consumerPool = await database.pool('notify', [Consumer1700000000000]);
-  log = createEventLog({ pool, producer: 'ca', consumers: ['audit', 'notify'], clock: systemClock });
+  log = createEventLog({
+    pool,
+    producer: 'ca',
+    consumers: ['audit', 'notify'],
+    clock: systemClock,
+  });
   await log.worker.start();
 });
 
@@ -66,7 +76,10 @@ describe('an event log', () => {
     const start = await head();
     let made = 0;
     const one = async (worker: number, round: number) => {
-      const subjects = Array.from({ length: (worker % 3) + 1 }, (_, i) => `${worker}/${round}/${i}`);
+      const subjects = Array.from(
+        { length: (worker % 3) + 1 },
+        (_, i) => `${worker}/${round}/${i}`,
+      );
       await transaction(pool, async (client) => {
         await client.query('SELECT 1');
         await log.append(client, subjects.map(event));
@@ -82,10 +95,16 @@ describe('an event log', () => {
       for (let round = 0; round < 10; round += 1) await one(n, round);
     };
     await Promise.all(Array.from({ length: 16 }, (_, n) => worker(n)));
-    const { events, head: end } = await log.pull('audit', { ...noWait, acknowledged: start }, never);
+    const { events, head: end } = await log.pull(
+      'audit',
+      { ...noWait, acknowledged: start },
+      never,
+    );
     expect(made).toBeGreaterThan(100);
     expect(end).toBe(start + made);
-    expect(events.map(({ position }) => position)).toEqual(Array.from({ length: made }, (_, i) => start + 1 + i));
+    expect(events.map(({ position }) => position)).toEqual(
+      Array.from({ length: made }, (_, i) => start + 1 + i),
+    );
   });
 
   it('keeps who, what, when and canonical data', async () => {
@@ -120,7 +139,9 @@ describe('an event log', () => {
 
   it('answers an empty pull when its time is over or its caller hangs up', async () => {
     const acknowledged = await head();
-    expect((await log.pull('audit', { acknowledged, limit: 1, waitMs: 20 }, never)).events).toEqual([]);
+    expect((await log.pull('audit', { acknowledged, limit: 1, waitMs: 20 }, never)).events).toEqual(
+      [],
+    );
     const caller = new AbortController();
     const waiting = log.pull('audit', { acknowledged, limit: 1, waitMs: 30_000 }, caller.signal);
     await turn();
@@ -132,11 +153,23 @@ describe('an event log', () => {
     const acknowledged = await head();
     const admin = new pg.Client(database.admin);
     await admin.connect();
-    await admin.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN outbox_ca%'");
+    await admin.query(
+      "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN outbox_ca%'",
+    );
     await admin.end();
     const waiting = log.pull('audit', { acknowledged, limit: 1, waitMs: 10_000 }, never);
     await say('after the loss');
     expect((await waiting).events).toHaveLength(1);
+  });
+
+  it('lets waiting pulls go when it stops, so that the service can drain', async () => {
+    const other = createEventLog({ pool, producer: 'ca', consumers: ['audit'], clock: systemClock });
+    await other.worker.start();
+    const waiting = other.pull('audit', { acknowledged: await head(), limit: 1, waitMs: 30_000 }, never);
+    const refused = expect(waiting).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+    await turn();
+    await other.worker.stop();
+    await refused;
   });
 
   it('is pulled only by registered consumers', async () => {
@@ -159,18 +192,26 @@ describe('an event log', () => {
   it('refuses to go on over a gap, or before what was acknowledged', async () => {
     await say('x', 'y', 'z');
     const end = await head();
-    await expect(log.pull('audit', { ...noWait, acknowledged: end + 1 }, never)).rejects.toMatchObject({
+    await expect(
+      log.pull('audit', { ...noWait, acknowledged: end + 1 }, never),
+    ).rejects.toMatchObject({
       code: 'INTERNAL',
       message: expect.stringContaining(`ends at ${end}`),
     });
-    const { rows } = await pool.query('DELETE FROM outbox WHERE position = $1 RETURNING *', [end - 1]);
-    await expect(log.pull('audit', { ...noWait, acknowledged: end - 3 }, never)).rejects.toMatchObject({
+    const { rows } = await pool.query('DELETE FROM outbox WHERE position = $1 RETURNING *', [
+      end - 1,
+    ]);
+    await expect(
+      log.pull('audit', { ...noWait, acknowledged: end - 3 }, never),
+    ).rejects.toMatchObject({
       message: expect.stringContaining(`gap at position ${end - 1}`),
     });
     await pool.query('INSERT INTO outbox SELECT * FROM json_populate_record(NULL::outbox, $1)', [
       JSON.stringify({ ...rows[0], data: `\\x${rows[0].data.toString('hex')}` }),
     ]);
-    expect((await log.pull('audit', { ...noWait, acknowledged: end - 3 }, never)).events).toHaveLength(3);
+    expect(
+      (await log.pull('audit', { ...noWait, acknowledged: end - 3 }, never)).events,
+    ).toHaveLength(3);
   });
 
   it('reaps only what every consumer has acknowledged', async () => {
@@ -179,9 +220,13 @@ describe('an event log', () => {
     const end = await head();
     await log.pull('audit', { ...noWait, acknowledged: end }, never);
     expect(await later.reap(3_600_000)).toBe(0);
-    const notifyAt = (await pool.query("SELECT acknowledged FROM outbox_consumer WHERE consumer = 'notify'")).rows[0];
+    const notifyAt = (
+      await pool.query("SELECT acknowledged FROM outbox_consumer WHERE consumer = 'notify'")
+    ).rows[0];
     expect(await later.reap(1000)).toBe(notifyAt.acknowledged);
-    expect((await log.pull('notify', { ...noWait, acknowledged: notifyAt.acknowledged }, never)).head).toBe(end);
+    expect(
+      (await log.pull('notify', { ...noWait, acknowledged: notifyAt.acknowledged }, never)).head,
+    ).toBe(end);
     await log.pull('notify', { ...noWait, acknowledged: end }, never);
   });
 });
@@ -191,7 +236,10 @@ describe('eventConsumer', () => {
     pull: (request, options) => log.pull('notify', request, options?.signal ?? never),
   };
 
-  function consumer(handle: EventConsumerOptions['handle'], more: Partial<EventConsumerOptions> = {}) {
+  function consumer(
+    handle: EventConsumerOptions['handle'],
+    more: Partial<EventConsumerOptions> = {},
+  ) {
     return eventConsumer({
       producer: 'ca',
       consumer: 'notify',
@@ -205,7 +253,9 @@ describe('eventConsumer', () => {
   }
 
   async function record(client: PoolClient, events: readonly Event[]): Promise<void> {
-    await client.query('INSERT INTO effect (position) SELECT unnest($1::bigint[])', [events.map((e) => e.position)]);
+    await client.query('INSERT INTO effect (position) SELECT unnest($1::bigint[])', [
+      events.map((e) => e.position),
+    ]);
   }
 
   async function effects(): Promise<number[]> {
@@ -222,7 +272,10 @@ describe('eventConsumer', () => {
     const start = await head();
     await say('a', 'b');
     const seen: number[] = [];
-    const worker = consumer(record, { afterCommit: (events) => seen.push(...events.map((e) => e.position)), batch: 2 });
+    const worker = consumer(record, {
+      afterCommit: (events) => seen.push(...events.map((e) => e.position)),
+      batch: 2,
+    });
     await worker.start();
     await worker.caughtUp();
     await say('c', 'd', 'e');
@@ -231,7 +284,11 @@ describe('eventConsumer', () => {
     const expected = [1, 2, 3, 4, 5].map((n) => start + n);
     expect(await effects()).toEqual(expected);
     expect(seen).toEqual(expected);
-    expect(worker.progress()).toMatchObject({ position: start + 5, head: start + 5, failure: undefined });
+    expect(worker.progress()).toMatchObject({
+      position: start + 5,
+      head: start + 5,
+      failure: undefined,
+    });
   });
 
   it('loses nothing and does nothing twice when it dies between effect and commit', async () => {
@@ -261,7 +318,9 @@ describe('eventConsumer', () => {
     for (let i = 0; i < 20; i += 1) await say(`i${i}`);
     await Promise.all(workers.map((worker) => worker.caughtUp()));
     await Promise.all(workers.map((worker) => worker.stop()));
-    expect((await effects()).slice(before.length)).toEqual(Array.from({ length: 20 }, (_, i) => start + 1 + i));
+    expect((await effects()).slice(before.length)).toEqual(
+      Array.from({ length: 20 }, (_, i) => start + 1 + i),
+    );
   });
 
   it('says what is wrong while it cannot go on, and that it is stopped', async () => {

@@ -1,8 +1,8 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { silentLog } from '@gigvault/telemetry/log';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { Client } from 'pg';
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from '../src/embedded-postgres.ts';
@@ -57,12 +57,23 @@ afterAll(async () => {
 });
 
 function migrate(service: string, migrations: Migration[] = [NoteInit1700000000001]) {
-  return migrateService({ owner: ownerConnection(options), database: 'gigvault', service, migrations });
+  return migrateService({
+    owner: ownerConnection(options),
+    database: 'gigvault',
+    service,
+    migrations,
+  });
 }
 
 function poolOf(service: string, password = options.passwords[service]!) {
   const { host, port } = options.admin;
-  return servicePool({ connection: { host, port }, database: 'gigvault', service, password, log: silentLog });
+  return servicePool({
+    connection: { host, port },
+    database: 'gigvault',
+    service,
+    password,
+    log: silentLog,
+  });
 }
 
 async function asService<T>(service: string, sql: string): Promise<T[]> {
@@ -79,14 +90,20 @@ describe('provisionDatabase', () => {
     const start = performance.now();
     await provisionDatabase(options);
     expect(performance.now() - start).toBeLessThan(200);
-    await provisionDatabase({ ...options, services: ['ca', 'audit', 'crl'], passwords: { ...options.passwords, crl: 'x' } });
+    await provisionDatabase({
+      ...options,
+      services: ['ca', 'audit', 'crl'],
+      passwords: { ...options.passwords, crl: 'x' },
+    });
     await provisionDatabase(options);
   });
 
   it('sets changed passwords', async () => {
     await provisionDatabase({ ...options, passwords: { ...options.passwords, ca: 'changed' } });
     const pool = poolOf('ca', 'changed');
-    expect((await pool.query('SELECT current_user AS name')).rows).toEqual([{ name: 'gigvault_ca' }]);
+    expect((await pool.query('SELECT current_user AS name')).rows).toEqual([
+      { name: 'gigvault_ca' },
+    ]);
     await pool.end();
     await provisionDatabase(options);
     await expect(asService('ca', 'SELECT 1')).resolves.toHaveLength(1);
@@ -103,7 +120,11 @@ describe('provisionDatabase', () => {
     await root.connect();
     await root.query("CREATE ROLE hosted LOGIN CREATEDB CREATEROLE PASSWORD 'hosted'");
     await root.end();
-    const hosted = { ...options, admin: { ...options.admin, user: 'hosted', password: 'hosted' }, database: 'hosted_vault' };
+    const hosted = {
+      ...options,
+      admin: { ...options.admin, user: 'hosted', password: 'hosted' },
+      database: 'hosted_vault',
+    };
     await provisionDatabase(hosted);
     await provisionDatabase(hosted);
     const ran = await migrateService({
@@ -120,7 +141,9 @@ describe('migrateService', () => {
   it('runs what is missing, once, also when several processes start together', async () => {
     const runs = await Promise.all([migrate('ca'), migrate('ca'), migrate('ca')]);
     expect(runs.flat()).toEqual(['ca/NoteInit1700000000001']);
-    expect(await migrate('ca', [NoteInit1700000000001, NoteColour1700000000002])).toEqual(['ca/NoteColour1700000000002']);
+    expect(await migrate('ca', [NoteInit1700000000001, NoteColour1700000000002])).toEqual([
+      'ca/NoteColour1700000000002',
+    ]);
     const both = { service: 'ca', migrations: [NoteInit1700000000001, NoteColour1700000000002] };
     const owner = ownerConnection(options);
     const start = performance.now();
@@ -130,7 +153,12 @@ describe('migrateService', () => {
 });
 
 describe('a runtime role', () => {
-  beforeAll(() => Promise.all([migrate('ca', [NoteInit1700000000001, NoteColour1700000000002]), migrate('audit')]));
+  beforeAll(() =>
+    Promise.all([
+      migrate('ca', [NoteInit1700000000001, NoteColour1700000000002]),
+      migrate('audit'),
+    ]),
+  );
 
   it('reads and writes its own tables, bigint as numbers', async () => {
     await asService('ca', "INSERT INTO note VALUES (9007199254740991, 'a') ON CONFLICT DO NOTHING");
@@ -155,7 +183,9 @@ describe('a runtime role', () => {
 
   it('of audit appends, and changes nothing but its cursors', async () => {
     await asService('audit', "INSERT INTO note VALUES (1, 'a')");
-    await expect(asService('audit', "UPDATE note SET text = 'b'")).rejects.toMatchObject({ code: '42501' });
+    await expect(asService('audit', "UPDATE note SET text = 'b'")).rejects.toMatchObject({
+      code: '42501',
+    });
     await expect(asService('audit', 'DELETE FROM note')).rejects.toMatchObject({ code: '42501' });
     await asService('audit', "INSERT INTO event_cursor (producer, position) VALUES ('ca', 1)");
     await asService('audit', 'UPDATE event_cursor SET position = 2');

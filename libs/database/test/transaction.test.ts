@@ -1,5 +1,5 @@
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { startTestDatabase, type TestDatabase } from '@gigvault/testkit/test-database';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { Pool } from 'pg';
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 import { databaseError, isUniqueViolation } from '../src/database-error.ts';
@@ -28,7 +28,12 @@ async function things(): Promise<number[]> {
 
 describe('transaction', () => {
   it('commits what run did, and returns its value', async () => {
-    expect(await transaction(pool, async (client) => (await client.query('INSERT INTO thing VALUES (1)')).rowCount)).toBe(1);
+    expect(
+      await transaction(
+        pool,
+        async (client) => (await client.query('INSERT INTO thing VALUES (1)')).rowCount,
+      ),
+    ).toBe(1);
     expect(await things()).toEqual([1]);
   });
 
@@ -63,7 +68,10 @@ describe('transaction', () => {
 
   it('says UNAVAILABLE when nobody listens, DEADLINE_EXCEEDED when a statement is too slow', async () => {
     const nowhere = new Pool({ host: '/nonexistent' });
-    await expect(transaction(nowhere, async () => 1)).rejects.toMatchObject({ code: 'UNAVAILABLE', retryAfter: 1 });
+    await expect(transaction(nowhere, async () => 1)).rejects.toMatchObject({
+      code: 'UNAVAILABLE',
+      retryAfter: 1,
+    });
     const slow = transaction(pool, async (client) => {
       await client.query("SET LOCAL statement_timeout = '5ms'");
       await client.query('SELECT pg_sleep(5)');

@@ -33,7 +33,12 @@ export function createHealth(checks: () => readonly HealthCheck[], clock: Clock)
     setReady(value) {
       ready = value;
     },
-    check: (exclude) => Promise.all(checks().filter((c) => !exclude.includes(c.name)).map((check) => runCheck(check, clock))),
+    check: (exclude) =>
+      Promise.all(
+        checks()
+          .filter((c) => !exclude.includes(c.name))
+          .map((check) => runCheck(check, clock)),
+      ),
   };
 }
 
@@ -49,14 +54,22 @@ async function runCheck(check: HealthCheck, clock: Clock): Promise<CheckResult> 
     ]);
     return { name: check.name, ok: true, latencyMs: clock.now() - start };
   } catch (error) {
-    return { name: check.name, ok: false, latencyMs: clock.now() - start, message: error instanceof Error ? error.message : String(error) };
+    return {
+      name: check.name,
+      ok: false,
+      latencyMs: clock.now() - start,
+      message: error instanceof Error ? error.message : String(error),
+    };
   } finally {
     limit.abort();
   }
 }
 
 /** The health tree as an HTTP answer: 200 when all is well, 503 otherwise; each check on its line with `?verbose`. */
-export async function healthReply(health: Health, query: Readonly<Record<string, unknown>>): Promise<HttpReply> {
+export async function healthReply(
+  health: Health,
+  query: Readonly<Record<string, unknown>>,
+): Promise<HttpReply> {
   const exclude = [query['exclude'] ?? []].flat().map(String);
   const results = await health.check(exclude);
   const ok = health.ready && results.every((r) => r.ok);

@@ -8,7 +8,8 @@ export function installationRoot(): string {
   let folder = dirname(fileURLToPath(import.meta.url));
   while (!existsSync(join(folder, 'deploy', 'peers.yaml'))) {
     const parent = dirname(folder);
-    if (parent === folder) throw new Error('deploy/peers.yaml is not in any folder above the program');
+    if (parent === folder)
+      throw new Error('deploy/peers.yaml is not in any folder above the program');
     folder = parent;
   }
   return folder;
@@ -21,6 +22,8 @@ export function installedPeerTable(): PeerTable {
 
 /** The installation's version. */
 export function installedVersion(): string {
-  const manifest = JSON.parse(readFileSync(join(installationRoot(), 'package.json'), 'utf8')) as { version: string };
+  const manifest = JSON.parse(readFileSync(join(installationRoot(), 'package.json'), 'utf8')) as {
+    version: string;
+  };
   return manifest.version;
 }

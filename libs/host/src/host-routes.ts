@@ -33,7 +33,9 @@ export function openApiRoute(routes: readonly MountedRoute[]): MountedRoute {
 function hostRoute(path: string, handle: () => Promise<HttpReply>): MountedRoute {
   return {
     service: 'host',
-    authenticator: { authenticate: () => Promise.reject(new Error('host routes read no credential')) },
+    authenticator: {
+      authenticate: () => Promise.reject(new Error('host routes read no credential')),
+    },
     route: {
       kind: 'protocol',
       listener: 'public',

@@ -1,7 +1,7 @@
 import { generateKeyPairSync, randomUUID } from 'node:crypto';
 import type { IssuanceService } from '@gigvault/proto/ca/v1/issuance';
 import type { Client } from '@gigvault/rpc/call';
-import { type MtlsIdentity, renewalTime, type MtlsMaterial } from '@gigvault/rpc/mtls-identity';
+import { type MtlsIdentity, type MtlsMaterial, renewalTime } from '@gigvault/rpc/mtls-identity';
 import { type PeerName, spiffeId } from '@gigvault/rpc/service-name';
 import type { Log } from '@gigvault/telemetry/log';
 import type { Clock } from '@gigvault/time/clock';
@@ -37,7 +37,10 @@ export async function requestIdentity(
 }
 
 /** Stores an identity: the key first, so that a certificate on disk always has its key. */
-export function storeIdentity(files: IdentityFiles, material: Omit<MtlsMaterial, 'servicesCa'>): void {
+export function storeIdentity(
+  files: IdentityFiles,
+  material: Omit<MtlsMaterial, 'servicesCa'>,
+): void {
   writeFileDurably(files.privateKey, material.privateKey, 0o600);
   writeFileDurably(files.certificate, material.certificate, 0o644);
 }
@@ -63,6 +66,10 @@ export function identityRenewal(options: {
       identity.replace({ servicesCa: current.servicesCa, ...material });
       log.info({ operation: 'identity-renewal' }, 'service certificate renewed');
     },
-    onError: (error) => log.warn({ error, operation: 'identity-renewal' }, 'service certificate could not be renewed'),
+    onError: (error) =>
+      log.warn(
+        { error, operation: 'identity-renewal' },
+        'service certificate could not be renewed',
+      ),
   });
 }

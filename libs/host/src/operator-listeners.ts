@@ -33,7 +33,8 @@ export async function startAdminListener(options: AdminListenerOptions): Promise
     });
   }
   app.post('/admin/v1/shutdown', async (request, reply) => {
-    if (!sameToken(request.headers.authorization ?? '', `Bearer ${options.token}`)) return reply.code(401).send({ error: 'the admin token is missing or wrong' });
+    if (!sameToken(request.headers.authorization ?? '', `Bearer ${options.token}`))
+      return reply.code(401).send({ error: 'the admin token is missing or wrong' });
     reply.code(202).send({ status: 'draining' });
     options.shutdown();
     return reply;
@@ -42,14 +43,25 @@ export async function startAdminListener(options: AdminListenerOptions): Promise
 }
 
 /** The metrics listener: `/metrics`, in the OpenMetrics text format (requirement X4). */
-export async function startMetricsListener(options: { host: string; port: number; tls: SecureContextOptions; metrics: Metrics }): Promise<OperatorListener> {
+export async function startMetricsListener(options: {
+  host: string;
+  port: number;
+  tls: SecureContextOptions;
+  metrics: Metrics;
+}): Promise<OperatorListener> {
   const app = listener(options.tls);
-  app.get('/metrics', async (_request, reply) => reply.type('text/plain; version=0.0.4; charset=utf-8').send(await options.metrics.exposition()));
+  app.get('/metrics', async (_request, reply) =>
+    reply.type('text/plain; version=0.0.4; charset=utf-8').send(await options.metrics.exposition()),
+  );
   return listen(app, options.host, options.port);
 }
 
 function listener(tls: SecureContextOptions): FastifyInstance {
-  return Fastify({ https: { minVersion: 'TLSv1.3', ...tls }, logger: false, forceCloseConnections: true } as never) as unknown as FastifyInstance;
+  return Fastify({
+    https: { minVersion: 'TLSv1.3', ...tls },
+    logger: false,
+    forceCloseConnections: true,
+  } as never) as unknown as FastifyInstance;
 }
 
 async function listen(app: FastifyInstance, host: string, port: number): Promise<OperatorListener> {
@@ -57,7 +69,10 @@ async function listen(app: FastifyInstance, host: string, port: number): Promise
   const address = app.server.address();
   return {
     port: typeof address === 'object' && address !== null ? address.port : port,
-    replaceTls: (tls) => (app.server as unknown as { setSecureContext(tls: SecureContextOptions): void }).setSecureContext(tls),
+    replaceTls: (tls) =>
+      (
+        app.server as unknown as { setSecureContext(tls: SecureContextOptions): void }
+      ).setSecureContext(tls),
     stop: () => app.close(),
   };
 }

@@ -7,10 +7,17 @@ const logLevel = z.enum(['debug', 'info', 'warn', 'error']);
 /** What every process of GigVault is told, in whichever mode. */
 export const sharedConfig = {
   environment: z.enum(['development', 'production']).default('development'),
-  trustDomain: z.string().regex(/^[a-z0-9.-]+$/).default('gigvault.local'),
-  log: z.strictObject({ level: logLevel.default('info'), file: z.string().optional() }).prefault({}),
+  trustDomain: z
+    .string()
+    .regex(/^[a-z0-9.-]+$/)
+    .default('gigvault.local'),
+  log: z
+    .strictObject({ level: logLevel.default('info'), file: z.string().optional() })
+    .prefault({}),
   admin: z.strictObject({ port: port.default(0) }).prefault({}),
-  metrics: z.strictObject({ address: z.string().default('127.0.0.1'), port: port.default(9464) }).prefault({}),
+  metrics: z
+    .strictObject({ address: z.string().default('127.0.0.1'), port: port.default(9464) })
+    .prefault({}),
   /** Crash tests only: see fault-injection.ts. Refused in production. */
   faults: z.string().optional(),
 } as const;

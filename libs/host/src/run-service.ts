@@ -1,5 +1,4 @@
 import type { Authenticator } from '@gigvault/access/permissions';
-import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import type { MountedRoute } from '@gigvault/http/http-server';
 import type { HttpRoute } from '@gigvault/http/route';
 import type { Client } from '@gigvault/rpc/call';
@@ -15,7 +14,14 @@ import { type INestMicroservice, Module, type RpcExceptionFilter } from '@nestjs
 import { NestFactory } from '@nestjs/core';
 import type { Pool } from 'pg';
 import { throwError } from 'rxjs';
-import { HEALTH_CHECKS, type HealthCheck, HTTP_ROUTES, type ServiceContext, type ServiceDefinition, WORKERS } from './service.ts';
+import {
+  HEALTH_CHECKS,
+  type HealthCheck,
+  HTTP_ROUTES,
+  type ServiceContext,
+  type ServiceDefinition,
+  WORKERS,
+} from './service.ts';
 
 /** What a process gives to the services that run in it. */
 export interface ProcessHost {
@@ -39,7 +45,7 @@ export interface RunningService {
   readonly routes: readonly MountedRoute[];
   readonly healthChecks: readonly HealthCheck[];
   startWorkers(): Promise<void>;
-  /** Stops the workers, newest first, then the handlers. */
+  /** Stops the workers, newest first, then the handlers; a second call waits for the first. */
   stop(): Promise<void>;
 }
 
@@ -55,7 +61,11 @@ class ServiceRoot {}
 Module({})(ServiceRoot);
 
 /** Builds a service's Nest application on this host. Throws when its handlers, contracts and peers.yaml differ. */
-export async function runService<C>(definition: ServiceDefinition<C>, config: C, host: ProcessHost): Promise<RunningService> {
+export async function runService<C>(
+  definition: ServiceDefinition<C>,
+  config: C,
+  host: ProcessHost,
+): Promise<RunningService> {
   const { name } = definition;
   const log = host.log(name);
   const context: ServiceContext<C> = {
@@ -73,15 +83,25 @@ export async function runService<C>(definition: ServiceDefinition<C>, config: C,
     client: (service, callee) => host.client(name, service, callee),
   };
   const transport = new HandlerTableServer(name, definition.serves, host.peers, log);
-  const app = await NestFactory.createMicroservice({ module: ServiceRoot, imports: [definition.module(context)] }, {
-    strategy: transport,
-    logger: false,
-    abortOnError: false,
-  });
+  const app = await NestFactory.createMicroservice(
+    { module: ServiceRoot, imports: [definition.module(context)] },
+    {
+      strategy: transport,
+      logger: false,
+      abortOnError: false,
+    },
+  );
   app.useGlobalFilters(new ThrownErrors());
   await app.listen();
   const workers = provided<readonly Worker[]>(app, WORKERS) ?? [];
   const started: Worker[] = [];
+  let stopped: Promise<void> | undefined;
+  async function stop(): Promise<void> {
+    for (const worker of started.reverse()) {
+      await worker.stop().catch((error) => log.error({ error, operation: worker.name }, 'worker did not stop cleanly'));
+    }
+    await app.close();
+  }
   return {
     name,
     table: transport.table,
@@ -97,11 +117,9 @@ export async function runService<C>(definition: ServiceDefinition<C>, config: C,
         started.push(worker);
       }
     },
-    async stop() {
-      for (const worker of started.reverse()) {
-        await worker.stop().catch((error) => log.error({ error, operation: worker.name }, 'worker did not stop cleanly'));
-      }
-      await app.close();
+    stop() {
+      stopped ??= stop();
+      return stopped;
     },
   };
 }
@@ -113,11 +131,4 @@ function provided<T>(app: INestMicroservice, token: symbol): T | undefined {
     // Nest throws for a token that no module provides; each of these is optional.
     return undefined;
   }
-}
-
-/** The service's name as PeerName, for callers outside any service. */
-export function requireService(name: string, known: readonly ServiceName[]): ServiceName {
-  const found = known.find((service) => service === name);
-  if (found === undefined) throw new GigvaultError('INVALID_ARGUMENT', `"${name}" is not a service. Services: ${known.join(', ')}.`);
-  return found;
 }

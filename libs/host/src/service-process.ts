@@ -16,8 +16,8 @@ import { createMetrics } from '@gigvault/telemetry/metrics';
 import { systemClock } from '@gigvault/time/clock';
 import { installFaultInjection } from './fault-injection.ts';
 import { createHealth } from './health.ts';
-import { openApiRoute, publicHealthRoutes } from './host-routes.ts';
 import { installedPeerTable, installedVersion } from './home.ts';
+import { openApiRoute, publicHealthRoutes } from './host-routes.ts';
 import { readIdentity } from './identity-files.ts';
 import { identityRenewal } from './identity-renewal.ts';
 import { startAdminListener, startMetricsListener } from './operator-listeners.ts';
@@ -33,7 +33,10 @@ export const DRAIN_LIMIT = 30_000;
  * stdout once it serves, drains on SIGTERM and SIGINT.
  */
 export async function runServiceProcess<C>(definition: ServiceDefinition<C>): Promise<void> {
-  const { values } = parseArgs({ options: { config: { type: 'string' }, 'check-config': { type: 'boolean' } }, strict: true });
+  const { values } = parseArgs({
+    options: { config: { type: 'string' }, 'check-config': { type: 'boolean' } },
+    strict: true,
+  });
   const config = loadConfig(serviceProcessConfig, {
     flags: {},
     environment: processEnvironment,
@@ -57,7 +60,12 @@ export async function runServiceProcess<C>(definition: ServiceDefinition<C>): Pr
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => running.stop());
 }
 
-async function startServiceProcess<C>(definition: ServiceDefinition<C>, section: C, config: ServiceProcessConfig, log: Log) {
+async function startServiceProcess<C>(
+  definition: ServiceDefinition<C>,
+  section: C,
+  config: ServiceProcessConfig,
+  log: Log,
+) {
   const { name } = definition;
   const metrics = createMetrics();
   const identity = createMtlsIdentity(name, config.trustDomain, readIdentity(config.tls));
@@ -80,12 +88,19 @@ async function startServiceProcess<C>(definition: ServiceDefinition<C>, section:
     dataDir: () => config.dataDir,
     pool: () => pool,
     log: () => log,
-    authenticator: () => createAuthenticator({ jwks: () => clients.client(RPC.token, 'auth').getJwks({}), clock: systemClock }),
+    authenticator: () =>
+      createAuthenticator({
+        jwks: () => clients.client(RPC.token, 'auth').getJwks({}),
+        clock: systemClock,
+      }),
     client: (_caller, service, callee) => clients.client(service, callee),
   };
   const service = await runService(definition, section, host);
   const health = createHealth(
-    () => [{ name: 'database', check: async () => void (await pool.query('SELECT 1')) }, ...service.healthChecks],
+    () => [
+      { name: 'database', check: async () => void (await pool.query('SELECT 1')) },
+      ...service.healthChecks,
+    ],
     systemClock,
   );
   const grpc = await startGrpcServer({ ...config.grpc, identity, tables: [service.table] });
@@ -97,12 +112,27 @@ async function startServiceProcess<C>(definition: ServiceDefinition<C>, section:
     onlyPeer: `URI:${spiffeId(config.trustDomain, 'edge')}`,
     baseUrl: config.publicUrl,
     behindProxy: true,
-    routes: [...service.routes, ...publicHealthRoutes(health, installedVersion()), openApiRoute(service.routes)],
+    routes: [
+      ...service.routes,
+      ...publicHealthRoutes(health, installedVersion()),
+      openApiRoute(service.routes),
+    ],
     log,
     metrics,
   });
-  const metricsListener = await startMetricsListener({ host: config.metrics.address, port: config.metrics.port, tls, metrics });
-  const renewal = identityRenewal({ identity, files: config.tls, issuance: clients.client(RPC.issuance, 'ca'), clock: systemClock, log });
+  const metricsListener = await startMetricsListener({
+    host: config.metrics.address,
+    port: config.metrics.port,
+    tls,
+    metrics,
+  });
+  const renewal = identityRenewal({
+    identity,
+    files: config.tls,
+    issuance: clients.client(RPC.issuance, 'ca'),
+    clock: systemClock,
+    log,
+  });
   let stopping = false;
   const stop = async () => {
     if (stopping) return;
@@ -125,11 +155,21 @@ async function startServiceProcess<C>(definition: ServiceDefinition<C>, section:
     shutdown: () => void stop(),
   });
   identity.onReplace((material) => {
-    for (const listener of [https, metricsListener, admin]) listener.replaceTls(tlsOptions(material));
+    for (const listener of [https, metricsListener, admin])
+      listener.replaceTls(tlsOptions(material));
   });
   await service.startWorkers();
   await renewal.start();
   health.setReady(true);
   log.info({ grpc: grpc.port, https: https.port, admin: admin.port }, 'serving');
-  return { ports: { service: name, grpc: grpc.port, https: https.port, admin: admin.port, metrics: metricsListener.port }, stop };
+  return {
+    ports: {
+      service: name,
+      grpc: grpc.port,
+      https: https.port,
+      admin: admin.port,
+      metrics: metricsListener.port,
+    },
+    stop,
+  };
 }

@@ -21,7 +21,7 @@ export interface ServiceDefinition<C = unknown> {
   /** Forward-only, in order; empty for a service without tables. */
   readonly migrations: readonly Type<MigrationInterface>[];
   /** The RPC services that its controllers serve; every RPC of them must have a handler. */
-  readonly serves: readonly RpcService<never>[];
+  readonly serves: readonly RpcService<unknown>[];
   /** Who may pull its event log (`gigvault.event.v1.EventLogService`). */
   readonly eventConsumers?: readonly ServiceName[];
   /** Wires flows, adapters and controllers. */

@@ -27,7 +27,11 @@ export interface HttpServerOptions {
   /** 0 picks a free one. */
   readonly port: number;
   /** Absent only on the status listener (requirement X1). */
-  readonly tls?: SecureContextOptions & { requestCert?: boolean; rejectUnauthorized?: boolean; allowPartialTrustChain?: boolean };
+  readonly tls?: SecureContextOptions & {
+    requestCert?: boolean;
+    rejectUnauthorized?: boolean;
+    allowPartialTrustChain?: boolean;
+  };
   /** The only client certificate that may connect, by its `subjectaltname` (node:tls), as `URI:spiffe://…/service/edge`. */
   readonly onlyPeer?: string;
   /** As `https://localhost:8443`: what clients see, before any proxy. */
@@ -73,7 +77,11 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
   app.setNotFoundHandler((request, reply) =>
     send(
       reply,
-      problemReply(new GigvaultError('NOT_FOUND', `There is nothing at ${pathOf(request)}.`), pathOf(request), correlationOf(request).traceId),
+      problemReply(
+        new GigvaultError('NOT_FOUND', `There is nothing at ${pathOf(request)}.`),
+        pathOf(request),
+        correlationOf(request).traceId,
+      ),
     ),
   );
   app.setErrorHandler((error, request, reply) => answerError(error, request, reply, options));
@@ -81,16 +89,23 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
     await app.listen({ host: options.host, port: options.port });
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'EADDRINUSE') {
-      throw new GigvaultError('CONFLICT', `Port ${options.port} (${options.listeners.join(' and ')} listener) is in use by another program.`, {
-        details: { port: options.port },
-      });
+      throw new GigvaultError(
+        'CONFLICT',
+        `Port ${options.port} (${options.listeners.join(' and ')} listener) is in use by another program.`,
+        {
+          details: { port: options.port },
+        },
+      );
     }
     throw error;
   }
   const address = app.server.address();
   return {
     port: typeof address === 'object' && address !== null ? address.port : options.port,
-    replaceTls: (tls) => (app.server as unknown as { setSecureContext(tls: SecureContextOptions): void }).setSecureContext(tls),
+    replaceTls: (tls) =>
+      (
+        app.server as unknown as { setSecureContext(tls: SecureContextOptions): void }
+      ).setSecureContext(tls),
     stop: () => app.close(),
   };
 }
@@ -112,13 +127,16 @@ function groupByPath(options: HttpServerOptions): Map<string, MountedRoute[]> {
   const byPath = new Map<string, MountedRoute[]>();
   for (const mounted of options.routes) {
     const { route } = mounted;
-    const paths = route.kind === 'operation' ? API_MOUNTS.map((mount) => mount + route.path) : [route.path];
+    const paths =
+      route.kind === 'operation' ? API_MOUNTS.map((mount) => mount + route.path) : [route.path];
     const listener = route.kind === 'operation' ? 'public' : route.listener;
     if (!options.listeners.includes(listener)) continue;
     for (const path of paths) {
       const owner = serviceOf(listener, route.method, path);
       if (owner !== mounted.service && mounted.service !== 'host') {
-        throw new Error(`the route table gives ${route.method} ${path} to ${owner ?? 'nobody'}, not to ${mounted.service}`);
+        throw new Error(
+          `the route table gives ${route.method} ${path} to ${owner ?? 'nobody'}, not to ${mounted.service}`,
+        );
       }
       byPath.set(path, [...(byPath.get(path) ?? []), mounted]);
     }
@@ -126,45 +144,68 @@ function groupByPath(options: HttpServerOptions): Map<string, MountedRoute[]> {
   return byPath;
 }
 
-function mount(app: FastifyInstance, path: string, mounted: readonly MountedRoute[], options: HttpServerOptions): void {
+function mount(
+  app: FastifyInstance,
+  path: string,
+  mounted: readonly MountedRoute[],
+  options: HttpServerOptions,
+): void {
   const methods = mounted.map((m) => m.route.method);
   for (const m of mounted) {
     const { route } = m;
     app.route({
       method: route.method,
       url: path,
-      ...(route.kind === 'protocol' ? { bodyLimit: route.bodyLimit } : {}),
+      ...(route.kind === 'protocol' ? { bodyLimit: Math.max(1, route.bodyLimit) } : {}),
       config: { mounted: m },
       handler: async (request: FastifyRequest, reply: FastifyReply) => {
         const decoded = decode(request, options);
         // Body parsing loses the async context, so it is entered here and not in the onRequest hook.
         const answer = await withCorrelation(correlationOf(request), () =>
-          route.kind === 'operation' ? runOperation(route, decoded, m.authenticator) : route.handle(decoded as never),
+          route.kind === 'operation'
+            ? runOperation(route, decoded, m.authenticator)
+            : route.handle(decoded as never),
         );
         return send(reply, answer);
       },
     } as never);
   }
-  const others = ['GET', 'POST', 'PUT', 'DELETE', 'PATCH'].filter((method) => !(methods as string[]).includes(method));
+  const others = ['GET', 'POST', 'PUT', 'DELETE', 'PATCH'].filter(
+    (method) => !(methods as string[]).includes(method),
+  );
   const first = mounted[0];
   app.route({
     method: others as never,
     url: path,
     config: { mounted: first } as never,
     handler: async () => {
-      throw new GigvaultError('METHOD_NOT_ALLOWED', `Only ${methods.join(', ')} is allowed here.`, { details: { allow: methods.join(', ') } });
+      throw new GigvaultError('METHOD_NOT_ALLOWED', `Only ${methods.join(', ')} is allowed here.`, {
+        details: { allow: methods.join(', ') },
+      });
     },
   });
 }
 
 function observe(app: FastifyInstance, options: HttpServerOptions): void {
-  const total = options.metrics.counter('http_requests_total', 'HTTP requests.', ['method', 'route', 'status'] as const);
-  const seconds = options.metrics.histogram('http_request_duration_seconds', 'Time to answer an HTTP request.', ['method', 'route'] as const);
+  const total = options.metrics.counter('http_requests_total', 'HTTP requests.', [
+    'method',
+    'route',
+    'status',
+  ] as const);
+  const seconds = options.metrics.histogram(
+    'http_request_duration_seconds',
+    'Time to answer an HTTP request.',
+    ['method', 'route'] as const,
+  );
   app.addHook('onRequest', (request, _reply, done) => {
     const given = request.headers['x-request-id'];
-    const requestId = typeof given === 'string' && /^[A-Za-z0-9-]{1,64}$/.test(given) ? given : randomUUID();
+    const requestId =
+      typeof given === 'string' && /^[A-Za-z0-9-]{1,64}$/.test(given) ? given : randomUUID();
     const parent = request.headers['traceparent'];
-    correlations.set(request, { requestId, traceId: traceIdOf(typeof parent === 'string' ? parent : undefined) });
+    correlations.set(request, {
+      requestId,
+      traceId: traceIdOf(typeof parent === 'string' ? parent : undefined),
+    });
     done();
   });
   app.addHook('onSend', (request, reply, payload, done) => {
@@ -177,7 +218,13 @@ function observe(app: FastifyInstance, options: HttpServerOptions): void {
     total.inc({ method: request.method, route, status: String(reply.statusCode) });
     seconds.observe({ method: request.method, route }, reply.elapsedTime / 1000);
     options.log.debug(
-      { operation: `${request.method} ${route}`, status: reply.statusCode, duration_ms: Math.round(reply.elapsedTime), 'client.ip': request.ip, trace_id: correlationOf(request).traceId },
+      {
+        operation: `${request.method} ${route}`,
+        status: reply.statusCode,
+        duration_ms: Math.round(reply.elapsedTime),
+        'client.ip': request.ip,
+        trace_id: correlationOf(request).traceId,
+      },
       'request',
     );
     done();
@@ -187,7 +234,8 @@ function observe(app: FastifyInstance, options: HttpServerOptions): void {
 function decode(request: FastifyRequest, options: HttpServerOptions): HttpRequest {
   const hangUp = new AbortController();
   request.raw.once('close', () => {
-    if (request.raw.destroyed && !request.raw.complete) hangUp.abort(new GigvaultError('UNAVAILABLE', 'The client went away.'));
+    if (request.raw.destroyed && !request.raw.complete)
+      hangUp.abort(new GigvaultError('UNAVAILABLE', 'The client went away.'));
   });
   return {
     method: request.method,
@@ -202,28 +250,47 @@ function decode(request: FastifyRequest, options: HttpServerOptions): HttpReques
   };
 }
 
-async function answerError(error: unknown, request: FastifyRequest, reply: FastifyReply, options: HttpServerOptions): Promise<FastifyReply> {
+async function answerError(
+  error: unknown,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  options: HttpServerOptions,
+): Promise<FastifyReply> {
   const ours = fromFastify(error);
   if (ours instanceof GigvaultError === false || ours.code === 'INTERNAL') {
-    options.log.error({ operation: `${request.method} ${pathOf(request)}`, trace_id: correlationOf(request).traceId, error: ours instanceof GigvaultError ? (ours.cause ?? ours) : ours }, 'request failed');
+    options.log.error(
+      {
+        operation: `${request.method} ${pathOf(request)}`,
+        trace_id: correlationOf(request).traceId,
+        error: ours instanceof GigvaultError ? (ours.cause ?? ours) : ours,
+      },
+      'request failed',
+    );
   }
   const mounted = (request.routeOptions.config as { mounted?: MountedRoute }).mounted;
   const answer =
     mounted?.route.kind === 'protocol'
       ? await (mounted.route as ProtocolRoute).errorReply(ours, decode(request, options))
       : problemReply(ours, pathOf(request), correlationOf(request).traceId);
-  if (ours instanceof GigvaultError && ours.details['allow'] !== undefined) reply.header('allow', String(ours.details['allow']));
+  if (ours instanceof GigvaultError && ours.details['allow'] !== undefined)
+    reply.header('allow', String(ours.details['allow']));
   return send(reply, answer);
 }
 
 /** Fastify's own refusals in our words; everything else as it is. */
 function fromFastify(error: unknown): unknown {
   const code = (error as { code?: string }).code;
-  if (code === 'FST_ERR_CTP_BODY_TOO_LARGE') return new GigvaultError('PAYLOAD_TOO_LARGE', 'The request body is too large.');
-  if (code?.startsWith('FST_ERR_CTP')) return new GigvaultError('INVALID_ARGUMENT', 'The request body cannot be read.', { cause: error });
+  if (code === 'FST_ERR_CTP_BODY_TOO_LARGE')
+    return new GigvaultError('PAYLOAD_TOO_LARGE', 'The request body is too large.');
+  if (code?.startsWith('FST_ERR_CTP'))
+    return new GigvaultError('INVALID_ARGUMENT', 'The request body cannot be read.', {
+      cause: error,
+    });
   const status = (error as { statusCode?: number }).statusCode;
   if (!(error instanceof GigvaultError) && status !== undefined && status >= 400 && status < 500) {
-    return new GigvaultError('INVALID_ARGUMENT', 'The request cannot be understood.', { cause: error });
+    return new GigvaultError('INVALID_ARGUMENT', 'The request cannot be understood.', {
+      cause: error,
+    });
   }
   return error;
 }

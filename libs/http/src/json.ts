@@ -9,10 +9,12 @@ const MAX_DEPTH = 32;
  */
 export function parseJson(body: Buffer): unknown {
   const text = decodeUtf8(body);
-  if (depthOf(text) > MAX_DEPTH) throw new GigvaultError('INVALID_ARGUMENT', `The body is nested deeper than ${MAX_DEPTH}.`);
+  if (depthOf(text) > MAX_DEPTH)
+    throw new GigvaultError('INVALID_ARGUMENT', `The body is nested deeper than ${MAX_DEPTH}.`);
   try {
     return JSON.parse(text, (key, value) => {
-      if (key === '__proto__') throw new GigvaultError('INVALID_ARGUMENT', 'The body may not name __proto__.');
+      if (key === '__proto__')
+        throw new GigvaultError('INVALID_ARGUMENT', 'The body may not name __proto__.');
       return value;
     });
   } catch (error) {

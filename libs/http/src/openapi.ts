@@ -12,13 +12,24 @@ export function openApiDocument(routes: readonly HttpRoute[], version: string): 
   }
   return {
     openapi: '3.1.0',
-    info: { title: 'GigVault', version, description: 'The management API. Errors are RFC 9457 problem documents.' },
+    info: {
+      title: 'GigVault',
+      version,
+      description: 'The management API. Errors are RFC 9457 problem documents.',
+    },
     servers: [{ url: API_MOUNTS[0], description: 'Clients with an access token' }],
     paths: Object.fromEntries(Object.entries(paths).sort(([a], [b]) => a.localeCompare(b))),
     components: {
       securitySchemes: { accessToken: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' } },
       schemas: { Problem: PROBLEM },
-      responses: { Problem: { description: 'What failed and why', content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } } } },
+      responses: {
+        Problem: {
+          description: 'What failed and why',
+          content: {
+            'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } },
+          },
+        },
+      },
     },
   };
 }
@@ -33,22 +44,46 @@ const PROBLEM = {
     detail: { type: 'string' },
     instance: { type: 'string' },
     traceId: { type: 'string' },
-    error: { type: 'object', properties: { code: { type: 'string' }, message: { type: 'string' }, details: { type: 'object' } } },
-    errors: { type: 'array', items: { type: 'object', properties: { pointer: { type: 'string' }, code: { type: 'string' }, message: { type: 'string' } } } },
+    error: {
+      type: 'object',
+      properties: {
+        code: { type: 'string' },
+        message: { type: 'string' },
+        details: { type: 'object' },
+      },
+    },
+    errors: {
+      type: 'array',
+      items: {
+        type: 'object',
+        properties: {
+          pointer: { type: 'string' },
+          code: { type: 'string' },
+          message: { type: 'string' },
+        },
+      },
+    },
   },
 };
 
 function describe(operation: Operation): object {
   const body = operation.body && {
     required: true,
-    content: { 'application/json': { schema: schemaOf(operation.body), ...(operation.example?.body === undefined ? {} : { example: operation.example.body }) } },
+    content: {
+      'application/json': {
+        schema: schemaOf(operation.body),
+        ...(operation.example?.body === undefined ? {} : { example: operation.example.body }),
+      },
+    },
   };
   return {
     operationId: operation.operationId,
     summary: operation.summary,
     tags: [operation.tag],
     security: operation.permission === 'anonymous' ? [] : [{ accessToken: [] }],
-    ...(operation.permission === 'anonymous' || operation.permission === 'signed-in' ? {} : { 'x-permission': operation.permission }),
+    ...(operation.permission === 'anonymous' || operation.permission === 'signed-in'
+      ? {}
+      : { 'x-permission': operation.permission }),
     parameters: [...parameters(operation, 'path'), ...parameters(operation, 'query')],
     ...(body ? { requestBody: body } : {}),
     responses: { ...replies(operation), default: { $ref: '#/components/responses/Problem' } },
@@ -61,7 +96,12 @@ function replies(operation: Operation): Record<string, object> {
       status,
       {
         description: operation.summary,
-        content: { 'application/json': { schema: schemaOf(schema, 'output'), ...(operation.example?.reply === undefined ? {} : { example: operation.example.reply }) } },
+        content: {
+          'application/json': {
+            schema: schemaOf(schema, 'output'),
+            ...(operation.example?.reply === undefined ? {} : { example: operation.example.reply }),
+          },
+        },
       },
     ]),
   );
@@ -69,9 +109,15 @@ function replies(operation: Operation): Record<string, object> {
 
 function parameters(operation: Operation, place: 'path' | 'query'): object[] {
   const schema = place === 'path' ? operation.params : operation.query;
-  const names = place === 'path' ? [...operation.path.matchAll(/:([A-Za-z]+)/g)].map((m) => m[1] as string) : [];
-  const object = schema ? (schemaOf(schema) as { properties?: Record<string, object>; required?: string[] }) : {};
-  const properties = object.properties ?? Object.fromEntries(names.map((name) => [name, { type: 'string' }]));
+  const names =
+    place === 'path'
+      ? [...operation.path.matchAll(/:([A-Za-z]+)/g)].map((m) => m[1] as string)
+      : [];
+  const object = schema
+    ? (schemaOf(schema) as { properties?: Record<string, object>; required?: string[] })
+    : {};
+  const properties =
+    object.properties ?? Object.fromEntries(names.map((name) => [name, { type: 'string' }]));
   return Object.entries(properties).map(([name, property]) => ({
     name,
     in: place,
@@ -81,6 +127,9 @@ function parameters(operation: Operation, place: 'path' | 'query'): object[] {
 }
 
 function schemaOf(schema: z.ZodType, io: 'input' | 'output' = 'input'): object {
-  const { $schema: _, ...rest } = z.toJSONSchema(schema, { io, unrepresentable: 'any' }) as Record<string, unknown>;
+  const { $schema: _, ...rest } = z.toJSONSchema(schema, { io, unrepresentable: 'any' }) as Record<
+    string,
+    unknown
+  >;
   return rest;
 }

@@ -8,22 +8,40 @@ import type { HttpReply, HttpRequest, Operation } from './route.ts';
  * Authenticates, authorises, validates and runs one operation.
  * Errors: UNAUTHENTICATED, FORBIDDEN, UNSUPPORTED_MEDIA_TYPE, INVALID_ARGUMENT with one problem for each field, and the operation's own.
  */
-export async function runOperation(operation: Operation, request: HttpRequest, authenticator: Authenticator): Promise<HttpReply> {
+export async function runOperation(
+  operation: Operation,
+  request: HttpRequest,
+  authenticator: Authenticator,
+): Promise<HttpReply> {
   const principal = await admit(operation, request, authenticator);
   const params = validate(operation.params, request.params, '/path');
   const query = validate(operation.query, request.query, '/query');
   const body = operation.body ? validate(operation.body, readJson(request), '') : undefined;
-  return operation.handle({ ...request, params, query, body, ...(principal ? { principal } : {}) } as never);
+  return operation.handle({
+    ...request,
+    params,
+    query,
+    body,
+    ...(principal ? { principal } : {}),
+  } as never);
 }
 
-async function admit(operation: Operation, request: HttpRequest, authenticator: Authenticator): Promise<Principal | undefined> {
+async function admit(
+  operation: Operation,
+  request: HttpRequest,
+  authenticator: Authenticator,
+): Promise<Principal | undefined> {
   if (operation.permission === 'anonymous') return undefined;
   const header = request.headers['authorization'];
   const principal = await authenticator.authenticate(Array.isArray(header) ? header[0] : header);
   if (operation.permission !== 'signed-in' && !principal.permissions.has(operation.permission)) {
-    throw new GigvaultError('FORBIDDEN', `${principal.name} lacks the permission ${operation.permission}.`, {
-      details: { permission: operation.permission },
-    });
+    throw new GigvaultError(
+      'FORBIDDEN',
+      `${principal.name} lacks the permission ${operation.permission}.`,
+      {
+        details: { permission: operation.permission },
+      },
+    );
   }
   return principal;
 }
@@ -31,8 +49,12 @@ async function admit(operation: Operation, request: HttpRequest, authenticator: 
 function readJson(request: HttpRequest): unknown {
   const body = request.body as Buffer;
   if (body.length === 0) return {};
-  const type = String(request.headers['content-type'] ?? '').split(';', 1)[0]?.trim().toLowerCase();
-  if (type !== 'application/json') throw new GigvaultError('UNSUPPORTED_MEDIA_TYPE', 'Send application/json.');
+  const type = String(request.headers['content-type'] ?? '')
+    .split(';', 1)[0]
+    ?.trim()
+    .toLowerCase();
+  if (type !== 'application/json')
+    throw new GigvaultError('UNSUPPORTED_MEDIA_TYPE', 'Send application/json.');
   return parseJson(body);
 }
 
@@ -40,9 +62,15 @@ function validate(schema: ZodType | undefined, value: unknown, at: string): unkn
   if (schema === undefined) return value;
   const result = schema.safeParse(value);
   if (result.success) return result.data;
-  const problems = result.error.issues.map((issue): Problem => ({
-    pointer: [at, ...issue.path.map(String)].join('/'),
-    message: issue.message,
-  }));
-  throw new GigvaultError('INVALID_ARGUMENT', problems.map((p) => `${p.pointer || '/'}: ${p.message}`).join('; '), { problems });
+  const problems = result.error.issues.map(
+    (issue): Problem => ({
+      pointer: [at, ...issue.path.map(String)].join('/'),
+      message: issue.message,
+    }),
+  );
+  throw new GigvaultError(
+    'INVALID_ARGUMENT',
+    problems.map((p) => `${p.pointer || '/'}: ${p.message}`).join('; '),
+    { problems },
+  );
 }

@@ -17,7 +17,9 @@ export function problemReply(error: unknown, instance: string, traceId: string):
     status: row.http,
     headers: {
       'content-type': 'application/problem+json',
-      ...(ours.retryAfter === undefined ? {} : { 'retry-after': String(Math.ceil(ours.retryAfter)) }),
+      ...(ours.retryAfter === undefined
+        ? {}
+        : { 'retry-after': String(Math.ceil(ours.retryAfter)) }),
       ...(row.http === 401 ? { 'www-authenticate': 'Bearer realm="gigvault"' } : {}),
     },
     body: JSON.stringify({
@@ -28,7 +30,9 @@ export function problemReply(error: unknown, instance: string, traceId: string):
       instance,
       traceId,
       error: { code: ours.code, message: ours.message, details: ours.details },
-      ...(ours.problems.length === 0 ? {} : { errors: ours.problems.map((p) => ({ code: ours.code, ...p })) }),
+      ...(ours.problems.length === 0
+        ? {}
+        : { errors: ours.problems.map((p) => ({ code: ours.code, ...p })) }),
     }),
   };
 }

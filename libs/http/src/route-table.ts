@@ -42,7 +42,11 @@ export const ROUTE_TABLE: readonly RouteRow[] = [
 ];
 
 /** The service that serves a path, or undefined when nobody does. */
-export function serviceOf(listener: Listener, method: string, path: string): ServiceName | undefined {
+export function serviceOf(
+  listener: Listener,
+  method: string,
+  path: string,
+): ServiceName | undefined {
   return ROUTE_TABLE.find(
     (row) =>
       row.listener === listener &&

@@ -43,11 +43,17 @@ export interface ProtocolRoute {
   /** Largest body in octets; more is PAYLOAD_TOO_LARGE through `errorReply`. */
   readonly bodyLimit: number;
   readonly errorReply: ErrorReply;
-  handle(request: HttpRequest<Record<string, string>, Record<string, string>, Buffer>): Promise<HttpReply>;
+  handle(
+    request: HttpRequest<Record<string, string>, Record<string, string>, Buffer>,
+  ): Promise<HttpReply>;
 }
 
 /** One operation of the REST API; it stands in /openapi.json. Mounted at /service/api/v1 and /api/v1. */
-export interface Operation<P extends ZodType = ZodType, Q extends ZodType = ZodType, B extends ZodType = ZodType> {
+export interface Operation<
+  P extends ZodType = ZodType,
+  Q extends ZodType = ZodType,
+  B extends ZodType = ZodType,
+> {
   readonly kind: 'operation';
   /** One verb, as `revokeCertificate`. */
   readonly operationId: string;

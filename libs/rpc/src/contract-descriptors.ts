@@ -1,6 +1,6 @@
-import { DESCRIPTOR_SET } from '@gigvault/proto/descriptor';
+import { DESCRIPTOR } from '@gigvault/proto/descriptor';
 import {
-  loadFileDescriptorSetFromBuffer,
+  fromJSON,
   type MethodDefinition,
   type PackageDefinition,
   type ServiceDefinition,
@@ -14,7 +14,7 @@ let loaded: PackageDefinition | undefined;
 
 /** Every contract of `proto/`, loaded once. */
 export function contracts(): PackageDefinition {
-  loaded ??= loadFileDescriptorSetFromBuffer(Buffer.from(DESCRIPTOR_SET, 'base64'), {
+  loaded ??= fromJSON(DESCRIPTOR as Parameters<typeof fromJSON>[0], {
     longs: Number,
     defaults: true,
     arrays: true,
@@ -24,7 +24,7 @@ export function contracts(): PackageDefinition {
 }
 
 /** The methods of one service by their names, as `IssueCertificate`. Throws when `proto/` has no such service. */
-export function methodsOf(service: RpcService<never>): Readonly<Record<string, RpcMethod>> {
+export function methodsOf(service: RpcService<unknown>): Readonly<Record<string, RpcMethod>> {
   const definition = contracts()[service.fullName];
   if (definition === undefined) throw new Error(`proto/ has no service ${service.fullName}`);
   return definition as ServiceDefinition;

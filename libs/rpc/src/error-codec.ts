@@ -1,4 +1,10 @@
-import { asGigvaultError, type ErrorRecord, fromErrorRecord, GigvaultError, toErrorRecord } from '@gigvault/errors/gigvault-error';
+import {
+  asGigvaultError,
+  type ErrorRecord,
+  fromErrorRecord,
+  GigvaultError,
+  toErrorRecord,
+} from '@gigvault/errors/gigvault-error';
 import { Metadata, type ServiceError, status } from '@grpc/grpc-js';
 
 /** Trailer that carries our error as JSON beside the gRPC status. */
@@ -19,13 +25,17 @@ export function fromServiceError(error: ServiceError, callee: string): GigvaultE
     return fromErrorRecord(JSON.parse(record.toString()) as ErrorRecord);
   }
   if (error.code === status.DEADLINE_EXCEEDED) {
-    return new GigvaultError('DEADLINE_EXCEEDED', `${callee} did not answer in time.`, { cause: error });
+    return new GigvaultError('DEADLINE_EXCEEDED', `${callee} did not answer in time.`, {
+      cause: error,
+    });
   }
   if (error.code === status.UNAVAILABLE || error.code === status.CANCELLED) {
     return new GigvaultError('UNAVAILABLE', `${callee} cannot be reached.`, { cause: error });
   }
   if (error.code === status.RESOURCE_EXHAUSTED) {
-    return new GigvaultError('PAYLOAD_TOO_LARGE', `The message is too large for ${callee}.`, { cause: error });
+    return new GigvaultError('PAYLOAD_TOO_LARGE', `The message is too large for ${callee}.`, {
+      cause: error,
+    });
   }
   return new GigvaultError('INTERNAL', `The call to ${callee} failed.`, { cause: error });
 }

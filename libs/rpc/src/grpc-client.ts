@@ -16,47 +16,68 @@ export interface GrpcClients {
 }
 
 /** @param addresses `host:port` of each service. */
-export function createGrpcClients(identity: MtlsIdentity, addresses: Readonly<Record<string, string>>): GrpcClients {
-  const channels = new Map<ServiceName, GrpcChannel>();
+export function createGrpcClients(
+  identity: MtlsIdentity,
+  addresses: Readonly<Record<string, string>>,
+): GrpcClients {
+  const channels = new Map<ServiceName, OpenChannel>();
 
-  function channelTo(callee: ServiceName): GrpcChannel {
+  function channelTo(callee: ServiceName): OpenChannel {
     const open = channels.get(callee);
     if (open) return open;
     const address = addresses[callee];
     if (address === undefined) throw new Error(`no address is configured for ${callee}`);
     const channel = new GrpcChannel(address, channelCredentials(identity, callee), {
+      // SNI must not be an IP address; the server's identity is its SPIFFE ID, whatever the name.
+      'grpc.ssl_target_name_override': `${callee}.${identity.trustDomain}`,
       'grpc.max_receive_message_length': MAX_MESSAGE,
       'grpc.max_send_message_length': MAX_MESSAGE,
       'grpc.initial_reconnect_backoff_ms': 100,
       'grpc.max_reconnect_backoff_ms': 2_000,
     });
-    channels.set(callee, channel);
-    return channel;
+    const opened: OpenChannel = { channel, calls: 0, retired: false };
+    channels.set(callee, opened);
+    return opened;
   }
 
   // New material: new channels for new calls. The old ones close once their calls have ended.
   identity.onReplace(() => {
-    for (const channel of channels.values()) channel.close();
+    for (const open of channels.values()) {
+      open.retired = true;
+      if (open.calls === 0) open.channel.close();
+    }
     channels.clear();
   });
 
   return {
     client<S>(service: RpcService<S>, callee: ServiceName): Client<S> {
       const client: Record<string, unknown> = {};
-      for (const [name, method] of Object.entries(methodsOf(service as RpcService<never>))) {
+      for (const [name, method] of Object.entries(methodsOf(service))) {
         client[memberName(name)] = (request: object, options: CallOptions = {}) =>
           call(channelTo(callee), callee, method, request, options);
       }
       return client as Client<S>;
     },
     close() {
-      for (const channel of channels.values()) channel.close();
+      for (const { channel } of channels.values()) channel.close();
       channels.clear();
     },
   };
 }
 
-function call(channel: GrpcChannel, callee: ServiceName, method: RpcMethod, request: object, options: CallOptions): Promise<object> {
+interface OpenChannel {
+  readonly channel: GrpcChannel;
+  calls: number;
+  retired: boolean;
+}
+
+function call(
+  open: OpenChannel,
+  callee: ServiceName,
+  method: RpcMethod,
+  request: object,
+  options: CallOptions,
+): Promise<object> {
   const metadata = new Metadata();
   const correlation = currentCorrelation();
   if (correlation) {
@@ -65,7 +86,8 @@ function call(channel: GrpcChannel, callee: ServiceName, method: RpcMethod, requ
   }
   return new Promise((resolve, reject) => {
     const deadline = Date.now() + (options.deadline ?? DEFAULT_DEADLINE);
-    const unary = channel.makeUnaryRequest(
+    open.calls++;
+    const unary = open.channel.makeUnaryRequest(
       method.path,
       method.requestSerialize,
       method.responseDeserialize,
@@ -74,6 +96,7 @@ function call(channel: GrpcChannel, callee: ServiceName, method: RpcMethod, requ
       { deadline },
       (error: ServiceError | null, response?: object) => {
         options.signal?.removeEventListener('abort', hangUp);
+        if (--open.calls === 0 && open.retired) open.channel.close();
         if (error) reject(fromServiceError(error, callee));
         else resolve(response as object);
       },

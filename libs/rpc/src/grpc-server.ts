@@ -2,7 +2,12 @@ import { randomUUID } from 'node:crypto';
 import type { PeerCertificate } from 'node:tls';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import { traceIdOf } from '@gigvault/telemetry/correlation';
-import { type sendUnaryData, Server, type ServerUnaryCall, type ServiceDefinition } from '@grpc/grpc-js';
+import {
+  Server,
+  type ServerUnaryCall,
+  type ServiceDefinition,
+  type sendUnaryData,
+} from '@grpc/grpc-js';
 import { ReflectionService } from '@grpc/reflection';
 import { HealthImplementation } from 'grpc-health-check';
 import { contracts, methodsOf } from './contract-descriptors.ts';
@@ -32,7 +37,10 @@ export interface GrpcServerOptions {
 
 /** Serves handler tables over mTLS gRPC, with `grpc.health.v1.Health` and reflection. Rejects when the port is in use. */
 export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcServer> {
-  const server = new Server({ 'grpc.max_receive_message_length': MAX_MESSAGE, 'grpc.max_send_message_length': MAX_MESSAGE });
+  const server = new Server({
+    'grpc.max_receive_message_length': MAX_MESSAGE,
+    'grpc.max_send_message_length': MAX_MESSAGE,
+  });
   const health = new HealthImplementation({ '': 'SERVING' });
   health.addToServer(server);
   new ReflectionService(contracts() as never).addToServer(server);
@@ -47,8 +55,10 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
     health.setStatus(fullName, 'SERVING');
   }
   const port = await new Promise<number>((resolve, reject) => {
-    server.bindAsync(`${options.host}:${options.port}`, new MtlsServerCredentials(options.identity), (error, bound) =>
-      error ? reject(error) : resolve(bound),
+    server.bindAsync(
+      `${options.host}:${options.port}`,
+      new MtlsServerCredentials(options.identity),
+      (error, bound) => (error ? reject(error) : resolve(bound)),
     );
   });
   return {
@@ -67,9 +77,12 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
 function soleServers(tables: readonly HandlerTable[]): [string, HandlerTable][] {
   const servers = new Map<string, HandlerTable[]>();
   for (const table of tables) {
-    for (const service of table.serves) servers.set(service.fullName, [...(servers.get(service.fullName) ?? []), table]);
+    for (const service of table.serves)
+      servers.set(service.fullName, [...(servers.get(service.fullName) ?? []), table]);
   }
-  return [...servers].flatMap(([name, all]) => (all.length === 1 && all[0] ? [[name, all[0]]] : []));
+  return [...servers].flatMap(([name, all]) =>
+    all.length === 1 && all[0] ? [[name, all[0]]] : [],
+  );
 }
 
 async function answer(
@@ -82,8 +95,15 @@ async function answer(
   call.on('cancelled', () => hangUp.abort(new GigvaultError('UNAVAILABLE', 'The caller gave up.')));
   try {
     // Only the transport says who calls; metadata that claims an identity is never read.
-    const peer = peerOf(call.getAuthContext().sslPeerCertificate as PeerCertificate | undefined, trustDomain);
-    if (peer === undefined) throw new GigvaultError('UNAUTHENTICATED', 'The client certificate names no peer of this trust domain.');
+    const peer = peerOf(
+      call.getAuthContext().sslPeerCertificate as PeerCertificate | undefined,
+      trustDomain,
+    );
+    if (peer === undefined)
+      throw new GigvaultError(
+        'UNAUTHENTICATED',
+        'The client certificate names no peer of this trust domain.',
+      );
     const [requestId] = call.metadata.get('x-request-id');
     const [parent] = call.metadata.get('traceparent');
     const response = await table.dispatch({

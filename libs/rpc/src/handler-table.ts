@@ -1,7 +1,7 @@
 import { asGigvaultError, GigvaultError } from '@gigvault/errors/gigvault-error';
-import type { Log } from '@gigvault/telemetry/log';
 import { withCorrelation } from '@gigvault/telemetry/correlation';
-import { type CustomTransportStrategy, Server, Transport } from '@nestjs/microservices';
+import type { Log } from '@gigvault/telemetry/log';
+import { type CustomTransportStrategy, ServerGrpc } from '@nestjs/microservices';
 import { isObservable, lastValueFrom } from 'rxjs';
 import type { CallContext } from './call.ts';
 import { methodsOf } from './contract-descriptors.ts';
@@ -24,31 +24,31 @@ export interface IncomingCall {
 /** Everything one service answers, whatever the transport: the peer table is asked here, once, for both. */
 export interface HandlerTable {
   readonly service: ServiceName;
-  readonly serves: readonly RpcService<never>[];
+  readonly serves: readonly RpcService<unknown>[];
   /** Errors: FORBIDDEN when peers.yaml does not list the caller; what the handler throws. */
   dispatch(call: IncomingCall): Promise<object>;
 }
 
-/** The Nest transport that collects a service's `@GrpcMethod` handlers into a HandlerTable. */
-export class HandlerTableServer extends Server implements CustomTransportStrategy {
-  override transportId = Transport.GRPC;
+/**
+ * The Nest transport that collects a service's `@GrpcMethod` handlers into a HandlerTable. It is a ServerGrpc only in
+ * type: Nest hands metadata and call to handlers of no other transport. Nothing listens here.
+ */
+export class HandlerTableServer extends ServerGrpc implements CustomTransportStrategy {
   readonly table: HandlerTable;
   readonly #handlers = new Map<string, NestHandler>();
 
   constructor(
     private readonly service: ServiceName,
-    private readonly serves: readonly RpcService<never>[],
+    private readonly serves: readonly RpcService<unknown>[],
     private readonly peers: PeerTable,
     private readonly log: Log,
   ) {
-    super();
-    this.initializeSerializer({});
-    this.initializeDeserializer({});
+    super({ package: [], url: '' });
     this.table = { service, serves, dispatch: (call) => this.#dispatch(call) };
   }
 
   /** Checks that contracts, handlers and peers.yaml name the same RPCs; a difference stops the start. */
-  listen(done: (error?: unknown) => void): void {
+  override async listen(done: (error?: unknown) => void): Promise<void> {
     try {
       this.#collect();
       done();
@@ -57,14 +57,8 @@ export class HandlerTableServer extends Server implements CustomTransportStrateg
     }
   }
 
-  close(): void {
+  override async close(): Promise<void> {
     this.#handlers.clear();
-  }
-
-  on(): void {}
-
-  unwrap<T>(): T {
-    return undefined as T;
   }
 
   #collect(): void {
@@ -72,33 +66,57 @@ export class HandlerTableServer extends Server implements CustomTransportStrateg
     for (const [pattern, handler] of this.messageHandlers) {
       const { service, rpc } = JSON.parse(pattern) as { service: string; rpc: string };
       const fullName = byShortName.get(service);
-      if (fullName === undefined) throw new Error(`${this.service} handles ${service}, which it does not list in "serves"`);
+      if (fullName === undefined)
+        throw new Error(`${this.service} handles ${service}, which it does not list in "serves"`);
       this.#handlers.set(`${fullName}/${rpc}`, handler as unknown as NestHandler);
     }
-    const wanted = this.serves.flatMap((s) => Object.keys(methodsOf(s)).map((m) => `${s.fullName}/${m}`));
+    const wanted = this.serves.flatMap((s) =>
+      Object.keys(methodsOf(s)).map((m) => `${s.fullName}/${m}`),
+    );
     const missing = wanted.filter((rpc) => !this.#handlers.has(rpc));
-    if (missing.length > 0) throw new Error(`${this.service} has no handler for ${missing.join(', ')}`);
+    if (missing.length > 0)
+      throw new Error(`${this.service} has no handler for ${missing.join(', ')}`);
     const configured = this.peers.rpcsOf(this.service);
     const unknown = configured.filter((rpc) => !this.#handlers.has(rpc));
-    if (unknown.length > 0) throw new Error(`peers.yaml names RPCs that ${this.service} does not serve: ${unknown.join(', ')}`);
+    if (unknown.length > 0)
+      throw new Error(
+        `peers.yaml names RPCs that ${this.service} does not serve: ${unknown.join(', ')}`,
+      );
     const unlisted = wanted.filter((rpc) => !configured.includes(rpc));
-    if (unlisted.length > 0) throw new Error(`peers.yaml does not say who may call ${this.service}: ${unlisted.join(', ')}`);
+    if (unlisted.length > 0)
+      throw new Error(
+        `peers.yaml does not say who may call ${this.service}: ${unlisted.join(', ')}`,
+      );
   }
 
   async #dispatch(call: IncomingCall): Promise<object> {
     const handler = this.#handlers.get(call.rpc);
-    if (handler === undefined) throw new GigvaultError('METHOD_NOT_ALLOWED', `${this.service} does not serve ${call.rpc}.`);
+    if (handler === undefined)
+      throw new GigvaultError('METHOD_NOT_ALLOWED', `${this.service} does not serve ${call.rpc}.`);
     if (!this.peers.allows(call.peer, this.service, call.rpc)) {
-      this.log.warn({ operation: call.rpc, 'actor.id': `service:${call.peer}`, outcome: 'refused' }, 'peer is not allowed to call this');
+      this.log.warn(
+        { operation: call.rpc, 'actor.id': `service:${call.peer}`, outcome: 'refused' },
+        'peer is not allowed to call this',
+      );
       throw new GigvaultError('FORBIDDEN', `${call.peer} may not call ${call.rpc}.`);
     }
-    const context: CallContext = { peer: call.peer, rpc: call.rpc, signal: call.signal, requestId: call.requestId };
+    const context: CallContext = {
+      peer: call.peer,
+      rpc: call.rpc,
+      signal: call.signal,
+      requestId: call.requestId,
+    };
     try {
-      return await withCorrelation({ traceId: call.traceId, requestId: call.requestId }, () => run(handler, call.request, context));
+      return await withCorrelation({ traceId: call.traceId, requestId: call.requestId }, () =>
+        run(handler, call.request, context),
+      );
     } catch (error) {
       const ours = asGigvaultError(error);
       if (ours.code === 'INTERNAL') {
-        this.log.error({ operation: call.rpc, trace_id: call.traceId, error: ours.cause ?? ours }, 'call failed');
+        this.log.error(
+          { operation: call.rpc, trace_id: call.traceId, error: ours.cause ?? ours },
+          'call failed',
+        );
       }
       throw ours;
     }

@@ -1,5 +1,10 @@
 import { randomUUID } from 'node:crypto';
-import { fromErrorRecord, asGigvaultError, GigvaultError, toErrorRecord } from '@gigvault/errors/gigvault-error';
+import {
+  asGigvaultError,
+  fromErrorRecord,
+  GigvaultError,
+  toErrorRecord,
+} from '@gigvault/errors/gigvault-error';
 import { currentCorrelation, traceIdOf } from '@gigvault/telemetry/correlation';
 import type { CallOptions, Client } from './call.ts';
 import { memberName, methodsOf, type RpcMethod } from './contract-descriptors.ts';
@@ -25,7 +30,13 @@ export interface InProcessBroker {
 export function createInProcessBroker(options: { encode: boolean }): InProcessBroker {
   const tables = new Map<ServiceName, HandlerTable>();
 
-  async function call(caller: PeerName, callee: ServiceName, method: RpcMethod, request: object, callOptions: CallOptions) {
+  async function call(
+    caller: PeerName,
+    callee: ServiceName,
+    method: RpcMethod,
+    request: object,
+    callOptions: CallOptions,
+  ) {
     const table = tables.get(callee);
     if (table === undefined) throw new GigvaultError('UNAVAILABLE', `${callee} does not run here.`);
     const hangUp = new AbortController();
@@ -33,14 +44,18 @@ export function createInProcessBroker(options: { encode: boolean }): InProcessBr
     const answer = table.dispatch({
       peer: caller,
       rpc: method.path.slice(1),
-      request: options.encode ? method.requestDeserialize(method.requestSerialize(request)) : request,
+      request: options.encode
+        ? method.requestDeserialize(method.requestSerialize(request))
+        : request,
       signal: hangUp.signal,
       requestId: correlation?.requestId ?? randomUUID(),
       traceId: correlation?.traceId ?? traceIdOf(undefined),
     });
     try {
       const response = await withDeadline(answer, hangUp, callee, callOptions);
-      return options.encode ? method.responseDeserialize(method.responseSerialize(response)) : response;
+      return options.encode
+        ? method.responseDeserialize(method.responseSerialize(response))
+        : response;
     } catch (error) {
       // The caller gets a copy made of the parts that travel, so that nothing works here that would not work on the wire.
       throw fromErrorRecord(toErrorRecord(asGigvaultError(error)));
@@ -54,7 +69,7 @@ export function createInProcessBroker(options: { encode: boolean }): InProcessBr
     },
     client<S>(caller: PeerName, service: RpcService<S>, callee: ServiceName): Client<S> {
       const client: Record<string, unknown> = {};
-      for (const [name, method] of Object.entries(methodsOf(service as RpcService<never>))) {
+      for (const [name, method] of Object.entries(methodsOf(service))) {
         client[memberName(name)] = (request: object, callOptions: CallOptions = {}) =>
           call(caller, callee, method, request, callOptions);
       }
@@ -63,13 +78,19 @@ export function createInProcessBroker(options: { encode: boolean }): InProcessBr
   };
 }
 
-function withDeadline(answer: Promise<object>, hangUp: AbortController, callee: ServiceName, options: CallOptions): Promise<object> {
+function withDeadline(
+  answer: Promise<object>,
+  hangUp: AbortController,
+  callee: ServiceName,
+  options: CallOptions,
+): Promise<object> {
   return new Promise((resolve, reject) => {
     const fail = (error: GigvaultError) => {
       hangUp.abort(error);
       reject(error);
     };
-    const onAbort = () => fail(new GigvaultError('UNAVAILABLE', `The call to ${callee} was given up.`));
+    const onAbort = () =>
+      fail(new GigvaultError('UNAVAILABLE', `The call to ${callee} was given up.`));
     const timer = setTimeout(
       () => fail(new GigvaultError('DEADLINE_EXCEEDED', `${callee} did not answer in time.`)),
       options.deadline ?? DEFAULT_DEADLINE,

@@ -22,7 +22,11 @@ export interface MtlsIdentity {
 }
 
 /** An identity that starts with this material. */
-export function createMtlsIdentity(peer: PeerName, trustDomain: string, material: MtlsMaterial): MtlsIdentity {
+export function createMtlsIdentity(
+  peer: PeerName,
+  trustDomain: string,
+  material: MtlsMaterial,
+): MtlsIdentity {
   let now = material;
   const listeners: ((material: MtlsMaterial) => void)[] = [];
   return {
@@ -38,7 +42,9 @@ export function createMtlsIdentity(peer: PeerName, trustDomain: string, material
 }
 
 /** TLS options of either side. TLS 1.3 only (requirement X1). */
-export function tlsOptions(material: MtlsMaterial): SecureContextOptions & { allowPartialTrustChain: boolean } {
+export function tlsOptions(
+  material: MtlsMaterial,
+): SecureContextOptions & { allowPartialTrustChain: boolean } {
   return {
     ca: material.servicesCa,
     cert: material.certificate,
@@ -68,18 +74,26 @@ export class MtlsServerCredentials extends ServerCredentials {
 /** Credentials of a gRPC client that talks to this callee and nobody else. */
 export function channelCredentials(identity: MtlsIdentity, callee: PeerName): ChannelCredentials {
   const expected = spiffeId(identity.trustDomain, callee);
-  return ChannelCredentials.createFromSecureContext(createSecureContext(tlsOptions(identity.current())), {
-    checkServerIdentity: (_host: string, certificate: PeerCertificate) =>
-      certificate.subjectaltname === `URI:${expected}`
-        ? undefined
-        : new Error(`expected ${expected}, the server is ${certificate.subjectaltname ?? 'nameless'}`),
-  });
+  return ChannelCredentials.createFromSecureContext(
+    createSecureContext(tlsOptions(identity.current())),
+    {
+      checkServerIdentity: (_host: string, certificate: PeerCertificate) =>
+        certificate.subjectaltname === `URI:${expected}`
+          ? undefined
+          : new Error(
+              `expected ${expected}, the server is ${certificate.subjectaltname ?? 'nameless'}`,
+            ),
+    },
+  );
 }
 
 const PEERS: readonly PeerName[] = [...SERVICE_NAMES, 'gigvault', 'edge'];
 
 /** The peer that a verified certificate names, or undefined when it names none of this trust domain. */
-export function peerOf(certificate: PeerCertificate | undefined, trustDomain: string): PeerName | undefined {
+export function peerOf(
+  certificate: PeerCertificate | undefined,
+  trustDomain: string,
+): PeerName | undefined {
   // Exactly one name and that a SPIFFE ID: a certificate with more is not one of ours.
   return PEERS.find((peer) => certificate?.subjectaltname === `URI:${spiffeId(trustDomain, peer)}`);
 }

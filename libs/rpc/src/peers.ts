@@ -29,7 +29,9 @@ export function readPeerTable(yaml: string): PeerTable {
   return {
     allows: (caller, callee, rpc) => allowed.get(`${callee} ${rpc}`)?.has(caller) ?? false,
     rpcsOf: (callee) =>
-      [...allowed.keys()].filter((key) => key.startsWith(`${callee} `)).map((key) => key.slice(callee.length + 1)),
+      [...allowed.keys()]
+        .filter((key) => key.startsWith(`${callee} `))
+        .map((key) => key.slice(callee.length + 1)),
   };
 }
 

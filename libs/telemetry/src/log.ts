@@ -11,7 +11,18 @@ export interface Log {
 }
 
 /** Names of fields whose values never reach a log line, at any of the first three depths. */
-const REDACTED = ['authorization', 'password', 'passphrase', 'pin', 'secret', 'token', 'apiKey', 'privateKey', 'cookie', 'setupToken'];
+const REDACTED = [
+  'authorization',
+  'password',
+  'passphrase',
+  'pin',
+  'secret',
+  'token',
+  'apiKey',
+  'privateKey',
+  'cookie',
+  'setupToken',
+];
 
 /** Where log lines go and which. */
 export interface LogOptions {
@@ -30,11 +41,24 @@ export function createLog(options: LogOptions): Log {
       base: { service: options.service, version: options.version, instance: String(process.pid) },
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
-      serializers: { error: pino.stdSerializers.err },
+      serializers: { error: (error: unknown) => errorFields(error) },
       redact: { paths: REDACTED.flatMap((k) => [k, `*.${k}`, `*.*.${k}`]), censor: '[redacted]' },
     },
     pino.destination({ dest: options.destination, sync: true, mkdir: true }),
   );
+}
+
+/** What a line says of an error, three causes deep. Its other properties stay out: drivers hang whole connections on theirs. */
+function errorFields(error: unknown, depth = 0): unknown {
+  if (!(error instanceof Error)) return String(error);
+  const { code } = error as { code?: unknown };
+  return {
+    type: error.name,
+    message: error.message,
+    ...(typeof code === 'string' ? { code } : {}),
+    stack: error.stack,
+    ...(error.cause === undefined || depth === 3 ? {} : { cause: errorFields(error.cause, depth + 1) }),
+  };
 }
 
 /** A logger that forgets everything, for tests of flows. */

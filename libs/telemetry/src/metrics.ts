@@ -24,13 +24,26 @@ export function createMetrics(): Metrics {
   }
   return {
     counter: (name, help, labels) =>
-      once(name, (full) => new Counter({ name: full, help, labelNames: labels, registers: [registry] })),
+      once(
+        name,
+        (full) => new Counter({ name: full, help, labelNames: labels, registers: [registry] }),
+      ),
     gauge: (name, help, labels) =>
-      once(name, (full) => new Gauge({ name: full, help, labelNames: labels, registers: [registry] })),
+      once(
+        name,
+        (full) => new Gauge({ name: full, help, labelNames: labels, registers: [registry] }),
+      ),
     histogram: (name, help, labels) =>
       once(
         name,
-        (full) => new Histogram({ name: full, help, labelNames: labels, buckets: SECONDS, registers: [registry] }),
+        (full) =>
+          new Histogram({
+            name: full,
+            help,
+            labelNames: labels,
+            buckets: SECONDS,
+            registers: [registry],
+          }),
       ),
     exposition: () => registry.metrics(),
   };

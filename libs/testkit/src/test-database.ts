@@ -28,7 +28,12 @@ export async function startTestDatabase(): Promise<TestDatabase> {
   const directory = await mkdtemp(join(tmpdir(), 'gigvault-test-'));
   const postgres = await startEmbeddedPostgres({ dataDir: join(directory, 'pg'), log: silentLog });
   const server = { host: postgres.host, port: postgres.port };
-  const admin = { ...server, user: postgres.adminUser, password: postgres.adminPassword, database: 'postgres' };
+  const admin = {
+    ...server,
+    user: postgres.adminUser,
+    password: postgres.adminPassword,
+    database: 'postgres',
+  };
   const owner = ownerConnection({ admin, database: DATABASE, ownerPassword: PASSWORD });
   const services: string[] = [];
   const pools: Pool[] = [];
@@ -36,9 +41,21 @@ export async function startTestDatabase(): Promise<TestDatabase> {
   async function pool(service: string, migrations: readonly Migration[]): Promise<Pool> {
     if (!services.includes(service)) services.push(service);
     const passwords = Object.fromEntries(services.map((name) => [name, PASSWORD]));
-    await provisionDatabase({ admin, database: DATABASE, services, passwords, ownerPassword: PASSWORD });
+    await provisionDatabase({
+      admin,
+      database: DATABASE,
+      services,
+      passwords,
+      ownerPassword: PASSWORD,
+    });
     await migrateService({ owner, database: DATABASE, service, migrations });
-    const made = servicePool({ connection: server, database: DATABASE, service, password: PASSWORD, log: silentLog });
+    const made = servicePool({
+      connection: server,
+      database: DATABASE,
+      service,
+      password: PASSWORD,
+      log: silentLog,
+    });
     pools.push(made);
     return made;
   }

@@ -18,8 +18,8 @@ export interface PeriodicOptions {
   readonly interval: number;
   /** Milliseconds to wait after a round that failed; doubles up to `interval` or a minute, whichever is more. Default 200. */
   readonly retryDelay?: number;
-  /** One round. Returning a number overrides the wait before the next round, in milliseconds. */
-  round(signal: AbortSignal): Promise<number | void>;
+  /** One round. Resolving to a number overrides the wait before the next round, in milliseconds. */
+  round(signal: AbortSignal): Promise<unknown>;
   onError(error: unknown): void;
 }
 
@@ -46,7 +46,7 @@ export function periodic(options: PeriodicOptions): Worker & { wake(): void } {
       try {
         const next = await options.round(stopping.signal);
         delay = options.retryDelay ?? 200;
-        await wait(next ?? options.interval);
+        await wait(typeof next === 'number' ? next : options.interval);
       } catch (error) {
         if (stopping.signal.aborted) return;
         options.onError(error);

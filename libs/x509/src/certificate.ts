@@ -1,4 +1,5 @@
-import { bitString, bufferOf, DerError, DerReader, sequence, TAG } from './der.ts';
+import { bitString, bufferOf, DerError, DerReader, sequence } from './der.ts';
+import { TAG } from './der-tag.ts';
 import { type Extension, extensionMap, readExtensionList } from './extension.ts';
 import {
   readAuthorityKeyIdentifier,

@@ -9,9 +9,9 @@ import {
   enumerated,
   integer,
   sequence,
-  TAG,
   utcOrGeneralizedTime,
 } from './der.ts';
+import { TAG } from './der-tag.ts';
 import { type Extension, encodeExtension, extensionMap, readExtensionList } from './extension.ts';
 import {
   encodeAuthorityKeyIdentifier,
@@ -21,7 +21,7 @@ import {
 import { encodeGeneralName } from './general-name.ts';
 import { OID } from './oid.ts';
 import type { KeyType } from './public-key.ts';
-import { isReasonCode } from './reason-code.ts';
+import { REASON_CODE } from './reason-code.ts';
 import { serialNumberFromOctets, serialNumberToInteger } from './serial-number.ts';
 import { signatureAlgorithm } from './signature.ts';
 
@@ -85,17 +85,26 @@ export interface ParsedCertList extends ParsedTbsCertList {
 
 const NO_ENTRIES = Buffer.alloc(0);
 
+/** crlEntryExtensions with the reason alone, encoded once: lists have millions of entries. Nothing for `unspecified`. */
+const REASON_EXTENSIONS: ReadonlyMap<number, Buffer> = new Map(
+  Object.values(REASON_CODE).map((code) => [
+    code,
+    code === 0
+      ? Buffer.alloc(0)
+      : sequence(encodeExtension(OID.reasonCode, false, enumerated(code))),
+  ]),
+);
+const REASON_OF_EXTENSIONS: ReadonlyMap<string, number> = new Map(
+  [...REASON_EXTENSIONS].map(([code, der]) => [der.toString('latin1'), code]),
+);
+
 /** One member of revokedCertificates; reasonCode 0 is left out (RFC 5280 §5.3.1). Throws DerError for a code that does not exist. */
 export function encodeCrlEntry({ serialNumber, revokedAt, reasonCode }: CrlEntry): Buffer {
   const serial = serialNumberToInteger(serialNumber);
   const time = utcOrGeneralizedTime(revokedAt);
-  if (!isReasonCode(reasonCode)) throw new DerError('That is not a reason code.');
-  if (reasonCode === 0) return sequence(serial, time);
-  return sequence(
-    serial,
-    time,
-    sequence(encodeExtension(OID.reasonCode, false, enumerated(reasonCode))),
-  );
+  const extensions = REASON_EXTENSIONS.get(reasonCode);
+  if (extensions === undefined) throw new DerError('That is not a reason code.');
+  return sequence(serial, time, extensions);
 }
 
 /**
@@ -230,17 +239,16 @@ function* readEntries(list: Buffer): Generator<CrlEntry> {
     const fields = entries.sequence();
     const serialNumber = serialNumberFromOctets(fields.integerOctets());
     const revokedAt = fields.time();
-    const extensions = fields.done ? undefined : extensionMap(readExtensionList(fields));
+    const reasonCode = fields.done ? 0 : readReason(fields.element(TAG.sequence));
     fields.expectEnd();
-    yield {
-      serialNumber,
-      revokedAt,
-      reasonCode: extensions === undefined ? 0 : readReason(extensions),
-    };
+    yield { serialNumber, revokedAt, reasonCode };
   }
 }
 
-function readReason(extensions: ReadonlyMap<string, Extension>): number {
+function readReason(der: Buffer): number {
+  const known = REASON_OF_EXTENSIONS.get(der.toString('latin1'));
+  if (known !== undefined) return known;
+  const extensions = extensionMap(readExtensionList(new DerReader(der)));
   let reasonCode = 0;
   for (const { oid, critical, value } of extensions.values()) {
     if (oid === OID.reasonCode) {

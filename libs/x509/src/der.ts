@@ -1,4 +1,6 @@
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
+import { TAG } from './der-tag.ts';
+import { oidOctets, oidText, stringText, timeDigits, timeMs, utcTimeMs } from './der-values.ts';
 
 /** Bytes that are not the DER that was expected, or a value that DER cannot hold. Leaves a service as INVALID_ARGUMENT. */
 export class DerError extends GigvaultError {
@@ -7,28 +9,7 @@ export class DerError extends GigvaultError {
   }
 }
 
-/** Universal tags with their constructed bit (X.690 §8.1.2). */
-export const TAG = {
-  boolean: 0x01,
-  integer: 0x02,
-  bitString: 0x03,
-  octetString: 0x04,
-  null: 0x05,
-  oid: 0x06,
-  enumerated: 0x0a,
-  utf8String: 0x0c,
-  printableString: 0x13,
-  teletexString: 0x14,
-  ia5String: 0x16,
-  utcTime: 0x17,
-  generalizedTime: 0x18,
-  bmpString: 0x1e,
-  sequence: 0x30,
-  set: 0x31,
-} as const;
-
 const MAX_LENGTH = 0xffffffff;
-const FIRST_GENERALIZED_YEAR = 2050;
 
 /** One element: tag octet, minimal length, the parts' bytes as content. */
 export function tlv(tag: number, ...parts: readonly Uint8Array[]): Buffer {
@@ -123,21 +104,7 @@ function signedOctets(value: bigint): Buffer {
 
 /** OBJECT IDENTIFIER from dotted decimals, as `2.5.4.3`; throws DerError for anything else. */
 export function oid(dotted: string): Buffer {
-  const arcs = dotted.split('.').map(Number);
-  const [first, second, ...rest] = arcs;
-  const valid = /^[0-2](\.(0|[1-9]\d*))+$/.test(dotted) && arcs.every(Number.isSafeInteger);
-  if (!valid || (first! < 2 && second! > 39)) {
-    throw new DerError('Not an object identifier.');
-  }
-  return tlv(TAG.oid, Buffer.from([first! * 40 + second!, ...rest].flatMap(base128)));
-}
-
-function base128(arc: number): number[] {
-  const octets = [arc % 128];
-  for (let rest = Math.floor(arc / 128); rest > 0; rest = Math.floor(rest / 128)) {
-    octets.unshift((rest % 128) | 0x80);
-  }
-  return octets;
+  return tlv(TAG.oid, oidOctets(dotted) ?? refuse('Not an object identifier.'));
 }
 
 /** UTF8String. */
@@ -177,31 +144,20 @@ export function nullValue(): Buffer {
 
 /** Time of RFC 5280 §4.1.2.5: UTCTime to the end of 2049, GeneralizedTime after. Unix ms; parts of a second are cut off. */
 export function utcOrGeneralizedTime(ms: number): Buffer {
-  const digits = timeDigits(ms);
-  if (Number(digits.slice(0, 4)) >= FIRST_GENERALIZED_YEAR) return generalizedTime(ms);
+  const digits = timeDigits(ms) ?? refuse('A time is out of range.');
+  if (digits >= '2050') return tlv(TAG.generalizedTime, Buffer.from(`${digits}Z`, 'latin1'));
   if (digits < '1950') throw new DerError('UTCTime starts in 1950.');
   return tlv(TAG.utcTime, Buffer.from(`${digits.slice(2)}Z`, 'latin1'));
 }
 
 /** GeneralizedTime `YYYYMMDDHHMMSSZ`. Unix ms up to the end of 9999; parts of a second are cut off. */
 export function generalizedTime(ms: number): Buffer {
-  return tlv(TAG.generalizedTime, Buffer.from(`${timeDigits(ms)}Z`, 'latin1'));
+  const digits = timeDigits(ms) ?? refuse('A time is out of range.');
+  return tlv(TAG.generalizedTime, Buffer.from(`${digits}Z`, 'latin1'));
 }
 
-const LAST_TIME = Date.UTC(9999, 11, 31, 23, 59, 59, 999);
-const FIRST_TIME = -62167219200000;
-
-function timeDigits(ms: number): string {
-  if (!(ms >= FIRST_TIME && ms <= LAST_TIME)) throw new DerError('A time is out of range.');
-  const iso = new Date(ms).toISOString();
-  return (
-    iso.slice(0, 4) +
-    iso.slice(5, 7) +
-    iso.slice(8, 10) +
-    iso.slice(11, 13) +
-    iso.slice(14, 16) +
-    iso.slice(17, 19)
-  );
+function refuse(message: string): never {
+  throw new DerError(message);
 }
 
 /** The same memory as a Buffer, not a copy. */
@@ -210,7 +166,6 @@ export function bufferOf(bytes: Uint8Array): Buffer {
 }
 
 const MAX_DEPTH = 32;
-const MAX_OID_OCTETS = 64;
 
 /**
  * A cursor over strict DER (X.690 §10): definite minimal lengths, single-octet tags, at most 32 levels. Every method moves
@@ -376,87 +331,23 @@ export class DerReader {
 
   /** OBJECT IDENTIFIER in dotted decimals. */
   oid(): string {
-    return decodeOid(this.content(TAG.oid));
+    return oidText(this.content(TAG.oid)) ?? refuse('An object identifier is malformed.');
   }
 
   /** UTCTime or GeneralizedTime in the forms of RFC 5280 §4.1.2.5, Unix ms. */
   time(): number {
-    const generalized = this.is(TAG.generalizedTime);
-    const text = this.content(generalized ? TAG.generalizedTime : TAG.utcTime).toString('latin1');
-    if (generalized) return parseTime(text);
-    return parseTime(`${text.slice(0, 2) < '50' ? '20' : '19'}${text}`);
+    if (this.is(TAG.generalizedTime)) return this.generalizedTime();
+    return utcTimeMs(this.content(TAG.utcTime)) ?? refuse('A time is malformed.');
   }
 
   /** GeneralizedTime `YYYYMMDDHHMMSSZ`, Unix ms. */
   generalizedTime(): number {
-    return parseTime(this.content(TAG.generalizedTime).toString('latin1'));
+    return timeMs(this.content(TAG.generalizedTime)) ?? refuse('A time is malformed.');
   }
 
   /** A string of any of the common types, as text. */
   string(): string {
-    return decodeString(this.peek(), this.content());
-  }
-}
-
-function decodeOid(octets: Buffer): string {
-  const last = octets[octets.length - 1];
-  if (last === undefined || last >= 0x80 || octets.length > MAX_OID_OCTETS) {
-    throw new DerError('An object identifier is malformed.');
-  }
-  let text = '';
-  let arc = 0;
-  let fresh = true;
-  for (const octet of octets) {
-    if (fresh && octet === 0x80) throw new DerError('An object identifier is not minimal.');
-    arc = arc * 128 + (octet & 0x7f);
-    if (arc > Number.MAX_SAFE_INTEGER) throw new DerError('An object identifier is too large.');
-    fresh = octet < 0x80;
-    if (!fresh) continue;
-    text = text === '' ? firstArcs(arc) : `${text}.${arc}`;
-    arc = 0;
-  }
-  return text;
-}
-
-function firstArcs(value: number): string {
-  const first = Math.min(2, Math.floor(value / 40));
-  return `${first}.${value - first * 40}`;
-}
-
-function parseTime(text: string): number {
-  const match = /^(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)Z$/.exec(text);
-  if (match === null) throw new DerError('A time is not in the form that DER asks for.');
-  const [year, month, day, hour, minute, second] = match.slice(1).map(Number);
-  const ms = Date.UTC(year!, month! - 1, day!, hour!, minute!, second!);
-  // Date.UTC carries 31 February over into March; only real dates come back as they went in.
-  if (timeDigits(ms) !== text.slice(0, -1)) throw new DerError('A time does not exist.');
-  return ms;
-}
-
-const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
-
-function decodeString(tag: number, content: Buffer): string {
-  switch (tag) {
-    case TAG.utf8String:
-      return decodeUtf8(content);
-    case TAG.printableString:
-    case TAG.ia5String:
-      if (content.some((octet) => octet >= 0x80)) throw new DerError('A string is not ASCII.');
-      return content.toString('latin1');
-    case TAG.teletexString:
-      return content.toString('latin1');
-    case TAG.bmpString:
-      if (content.length % 2 !== 0) throw new DerError('A BMPString is cut short.');
-      return Buffer.from(content).swap16().toString('utf16le');
-    default:
-      throw new DerError('Expected a string.');
-  }
-}
-
-function decodeUtf8(content: Buffer): string {
-  try {
-    return utf8.decode(content);
-  } catch (error) {
-    throw new DerError('A UTF8String is not UTF-8.', error);
+    const tag = this.peek();
+    return stringText(tag, this.content()) ?? refuse('A string is malformed, or not a string.');
   }
 }

@@ -9,8 +9,8 @@ import {
   octetString,
   oid,
   sequence,
-  TAG,
 } from './der.ts';
+import { TAG } from './der-tag.ts';
 import { encodeGeneralName, readGeneralName } from './general-name.ts';
 import { EXTENDED_KEY_USAGE, OID } from './oid.ts';
 

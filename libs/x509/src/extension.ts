@@ -1,4 +1,5 @@
-import { boolean, DerError, type DerReader, octetString, oid, sequence, TAG } from './der.ts';
+import { boolean, DerError, type DerReader, octetString, oid, sequence } from './der.ts';
+import { TAG } from './der-tag.ts';
 
 /** One extension (RFC 5280 §4.1): `value` is the DER inside the OCTET STRING. */
 export interface Extension {

@@ -1,4 +1,5 @@
-import { DerReader, TAG } from './der.ts';
+import { DerReader } from './der.ts';
+import { TAG } from './der-tag.ts';
 import type { LintRule, LintSubject } from './lint-rule.ts';
 import { attributeProblem } from './name.ts';
 import { signatureAlgorithm } from './signature.ts';

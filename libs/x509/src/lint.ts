@@ -13,7 +13,7 @@ import type { LintRule, LintSubject } from './lint-rule.ts';
 import { readName } from './name.ts';
 import { OID } from './oid.ts';
 import type { CertificateProfile } from './profile.ts';
-import { type PublicKeyInfo, readPublicKey } from './public-key.ts';
+import { readPublicKey } from './public-key.ts';
 
 /** One broken rule. */
 export interface Finding {
@@ -73,25 +73,38 @@ function lintSubject(layout: TbsCertificateLayout, { issuer, profile }: LintCont
   const extensions = new Map(
     [...layout.extensions].reverse().map((extension) => [extension.oid, extension]),
   );
-  let publicKey: PublicKeyInfo | undefined;
+  const publicKey = once(() => readPublicKey(layout.subjectPublicKeyInfo));
+  const subject = once(() => readName(layout.subject));
+  const validity = once(() => readValidity(layout.validity));
+  const names = once(() => {
+    const extension = extensions.get(OID.subjectAltName);
+    return extension === undefined ? [] : readGeneralNames(extension.value);
+  });
   return {
     layout,
     issuer,
     profile,
     extensions,
     get publicKey() {
-      publicKey ??= readPublicKey(layout.subjectPublicKeyInfo);
-      return publicKey;
+      return publicKey();
     },
     get subject() {
-      return readName(layout.subject);
+      return subject();
     },
     get names() {
-      const extension = extensions.get(OID.subjectAltName);
-      return extension === undefined ? [] : readGeneralNames(extension.value);
+      return names();
     },
     get validity() {
-      return readValidity(layout.validity);
+      return validity();
     },
+  };
+}
+
+/** Many rules look at the same part, so it is read once; when reading throws, it is read again by the next rule. */
+function once<T extends object>(read: () => T): () => T {
+  let value: T | undefined;
+  return () => {
+    value ??= read();
+    return value;
   };
 }

@@ -13,8 +13,8 @@ import {
   octetString,
   oid,
   sequence,
-  TAG,
 } from './der.ts';
+import { TAG } from './der-tag.ts';
 import { encodeExtension, extensionMap, readExtensionList } from './extension.ts';
 import { OID } from './oid.ts';
 import { isReasonCode } from './reason-code.ts';

@@ -1,4 +1,4 @@
-import { createEventCursorTable } from '@gigvault/database/event-tables';
+import { createEventCursorTable } from '@gigvault/database/event-log';
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
 /** Issuers, their shards, the revoked certificates of each, and the CRLs made from them. */

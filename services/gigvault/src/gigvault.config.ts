@@ -8,6 +8,11 @@ import { SERVICES } from './composition/services.ts';
 
 const port = z.int().min(0).max(65_535);
 
+/** A section may be left out: its own defaults hold then. */
+function section<C>(schema: z.ZodType<C>) {
+  return z.prefault(schema, {} as never);
+}
+
 /** The configuration of `up`. A section for each service, by its name. */
 export const gigvaultConfig = z.strictObject({
   ...sharedConfig,
@@ -30,16 +35,16 @@ export const gigvaultConfig = z.strictObject({
   database: z.strictObject({ url: z.string().optional() }).prefault({}),
   /** Passes every in-process message through the codec of the wire; tests switch it on. */
   encodeInProcess: z.boolean().default(false),
-  auth: SERVICES.auth.config,
-  policy: SERVICES.policy.config,
-  keymgr: SERVICES.keymgr.config,
-  ca: SERVICES.ca.config,
-  ra: SERVICES.ra.config,
-  enroll: SERVICES.enroll.config,
-  ocsp: SERVICES.ocsp.config,
-  crl: SERVICES.crl.config,
-  audit: SERVICES.audit.config,
-  notify: SERVICES.notify.config,
+  auth: section(SERVICES.auth.config),
+  policy: section(SERVICES.policy.config),
+  keymgr: section(SERVICES.keymgr.config),
+  ca: section(SERVICES.ca.config),
+  ra: section(SERVICES.ra.config),
+  enroll: section(SERVICES.enroll.config),
+  ocsp: section(SERVICES.ocsp.config),
+  crl: section(SERVICES.crl.config),
+  audit: section(SERVICES.audit.config),
+  notify: section(SERVICES.notify.config),
 });
 
 /** See gigvaultConfig. */
@@ -47,7 +52,10 @@ export type GigvaultConfig = z.infer<typeof gigvaultConfig>;
 
 /** `https.port` → `https-port`, `ra.http01Port` → `ra-http01-port`: the flag of a key. */
 export function flagName(key: string): string {
-  return key.replaceAll('.', '-').replaceAll(/([a-z0-9])([A-Z])/g, '$1-$2').toLowerCase();
+  return key
+    .replaceAll('.', '-')
+    .replaceAll(/([a-z0-9])([A-Z])/g, '$1-$2')
+    .toLowerCase();
 }
 
 /** The key of each flag. */
@@ -58,5 +66,8 @@ export function flagKeys(): ReadonlyMap<string, string> {
 /** Where the data lives when nobody says otherwise. */
 export function defaultDataDir(): string {
   if (process.getuid?.() === 0) return '/var/lib/gigvault';
-  return join(processEnvironment['XDG_DATA_HOME'] ?? join(homedir(), '.local', 'share'), 'gigvault');
+  return join(
+    processEnvironment['XDG_DATA_HOME'] ?? join(homedir(), '.local', 'share'),
+    'gigvault',
+  );
 }

@@ -1,4 +1,6 @@
+import { existsSync, readdirSync } from 'node:fs';
 import { createEventLog, type EventLog } from '@gigvault/database/event-log';
+import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import type { HealthCheck, ServiceContext } from '@gigvault/host/service';
 import { createMasterKey, readMasterKey } from '@gigvault/keystore/master-key';
 import { pkcs8KeyStore } from '@gigvault/keystore/pkcs8-key-store';
@@ -55,11 +57,19 @@ export function openKeymgr(context: KeymgrContext): Keymgr {
 }
 
 /**
- * Makes the master key where the configuration says, unless it is there. Bootstrap calls it once, before `openKeymgr`; a service never
- * does, so that a lost master key is an error and not a new key.
+ * Makes the master key where the configuration says, unless it is there. Bootstrap calls it before `openKeymgr`; the service never does.
+ * Errors: KEY_UNAVAILABLE when the master key is gone but key files are there: a new one could not open them.
  *
  * @returns true when this call made it.
  */
-export function prepareMasterKey(config: KeymgrConfig, dataDir: string): Promise<boolean> {
-  return createMasterKey(keymgrPaths(config, dataDir).masterKey);
+export async function prepareMasterKey(config: KeymgrConfig, dataDir: string): Promise<boolean> {
+  const { directory, masterKey } = keymgrPaths(config, dataDir);
+  const isFirst = !existsSync(directory) || readdirSync(directory).length === 0;
+  if (!isFirst && !existsSync(masterKey)) {
+    throw new GigvaultError(
+      'KEY_UNAVAILABLE',
+      `The master key ${masterKey} is gone, and the keys in ${directory} cannot be opened without it. Restore it from a backup.`,
+    );
+  }
+  return createMasterKey(masterKey);
 }

@@ -1,4 +1,4 @@
-import { createEventCursorTable } from '@gigvault/database/event-tables';
+import { createEventCursorTable } from '@gigvault/database/event-log';
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
 /** The states of all certificates, the responders' certificates, and how fresh the knowledge is. */

@@ -26,7 +26,7 @@ export const ocspConfig = z
     maxOpenQuestions: z.number().int().min(1).default(1_000),
     /** Responses that wait for a signature at one time; beyond that the answer is tryLater. */
     maxOpenSignatures: z.number().int().min(1).default(5_000),
-    /** Age of the knowledge about revocations at which health turns red. */
+    /** Age of the event log's knowledge at which health turns red, and from which on `ca` itself is asked about good certificates. */
     staleAfter: z
       .number()
       .int()

@@ -72,6 +72,7 @@ function wireOcsp(context: Context) {
       source: rpcStatusSource(context.client(RPC.certificate, 'ca'), config.maxOpenQuestions),
       freshness,
       clock,
+      maxAge: config.staleAfter,
       maxEntries: config.stateCacheEntries,
     }),
     responses,

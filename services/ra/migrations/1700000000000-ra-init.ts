@@ -32,6 +32,9 @@ async function createAuthorizationTables(queryRunner: QueryRunner): Promise<void
   )`);
   await queryRunner.query(`CREATE INDEX authorization_reuse
     ON authorization_ (requester, identifier_type, identifier_value, expires_at) WHERE status = 'valid'`);
+  await queryRunner.query(
+    `CREATE INDEX authorization_unused ON authorization_ (expires_at) WHERE status = 'pending'`,
+  );
   await queryRunner.query(`CREATE TABLE challenge (
     challenge_id uuid PRIMARY KEY,
     authorization_id uuid NOT NULL REFERENCES authorization_ ON DELETE CASCADE,
@@ -45,7 +48,9 @@ async function createAuthorizationTables(queryRunner: QueryRunner): Promise<void
     error text NOT NULL DEFAULT ''
   )`);
   await queryRunner.query('CREATE INDEX challenge_authorization ON challenge (authorization_id)');
-  await queryRunner.query(`CREATE INDEX challenge_due ON challenge (due_at) WHERE status = 'processing'`);
+  await queryRunner.query(
+    `CREATE INDEX challenge_due ON challenge (due_at) WHERE status = 'processing'`,
+  );
   await queryRunner.query(`CREATE TABLE validation_evidence (
     evidence_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     authorization_id uuid NOT NULL REFERENCES authorization_,
@@ -56,7 +61,9 @@ async function createAuthorizationTables(queryRunner: QueryRunner): Promise<void
     evidence jsonb NOT NULL,
     at bigint NOT NULL
   )`);
-  await queryRunner.query('CREATE INDEX validation_evidence_authorization ON validation_evidence (authorization_id)');
+  await queryRunner.query(
+    'CREATE INDEX validation_evidence_authorization ON validation_evidence (authorization_id)',
+  );
 }
 
 async function createEnrolmentTables(queryRunner: QueryRunner): Promise<void> {
@@ -88,10 +95,18 @@ async function createEnrolmentTables(queryRunner: QueryRunner): Promise<void> {
     error_message text NOT NULL DEFAULT '',
     created_at bigint NOT NULL
   )`);
-  await queryRunner.query(`CREATE INDEX enrolment_request_due ON enrolment_request (due_at) WHERE status = 'approved'`);
-  await queryRunner.query('CREATE INDEX enrolment_request_newest ON enrolment_request (created_at, request_id)');
-  await queryRunner.query('CREATE INDEX enrolment_request_status ON enrolment_request (status, created_at, request_id)');
-  await queryRunner.query('CREATE INDEX enrolment_request_requester ON enrolment_request (requester, created_at, request_id)');
+  await queryRunner.query(
+    `CREATE INDEX enrolment_request_due ON enrolment_request (due_at) WHERE status = 'approved'`,
+  );
+  await queryRunner.query(
+    'CREATE INDEX enrolment_request_newest ON enrolment_request (created_at, request_id)',
+  );
+  await queryRunner.query(
+    'CREATE INDEX enrolment_request_status ON enrolment_request (status, created_at, request_id)',
+  );
+  await queryRunner.query(
+    'CREATE INDEX enrolment_request_requester ON enrolment_request (requester, created_at, request_id)',
+  );
   await queryRunner.query(`CREATE TABLE vote (
     request_id uuid NOT NULL REFERENCES enrolment_request,
     actor text NOT NULL,

@@ -1,5 +1,10 @@
 import { createServer as createHttpServer, type RequestListener, type Server } from 'node:http';
-import { createServer as createTcpServer, type Server as TcpServer, type AddressInfo, type Socket } from 'node:net';
+import {
+  type AddressInfo,
+  createServer as createTcpServer,
+  type Socket,
+  type Server as TcpServer,
+} from 'node:net';
 import { gzipSync } from 'node:zlib';
 import { systemClock } from '@gigvault/time/clock';
 import { afterEach, describe, expect, it } from '@jest/globals';
@@ -17,7 +22,9 @@ const sockets = new Set<Socket>();
 afterEach(async () => {
   for (const socket of sockets) socket.destroy();
   sockets.clear();
-  await Promise.all(open.splice(0).map((server) => new Promise((resolve) => server.close(resolve))));
+  await Promise.all(
+    open.splice(0).map((server) => new Promise((resolve) => server.close(resolve))),
+  );
 });
 
 async function listen(server: Server | TcpServer): Promise<number> {
@@ -44,10 +51,16 @@ function validate(port: number, change: Partial<Http01Deps> = {}, name = 'a.loca
     ...change,
   };
   const identifier = { type: 'dns', value: name };
-  return validateHttp01(deps, { identifier, token: TOKEN, keyAuthorization: KEY_AUTHORIZATION, signal: AbortSignal.timeout(20_000) });
+  return validateHttp01(deps, {
+    identifier,
+    token: TOKEN,
+    keyAuthorization: KEY_AUTHORIZATION,
+    signal: AbortSignal.timeout(20_000),
+  });
 }
 
-const redirectTo = (location: string, status = 302) => serve((_request, response) => response.writeHead(status, { location }).end());
+const redirectTo = (location: string, status = 302) =>
+  serve((_request, response) => response.writeHead(status, { location }).end());
 
 describe('http-01 that succeeds', () => {
   it('asks for the token over HTTP, says who it is for, and keeps what it saw as evidence', async () => {
@@ -62,7 +75,15 @@ describe('http-01 that succeeds', () => {
     expect(evidence).toEqual({
       method: 'http-01',
       identifier: { type: 'dns', value: 'a.localhost' },
-      hops: [{ url: `http://a.localhost:${port}${PATH}`, addresses: ['127.0.0.1', '::1'], refused: [], address: '127.0.0.1', status: 200 }],
+      hops: [
+        {
+          url: `http://a.localhost:${port}${PATH}`,
+          addresses: ['127.0.0.1', '::1'],
+          refused: [],
+          address: '127.0.0.1',
+          status: 200,
+        },
+      ],
       bodySha256: expect.stringMatching(/^[0-9a-f]{64}$/),
     });
   });
@@ -80,7 +101,9 @@ describe('http-01 that succeeds', () => {
   it('follows ten redirects', async () => {
     let hops = 0;
     const port = await serve((_request, response) =>
-      hops++ < 10 ? response.writeHead(302, { location: `/${hops}` }).end() : response.end(KEY_AUTHORIZATION),
+      hops++ < 10
+        ? response.writeHead(302, { location: `/${hops}` }).end()
+        : response.end(KEY_AUTHORIZATION),
     );
     expect((await validate(port)).failure).toBeUndefined();
   });
@@ -134,7 +157,9 @@ describe('http-01 redirects that are refused at connect (covers: T42)', () => {
 
   it('an eleventh redirect', async () => {
     let requests = 0;
-    const port = await serve((_request, response) => response.writeHead(302, { location: `/${requests++}` }).end());
+    const port = await serve((_request, response) =>
+      response.writeHead(302, { location: `/${requests++}` }).end(),
+    );
     const { failure } = await validate(port);
     expect(failure?.message).toMatch(/More than 10 redirects/);
     expect(requests).toBe(11);
@@ -177,7 +202,10 @@ describe('http-01 redirects that are refused at connect (covers: T42)', () => {
   it('a redirect from a public-looking name to a local one in the strict profile', async () => {
     const port = await redirectTo('http://a.localhost/');
     const resolver: Resolver = { resolve: async () => ['127.0.0.1'] };
-    const rules = { development: false, allowedNetworks: [{ address: Buffer.from([127, 0, 0, 1]), prefix: 32 }] };
+    const rules = {
+      development: false,
+      allowedNetworks: [{ address: Buffer.from([127, 0, 0, 1]), prefix: 32 }],
+    };
     const { failure } = await validate(port, { resolver, rules }, 'www.corp.example');
     expect(failure?.message).toMatch(/host must be a DNS name/);
   });
@@ -192,7 +220,10 @@ describe('http-01 and names that change their address (covers: T43)', () => {
         return asked === 1 ? ['127.0.0.1'] : ['169.254.169.254'];
       },
     };
-    const rules = { development: false, allowedNetworks: [{ address: Buffer.from([127, 0, 0, 0]), prefix: 8 }] };
+    const rules = {
+      development: false,
+      allowedNetworks: [{ address: Buffer.from([127, 0, 0, 0]), prefix: 8 }],
+    };
     const port = await serve((_request, response) => response.end(KEY_AUTHORIZATION));
     const { evidence, failure } = await validate(port, { resolver, rules }, 'rebind.corp.example');
     expect(failure).toBeUndefined();
@@ -208,7 +239,10 @@ describe('http-01 and names that change their address (covers: T43)', () => {
         return asked === 1 ? ['127.0.0.1'] : ['169.254.169.254'];
       },
     };
-    const rules = { development: false, allowedNetworks: [{ address: Buffer.from([127, 0, 0, 0]), prefix: 8 }] };
+    const rules = {
+      development: false,
+      allowedNetworks: [{ address: Buffer.from([127, 0, 0, 0]), prefix: 8 }],
+    };
     const port = await redirectTo('/again');
     const { failure } = await validate(port, { resolver, rules }, 'rebind.corp.example');
     expect(failure?.message).toMatch(/169\.254\.169\.254 \(link-local\)/);
@@ -232,7 +266,9 @@ describe('http-01 servers that misbehave (covers: T44)', () => {
 
   it('a gzip bomb stays compressed', async () => {
     const bomb = gzipSync(Buffer.alloc(50 * 1_048_576));
-    const port = await serve((_request, response) => response.writeHead(200, { 'content-encoding': 'gzip' }).end(bomb));
+    const port = await serve((_request, response) =>
+      response.writeHead(200, { 'content-encoding': 'gzip' }).end(bomb),
+    );
     const before = process.memoryUsage().rss;
     expect((await validate(port)).failure?.type).toBe('incorrectResponse');
     expect(process.memoryUsage().rss - before).toBeLessThan(40 * 1_048_576);
@@ -246,14 +282,22 @@ describe('http-01 servers that misbehave (covers: T44)', () => {
   });
 
   it('the right text followed by more is refused', async () => {
-    const port = await serve((_request, response) => response.end(`${KEY_AUTHORIZATION}${' '.repeat(600)}x`));
+    const port = await serve((_request, response) =>
+      response.end(`${KEY_AUTHORIZATION}${' '.repeat(600)}x`),
+    );
     expect((await validate(port)).failure?.type).toBe('incorrectResponse');
   });
 
   it.each([
     ['never answers', () => undefined],
-    ['sends its headers for ever', (socket: Socket) => drip(socket, 'HTTP/1.1 200 OK\r\n', 'X-Slow: 1\r\n')],
-    ['sends its body for ever', (socket: Socket) => drip(socket, 'HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n', 'a')],
+    [
+      'sends its headers for ever',
+      (socket: Socket) => drip(socket, 'HTTP/1.1 200 OK\r\n', 'X-Slow: 1\r\n'),
+    ],
+    [
+      'sends its body for ever',
+      (socket: Socket) => drip(socket, 'HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n', 'a'),
+    ],
   ])('a server that %s is left after the timeout', async (_what, onSocket) => {
     const port = await serveRaw(onSocket);
     const started = performance.now();
@@ -275,16 +319,38 @@ describe('http-01 servers that misbehave (covers: T44)', () => {
     expect((await validate(port)).failure?.message).toMatch(/did not answer with HTTP/);
   });
 
+  it('an upgrade that nobody asked for is refused', async () => {
+    const port = await serveRaw((socket) => {
+      socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n');
+    });
+    expect((await validate(port)).failure?.message).toMatch(/without an answer/);
+  });
+
+  it('a connection that closes at once, or within the body, is no answer', async () => {
+    const closing = await serveRaw((socket) => socket.end());
+    expect((await validate(closing)).failure?.type).toBe('connection');
+    const half = await serveRaw((socket) =>
+      socket.end(`HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n${KEY_AUTHORIZATION}`),
+    );
+    expect((await validate(half)).failure?.type).toBe('connection');
+  });
+
   it('a server that is not there can be tried again', async () => {
     const port = await serve(() => undefined);
-    await Promise.all(open.splice(0).map((server) => new Promise((resolve) => server.close(resolve))));
+    await Promise.all(
+      open.splice(0).map((server) => new Promise((resolve) => server.close(resolve))),
+    );
     const { failure } = await validate(port);
     expect(failure?.type).toBe('connection');
     expect(failure?.retry).toBe(true);
   });
 
   it('a name that does not resolve is a dns problem', async () => {
-    const { failure } = await validate(80, { resolver: systemResolver({ development: false }) }, 'does-not-exist.invalid');
+    const { failure } = await validate(
+      80,
+      { resolver: systemResolver({ development: false }) },
+      'does-not-exist.invalid',
+    );
     expect(failure?.type).toBe('dns');
     expect(failure?.retry).toBe(true);
   });

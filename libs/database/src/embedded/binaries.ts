@@ -19,11 +19,17 @@ const require = createRequire(import.meta.url);
  * The PostgreSQL programs of the npm package for this platform. When `user` cannot reach them (a home directory of mode 0700),
  * they are copied once to `<copyTo>/pg-bin-<version>`. Errors: UNAVAILABLE when the package is not installed.
  */
-export async function postgresBinaries(copyTo: string, user?: SystemUser): Promise<PostgresBinaries> {
+export async function postgresBinaries(
+  copyTo: string,
+  user?: SystemUser,
+): Promise<PostgresBinaries> {
   const root = packageRoot();
-  const { version } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8')) as { version: string };
+  const { version } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8')) as {
+    version: string;
+  };
   const native = join(root, 'native');
-  if (!user || !(await blockedAt(join(native, 'bin', 'postgres'), user))) return layout(native, version);
+  if (!user || !(await blockedAt(join(native, 'bin', 'postgres'), user)))
+    return layout(native, version);
   const copy = join(copyTo, `pg-bin-${version}`);
   if (!(await exists(copy))) await copyTree(native, copy);
   return layout(copy, version);

@@ -1,6 +1,16 @@
 import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { chmod, chown, lstat, mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import {
+  chmod,
+  chown,
+  lstat,
+  mkdir,
+  readFile,
+  rename,
+  rm,
+  stat,
+  writeFile,
+} from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
@@ -51,7 +61,11 @@ export async function prepareDataDir(dataDir: string, user?: SystemUser): Promis
  * Initialises the cluster unless it is there. initdb works beside and the result is renamed into place, so that a crash leaves nothing half.
  * Errors: INVALID_ARGUMENT when the cluster is of another major version.
  */
-export async function prepareCluster(dataDir: string, binaries: PostgresBinaries, user?: SystemUser): Promise<Cluster> {
+export async function prepareCluster(
+  dataDir: string,
+  binaries: PostgresBinaries,
+  user?: SystemUser,
+): Promise<Cluster> {
   const path = join(dataDir, 'cluster');
   const passwordFile = join(dataDir, 'admin-password');
   const found = await majorVersion(path);
@@ -76,7 +90,10 @@ export async function prepareSocketDir(path: string, user?: SystemUser): Promise
   const owner = user?.uid ?? process.getuid?.();
   const found = await lstat(path);
   if (!found.isDirectory() || found.uid !== owner || (found.mode & 0o077) !== 0) {
-    throw new GigvaultError('INVALID_ARGUMENT', `${path} is not a directory of mode 0700 that belongs to user id ${owner}.`);
+    throw new GigvaultError(
+      'INVALID_ARGUMENT',
+      `${path} is not a directory of mode 0700 that belongs to user id ${owner}.`,
+    );
   }
 }
 
@@ -90,12 +107,23 @@ async function initialise(
   await rm(half, { recursive: true, force: true });
   await writeFile(passwordFile, `${randomBytes(24).toString('base64url')}\n`, { mode: 0o600 });
   if (user) await chown(passwordFile, user.uid, user.gid);
-  const locale = ['--encoding=UTF8', '--locale=C', '--locale-provider=builtin', '--builtin-locale=C.UTF-8'];
+  const locale = [
+    '--encoding=UTF8',
+    '--locale=C',
+    '--locale-provider=builtin',
+    '--builtin-locale=C.UTF-8',
+  ];
   const access = [`--username=${ADMIN_USER}`, `--pwfile=${passwordFile}`, '--auth=scram-sha-256'];
   try {
-    await run(binaries.initdb, [`--pgdata=${half}`, ...locale, ...access, '--no-instructions'], spawnAs(user));
+    await run(
+      binaries.initdb,
+      [`--pgdata=${half}`, ...locale, ...access, '--no-instructions'],
+      spawnAs(user),
+    );
   } catch (cause) {
-    throw new GigvaultError('UNAVAILABLE', `initdb failed in ${half}. ${stderrOf(cause)}`.trim(), { cause });
+    throw new GigvaultError('UNAVAILABLE', `initdb failed in ${half}. ${stderrOf(cause)}`.trim(), {
+      cause,
+    });
   }
   await rename(half, path);
 }

@@ -48,12 +48,17 @@ export async function startPostmaster(options: PostmasterOptions): Promise<Postm
     await logFile.close();
     const ended = once(child, 'exit').then(() => undefined);
     ended.catch(() => undefined);
-    if (await becomesReady(options.cluster.path, child, deadline)) return postmaster(child, ended, options.log);
+    if (await becomesReady(options.cluster.path, child, deadline))
+      return postmaster(child, ended, options.log);
     const said = (await readFile(options.cluster.logFile)).subarray(offset).toString('utf8').trim();
     // Backends of a killed postmaster take a moment to notice and let go of the shared memory.
-    const passing = said.includes('pre-existing shared memory block') && systemClock.now() < deadline;
+    const passing =
+      said.includes('pre-existing shared memory block') && systemClock.now() < deadline;
     if (!passing) {
-      throw new GigvaultError('UNAVAILABLE', `PostgreSQL did not start. ${said.split('\n').slice(-5).join(' ')}`);
+      throw new GigvaultError(
+        'UNAVAILABLE',
+        `PostgreSQL did not start. ${said.split('\n').slice(-5).join(' ')}`,
+      );
     }
     await systemClock.sleep(50);
   }
@@ -74,8 +79,19 @@ export async function stopLeftPostmaster(cluster: Cluster, log: Log): Promise<vo
 }
 
 function launch(options: PostmasterOptions, logFile: FileHandle): ChildProcess {
-  const settings = Object.entries(options.settings).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
-  const args = ['-D', options.cluster.path, '-k', options.socketDir, '-p', String(options.port), ...settings];
+  const settings = Object.entries(options.settings).flatMap(([name, value]) => [
+    '-c',
+    `${name}=${value}`,
+  ]);
+  const args = [
+    '-D',
+    options.cluster.path,
+    '-k',
+    options.socketDir,
+    '-p',
+    String(options.port),
+    ...settings,
+  ];
   // A group of its own: Ctrl-C must reach this process first, so that it can drain before the database goes.
   const child = spawn(options.program, args, {
     ...spawnAs(options.user),
@@ -104,7 +120,11 @@ function postmaster(child: ChildProcess, ended: Promise<void>, log: Log): Postma
 }
 
 /** True when the server says that it is ready; false when it ended. */
-async function becomesReady(clusterPath: string, child: ChildProcess, deadline: number): Promise<boolean> {
+async function becomesReady(
+  clusterPath: string,
+  child: ChildProcess,
+  deadline: number,
+): Promise<boolean> {
   const failed = once(child, 'error').then(([error]) => Promise.reject(error as Error));
   failed.catch(() => undefined);
   while (systemClock.now() < deadline) {
@@ -146,7 +166,9 @@ async function isPostmasterOf(pid: number, clusterPath: string): Promise<boolean
 
 async function commandLine(pid: number): Promise<string> {
   if (process.platform === 'linux') return readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
-  const { stdout } = await promisify(execFile)('ps', ['-p', String(pid), '-o', 'command=']).catch(() => ({ stdout: '' }));
+  const { stdout } = await promisify(execFile)('ps', ['-p', String(pid), '-o', 'command=']).catch(
+    () => ({ stdout: '' }),
+  );
   return stdout;
 }
 

@@ -56,8 +56,10 @@ function listQuery(
   if (filter.commonName !== undefined) conditions.push(`common_name = ${place(filter.commonName)}`);
   if (filter.requester !== undefined) conditions.push(`requester = ${place(filter.requester)}`);
   if (filter.status === 'revoked') conditions.push(`status = 'revoked'`);
-  if (filter.status === 'valid') conditions.push(`status = 'valid' AND not_after >= ${place(filter.now)}`);
-  if (filter.status === 'expired') conditions.push(`status = 'valid' AND not_after < ${place(filter.now)}`);
+  if (filter.status === 'valid')
+    conditions.push(`status = 'valid' AND not_after >= ${place(filter.now)}`);
+  if (filter.status === 'expired')
+    conditions.push(`status = 'valid' AND not_after < ${place(filter.now)}`);
   if (after !== undefined) {
     const position = [after.issuedAt, after.serialNumber, after.issuerId].map(place).join(', ');
     conditions.push(`(issued_at, serial_number, issuer_id) < (${position})`);

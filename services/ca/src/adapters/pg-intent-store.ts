@@ -65,11 +65,13 @@ export function createPgIntentStore(options: PgIntentStoreOptions): IntentStore 
         transaction(pool, (client) => abandonIntent(client, eventLog, intent, revocation, event)),
       ),
     async findByRequest(requestId) {
-      const { rows } = await pool.query<IntentRow & { certificate: Buffer | null; status: string }>({
-        name: 'ca.find-by-request',
-        text: FIND_BY_REQUEST,
-        values: [requestId],
-      });
+      const { rows } = await pool.query<IntentRow & { certificate: Buffer | null; status: string }>(
+        {
+          name: 'ca.find-by-request',
+          text: FIND_BY_REQUEST,
+          values: [requestId],
+        },
+      );
       return rows[0] && toState(rows[0]);
     },
     async listOpen(createdBefore, limit) {
@@ -254,7 +256,8 @@ function toIntent(row: IntentRow): Intent {
 function toState(row: IntentRow & { certificate: Buffer | null; status: string }): RequestState {
   const intent = toIntent(row);
   if (row.status === 'open') return { status: 'open', intent };
-  if (row.certificate === null) throw new Error(`intent ${row.intent_id} is issued without a certificate`);
+  if (row.certificate === null)
+    throw new Error(`intent ${row.intent_id} is issued without a certificate`);
   return { status: 'issued', intent, certificate: row.certificate };
 }
 

@@ -18,7 +18,9 @@ export function createPgIssuerStore(pool: Pool, eventLog: EventLog): IssuerStore
       return rows[0] && toRecord(rows[0]);
     },
     async list() {
-      const { rows } = await pool.query<IssuerRow>(`SELECT ${COLUMNS} FROM issuer ORDER BY issuer_id`);
+      const { rows } = await pool.query<IssuerRow>(
+        `SELECT ${COLUMNS} FROM issuer ORDER BY issuer_id`,
+      );
       return rows.map(toRecord);
     },
     create: (issuer, caKeys, event) =>

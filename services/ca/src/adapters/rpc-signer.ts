@@ -41,7 +41,12 @@ async function signBatch(
 ): Promise<BatchResult<Buffer>[]> {
   try {
     const { items } = await client.signBatch({
-      items: orders.map(({ keyId, intentId, tbs }) => ({ keyId, purpose: 'certSign', intentId, tbs })),
+      items: orders.map(({ keyId, intentId, tbs }) => ({
+        keyId,
+        purpose: 'certSign',
+        intentId,
+        tbs,
+      })),
     });
     return orders.map((_, index) => resultOf(items[index]));
   } catch (error) {
@@ -54,7 +59,10 @@ function resultOf(item: SignBatchItem | undefined): BatchResult<Buffer> {
     return { ok: false, error: new GigvaultError('INTERNAL', 'keymgr left an item unanswered.') };
   }
   if (item.errorCode !== '') {
-    return { ok: false, error: fromErrorRecord({ code: item.errorCode, message: item.errorMessage }) };
+    return {
+      ok: false,
+      error: fromErrorRecord({ code: item.errorCode, message: item.errorMessage }),
+    };
   }
   return { ok: true, value: item.signature };
 }

@@ -21,10 +21,15 @@ export async function getCertificateStatus(
   }
   const records = await deps.certificates.statusOf(issuerId, serialNumbers);
   const bySerialNumber = new Map(records.map((record) => [record.serialNumber, record]));
-  return serialNumbers.map((serialNumber) => toStatus(serialNumber, bySerialNumber.get(serialNumber)));
+  return serialNumbers.map((serialNumber) =>
+    toStatus(serialNumber, bySerialNumber.get(serialNumber)),
+  );
 }
 
-function toStatus(serialNumber: string, record: CertificateStatusRecord | undefined): CertificateStatus {
+function toStatus(
+  serialNumber: string,
+  record: CertificateStatusRecord | undefined,
+): CertificateStatus {
   if (record === undefined) {
     return { serialNumber, status: 'unknown', revokedAt: 0, reasonCode: 0, notAfter: 0 };
   }

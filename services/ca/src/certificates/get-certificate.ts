@@ -24,9 +24,13 @@ export async function getCertificate(
   const issuerId = request.issuerId === '' ? undefined : request.issuerId;
   const found = await deps.certificates.findBySerialNumber(serialNumber, issuerId);
   if (found.length > 1) {
-    throw new GigvaultError('INVALID_ARGUMENT', 'Several issuers have this serial number; name one.', {
-      details: { serialNumber, issuers: found.map((record) => record.issuerId).join(', ') },
-    });
+    throw new GigvaultError(
+      'INVALID_ARGUMENT',
+      'Several issuers have this serial number; name one.',
+      {
+        details: { serialNumber, issuers: found.map((record) => record.issuerId).join(', ') },
+      },
+    );
   }
   if (found[0] !== undefined) return toWireCertificate(found[0], deps.clock.now());
   throw new GigvaultError('CERTIFICATE_NOT_FOUND', `There is no certificate ${serialNumber}.`, {

@@ -3,7 +3,11 @@ import type {
   ListCertificatesRequest,
   ListCertificatesResponse,
 } from '@gigvault/proto/ca/v1/certificate';
-import type { CertificateFilter, CertificateRecord, PagePosition } from '../ports/certificate-store.ts';
+import type {
+  CertificateFilter,
+  CertificateRecord,
+  PagePosition,
+} from '../ports/certificate-store.ts';
 import { type CertificateDeps, toWireCertificate } from './get-certificate.ts';
 
 const DEFAULT_LIMIT = 50;
@@ -19,7 +23,8 @@ export async function listCertificates(
   request: ListCertificatesRequest,
 ): Promise<ListCertificatesResponse> {
   const limit = request.limit === 0 ? DEFAULT_LIMIT : request.limit;
-  if (limit > MAX_LIMIT) throw new GigvaultError('INVALID_ARGUMENT', `A page has 1 to ${MAX_LIMIT} items.`);
+  if (limit > MAX_LIMIT)
+    throw new GigvaultError('INVALID_ARGUMENT', `A page has 1 to ${MAX_LIMIT} items.`);
   const now = deps.clock.now();
   const after = request.cursor === '' ? undefined : readCursor(request.cursor);
   const records = await deps.certificates.list(toFilter(request, now), after, limit + 1);
@@ -49,7 +54,9 @@ function writeCursor({ issuedAt, serialNumber, issuerId }: CertificateRecord): s
 }
 
 function readCursor(cursor: string): PagePosition {
-  const match = /^(\d{1,15})\/([0-9a-f]{1,40})\/([a-z0-9-]{1,63})$/.exec(Buffer.from(cursor, 'base64url').toString());
+  const match = /^(\d{1,15})\/([0-9a-f]{1,40})\/([a-z0-9-]{1,63})$/.exec(
+    Buffer.from(cursor, 'base64url').toString(),
+  );
   if (!match) throw new GigvaultError('INVALID_ARGUMENT', 'The cursor is not one of ours.');
   return { issuedAt: Number(match[1]), serialNumber: match[2] ?? '', issuerId: match[3] ?? '' };
 }

@@ -48,10 +48,14 @@ export function createAuditGate({ clock, lag, limits }: AuditGateOptions): Audit
     async check() {
       const { events, oldestMs } = await current();
       if (events <= limits.events && oldestMs <= limits.oldestMs) return;
-      throw new GigvaultError('AUDIT_LAGGING', 'The audit log is behind; no certificate is issued until it has caught up.', {
-        details: { events, oldestMs },
-        retryAfter: 5,
-      });
+      throw new GigvaultError(
+        'AUDIT_LAGGING',
+        'The audit log is behind; no certificate is issued until it has caught up.',
+        {
+          details: { events, oldestMs },
+          retryAfter: 5,
+        },
+      );
     },
   };
 }

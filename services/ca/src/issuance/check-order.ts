@@ -47,15 +47,28 @@ export async function checkOrder(deps: CheckDeps, order: IssuanceOrder): Promise
   checkRequestId(order.requestId);
   const profile = checkProfile(deps.profiles, order);
   const issuer = await checkIssuer(deps.issuers, profile, order);
-  const { publicKey } = parseCertificationRequest(order.certificationRequest);
+  const publicKey =
+    order.heldKey ?? parseCertificationRequest(order.certificationRequest).publicKey;
   if (!profile.certificate.keyTypes.includes(publicKey.keyType)) {
-    throw new GigvaultError('BAD_PUBLIC_KEY', `Profile '${profile.name}' does not take ${publicKey.keyType} keys.`, {
-      details: { keyType: publicKey.keyType, allowed: profile.certificate.keyTypes.join(', ') },
-    });
+    throw new GigvaultError(
+      'BAD_PUBLIC_KEY',
+      `Profile '${profile.name}' does not take ${publicKey.keyType} keys.`,
+      {
+        details: { keyType: publicKey.keyType, allowed: profile.certificate.keyTypes.join(', ') },
+      },
+    );
+  }
+  if (publicKey.spki.equals(issuer.certificate.spki)) {
+    throw new GigvaultError('BAD_PUBLIC_KEY', 'This is the key of the CA itself.');
   }
   const subjectAltName = checkNames(order.subjectAltName, profile, deps.development);
   const commonName = checkCommonName(order.commonName, subjectAltName, profile);
-  const { notBefore, notAfter } = checkValidity(order, profile.certificate, issuer.certificate.notAfter, deps.clock.now());
+  const { notBefore, notAfter } = checkValidity(
+    order,
+    profile.certificate,
+    issuer.certificate,
+    deps.clock.now(),
+  );
   return {
     requestId: order.requestId,
     issuer,
@@ -86,18 +99,37 @@ function checkProfile(profiles: ProfileTable, order: IssuanceOrder): IssuancePro
     });
   }
   if (profile.hash === order.profileHash) return profile;
-  throw new GigvaultError('PROFILE_CHANGED', `Profile '${profile.name}' has changed since the order was made.`, {
-    details: { profile: profile.name, ordered: order.profileHash, present: profile.hash },
-  });
+  throw new GigvaultError(
+    'PROFILE_CHANGED',
+    `Profile '${profile.name}' has changed since the order was made.`,
+    {
+      details: { profile: profile.name, ordered: order.profileHash, present: profile.hash },
+    },
+  );
 }
 
-async function checkIssuer(issuers: IssuerRegistry, profile: IssuanceProfile, order: IssuanceOrder): Promise<Issuer> {
+async function checkIssuer(
+  issuers: IssuerRegistry,
+  profile: IssuanceProfile,
+  order: IssuanceOrder,
+): Promise<Issuer> {
   const issuerId = order.issuerId === '' ? profile.issuerId : order.issuerId;
   // A profile without an issuer of its own (ocsp-signer) is issued by the issuer that is asked for.
   if (profile.issuerId !== '' && issuerId !== profile.issuerId) {
-    throw new GigvaultError('INVALID_ARGUMENT', `Profile '${profile.name}' is issued by '${profile.issuerId}' only.`, {
-      details: { profile: profile.name, issuerId },
-    });
+    throw new GigvaultError(
+      'INVALID_ARGUMENT',
+      `Profile '${profile.name}' is issued by '${profile.issuerId}' only.`,
+      {
+        details: { profile: profile.name, issuerId },
+      },
+    );
   }
-  return issuers.get(issuerId);
+  const issuer = await issuers.get(issuerId);
+  if (profile.public && !issuer.record.public) {
+    throw new GigvaultError(
+      'INVALID_ARGUMENT',
+      `Issuer '${issuerId}' does not issue for enrolments.`,
+    );
+  }
+  return issuer;
 }

@@ -11,11 +11,11 @@ export interface ValidityLimits {
 const SECOND = 1_000;
 
 /**
- * The validity of a certificate, in whole seconds. RFC 5280 §4.1.2.5 counts both ends in, so a validity of 47 days ends one
- * second before 47 days have passed.
+ * The validity of a certificate, in whole seconds.
  *
- * - Nothing wanted: from now less the profile's backdate, for the profile's default, cut off at the issuer's notAfter.
- * - notBefore wanted: not earlier than now less the backdate.
+ * - Nothing wanted: from now less the profile's backdate, for the profile's default, cut off at both ends of the issuer's validity.
+ * - notBefore wanted: refused when earlier than now less the backdate, or than the issuer's.
+ * - Only notAfter wanted: back-dated by less where the profile's maximum asks for it.
  * - notAfter wanted: refused, not cut off, beyond the profile's maximum or the issuer's notAfter.
  *
  * Errors: INVALID_ARGUMENT; KEY_UNAVAILABLE when the issuer itself has expired.
@@ -23,26 +23,38 @@ const SECOND = 1_000;
 export function checkValidity(
   wanted: { readonly notBefore: number; readonly notAfter: number },
   limits: ValidityLimits,
-  issuerNotAfter: number,
+  issuer: { readonly notBefore: number; readonly notAfter: number },
   now: number,
 ): { notBefore: number; notAfter: number } {
-  if (issuerNotAfter <= now) {
+  if (issuer.notAfter <= now) {
     throw new GigvaultError('KEY_UNAVAILABLE', 'The issuing CA has expired.');
   }
-  const earliest = wholeSeconds(now - limits.backdate);
-  const notBefore = wanted.notBefore === 0 ? earliest : wholeSeconds(wanted.notBefore);
-  if (notBefore < earliest) refuse('/notBefore', 'lies further back than the profile allows');
-  const latest = notBefore + limits.maxValidity - SECOND;
+  const earliest = Math.max(wholeSeconds(now - limits.backdate), issuer.notBefore);
+  const notBefore =
+    wanted.notBefore === 0
+      ? startFor(wanted.notAfter, limits, earliest, now)
+      : wholeSeconds(wanted.notBefore);
+  if (notBefore < earliest)
+    refuse('/notBefore', 'lies further back than the profile or the issuing CA allows');
+  const latest = notBefore + wholeSeconds(limits.maxValidity);
   if (wanted.notAfter === 0) {
-    const notAfter = Math.min(notBefore + limits.defaultValidity - SECOND, latest, issuerNotAfter);
+    const notAfter = Math.min(notBefore + wholeSeconds(limits.defaultValidity), issuer.notAfter);
     if (notAfter <= notBefore) refuse('/notBefore', 'lies after the end of the issuing CA');
     return { notBefore, notAfter };
   }
   const notAfter = wholeSeconds(wanted.notAfter);
-  if (notAfter <= notBefore || notAfter <= now) refuse('/notAfter', 'lies before notBefore or in the past');
-  if (notAfter > latest) refuse('/notAfter', `is more than ${limits.maxValidity / SECOND} seconds after notBefore`);
-  if (notAfter > issuerNotAfter) refuse('/notAfter', 'lies after the end of the issuing CA');
+  if (notAfter <= notBefore || notAfter <= now)
+    refuse('/notAfter', 'lies before notBefore or in the past');
+  if (notAfter > latest)
+    refuse('/notAfter', `is more than ${limits.maxValidity / SECOND} seconds after notBefore`);
+  if (notAfter > issuer.notAfter) refuse('/notAfter', 'lies after the end of the issuing CA');
   return { notBefore, notAfter };
+}
+
+/** The earliest notBefore with which a wanted notAfter (0: none) fits into the profile's maximum, but not after now. */
+function startFor(notAfter: number, limits: ValidityLimits, earliest: number, now: number): number {
+  const fitting = wholeSeconds(notAfter) - wholeSeconds(limits.maxValidity);
+  return Math.max(earliest, Math.min(fitting, wholeSeconds(now)));
 }
 
 function wholeSeconds(ms: number): number {

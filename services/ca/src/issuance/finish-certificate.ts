@@ -29,9 +29,13 @@ export async function finishCertificate(
   const issuer = await deps.issuers.get(intent.issuerId);
   if (!isSignedBy(issuer, intent.tbs, signature)) {
     await abandonIntent(deps, intent, 'the signature does not verify');
-    throw new GigvaultError('KEY_UNAVAILABLE', 'The key gave a wrong signature; nothing was issued.', {
-      details: { issuerId: intent.issuerId },
-    });
+    throw new GigvaultError(
+      'KEY_UNAVAILABLE',
+      'The key gave a wrong signature; nothing was issued.',
+      {
+        details: { issuerId: intent.issuerId },
+      },
+    );
   }
   const certificate = assembleSigned(intent.tbs, issuer.signatureAlgorithm, signature);
   const stored = await deps.intents.complete(intent, certificate, issuedEvent(intent, certificate));

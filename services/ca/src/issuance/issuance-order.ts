@@ -1,4 +1,5 @@
 import type { GeneralName } from '@gigvault/proto/ca/v1/issuance';
+import type { PublicKeyInfo } from '@gigvault/x509/public-key';
 
 /** What issuance is asked for, whoever asks. The fields of IssueCertificateRequest, checked by nobody yet. */
 export interface IssuanceOrder {
@@ -20,4 +21,6 @@ export interface IssuanceOrder {
   readonly protocol: string;
   /** True for certificates that GigVault itself runs on: internal profiles only, and the audit gate does not apply. */
   readonly internal: boolean;
+  /** A key that keymgr holds itself: stands for a certification request and its proof of possession. */
+  readonly heldKey?: PublicKeyInfo;
 }

@@ -35,9 +35,14 @@ const LOOK_AGAIN = 50;
  * Errors: INVALID_ARGUMENT, NOT_FOUND (issuer), UNKNOWN_PROFILE, PROFILE_CHANGED, BAD_CSR, BAD_PUBLIC_KEY, REJECTED_IDENTIFIER,
  * LINT_FAILED, AUDIT_LAGGING, KEY_UNAVAILABLE, KEY_USE_REFUSED, UNAVAILABLE, CONFLICT.
  */
-export function issueCertificate(deps: IssueDeps, order: IssuanceOrder): Promise<IssuedCertificate> {
+export function issueCertificate(
+  deps: IssueDeps,
+  order: IssuanceOrder,
+): Promise<IssuedCertificate> {
   const requestId = order.requestId.toLowerCase();
-  return deps.flights.join(requestId, () => deps.observer.observe(order, () => issue(deps, { ...order, requestId })));
+  return deps.flights.join(requestId, () =>
+    deps.observer.observe(order, () => issue(deps, { ...order, requestId })),
+  );
 }
 
 async function issue(deps: IssueDeps, order: IssuanceOrder): Promise<IssuedCertificate> {
@@ -56,7 +61,10 @@ async function issue(deps: IssueDeps, order: IssuanceOrder): Promise<IssuedCerti
 }
 
 /** Undefined: the request's intent was settled without a certificate; a new attempt may be made. */
-async function attemptIssuance(deps: IssueDeps, order: IssuanceOrder): Promise<IssuedCertificate | undefined> {
+async function attemptIssuance(
+  deps: IssueDeps,
+  order: IssuanceOrder,
+): Promise<IssuedCertificate | undefined> {
   if (!order.internal) await deps.auditGate.check();
   // 5. Everything is checked again, whoever checked it before.
   const checked = await checkOrder(deps, order);
@@ -72,12 +80,18 @@ async function attemptIssuance(deps: IssueDeps, order: IssuanceOrder): Promise<I
     case 'serial-taken':
       return undefined;
     case 'key-blocked':
-      throw new GigvaultError('BAD_PUBLIC_KEY', 'This key belongs to a CA or was reported compromised.');
+      throw new GigvaultError(
+        'BAD_PUBLIC_KEY',
+        'This key belongs to a CA or was reported compromised.',
+      );
   }
 }
 
 /** 8. Sign: once. 9. Verify and store. */
-async function signAndStore(deps: IssueDeps, prepared: PreparedCertificate): Promise<IssuedCertificate | undefined> {
+async function signAndStore(
+  deps: IssueDeps,
+  prepared: PreparedCertificate,
+): Promise<IssuedCertificate | undefined> {
   const { intent } = prepared;
   let signature: Buffer;
   try {
@@ -98,7 +112,10 @@ async function settleAfterFailure(
   try {
     certificate = await settleIntent(deps, intent);
   } catch (error) {
-    deps.log.warn({ serial: intent.serialNumber, error }, 'an intent stays open for the reconciler');
+    deps.log.warn(
+      { serial: intent.serialNumber, error },
+      'an intent stays open for the reconciler',
+    );
     throw failure;
   }
   if (certificate) return reply(deps, intent, certificate);
@@ -108,7 +125,10 @@ async function settleAfterFailure(
 }
 
 /** The request has an intent that is not of this run: of a process that died, or of one that is still at it. */
-async function settleRequest(deps: IssueDeps, requestId: string): Promise<IssuedCertificate | undefined> {
+async function settleRequest(
+  deps: IssueDeps,
+  requestId: string,
+): Promise<IssuedCertificate | undefined> {
   const giveUpAt = deps.clock.now() + deps.foreignIntentGrace;
   for (;;) {
     const state = await deps.intents.findByRequest(requestId);
@@ -122,14 +142,21 @@ async function settleRequest(deps: IssueDeps, requestId: string): Promise<Issued
   }
 }
 
-async function issuedBefore(deps: IssueDeps, requestId: string): Promise<IssuedCertificate | undefined> {
+async function issuedBefore(
+  deps: IssueDeps,
+  requestId: string,
+): Promise<IssuedCertificate | undefined> {
   if (!isUuid(requestId)) return undefined;
   // The refusal in hand says more than a failed look-up.
   const state = await deps.intents.findByRequest(requestId).catch(() => undefined);
   return state?.status === 'issued' ? reply(deps, state.intent, state.certificate) : undefined;
 }
 
-async function reply(deps: IssueDeps, intent: Intent, certificate: Buffer): Promise<IssuedCertificate> {
+async function reply(
+  deps: IssueDeps,
+  intent: Intent,
+  certificate: Buffer,
+): Promise<IssuedCertificate> {
   const { serialNumber, issuerId } = intent;
   const { chain } = await deps.issuers.get(issuerId);
   return { serialNumber, issuerId, certificate, chain: [...chain] };

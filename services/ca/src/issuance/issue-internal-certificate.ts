@@ -6,6 +6,8 @@ import type {
 } from '@gigvault/proto/ca/v1/issuance';
 import { type PeerName, spiffeId } from '@gigvault/rpc/service-name';
 import { readName } from '@gigvault/x509/name';
+import { type PublicKeyInfo, readPublicKey } from '@gigvault/x509/public-key';
+import type { KeyDirectory } from '../ports/signer.ts';
 import { type IssueDeps, issueCertificate } from './issue-certificate.ts';
 import { INTERNAL_PROFILES, type InternalProfile } from './profile-table.ts';
 
@@ -13,6 +15,7 @@ import { INTERNAL_PROFILES, type InternalProfile } from './profile-table.ts';
 export interface IssueInternalDeps extends IssueDeps {
   /** As `gigvault.local`. */
   readonly trustDomain: string;
+  readonly keys: KeyDirectory;
 }
 
 /** Which peers may have which certificate. `any`: every authenticated peer, for itself. */
@@ -41,6 +44,7 @@ export async function issueInternalCertificate(
     profileHash: deps.profiles.get(profile)?.hash ?? '',
     certificationRequest: request.certificationRequest,
     ...names,
+    ...(profile === 'ocsp-signer' ? { heldKey: await responderKey(deps.keys, request) } : {}),
     notBefore: 0,
     notAfter: 0,
     requester: `service:${peer}`,
@@ -57,7 +61,10 @@ function checkPeer(name: string, peer: PeerName): InternalProfile {
   }
   const peers = MAY_HAVE[profile];
   if (peers === 'any' || peers.includes(peer)) return profile;
-  throw new GigvaultError('FORBIDDEN', `${peer} may not have a certificate of profile '${profile}'.`);
+  throw new GigvaultError(
+    'FORBIDDEN',
+    `${peer} may not have a certificate of profile '${profile}'.`,
+  );
 }
 
 async function namesFor(
@@ -68,7 +75,10 @@ async function namesFor(
 ): Promise<{ commonName: string; subjectAltName: GeneralName[] }> {
   switch (profile) {
     case 'service':
-      return { commonName: '', subjectAltName: [{ type: 'uri', value: spiffeId(deps.trustDomain, peer) }] };
+      return {
+        commonName: '',
+        subjectAltName: [{ type: 'uri', value: spiffeId(deps.trustDomain, peer) }],
+      };
     case 'edge':
       if (request.subjectAltName.length === 0) {
         throw new GigvaultError('INVALID_ARGUMENT', 'The public listener has no names.');
@@ -84,4 +94,17 @@ async function responderName(deps: IssueInternalDeps, issuerId: string): Promise
   const { certificate } = await deps.issuers.get(issuerId);
   const issuerName = readName(certificate.subject).find(({ type }) => type === 'CN')?.value;
   return `OCSP ${issuerName ?? issuerId}`.slice(0, 64);
+}
+
+/**
+ * keymgr signs no certification requests, so a responder sends the subjectPublicKeyInfo of its key `ocsp-<issuerId>` in the
+ * request's place; that keymgr holds this key is the proof of possession. Errors: BAD_CSR, KEY_NOT_FOUND.
+ */
+async function responderKey(
+  keys: KeyDirectory,
+  { issuerId, certificationRequest }: IssueInternalCertificateRequest,
+): Promise<PublicKeyInfo> {
+  const spki = await keys.publicKeyOf(`ocsp-${issuerId}`);
+  if (spki.equals(certificationRequest)) return readPublicKey(spki);
+  throw new GigvaultError('BAD_CSR', `This is not the public key of 'ocsp-${issuerId}'.`);
 }

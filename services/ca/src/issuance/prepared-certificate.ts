@@ -69,12 +69,16 @@ function refuseFindings(tbs: Buffer, { issuer, profile }: CheckedOrder): void {
     profile: profile.certificate,
   });
   if (findings.length === 0) return;
-  throw new GigvaultError('LINT_FAILED', 'The certificate would break a rule; nothing was signed.', {
-    problems: findings.map(({ rule, source, message }) => ({
-      pointer: `/${rule}`,
-      message: `${message} (${source})`,
-    })),
-  });
+  throw new GigvaultError(
+    'LINT_FAILED',
+    'The certificate would break a rule; nothing was signed.',
+    {
+      problems: findings.map(({ rule, source, message }) => ({
+        pointer: `/${rule}`,
+        message: `${message} (${source})`,
+      })),
+    },
+  );
 }
 
 /** Spreads certificates evenly: the last octets of a serial number are random. */

@@ -26,7 +26,11 @@ const MAX_SHARDS = 1024;
  * here for ever. The keys of the whole chain are blocked for subscribers. Idempotent on issuer_id and certificate.
  * Errors: INVALID_ARGUMENT, KEY_NOT_FOUND, ALREADY_EXISTS, UNAVAILABLE.
  */
-export async function createIssuer(deps: CreateIssuerDeps, request: CreateIssuerRequest, actor: string): Promise<WireIssuer> {
+export async function createIssuer(
+  deps: CreateIssuerDeps,
+  request: CreateIssuerRequest,
+  actor: string,
+): Promise<WireIssuer> {
   const record = toRecord(request, deps.clock.now());
   const path = [record.certificate, ...record.chain].map(readOne);
   checkPath(path, deps.clock.now());
@@ -38,16 +42,21 @@ export async function createIssuer(deps: CreateIssuerDeps, request: CreateIssuer
   );
   const { record: stored } = await deps.issuers.get(record.issuerId);
   if (!created && !stored.certificate.equals(record.certificate)) {
-    throw new GigvaultError('ALREADY_EXISTS', `Issuer '${record.issuerId}' exists with another certificate.`, {
-      details: { issuerId: record.issuerId },
-    });
+    throw new GigvaultError(
+      'ALREADY_EXISTS',
+      `Issuer '${record.issuerId}' exists with another certificate.`,
+      {
+        details: { issuerId: record.issuerId },
+      },
+    );
   }
   return toWireIssuer(stored);
 }
 
 function toRecord(request: CreateIssuerRequest, now: number): IssuerRecord {
   const { issuerId, certificate, chain, keyId } = request;
-  if (!ISSUER_ID.test(issuerId)) refuse('/issuerId', 'must be 1 to 63 of a to z, 0 to 9 and dashes');
+  if (!ISSUER_ID.test(issuerId))
+    refuse('/issuerId', 'must be 1 to 63 of a to z, 0 to 9 and dashes');
   const crlShards = request.crlShards === 0 ? 1 : request.crlShards;
   if (crlShards > MAX_SHARDS) refuse('/crlShards', `must be 1 to ${MAX_SHARDS}`);
   const base = statusUrl(request.statusPublicUrl);
@@ -68,7 +77,12 @@ function toRecord(request: CreateIssuerRequest, now: number): IssuerRecord {
 /** Plain HTTP as RFC 5280 §4.2.1.13 and §8 advise: whoever checks a certificate for TLS must not need TLS for it. */
 function statusUrl(text: string): string {
   const url = URL.canParse(text) ? new URL(text) : undefined;
-  if (url === undefined || !/^https?:$/.test(url.protocol) || url.search !== '' || url.hash !== '') {
+  if (
+    url === undefined ||
+    !/^https?:$/.test(url.protocol) ||
+    url.search !== '' ||
+    url.hash !== ''
+  ) {
     refuse('/statusPublicUrl', 'must be an http URL');
   }
   return text.replace(/\/+$/, '');
@@ -89,8 +103,10 @@ function checkPath(path: readonly ParsedCertificate[], now: number): void {
     const pointer = index === 0 ? '/certificate' : `/chain/${index - 1}`;
     const issuer = path[index + 1] ?? certificate;
     if (!certificate.isCa) refuse(pointer, 'is not a CA certificate');
-    if (now < certificate.notBefore || now > certificate.notAfter) refuse(pointer, 'is not in force');
-    if (!certificate.issuer.equals(issuer.subject)) refuse(pointer, 'was not issued by the next of the chain');
+    if (now < certificate.notBefore || now > certificate.notAfter)
+      refuse(pointer, 'is not in force');
+    if (!certificate.issuer.equals(issuer.subject))
+      refuse(pointer, 'was not issued by the next of the chain');
     const { tbs, signature, signatureAlgorithm } = certificate;
     if (!verifySignature(issuer.publicKey.keyObject, signatureAlgorithm, tbs, signature)) {
       refuse(pointer, 'has a signature that does not verify');
@@ -99,7 +115,11 @@ function checkPath(path: readonly ParsedCertificate[], now: number): void {
   if (path.length < 2) refuse('/chain', 'must lead up to the root');
 }
 
-async function checkKey(keys: KeyDirectory, record: IssuerRecord, [certificate]: readonly ParsedCertificate[]): Promise<void> {
+async function checkKey(
+  keys: KeyDirectory,
+  record: IssuerRecord,
+  [certificate]: readonly ParsedCertificate[],
+): Promise<void> {
   const spki = await keys.publicKeyOf(record.keyId);
   if (certificate?.publicKey.spki.equals(spki)) return;
   refuse('/keyId', `key '${record.keyId}' is not the key of the certificate`);

@@ -43,7 +43,10 @@ export interface CertificateFilter {
 /** Reads of the certificate database. */
 export interface CertificateStore {
   /** All certificates with this serial number; of every issuer when `issuerId` is undefined. */
-  findBySerialNumber(serialNumber: string, issuerId: string | undefined): Promise<readonly CertificateRecord[]>;
+  findBySerialNumber(
+    serialNumber: string,
+    issuerId: string | undefined,
+  ): Promise<readonly CertificateRecord[]>;
   /** Newest first. */
   list(
     filter: CertificateFilter,
@@ -51,5 +54,8 @@ export interface CertificateStore {
     limit: number,
   ): Promise<readonly CertificateRecord[]>;
   /** Of those that exist. */
-  statusOf(issuerId: string, serialNumbers: readonly string[]): Promise<readonly CertificateStatusRecord[]>;
+  statusOf(
+    issuerId: string,
+    serialNumbers: readonly string[],
+  ): Promise<readonly CertificateStatusRecord[]>;
 }

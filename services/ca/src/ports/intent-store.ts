@@ -53,7 +53,11 @@ export interface IntentStore {
    */
   complete(intent: Intent, certificate: Buffer, event: CaEvent): Promise<boolean>;
   /** open → tombstoned: the serial number counts as issued and revoked, without a certificate. False when it was not open. */
-  abandon(intent: Intent, revocation: { at: number; reasonCode: number }, event: CaEvent): Promise<boolean>;
+  abandon(
+    intent: Intent,
+    revocation: { at: number; reasonCode: number },
+    event: CaEvent,
+  ): Promise<boolean>;
   /** The request's issued or open intent; tombstoned ones do not count. */
   findByRequest(requestId: string): Promise<RequestState | undefined>;
   /** Open intents created at or before `createdBefore`, oldest first. */

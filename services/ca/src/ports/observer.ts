@@ -1,6 +1,5 @@
 /** The labels under which an issuance is counted. */
 export interface IssuanceLabels {
-  readonly issuerId: string;
   readonly profile: string;
   readonly protocol: string;
 }
@@ -8,10 +7,14 @@ export interface IssuanceLabels {
 /** Counts and times issuances. */
 export interface IssuanceObserver {
   /** Runs `run`; counts it as issued, or as rejected by its error's code. */
-  observe<T>(labels: IssuanceLabels, run: () => Promise<T>): Promise<T>;
+  observe<T extends { readonly issuerId: string }>(
+    labels: IssuanceLabels,
+    run: () => Promise<T>,
+  ): Promise<T>;
 }
 
 /** Counts revocations. */
 export interface RevocationObserver {
+  /** @param reason CRLReason's name. */
   revoked(issuerId: string, reason: string): void;
 }

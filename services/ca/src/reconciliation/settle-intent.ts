@@ -1,4 +1,8 @@
-import { abandonIntent, type FinishDeps, finishCertificate } from '../issuance/finish-certificate.ts';
+import {
+  abandonIntent,
+  type FinishDeps,
+  finishCertificate,
+} from '../issuance/finish-certificate.ts';
 import type { Intent } from '../ports/intent-store.ts';
 import type { Signer } from '../ports/signer.ts';
 

@@ -1,11 +1,14 @@
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
-import type { RevokeCertificateRequest, RevokeCertificateResponse } from '@gigvault/proto/ca/v1/revocation';
+import type {
+  RevokeCertificateRequest,
+  RevokeCertificateResponse,
+} from '@gigvault/proto/ca/v1/revocation';
 import type { Clock } from '@gigvault/time/clock';
 import { parseSerialNumber } from '@gigvault/x509/serial-number';
 import type { CaEvent } from '../ports/event.ts';
 import type { RevocationObserver } from '../ports/observer.ts';
 import type { RevocationStore, RevokedCertificate } from '../ports/revocation-store.ts';
-import { reasonName } from './reason-code.ts';
+import { checkReasonCode } from './revocation-reason.ts';
 
 /** What revocation needs. */
 export interface RevokeDeps {
@@ -23,8 +26,9 @@ export async function revokeCertificate(
   deps: RevokeDeps,
   request: RevokeCertificateRequest,
 ): Promise<RevokeCertificateResponse> {
-  const reason = reasonName(request.reasonCode);
-  if (request.actor === '') throw new GigvaultError('INVALID_ARGUMENT', 'A revocation names who asked for it.');
+  const reason = checkReasonCode(request.reasonCode);
+  if (request.actor === '')
+    throw new GigvaultError('INVALID_ARGUMENT', 'A revocation names who asked for it.');
   const serialNumber = parseSerialNumber(request.serialNumber);
   const issuerId = await issuerOf(deps.revocations, serialNumber, request.issuerId);
   const revoked = await deps.revocations.revoke(
@@ -40,13 +44,21 @@ export async function revokeCertificate(
   return { serialNumber, issuerId, revokedAt: revoked.revokedAt, reasonCode: revoked.reasonCode };
 }
 
-async function issuerOf(store: RevocationStore, serialNumber: string, wanted: string): Promise<string> {
+async function issuerOf(
+  store: RevocationStore,
+  serialNumber: string,
+  wanted: string,
+): Promise<string> {
   const issuers = await store.issuersOf(serialNumber);
   const matching = wanted === '' ? issuers : issuers.filter((issuerId) => issuerId === wanted);
   if (matching.length > 1) {
-    throw new GigvaultError('INVALID_ARGUMENT', 'Several issuers have this serial number; name one.', {
-      details: { serialNumber, issuers: matching.join(', ') },
-    });
+    throw new GigvaultError(
+      'INVALID_ARGUMENT',
+      'Several issuers have this serial number; name one.',
+      {
+        details: { serialNumber, issuers: matching.join(', ') },
+      },
+    );
   }
   if (matching[0] !== undefined) return matching[0];
   throw new GigvaultError('CERTIFICATE_NOT_FOUND', `There is no certificate ${serialNumber}.`, {
@@ -55,5 +67,10 @@ async function issuerOf(store: RevocationStore, serialNumber: string, wanted: st
 }
 
 function revokedEvent(certificate: RevokedCertificate, actor: string): CaEvent {
-  return { type: 'certificate.revoked', actor, subject: certificate.serialNumber, data: certificate };
+  return {
+    type: 'certificate.revoked',
+    actor,
+    subject: certificate.serialNumber,
+    data: certificate,
+  };
 }

@@ -1,7 +1,11 @@
 import { asGigvaultError, GigvaultError } from '@gigvault/errors/gigvault-error';
 import { durableStep } from '@gigvault/telemetry/durable-step';
 import type { Clock } from '@gigvault/time/clock';
-import { assembleSigned, type ParsedCertificate, readCertificate } from '@gigvault/x509/certificate';
+import {
+  assembleSigned,
+  type ParsedCertificate,
+  readCertificate,
+} from '@gigvault/x509/certificate';
 import { buildTbsCertList } from '@gigvault/x509/crl';
 import { signatureAlgorithm, verifySignature } from '@gigvault/x509/signature';
 import type { CrlSigner } from '../ports/crl-signer.ts';
@@ -29,7 +33,7 @@ export function generateCrl(
   scheduled: boolean,
 ): Promise<'published' | 'busy'> {
   const issuer = readCertificate(shard.issuerCertificate);
-  return deps.store.exclusive(shard, async () => {
+  return deps.store.exclusive<'published'>(shard, async () => {
     // 1. what a crash left open
     const open = await deps.store.openIntent(shard);
     if (open && (await settle(deps, issuer, open))) return 'published';

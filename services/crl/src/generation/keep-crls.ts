@@ -48,7 +48,7 @@ async function refreshServed(deps: KeepDeps): Promise<number> {
     const number = deps.served.get(shard.issuerId, shard.crlShard)?.crlNumber ?? 0;
     if (!shard.published || shard.published.crlNumber <= number) continue;
     const published = await deps.directory.published(shard);
-    if (published) deps.served.put(shard.issuerId, shard.crlShard, published.der);
+    if (published) deps.served.put(shard, published);
   }
   deps.served.expect(shards);
   return earliest;

@@ -14,12 +14,13 @@ export interface Due {
 }
 
 /**
- * The first CRL is due at once; then one each `interval`. A revocation makes one due at once, unless one was made within `coalesce`:
+ * The first CRL and an unfinished one are due at once; then one each `interval`. A revocation makes one due at once, unless one was made within `coalesce`:
  * then when that time is over, together with all other revocations of it.
  */
 export function nextDue(shard: ShardState, schedule: Schedule): Due {
   const { published, scheduledUpdate, changedAt } = shard;
-  if (!published || scheduledUpdate === undefined) return { at: 0, scheduled: true };
+  // What was begun took the shard's changes with it: it is finished, or begun again, at once.
+  if (!published || scheduledUpdate === undefined || shard.open) return { at: 0, scheduled: true };
   const regular = { at: scheduledUpdate + schedule.interval, scheduled: true };
   if (changedAt === undefined) return regular;
   const urgent = Math.max(changedAt, published.thisUpdate + schedule.coalesce);

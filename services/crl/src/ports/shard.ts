@@ -17,6 +17,8 @@ export interface ShardState extends ShardKey {
   readonly changedAt: number | undefined;
   /** Undefined: nothing is published yet. */
   readonly published: PublishedState | undefined;
+  /** A CRL was begun and not finished: by another replica at this moment, or by one that failed. */
+  readonly open: boolean;
   /** thisUpdate of the newest CRL that was made on schedule. */
   readonly scheduledUpdate: number | undefined;
 }

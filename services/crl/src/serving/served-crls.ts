@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readCertList } from '@gigvault/x509/crl';
 import type { ShardKey } from '../ports/shard.ts';
+import type { PublishedCrl } from '../ports/shard-directory.ts';
 
 /** A CRL in memory. Times are Unix ms. */
 export interface ServedCrl {
@@ -19,8 +20,8 @@ export interface ServedCrl {
 /** The CRLs that this process hands out. */
 export interface ServedCrls {
   get(issuerId: string, crlShard: number): ServedCrl | undefined;
-  /** Throws DerError when `der` is not a CertificateList. */
-  put(issuerId: string, crlShard: number, der: Buffer): void;
+  /** Throws DerError when `crl.der` is not a CertificateList. */
+  put(shard: ShardKey, crl: PublishedCrl): void;
   /** Every shard that should have a CRL, from now on. */
   expect(shards: readonly ShardKey[]): void;
   /** Expected shards without a CRL, and all CRLs. */
@@ -33,8 +34,8 @@ export function createServedCrls(): ServedCrls {
   let expected: readonly ShardKey[] = [];
   return {
     get: (issuerId, crlShard) => crls.get(`${issuerId}/${crlShard}`),
-    put(issuerId, crlShard, der) {
-      crls.set(`${issuerId}/${crlShard}`, { issuerId, crlShard, ...describe(der) });
+    put({ issuerId, crlShard }, crl) {
+      crls.set(`${issuerId}/${crlShard}`, { issuerId, crlShard, ...describe(crl) });
     },
     expect(shards) {
       expected = shards.map(({ issuerId, crlShard }) => ({ issuerId, crlShard }));
@@ -46,10 +47,8 @@ export function createServedCrls(): ServedCrls {
   };
 }
 
-function describe(der: Buffer): Omit<ServedCrl, keyof ShardKey> {
+function describe({ der, entryCount }: PublishedCrl): Omit<ServedCrl, keyof ShardKey> {
   const list = readCertList(der);
-  let entryCount = 0;
-  for (const _ of list.entries()) entryCount++;
   return {
     der,
     crlNumber: Number(list.crlNumber),

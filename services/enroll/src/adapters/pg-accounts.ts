@@ -60,7 +60,7 @@ export function pgAccounts(pool: Pool, eventLog: EventLog): Accounts {
       );
       if (created) return { account: created, created: true };
       // Nothing deletes accounts, so the one that stood in the way is still there.
-      return { account: (await find(account))!, created: false };
+      return { account: (await find({ jwkThumbprint: account.jwkThumbprint }))!, created: false };
     },
     update: (accountId, wanted) =>
       'contact' in wanted

@@ -59,7 +59,11 @@ async function ordersOf(
 ): Promise<HttpReply> {
   requireOwn(signer, params['accountId']);
   requireNoPayload(payload);
-  const orders = await deps.orders.list(signer.accountId, query['cursor'], ORDERS_PAGE);
+  const cursor = query['cursor'];
+  if (cursor !== undefined && !/^[\w-]{1,64}$/.test(cursor)) {
+    throw new GigvaultError('INVALID_ARGUMENT', 'The cursor is not one of ours.');
+  }
+  const orders = await deps.orders.list(signer.accountId, cursor, ORDERS_PAGE);
   const next =
     orders.length === ORDERS_PAGE
       ? deps.urls.orders(signer.accountId, orders.at(-1)!.orderId)

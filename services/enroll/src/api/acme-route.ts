@@ -13,6 +13,9 @@ import { problemDocument } from './problem-document.ts';
 /** Largest request: a certification request with 100 names fits (T22). */
 const BODY_LIMIT = 50_000;
 
+/** Every id that the RA or this service makes. */
+const OPAQUE_ID = /^[\w-]{1,64}$/;
+
 /** What every route needs. */
 export interface AcmeRouteDeps extends VerifyRequestDeps {
   readonly urls: AcmeUrls;
@@ -107,6 +110,9 @@ async function verify(
       'UNSUPPORTED_MEDIA_TYPE',
       'Requests are of type application/jose+json.',
     );
+  }
+  if (!Object.values(request.params).every((id) => OPAQUE_ID.test(id))) {
+    throw new GigvaultError('NOT_FOUND', 'There is no such resource.');
   }
   // Scheme and host are ours to know, not the client's to say: behind a proxy they differ.
   const url = deps.publicUrl + request.url.replace(/^https?:\/\/[^/]*/i, '');

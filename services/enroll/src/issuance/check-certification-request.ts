@@ -1,14 +1,10 @@
 import type { KeyObject } from 'node:crypto';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
-import {
-  type CertificationRequest,
-  parseCertificationRequest,
-} from '@gigvault/x509/certification-request';
+import { parseCertificationRequest } from '@gigvault/x509/certification-request';
 import type { Identifier } from '../ports/orders.ts';
 
 /**
  * Checks that a certification request asks for exactly the order's names with a key of its own (RFC 8555 §7.4, §11.1).
- * Names stand in subjectAltName; a request without that extension may name one in commonName.
  * Errors: BAD_CSR, BAD_PUBLIC_KEY.
  *
  * @param accountKey must not be the certificate's key too.
@@ -19,7 +15,7 @@ export function checkCertificationRequest(
   accountKey: KeyObject,
 ): void {
   const request = parseCertificationRequest(der);
-  const asked = namesOf(request);
+  const asked = new Set(request.subjectAltName.map(nameKey));
   const ordered = new Set(identifiers.map(nameKey));
   const missing = [...ordered].filter((name) => !asked.has(name));
   const extra = [...asked].filter((name) => !ordered.has(name));
@@ -38,24 +34,6 @@ export function checkCertificationRequest(
   }
 }
 
-function namesOf(request: CertificationRequest): ReadonlySet<string> {
-  const names = new Set(request.subjectAltName.map(nameKey));
-  const { commonName } = request;
-  if (commonName === undefined) return names;
-  const named = [
-    nameKey({ type: 'dns', value: commonName }),
-    nameKey({ type: 'ip', value: commonName }),
-  ];
-  if (names.size > 0 && !named.some((name) => names.has(name))) {
-    throw new GigvaultError('BAD_CSR', 'The commonName is not one of the subjectAltName names.');
-  }
-  return names.size > 0 ? names : new Set([isAddress(commonName) ? named[1]! : named[0]!]);
-}
-
 function nameKey(name: { readonly type: string; readonly value: string }): string {
-  return `${name.type}:${name.value.toLowerCase()}`;
-}
-
-function isAddress(text: string): boolean {
-  return /^[0-9.]+$|:/.test(text);
+  return `${name.type}:${name.value}`;
 }

@@ -67,7 +67,9 @@ async function runOnce(deps: CompleteOrderDeps, order: Order): Promise<Order> {
   const stored =
     step.to === 'processing'
       ? await deps.orders.step(order.orderId, step)
-      : await durableStep(`enroll.order-${step.to}`, () => deps.orders.step(order.orderId, step));
+      : await durableStep(step.to === 'valid' ? 'enroll.order-valid' : 'enroll.order-invalid', () =>
+          deps.orders.step(order.orderId, step),
+        );
   return stored ?? (await deps.orders.find(order.orderId)) ?? order;
 }
 
@@ -76,8 +78,9 @@ async function submit(deps: CompleteOrderDeps, order: Order): Promise<OrderStep>
     return stepFor(deps, order, await deps.enrolment.submit(submissionOf(order)));
   } catch (error) {
     const failure = asGigvaultError(error);
-    if (!failure.row.retry)
-      return { from: 'processing', to: 'invalid', error: toErrorRecord(failure) };
+    // Its time is also what ends an order that fails again and again.
+    const hopeless = !failure.row.retry || order.expiresAt <= deps.clock.now();
+    if (hopeless) return { from: 'processing', to: 'invalid', error: toErrorRecord(failure) };
     deps.log.warn({ operation: 'completeOrder', error }, 'enrolment failed for now');
     return resumeLater(deps, order);
   }

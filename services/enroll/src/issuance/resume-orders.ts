@@ -10,21 +10,22 @@ export interface ResumeOrdersDeps {
 }
 
 const BATCH = 32;
+const MANY = 1_000;
 const LEASE = 60_000;
 
 /**
  * Takes up orders that stayed in processing: their process died, the way to the CA was closed, or people were to decide (T5).
  *
- * @param after `start`: leases of the process before this one count for nothing, since submitting twice is harmless.
- * @returns how many it took up; as many as fit in a batch mean that there may be more.
+ * @param after `start`: leases of the process before this one count for nothing. Submitting twice is harmless.
+ * @returns how many it took up; call again until 0.
  */
 export async function resumeOrders(
   deps: ResumeOrdersDeps,
   after: 'start' | 'pause',
 ): Promise<number> {
   const now = deps.clock.now();
-  const due = after === 'start' ? now + LEASE : now;
-  const orders = await deps.sweep.claimProcessing(due, now + 2 * LEASE, BATCH);
+  if (after === 'start') await deps.sweep.claimProcessing(now + LEASE, now, MANY);
+  const orders = await deps.sweep.claimProcessing(now, now + LEASE, BATCH);
   const results = await Promise.allSettled(orders.map((order) => deps.completion.complete(order)));
   const failed = results.find((result) => result.status === 'rejected');
   if (failed) throw failed.reason;

@@ -14,7 +14,7 @@ type EllipticCurve = 'P-256' | 'P-384' | 'P-521';
 /** A key that signs requests. */
 export interface SignerKey {
   readonly jwk: PublicJwk;
-  /** base64url(SHA-256) of RFC 7638. */
+  /** base64url(SHA-256) of RFC 7638: also the second half of a key authorization (RFC 8555 §8.1). */
   readonly thumbprint: string;
   readonly publicKey: KeyObject;
 }
@@ -46,8 +46,8 @@ export function importJwk(jwk: PublicJwk): KeyObject {
   return createPublicKey({ key: { ...jwk }, format: 'jwk' });
 }
 
-/** RFC 7638 with SHA-256, base64url: also the second half of a key authorization (RFC 8555 §8.1). */
-export function jwkThumbprint(jwk: PublicJwk): string {
+// Members are in the order of RFC 7638 as requiredMembers makes them; a key read back from jsonb has lost it.
+function jwkThumbprint(jwk: PublicJwk): string {
   return createHash('sha256').update(JSON.stringify(jwk)).digest('base64url');
 }
 

@@ -7,6 +7,8 @@ import { decodeBase64Url } from './base64url.ts';
 import { readJwk, type SignerKey } from './jwk.ts';
 import { type Jws, parseJws, verifyJws } from './jws.ts';
 
+const ACCOUNT_ID = /^[\w-]{1,64}$/;
+
 /** What verifying a request needs. */
 export interface VerifyRequestDeps {
   readonly accounts: Accounts;
@@ -58,9 +60,8 @@ async function signerOf(deps: VerifyRequestDeps, jws: Jws, signedBy: SignedBy): 
   if (!jws.kid.startsWith(deps.accountUrlPrefix)) {
     throw new GigvaultError('INVALID_ARGUMENT', '"kid" is not the URL of an account here.');
   }
-  const account = await deps.accounts.find({
-    accountId: jws.kid.slice(deps.accountUrlPrefix.length),
-  });
+  const accountId = jws.kid.slice(deps.accountUrlPrefix.length);
+  const account = ACCOUNT_ID.test(accountId) ? await deps.accounts.find({ accountId }) : undefined;
   if (!account) throw new GigvaultError('ACCOUNT_DOES_NOT_EXIST', 'There is no such account.');
   return { kind: 'account', account, publicKey: deps.keyOf(account) };
 }

@@ -11,6 +11,8 @@ export interface DataDirectory {
   readonly secrets: string;
   /** Root certificate, root CRL, encrypted root key, plan, transcript. */
   readonly root: string;
+  /** The root's CRL in `root`, PEM. */
+  readonly rootCrl: string;
   readonly logFile: string;
   /** Written by `up` while it runs: who it is and where it listens. */
   readonly runFile: string;
@@ -28,6 +30,10 @@ export interface RunningInstance {
   readonly publicUrl?: string;
   readonly statusUrl?: string;
   readonly adminPort?: number;
+  /** Where the database listens: the socket's directory, or a host. */
+  readonly database?: { readonly host: string; readonly port: number };
+  /** Split mode: the pid of each service's process. */
+  readonly processes?: Readonly<Record<string, number>>;
 }
 
 /** Makes the directories, readable by their owner only. */
@@ -45,6 +51,7 @@ export function openDataDirectory(path: string): DataDirectory {
       postgres: join(path, 'pg'),
       secrets: folder('secrets'),
       root: folder('root'),
+      rootCrl: join(path, 'root', 'root.crl'),
       logFile: join(folder('logs'), 'gigvault.log'),
       runFile: join(path, 'run.json'),
       of: (service) => folder(join('services', service)),
@@ -56,7 +63,11 @@ export function openDataDirectory(path: string): DataDirectory {
       edge: { certificate: join(tls, 'public.crt'), privateKey: join(tls, 'public.key') },
     };
   } catch (error) {
-    throw new GigvaultError('INVALID_ARGUMENT', `The data directory ${path} cannot be used: ${(error as Error).message}`, { cause: error });
+    throw new GigvaultError(
+      'INVALID_ARGUMENT',
+      `The data directory ${path} cannot be used: ${(error as Error).message}`,
+      { cause: error },
+    );
   }
 }
 
@@ -80,8 +91,15 @@ export function claimDataDirectory(directory: DataDirectory): RunningInstance | 
 }
 
 /** Tells others where this process listens. */
-export function announce(directory: DataDirectory, where: Omit<RunningInstance, 'pid' | 'startTicks'>): void {
-  const mine: RunningInstance = { pid: process.pid, startTicks: startTicks(process.pid) ?? '', ...where };
+export function announce(
+  directory: DataDirectory,
+  where: Omit<RunningInstance, 'pid' | 'startTicks'>,
+): void {
+  const mine: RunningInstance = {
+    pid: process.pid,
+    startTicks: startTicks(process.pid) ?? '',
+    ...where,
+  };
   writeFileSync(directory.runFile, JSON.stringify(mine), { mode: 0o600 });
 }
 

@@ -1,9 +1,9 @@
-import type { ClientConfig } from 'pg';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from '@gigvault/database/embedded-postgres';
 import { migrateServices } from '@gigvault/database/migrate';
 import { ownerConnection, provisionDatabase } from '@gigvault/database/provision';
 import { SERVICE_NAMES } from '@gigvault/rpc/service-name';
 import type { Log } from '@gigvault/telemetry/log';
+import type { ClientConfig } from 'pg';
 import { SERVICES } from '../composition/services.ts';
 import type { DataDirectory } from './data-directory.ts';
 import type { Secrets } from './secrets.ts';
@@ -31,26 +31,44 @@ export async function openDatabase(options: {
   readonly log: Log;
 }): Promise<OpenDatabase> {
   const { secrets } = options;
-  const embedded = options.url === undefined ? await startEmbeddedPostgres({ dataDir: options.directory.postgres, log: options.log }) : undefined;
+  const embedded =
+    options.url === undefined
+      ? await startEmbeddedPostgres({ dataDir: options.directory.postgres, log: options.log })
+      : undefined;
   const admin = embedded ? adminOf(embedded) : adminOfUrl(options.url as string);
   const owner = { admin, database: DATABASE, ownerPassword: secrets.databaseOwner };
-  await provisionDatabase({ ...owner, services: SERVICE_NAMES, passwords: secrets.databasePasswords });
+  await provisionDatabase({
+    ...owner,
+    services: SERVICE_NAMES,
+    passwords: secrets.databasePasswords,
+  });
   await migrateServices({
     owner: ownerConnection(owner),
     database: DATABASE,
-    services: SERVICE_NAMES.map((service) => ({ service, migrations: SERVICES[service].migrations as never })),
+    services: SERVICE_NAMES.map((service) => ({
+      service,
+      migrations: SERVICES[service].migrations as never,
+    })),
   });
   return {
     connection: { host: admin.host as string, port: admin.port as number },
     name: DATABASE,
-    description: embedded ? `PostgreSQL ${embedded.version} embedded · ${options.directory.postgres}` : `PostgreSQL at ${admin.host}:${admin.port}`,
+    description: embedded
+      ? `PostgreSQL ${embedded.version} embedded · ${options.directory.postgres}`
+      : `PostgreSQL at ${admin.host}:${admin.port}`,
     admin,
     stop: async () => embedded?.stop(),
   };
 }
 
 function adminOf(embedded: EmbeddedPostgres): ClientConfig {
-  return { host: embedded.host, port: embedded.port, user: embedded.adminUser, password: embedded.adminPassword, database: "postgres" };
+  return {
+    host: embedded.host,
+    port: embedded.port,
+    user: embedded.adminUser,
+    password: embedded.adminPassword,
+    database: 'postgres',
+  };
 }
 
 /** The parts of `postgres://user:password@host:port/database`; a connection string would win over the fields set beside it. */

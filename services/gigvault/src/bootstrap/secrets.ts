@@ -22,12 +22,15 @@ export type SecretName = `database-${ServiceName}` | 'database-owner' | 'admin-t
 export function openSecrets(directory: DataDirectory): Secrets {
   const path = (name: SecretName) => join(directory.secrets, name);
   const secret = (name: SecretName) => {
-    if (!existsSync(path(name))) writeFileDurably(path(name), randomBytes(24).toString('base64url'), 0o600);
+    if (!existsSync(path(name)))
+      writeFileDurably(path(name), randomBytes(24).toString('base64url'), 0o600);
     return readFileSync(path(name), 'utf8');
   };
   return {
     databaseOwner: secret('database-owner'),
-    databasePasswords: Object.fromEntries(SERVICE_NAMES.map((name) => [name, secret(`database-${name}`)])) as Record<ServiceName, string>,
+    databasePasswords: Object.fromEntries(
+      SERVICE_NAMES.map((name) => [name, secret(`database-${name}`)]),
+    ) as Record<ServiceName, string>,
     adminToken: secret('admin-token'),
     reference: (name) => fileSecret(path(name)),
   };

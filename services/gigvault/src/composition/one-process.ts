@@ -1,13 +1,12 @@
 import type { SecureContextOptions } from 'node:tls';
 import { createAuthenticator } from '@gigvault/access/access-token';
 import { createHealth, type Health } from '@gigvault/host/health';
-import { openApiRoute, publicHealthRoutes } from '@gigvault/host/host-routes';
 import { installedPeerTable, installedVersion } from '@gigvault/host/home';
+import { openApiRoute, publicHealthRoutes } from '@gigvault/host/host-routes';
 import { startAdminListener, startMetricsListener } from '@gigvault/host/operator-listeners';
 import { type ProcessHost, type RunningService, runService } from '@gigvault/host/run-service';
 import { type HttpServer, startHttpServer } from '@gigvault/http/http-server';
-import type { Client } from '@gigvault/rpc/call';
-import { RPC, type RpcService } from '@gigvault/rpc/contracts';
+import { RPC } from '@gigvault/rpc/contracts';
 import { type GrpcServer, startGrpcServer } from '@gigvault/rpc/grpc-server';
 import { createInProcessBroker, type InProcessBroker } from '@gigvault/rpc/in-process-transport';
 import { type MtlsIdentity, tlsOptions } from '@gigvault/rpc/mtls-identity';
@@ -18,13 +17,6 @@ import { systemClock } from '@gigvault/time/clock';
 import type { Pool } from 'pg';
 import type { GigvaultConfig } from '../gigvault.config.ts';
 import { SERVICES } from './services.ts';
-
-/** The services of one process, and the way to call them as the composition root. */
-export interface Suite {
-  readonly services: readonly RunningService[];
-  readonly health: Health;
-  client<S>(service: RpcService<S>, callee: ServiceName): Client<S>;
-}
 
 /** What a suite in one process stands on. */
 export interface SuiteOptions {
@@ -57,7 +49,11 @@ export function createSuiteProcess(options: SuiteOptions): SuiteProcess {
     dataDir: options.dataDir,
     pool: options.pool,
     log: options.log,
-    authenticator: (name) => createAuthenticator({ jwks: () => broker.client(name, RPC.token, 'auth').getJwks({}), clock: systemClock }),
+    authenticator: (name) =>
+      createAuthenticator({
+        jwks: () => broker.client(name, RPC.token, 'auth').getJwks({}),
+        clock: systemClock,
+      }),
     client: (caller, service, callee) => broker.client(caller, service, callee),
   };
   const running: RunningService[] = [];
@@ -96,6 +92,8 @@ export interface SuiteListeners {
   readonly adminPort: number;
   readonly metricsPort: number;
   readonly health: Health;
+  /** For the admin and metrics listeners, which show the process's own identity. */
+  replaceOperatorTls(tls: SecureContextOptions): void;
   /** Stops taking requests and lets those in flight end, for at most `limit` milliseconds. */
   drain(limit: number): Promise<void>;
   /** Closes what operators still watch while the rest drains. */
@@ -103,12 +101,19 @@ export interface SuiteListeners {
 }
 
 /** Starts every service that is not there yet, its workers, and the listeners. */
-export async function serveSuite(suite: SuiteProcess, options: SuiteListenerOptions, pool: Pool): Promise<SuiteListeners> {
+export async function serveSuite(
+  suite: SuiteProcess,
+  options: SuiteListenerOptions,
+  pool: Pool,
+): Promise<SuiteListeners> {
   const { config, identity, log, metrics } = options;
   const services: RunningService[] = [];
   for (const name of SERVICE_NAMES) services.push(await suite.start(name));
   const health = createHealth(
-    () => [{ name: 'database', check: async () => void (await pool.query('SELECT 1')) }, ...services.flatMap((s) => s.healthChecks)],
+    () => [
+      { name: 'database', check: async () => void (await pool.query('SELECT 1')) },
+      ...services.flatMap((s) => s.healthChecks),
+    ],
     systemClock,
   );
   const routes = services.flatMap((service) => service.routes);
@@ -121,7 +126,13 @@ export async function serveSuite(suite: SuiteProcess, options: SuiteListenerOpti
     baseUrl: options.publicUrl,
     routes: [...routes, ...publicHealthRoutes(health, installedVersion()), openApiRoute(routes)],
   });
-  const status = await startHttpServer({ ...shared, listeners: ['status'], port: config.http.port, baseUrl: options.statusUrl, routes });
+  const status = await startHttpServer({
+    ...shared,
+    listeners: ['status'],
+    port: config.http.port,
+    baseUrl: options.statusUrl,
+    routes,
+  });
   const grpc = await startGrpcServer({
     host: config.host,
     port: config.grpc.port,
@@ -129,8 +140,19 @@ export async function serveSuite(suite: SuiteProcess, options: SuiteListenerOpti
     tables: services.map((service) => service.table),
   });
   const tls = tlsOptions(identity.current());
-  const metricsListener = await startMetricsListener({ host: config.metrics.address, port: config.metrics.port, tls, metrics });
-  const admin = await startAdminListener({ port: config.admin.port, tls, health, token: options.adminToken, shutdown: options.shutdown });
+  const metricsListener = await startMetricsListener({
+    host: config.metrics.address,
+    port: config.metrics.port,
+    tls,
+    metrics,
+  });
+  const admin = await startAdminListener({
+    port: config.admin.port,
+    tls,
+    health,
+    token: options.adminToken,
+    shutdown: options.shutdown,
+  });
   for (const service of services) await service.startWorkers();
   health.setReady(true);
   return {
@@ -140,6 +162,10 @@ export async function serveSuite(suite: SuiteProcess, options: SuiteListenerOpti
     adminPort: admin.port,
     metricsPort: metricsListener.port,
     health,
+    replaceOperatorTls(next) {
+      admin.replaceTls(next);
+      metricsListener.replaceTls(next);
+    },
     async drain(limit) {
       health.setReady(false);
       await Promise.all([publicListener.stop(), status.stop(), grpc.stop(limit)]);

@@ -23,4 +23,4 @@ export const SERVICES = {
   crl: crlService,
   audit: auditService,
   notify: notifyService,
-} as const satisfies Record<ServiceName, ServiceDefinition<never>>;
+} as const satisfies Record<ServiceName, ServiceDefinition<unknown>>;

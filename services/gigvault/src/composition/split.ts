@@ -30,6 +30,8 @@ export interface SplitSuite {
 /** What split mode needs to know of the rest. */
 export interface SplitOptions {
   readonly config: GigvaultConfig;
+  /** Each service's section as it was written: its process reads it again. */
+  readonly sections: Readonly<Record<string, unknown>>;
   readonly publicUrl: string;
   readonly directory: DataDirectory;
   readonly secrets: Secrets;
@@ -45,7 +47,10 @@ export async function startSplit(options: SplitOptions): Promise<SplitSuite> {
   const grpcPorts = await freePorts(SERVICE_NAMES.length);
   const httpsPorts = await freePorts(SERVICE_NAMES.length);
   const byService = (ports: readonly number[]) =>
-    Object.fromEntries(SERVICE_NAMES.map((name, i) => [name, `127.0.0.1:${ports[i]}`])) as Record<ServiceName, string>;
+    Object.fromEntries(SERVICE_NAMES.map((name, i) => [name, `127.0.0.1:${ports[i]}`])) as Record<
+      ServiceName,
+      string
+    >;
   const addresses = byService(grpcPorts);
   const upstreams = byService(httpsPorts);
   const processes = new Map<string, SplitProcess>();
@@ -56,9 +61,14 @@ export async function startSplit(options: SplitOptions): Promise<SplitSuite> {
     processes.set(name, { name, ports, child });
     child.once('exit', (code, signal) => {
       if (stopping) return;
-      options.log.error({ operation: 'supervise', process: name, code, signal }, 'process ended; starting it again');
+      options.log.error(
+        { operation: 'supervise', process: name, code, signal },
+        'process ended; starting it again',
+      );
       const timer = setTimeout(() => {
-        launch(name, configFile).catch((error) => options.log.error({ error, process: name }, 'process could not be started again'));
+        launch(name, configFile).catch((error) =>
+          options.log.error({ error, process: name }, 'process could not be started again'),
+        );
       }, RESTART_DELAY);
       timer.unref();
     });
@@ -79,7 +89,11 @@ export async function startSplit(options: SplitOptions): Promise<SplitSuite> {
   };
 }
 
-function writeConfigs(options: SplitOptions, addresses: Record<ServiceName, string>, upstreams: Record<ServiceName, string>): Record<ServiceName | 'edge', string> {
+function writeConfigs(
+  options: SplitOptions,
+  addresses: Record<ServiceName, string>,
+  upstreams: Record<ServiceName, string>,
+): Record<ServiceName | 'edge', string> {
   const { config, directory, secrets } = options;
   const shared = {
     environment: config.environment,
@@ -105,7 +119,7 @@ function writeConfigs(options: SplitOptions, addresses: Record<ServiceName, stri
       tls: directory.identity(name),
       adminToken: secrets.reference('admin-token'),
       addresses,
-      service: config[name],
+      service: sectionOf(options, name),
       ...faultOf(config, name),
     };
     return [name, write(name, content)] as const;
@@ -123,6 +137,11 @@ function writeConfigs(options: SplitOptions, addresses: Record<ServiceName, stri
   return { ...(Object.fromEntries(files) as Record<ServiceName, string>), edge };
 }
 
+function sectionOf(options: SplitOptions, name: ServiceName): unknown {
+  const section = (options.sections[name] ?? {}) as object;
+  return name === 'crl' ? { rootCrlFile: options.directory.rootCrl, ...section } : section;
+}
+
 /** A fault goes to the service whose step it names. */
 function faultOf(config: GigvaultConfig, name: ServiceName): { faults?: string } {
   return config.faults?.startsWith(`${name}.`) ? { faults: config.faults } : {};
@@ -133,13 +152,21 @@ function hostAndPort(address: string): { host: string; port: number } {
   return { host, port: Number(port) };
 }
 
-function spawnProgram(name: string, configFile: string, log: Log): Promise<{ child: ChildProcess; ports: Record<string, number> }> {
+function spawnProgram(
+  name: string,
+  configFile: string,
+  log: Log,
+): Promise<{ child: ChildProcess; ports: Record<string, number> }> {
   const program = join(installationRoot(), 'dist', `${name}.js`);
-  const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', program, '--config', configFile], {
-    stdio: ['ignore', 'pipe', 'pipe'],
-    // Its own process group: Ctrl-C on the terminal reaches the supervisor alone, which drains in order.
-    detached: true,
-  });
+  const child = spawn(
+    process.execPath,
+    ['--disable-warning=ExperimentalWarning', program, '--config', configFile],
+    {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      // Its own process group: Ctrl-C on the terminal reaches the supervisor alone, which drains in order.
+      detached: true,
+    },
+  );
   let errors = '';
   child.stderr.on('data', (text: Buffer) => {
     errors = (errors + text.toString()).slice(-4_000);
@@ -148,9 +175,16 @@ function spawnProgram(name: string, configFile: string, log: Log): Promise<{ chi
     child.once('error', reject);
     child.once('exit', (code, signal) => {
       log.error({ process: name, code, signal, stderr: errors }, 'process ended');
-      reject(new GigvaultError('UNAVAILABLE', `${name} did not start (${signal ?? code}): ${errors.trim().split('\n').at(-1) ?? ''}`));
+      reject(
+        new GigvaultError(
+          'UNAVAILABLE',
+          `${name} did not start (${signal ?? code}): ${errors.trim().split('\n').at(-1) ?? ''}`,
+        ),
+      );
     });
-    child.stdout.once('data', (text: Buffer) => resolve({ child, ports: JSON.parse(text.toString().split('\n', 1)[0] as string) }));
+    child.stdout.once('data', (text: Buffer) =>
+      resolve({ child, ports: JSON.parse(text.toString().split('\n', 1)[0] as string) }),
+    );
   });
 }
 

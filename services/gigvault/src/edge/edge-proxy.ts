@@ -49,7 +49,13 @@ export async function startEdgeListener(options: EdgeListenerOptions): Promise<E
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', (_request, payload, done) => done(null, payload));
   await app.register(replyFrom, {
-    undici: { connections: 32, pipelining: 1, headersTimeout: 35_000, bodyTimeout: 35_000, connect: upstreamTls(options.identity) },
+    undici: {
+      connections: 32,
+      pipelining: 1,
+      headersTimeout: 35_000,
+      bodyTimeout: 35_000,
+      connect: upstreamTls(options.identity),
+    },
     disableRequestLogging: true,
   } as never);
   if (options.listener === 'public') addOwnRoutes(app, options);
@@ -58,35 +64,54 @@ export async function startEdgeListener(options: EdgeListenerOptions): Promise<E
   const address = app.server.address();
   return {
     port: typeof address === 'object' && address !== null ? address.port : options.port,
-    replaceTls: (tls) => (app.server as unknown as { setSecureContext(tls: SecureContextOptions): void }).setSecureContext(tls),
+    replaceTls: (tls) =>
+      (
+        app.server as unknown as { setSecureContext(tls: SecureContextOptions): void }
+      ).setSecureContext(tls),
     stop: () => app.close(),
   };
 }
 
 /** The edge's client certificate; a getter, so that a renewed identity is used by the next connection. */
 function upstreamTls(identity: MtlsIdentity): object {
-  const options = tlsOptions(identity.current()) as Record<string, unknown>;
+  const options = tlsOptions(identity.current());
   // Upstreams are addressed by loopback address: the chain is verified, the name in it is a SPIFFE ID.
   return { ...options, checkServerIdentity: () => undefined };
 }
 
-function forward(request: FastifyRequest, reply: FastifyReply, options: EdgeListenerOptions): FastifyReply | undefined {
+function forward(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  options: EdgeListenerOptions,
+): FastifyReply | undefined {
   const path = request.url.split('?', 1)[0] ?? '/';
   const service = serviceOf(options.listener, request.method, path);
-  if (service === undefined) return problem(reply, new GigvaultError('NOT_FOUND', `There is nothing at ${path}.`), path);
+  if (service === undefined)
+    return problem(reply, new GigvaultError('NOT_FOUND', `There is nothing at ${path}.`), path);
   const publicHost = request.headers.host ?? '';
   reply.from(`https://${options.upstreams[service]}${request.url}`, {
     rewriteRequestHeaders: (_request, headers) => ({
       // What the client claims about itself is replaced, never extended.
-      ...Object.fromEntries(Object.entries(headers).filter(([name]) => !name.startsWith('x-forwarded-') && name !== 'forwarded')),
+      ...Object.fromEntries(
+        Object.entries(headers).filter(
+          ([name]) => !name.startsWith('x-forwarded-') && name !== 'forwarded',
+        ),
+      ),
       host: publicHost,
       'x-forwarded-for': request.ip,
       'x-forwarded-proto': options.tls ? 'https' : 'http',
       'x-forwarded-host': publicHost,
     }),
     onError: (failed, { error }) => {
-      options.log.warn({ error, operation: `${request.method} ${path}`, upstream: service }, 'upstream cannot be reached');
-      problem(failed as unknown as FastifyReply, new GigvaultError('UNAVAILABLE', `${service} cannot be reached now.`, { cause: error }), path);
+      options.log.warn(
+        { error, operation: `${request.method} ${path}`, upstream: service },
+        'upstream cannot be reached',
+      );
+      problem(
+        failed as unknown as FastifyReply,
+        new GigvaultError('UNAVAILABLE', `${service} cannot be reached now.`, { cause: error }),
+        path,
+      );
     },
   });
   return undefined;
@@ -96,14 +121,23 @@ function addOwnRoutes(app: FastifyInstance, options: EdgeListenerOptions): void 
   app.get('/live', async () => ({ status: 'ok' }));
   for (const path of ['/ready', '/health'] as const) {
     app.get(path, async (_request, reply) => {
-      const answers = await Promise.all(Object.values(options.upstreams).map((upstream) => isReady(upstream, options.identity)));
+      const answers = await Promise.all(
+        Object.values(options.upstreams).map((upstream) => isReady(upstream, options.identity)),
+      );
       const ok = answers.every(Boolean);
       return reply.code(ok ? 200 : 503).send({ status: ok ? 'ok' : 'unavailable' });
     });
   }
-  app.get('/version', (_request, reply) => void reply.from(`https://${options.upstreams.ca}/version`));
+  app.get(
+    '/version',
+    (_request, reply) => void reply.from(`https://${options.upstreams.ca}/version`),
+  );
   app.get('/openapi.json', async () => {
-    const parts = await Promise.all(Object.values(options.upstreams).map((upstream) => fetchJson(upstream, '/openapi.json', options.identity)));
+    const parts = await Promise.all(
+      Object.values(options.upstreams).map((upstream) =>
+        fetchJson(upstream, '/openapi.json', options.identity),
+      ),
+    );
     return mergeOpenApi(parts);
   });
 }
@@ -112,11 +146,23 @@ function problem(reply: FastifyReply, error: GigvaultError, path: string): Fasti
   if (path.startsWith('/acme')) {
     return reply
       .code(error.row.http)
-      .headers({ 'content-type': 'application/problem+json', ...(error.retryAfter ? { 'retry-after': String(error.retryAfter) } : {}) })
-      .send(JSON.stringify({ type: `urn:ietf:params:acme:error:${error.row.acme}`, detail: `${error.message} (${publicErrorCode(error.code)})`, status: error.row.http }));
+      .headers({
+        'content-type': 'application/problem+json',
+        ...(error.retryAfter ? { 'retry-after': String(error.retryAfter) } : {}),
+      })
+      .send(
+        JSON.stringify({
+          type: `urn:ietf:params:acme:error:${error.row.acme}`,
+          detail: `${error.message} (${publicErrorCode(error.code)})`,
+          status: error.row.http,
+        }),
+      );
   }
   const answer = problemReply(error, path, traceIdOf(undefined));
-  return reply.code(answer.status).headers(answer.headers ?? {}).send(answer.body);
+  return reply
+    .code(answer.status)
+    .headers(answer.headers ?? {})
+    .send(answer.body);
 }
 
 async function isReady(upstream: string, identity: MtlsIdentity): Promise<boolean> {
@@ -129,7 +175,11 @@ async function isReady(upstream: string, identity: MtlsIdentity): Promise<boolea
   }
 }
 
-function fetchJson(upstream: string, path: string, identity: MtlsIdentity): Promise<Record<string, unknown>> {
+function fetchJson(
+  upstream: string,
+  path: string,
+  identity: MtlsIdentity,
+): Promise<Record<string, unknown>> {
   return new Promise((resolve, reject) => {
     const [hostname, port] = upstream.split(':');
     const request = get(
@@ -138,12 +188,15 @@ function fetchJson(upstream: string, path: string, identity: MtlsIdentity): Prom
         const parts: Buffer[] = [];
         response.on('data', (part: Buffer) => parts.push(part));
         response.on('end', () => {
-          if (response.statusCode === 200) resolve(JSON.parse(Buffer.concat(parts).toString()) as Record<string, unknown>);
+          if (response.statusCode === 200)
+            resolve(JSON.parse(Buffer.concat(parts).toString()) as Record<string, unknown>);
           else reject(new Error(`${upstream}${path} answered ${response.statusCode}`));
         });
       },
     );
-    request.on('timeout', () => request.destroy(new Error(`${upstream}${path} did not answer in time`)));
+    request.on('timeout', () =>
+      request.destroy(new Error(`${upstream}${path} did not answer in time`)),
+    );
     request.on('error', reject);
   });
 }

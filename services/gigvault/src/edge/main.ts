@@ -20,7 +20,12 @@ const config = loadConfig(edgeConfig, {
   environment: processEnvironment,
   ...(values.config === undefined ? {} : { file: values.config }),
 });
-const log = createLog({ service: 'edge', version: installedVersion(), level: config.log.level, destination: config.log.file ?? 2 });
+const log = createLog({
+  service: 'edge',
+  version: installedVersion(),
+  level: config.log.level,
+  destination: config.log.file ?? 2,
+});
 const identity = createMtlsIdentity('edge', config.trustDomain, readIdentity(config.tls));
 const clients = createGrpcClients(identity, config.addresses);
 const certificate = {
@@ -31,18 +36,39 @@ const certificate = {
 };
 const upstreams = config.upstreams as Record<ServiceName, string>;
 const shared = { host: config.host, identity, upstreams, log };
-const publicListener = await startEdgeListener({ ...shared, listener: 'public', port: config.https.port, tls: await publicTls(certificate) });
-const statusListener = await startEdgeListener({ ...shared, listener: 'status', port: config.http.port });
+const publicListener = await startEdgeListener({
+  ...shared,
+  listener: 'public',
+  port: config.https.port,
+  tls: await publicTls(certificate),
+});
+const statusListener = await startEdgeListener({
+  ...shared,
+  listener: 'status',
+  port: config.http.port,
+});
 const workers = [
   publicCertificateRenewal({ ...certificate, log, use: (tls) => publicListener.replaceTls(tls) }),
-  identityRenewal({ identity, files: config.tls, issuance: certificate.issuance, clock: systemClock, log }),
+  identityRenewal({
+    identity,
+    files: config.tls,
+    issuance: certificate.issuance,
+    clock: systemClock,
+    log,
+  }),
 ];
 for (const worker of workers) await worker.start();
-process.stdout.write(`${JSON.stringify({ service: 'edge', https: publicListener.port, http: statusListener.port })}\n`);
+process.stdout.write(
+  `${JSON.stringify({ service: 'edge', https: publicListener.port, http: statusListener.port })}\n`,
+);
 
 for (const signal of ['SIGTERM', 'SIGINT'] as const) {
   process.once(signal, async () => {
-    await Promise.all([publicListener.stop(), statusListener.stop(), ...workers.map((worker) => worker.stop())]);
+    await Promise.all([
+      publicListener.stop(),
+      statusListener.stop(),
+      ...workers.map((worker) => worker.stop()),
+    ]);
     clients.close();
     process.exit(0);
   });

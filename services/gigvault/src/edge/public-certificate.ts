@@ -25,24 +25,37 @@ export interface PublicCertificate {
 /** TLS options of the public listener; a certificate is issued when there is none, or when the one there is due. */
 export async function publicTls(options: PublicCertificate): Promise<SecureContextOptions> {
   const { files } = options;
-  if (!existsSync(files.certificate) || options.clock.now() >= renewalTime(readFileSync(files.certificate, 'utf8'))) {
+  if (
+    !existsSync(files.certificate) ||
+    options.clock.now() >= renewalTime(readFileSync(files.certificate, 'utf8'))
+  ) {
     await issue(options);
   }
   return { cert: readFileSync(files.certificate), key: readFileSync(files.privateKey) };
 }
 
 /** Renews the public listener's certificate after two thirds of its life. */
-export function publicCertificateRenewal(options: PublicCertificate & { log: Log; use(tls: SecureContextOptions): void }): Worker {
+export function publicCertificateRenewal(
+  options: PublicCertificate & { log: Log; use(tls: SecureContextOptions): void },
+): Worker {
   return periodic({
     name: 'edge.certificate-renewal',
     clock: options.clock,
     interval: 60_000,
     async round() {
-      if (options.clock.now() < renewalTime(readFileSync(options.files.certificate, 'utf8'))) return;
+      if (options.clock.now() < renewalTime(readFileSync(options.files.certificate, 'utf8')))
+        return;
       options.use(await publicTls(options));
-      options.log.info({ operation: 'certificate-renewal' }, 'certificate of the public listener renewed');
+      options.log.info(
+        { operation: 'certificate-renewal' },
+        'certificate of the public listener renewed',
+      );
     },
-    onError: (error) => options.log.warn({ error, operation: 'certificate-renewal' }, 'certificate of the public listener could not be renewed'),
+    onError: (error) =>
+      options.log.warn(
+        { error, operation: 'certificate-renewal' },
+        'certificate of the public listener could not be renewed',
+      ),
   });
 }
 
@@ -56,15 +69,22 @@ async function issue(options: PublicCertificate): Promise<void> {
     certificationRequest: buildCertificationRequest({ privateKey, subject: [], subjectAltName }),
     subjectAltName,
   });
-  const chain = [issued.certificate, ...issued.chain.slice(0, -1)].map((der) => toPem('CERTIFICATE', der)).join('');
-  writeFileDurably(options.files.privateKey, privateKey.export({ type: 'pkcs8', format: 'pem' }) as string, 0o600);
+  const chain = [issued.certificate, ...issued.chain.slice(0, -1)]
+    .map((der) => toPem('CERTIFICATE', der))
+    .join('');
+  writeFileDurably(
+    options.files.privateKey,
+    privateKey.export({ type: 'pkcs8', format: 'pem' }) as string,
+    0o600,
+  );
   writeFileDurably(options.files.certificate, chain, 0o644);
 }
 
 /** The public URL's host, and for `localhost` the loopback addresses that it means. */
 function listenerNames(publicUrl: string): GeneralName[] {
   const host = new URL(publicUrl).hostname.replace(/^\[|\]$/g, '');
-  const named: GeneralName = isIP(host) === 0 ? { type: 'dns', value: host } : { type: 'ip', value: host };
+  const named: GeneralName =
+    isIP(host) === 0 ? { type: 'dns', value: host } : { type: 'ip', value: host };
   if (host !== 'localhost') return [named];
   return [named, { type: 'ip', value: '127.0.0.1' }, { type: 'ip', value: '::1' }];
 }

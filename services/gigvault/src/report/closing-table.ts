@@ -10,8 +10,6 @@ export interface StartReport {
   readonly metricsUrl: string | undefined;
   /** Absent once an administrator exists. */
   readonly setupToken: string | undefined;
-  /** Shown once, at the first start. */
-  readonly rootPassphrase: string | undefined;
   readonly environment: 'development' | 'production';
   readonly split: boolean;
 }
@@ -21,20 +19,25 @@ export function closingTable(report: StartReport): string {
   const rows: [string, string][] = [
     ['ACME', `${report.publicUrl}/acme/directory`],
     ['API', `${report.publicUrl}/openapi.json`],
-    ...(report.grpcPort === undefined ? [] : [['gRPC', `localhost:${report.grpcPort} (mTLS)`] as [string, string]]),
+    ...(report.grpcPort === undefined
+      ? []
+      : [['gRPC', `localhost:${report.grpcPort} (mTLS)`] as [string, string]]),
     ['Status', `${report.statusUrl}/ocsp   /crl/…   /ca/…`],
     ['Root', report.rootCertificate],
     ['Data', report.dataDir],
     ['Logs', report.logFile],
-    ...(report.metricsUrl === undefined ? [] : [['Metrics', report.metricsUrl] as [string, string]]),
-    ...(report.adminUrl === undefined ? [] : [['Admin', `${report.adminUrl}/admin/v1/healthz?verbose`] as [string, string]]),
+    ...(report.metricsUrl === undefined
+      ? []
+      : [['Metrics', report.metricsUrl] as [string, string]]),
+    ...(report.adminUrl === undefined
+      ? []
+      : [['Admin', `${report.adminUrl}/admin/v1/healthz?verbose`] as [string, string]]),
   ];
   return [
     '',
     ...rows.map(([name, value]) => `  ${name.padEnd(12)} ${value}`),
     '',
     ...setupLines(report),
-    ...passphraseLines(report),
     '  Try:   npx gigvault cert create api.localhost',
     '         npx gigvault status',
     `  ${profileLine(report)}`,
@@ -44,14 +47,9 @@ export function closingTable(report: StartReport): string {
 
 function setupLines(report: StartReport): string[] {
   if (report.setupToken === undefined) return [];
-  return ['  First admin (one use, 30 min):', `         npx gigvault setup ${report.setupToken}`, ''];
-}
-
-function passphraseLines(report: StartReport): string[] {
-  if (report.rootPassphrase === undefined) return [];
   return [
-    '  Passphrase of the root key, shown this once. Nothing needs it until an issuing CA is renewed:',
-    `         ${report.rootPassphrase}`,
+    '  First admin (one use, 30 min):',
+    `         npx gigvault setup ${report.setupToken}`,
     '',
   ];
 }

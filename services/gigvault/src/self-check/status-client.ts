@@ -1,7 +1,10 @@
 import { get, request } from 'node:http';
 
 /** Fetches over plain HTTP, as a relying party does. Errors: whatever the connection says, or an HTTP status other than 200. */
-export function fetchStatus(url: string, body?: { readonly type: string; readonly content: Buffer }): Promise<Buffer> {
+export function fetchStatus(
+  url: string,
+  body?: { readonly type: string; readonly content: Buffer },
+): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const onResponse = (response: import('node:http').IncomingMessage) => {
       const parts: Buffer[] = [];
@@ -13,7 +16,15 @@ export function fetchStatus(url: string, body?: { readonly type: string; readonl
     };
     const options = { timeout: 5_000, agent: false };
     const call = body
-      ? request(url, { ...options, method: 'POST', headers: { 'content-type': body.type, 'content-length': body.content.length } }, onResponse)
+      ? request(
+          url,
+          {
+            ...options,
+            method: 'POST',
+            headers: { 'content-type': body.type, 'content-length': body.content.length },
+          },
+          onResponse,
+        )
       : get(url, options, onResponse);
     call.on('timeout', () => call.destroy(new Error(`${url} did not answer in time`)));
     call.on('error', reject);

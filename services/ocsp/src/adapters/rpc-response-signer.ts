@@ -48,7 +48,10 @@ async function signAll(keymgr: Client<KeySigningService>, items: readonly Item[]
 
 function toResult(item: SignBatchItem | undefined) {
   if (!item) {
-    const error = new GigvaultError('KEY_UNAVAILABLE', 'The signer answered with too few signatures.');
+    const error = new GigvaultError(
+      'KEY_UNAVAILABLE',
+      'The signer answered with too few signatures.',
+    );
     return { ok: false as const, error };
   }
   if (item.errorCode) {

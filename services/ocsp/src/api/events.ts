@@ -21,9 +21,7 @@ export function toStateChanges(events: readonly Event[]): StateChange[] {
     switch (event.type) {
       case 'certificate.issued': {
         const { issuerId, serialNumber, notAfter } = issued.parse(dataOf(event));
-        return [
-          { issuerId, serialNumber, notAfter, status: 'good', revokedAt: 0, reasonCode: 0 },
-        ];
+        return [{ issuerId, serialNumber, notAfter, status: 'good', revokedAt: 0, reasonCode: 0 }];
       }
       case 'certificate.revoked':
         return [{ ...revoked.parse(dataOf(event)), status: 'revoked' }];

@@ -1,6 +1,6 @@
 import type { Clock } from '@gigvault/time/clock';
-import type { Freshness } from '../revocation/freshness.ts';
 import type { ResponderDirectory } from '../responder/responder-directory.ts';
+import type { Freshness } from '../revocation/freshness.ts';
 
 /** Throws when an answer could not be signed, or will soon not be: less than a quarter of a responder certificate's life is left. */
 export function checkSigners(responders: ResponderDirectory, clock: Clock): void {
@@ -9,7 +9,9 @@ export function checkSigners(responders: ResponderDirectory, clock: Clock): void
   for (const { issuerId, notBefore, notAfter } of all) {
     if (notAfter - clock.now() < (notAfter - notBefore) / 4) {
       const end = new Date(notAfter).toISOString();
-      throw new Error(`the OCSP responder certificate of ${issuerId} ends at ${end} and is not renewed`);
+      throw new Error(
+        `the OCSP responder certificate of ${issuerId} ends at ${end} and is not renewed`,
+      );
     }
   }
 }

@@ -1,6 +1,6 @@
 import type { Log } from '@gigvault/telemetry/log';
-import type { ResponderDirectory } from './responder-directory.ts';
 import { type RenewDeps, renewResponder } from './renew-responder.ts';
+import type { ResponderDirectory } from './responder-directory.ts';
 
 /** What keeping needs. */
 export interface KeepDeps extends RenewDeps {
@@ -26,7 +26,10 @@ export async function keepResponders(deps: KeepDeps): Promise<void> {
       const record = await renewResponder(deps, issuer, current);
       deps.responders.put(record);
       if (record !== current) {
-        deps.log.info({ ca: issuer.issuerId, key_id: record.keyId }, 'new OCSP responder certificate');
+        deps.log.info(
+          { ca: issuer.issuerId, key_id: record.keyId },
+          'new OCSP responder certificate',
+        );
       }
     } catch (error) {
       deps.log.warn({ ca: issuer.issuerId, error }, 'no OCSP responder certificate');

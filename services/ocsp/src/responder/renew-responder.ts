@@ -87,7 +87,7 @@ function assertFits(
   subjectPublicKeyInfo: Buffer,
   now: number,
 ): void {
-  const usage = certificate.extensions.get(OID.extendedKeyUsage)?.value;
+  const usage = certificate.extensions.get(OID.extKeyUsage)?.value;
   const wrong =
     (!certificate.publicKey.spki.equals(subjectPublicKeyInfo) && 'is for another key') ||
     (!usage?.includes(OCSP_SIGNING_DER) && 'lacks the extended key usage OCSPSigning') ||

@@ -1,6 +1,6 @@
 import type { KeyObject } from 'node:crypto';
 import { readCertificate } from '@gigvault/x509/certificate';
-import { certIdHashes } from '@gigvault/x509/ocsp';
+import { type CertIdHash, certIdHashes, type IssuerHashes } from '@gigvault/x509/ocsp';
 import { signatureAlgorithm } from '@gigvault/x509/signature';
 import type { ResponderRecord } from '../ports/responder-store.ts';
 
@@ -21,16 +21,12 @@ export interface Responder {
 }
 
 /** The issuer as a CertID names it. */
-export interface IssuerHashes {
-  readonly hashAlgorithm: 'sha1' | 'sha256';
-  readonly issuerNameHash: Buffer;
-  readonly issuerKeyHash: Buffer;
-}
+export type IssuerName = IssuerHashes & { readonly hashAlgorithm: CertIdHash };
 
 /** The responders of this process, by the hashes of their CA. */
 export interface ResponderDirectory {
   /** Undefined for a CA that this service does not answer for. */
-  find(hashes: IssuerHashes): Responder | undefined;
+  find(name: IssuerName): Responder | undefined;
   all(): readonly Responder[];
   /** Adds or replaces the issuer's responder. */
   put(record: ResponderRecord): Responder;
@@ -41,14 +37,14 @@ export function createResponderDirectory(): ResponderDirectory {
   const byIssuer = new Map<string, Responder>();
   const byHashes = new Map<string, string>();
   return {
-    find(hashes) {
-      const issuerId = byHashes.get(keyOf(hashes));
+    find(name) {
+      const issuerId = byHashes.get(keyOf(name));
       return issuerId === undefined ? undefined : byIssuer.get(issuerId);
     },
     all: () => [...byIssuer.values()],
     put(record) {
       const responder = toResponder(record);
-      const hashes = certIdHashes(readCertificate(record.issuerCertificate));
+      const hashes = certIdHashes(record.issuerCertificate);
       for (const [key, issuerId] of byHashes) {
         if (issuerId === record.issuerId) byHashes.delete(key);
       }
@@ -75,10 +71,6 @@ function toResponder(record: ResponderRecord): Responder {
   };
 }
 
-function keyOf(hashes: IssuerHashes): string {
-  return (
-    hashes.hashAlgorithm +
-    hashes.issuerNameHash.toString('latin1') +
-    hashes.issuerKeyHash.toString('latin1')
-  );
+function keyOf({ hashAlgorithm, issuerNameHash, issuerKeyHash }: IssuerName): string {
+  return hashAlgorithm + issuerNameHash.toString('latin1') + issuerKeyHash.toString('latin1');
 }

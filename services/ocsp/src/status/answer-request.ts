@@ -1,7 +1,13 @@
 import { asGigvaultError } from '@gigvault/errors/gigvault-error';
 import type { Log } from '@gigvault/telemetry/log';
 import type { Clock } from '@gigvault/time/clock';
-import { type OcspRequest, OcspRequestError, ocspErrorResponse, readOcspRequest } from '@gigvault/x509/ocsp';
+import {
+  type CertId,
+  type OcspRequest,
+  OcspRequestError,
+  ocspErrorResponse,
+  readOcspRequest,
+} from '@gigvault/x509/ocsp';
 import type { Responder, ResponderDirectory } from '../responder/responder-directory.ts';
 import type { Outcome, ResponseCache, SignedResponse } from './response-cache.ts';
 import { type SignDeps, signResponse } from './sign-response.ts';
@@ -64,8 +70,6 @@ export async function answerRequest(deps: AnswerDeps, der: Buffer): Promise<Ocsp
   }
 }
 
-type CertIdRequest = OcspRequest['requests'][number];
-
 function read(der: Buffer): OcspRequest | undefined {
   try {
     return readOcspRequest(der);
@@ -83,7 +87,7 @@ function responderFor(directory: ResponderDirectory, request: OcspRequest): Resp
 async function answerCached(
   deps: AnswerDeps,
   responder: Responder,
-  asked: CertIdRequest,
+  asked: CertId,
 ): Promise<OcspReply> {
   const now = deps.clock.now();
   const key = { issuerId: responder.issuerId, serialNumber: asked.serialNumber };
@@ -120,9 +124,7 @@ async function answerSigned(
 
 function toReply(signed: SignedResponse): OcspReply {
   const { response, outcome } = signed;
-  return outcome === 'unknown'
-    ? { response, outcome }
-    : { response, outcome, cacheable: signed };
+  return outcome === 'unknown' ? { response, outcome } : { response, outcome, cacheable: signed };
 }
 
 function refusalOf(deps: AnswerDeps, error: unknown): Refusal {

@@ -29,6 +29,8 @@ export interface StatusIndexDeps {
   readonly source: StatusSource;
   readonly freshness: Freshness;
   readonly clock: Clock;
+  /** Age of the event log's knowledge, ms, from which on `ca` is asked about certificates that are good. */
+  readonly maxAge: number;
   /** States held in memory; about 200 octets each. */
   readonly maxEntries: number;
 }
@@ -39,7 +41,10 @@ interface Entry {
   readonly askedAt: number;
 }
 
-/** One look-up a serial number at a time: requests that arrive meanwhile share its answer. */
+/**
+ * One look-up a serial number at a time: requests that arrive meanwhile share its answer. When the event log cannot be followed, `ca`
+ * is asked; when it does not answer either, what is known stands with the time up to which it was known.
+ */
 export function createStatusIndex(deps: StatusIndexDeps): StatusIndex {
   const entries = new LRUCache<string, Entry>({ max: deps.maxEntries });
   const flights = new Map<string, Promise<Entry | undefined>>();
@@ -53,12 +58,22 @@ export function createStatusIndex(deps: StatusIndexDeps): StatusIndex {
     return { state: entry.state, asOf: asOf === 0 ? undefined : asOf };
   }
 
+  function isStale({ state, asOf }: KnownStatus): boolean {
+    return state?.status === 'good' && deps.clock.now() - (asOf ?? 0) > deps.maxAge;
+  }
+
   async function load(issuerId: string, serialNumber: string): Promise<Entry | undefined> {
     const stored = await deps.store.find(issuerId, serialNumber);
-    if (stored) return { state: stored, askedAt: 0 };
+    const entry = stored && { state: stored, askedAt: 0 };
+    if (entry && !isStale(known(entry))) return entry;
     const askedAt = deps.clock.now();
-    const state = await deps.source.ask(issuerId, serialNumber);
-    return state && { state, askedAt };
+    try {
+      const state = await deps.source.ask(issuerId, serialNumber);
+      return state && { state, askedAt };
+    } catch (error) {
+      if (entry && known(entry).asOf !== undefined) return entry;
+      throw error;
+    }
   }
 
   function fly(key: string, issuerId: string, serialNumber: string): Promise<Entry | undefined> {
@@ -84,7 +99,8 @@ export function createStatusIndex(deps: StatusIndexDeps): StatusIndex {
     async lookup(issuerId, serialNumber) {
       const key = `${issuerId}/${serialNumber}`;
       const entry = entries.get(key);
-      if (entry) return known(entry);
+      const status = entry && known(entry);
+      if (status && !isStale(status)) return status;
       return known(await (flights.get(key) ?? fly(key, issuerId, serialNumber)));
     },
     changed(keys) {

@@ -16,19 +16,43 @@ export const nodeHttpFetcher: HopFetcher = {
       let connected = false;
       const tooSlow = AbortSignal.timeout(CONNECT_TIMEOUT);
       tooSlow.addEventListener('abort', () => {
-        if (!connected) request.destroy(new ChallengeFailure('connection', `No connection to ${hop.address} in time`, { retry: true }));
+        if (!connected)
+          request.destroy(
+            new ChallengeFailure('connection', `No connection to ${hop.address} in time`, {
+              retry: true,
+            }),
+          );
       });
       request.once('socket', (socket) =>
         socket.once('connect', () => {
           connected = true;
           // Belt and braces: the address was given as a literal, so nothing has resolved a name in between.
           if (!isPinned(socket.remoteAddress, hop.address)) {
-            request.destroy(new ChallengeFailure('connection', `Connected to ${socket.remoteAddress} instead of ${hop.address}`));
+            request.destroy(
+              new ChallengeFailure(
+                'connection',
+                `Connected to ${socket.remoteAddress} instead of ${hop.address}`,
+              ),
+            );
           }
         }),
       );
-      request.once('response', (response) => readReply(response, hop.maxBody).then(resolve, reject));
-      request.once('error', (error) => reject(asFailure(error, hop)));
+      let answered = false;
+      request.once('response', (response) => {
+        answered = true;
+        readReply(response, hop.maxBody).then(resolve, reject);
+      });
+      request.on('error', (error) => reject(asFailure(error, hop)));
+      // Without a response and without an error: a protocol upgrade that nobody asked for.
+      request.once('close', () => {
+        if (!answered)
+          reject(
+            new ChallengeFailure(
+              'connection',
+              `${hop.address} closed the connection without an answer`,
+            ),
+          );
+      });
       request.end();
     }),
 };
@@ -40,14 +64,24 @@ function open({ url, address, signal }: HopRequest): http.ClientRequest {
     port: url.port === '' ? undefined : Number(url.port),
     path: `${url.pathname}${url.search}`,
     method: 'GET',
-    headers: { host: url.host, 'user-agent': 'GigVault-RA', accept: '*/*', 'accept-encoding': 'identity', connection: 'close' },
+    headers: {
+      host: url.host,
+      'user-agent': 'GigVault-RA',
+      accept: '*/*',
+      'accept-encoding': 'identity',
+      connection: 'close',
+    },
     agent: false,
     maxHeaderSize: MAX_HEADERS,
     signal,
   };
   if (url.protocol === 'http:') return http.request(options);
   // RFC 8555 §8.3: the proof is what the server says, not its certificate, which it may be about to replace.
-  return https.request({ ...options, rejectUnauthorized: false, servername: isIP(host) ? '' : host });
+  return https.request({
+    ...options,
+    rejectUnauthorized: false,
+    servername: isIP(host) ? '' : host,
+  });
 }
 
 async function readReply(response: http.IncomingMessage, maxBody: number): Promise<HopReply> {
@@ -61,11 +95,18 @@ async function readReply(response: http.IncomingMessage, maxBody: number): Promi
       if (length > maxBody) break;
     }
   } catch (cause) {
-    throw new ChallengeFailure('connection', 'The connection broke off within the reply', { cause });
+    throw new ChallengeFailure('connection', 'The connection broke off within the reply', {
+      cause,
+    });
   } finally {
     response.destroy();
   }
-  return { status, location: headers.location, body: Buffer.concat(chunks).subarray(0, maxBody), truncated: length > maxBody };
+  return {
+    status,
+    location: headers.location,
+    body: Buffer.concat(chunks).subarray(0, maxBody),
+    truncated: length > maxBody,
+  };
 }
 
 function isPinned(remote: string | undefined, address: string): boolean {
@@ -77,10 +118,20 @@ function asFailure(error: NodeJS.ErrnoException, { address, url }: HopRequest): 
   if (error instanceof ChallengeFailure) return error;
   const code = error.code ?? '';
   if (/^(ERR_SSL|ERR_TLS|EPROTO)/.test(code)) {
-    return new ChallengeFailure('tls', `TLS with ${url.hostname} (${address}) failed: ${code}`, { cause: error });
+    return new ChallengeFailure('tls', `TLS with ${url.hostname} (${address}) failed: ${code}`, {
+      cause: error,
+    });
   }
   if (code.startsWith('HPE_')) {
-    return new ChallengeFailure('connection', `${address} did not answer with HTTP that can be read: ${code}`, { cause: error });
+    return new ChallengeFailure(
+      'connection',
+      `${address} did not answer with HTTP that can be read: ${code}`,
+      { cause: error },
+    );
   }
-  return new ChallengeFailure('connection', `Cannot connect to ${address}: ${code || error.message}`, { retry: true, cause: error });
+  return new ChallengeFailure(
+    'connection',
+    `Cannot connect to ${address}: ${code || error.message}`,
+    { retry: true, cause: error },
+  );
 }

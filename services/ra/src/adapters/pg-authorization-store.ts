@@ -2,7 +2,12 @@ import type { EventLog } from '@gigvault/database/event-log';
 import { transaction } from '@gigvault/database/transaction';
 import type { Authorization, Identifier } from '@gigvault/proto/ra/v1/authorization';
 import type { Pool } from 'pg';
-import type { AuthorizationStore, NewAuthorization, ProofSource } from '../ports/authorization-store.ts';
+import type {
+  AuthorizationStore,
+  NewAuthorization,
+  ProofSource,
+} from '../ports/authorization-store.ts';
+import { query } from './pg-query.ts';
 
 const COLUMNS = `a.authorization_id, a.requester, a.identifier_type, a.identifier_value, a.status, a.expires_at,
   c.challenge_id, c.type, c.token, c.status AS challenge_status, c.validated_at, c.error`;
@@ -35,6 +40,10 @@ const DEACTIVATE = `UPDATE authorization_ SET status = 'deactivated'
   WHERE authorization_id = $1 AND requester = $2 AND status IN ('pending', 'valid') AND expires_at > $3
   RETURNING identifier_type, identifier_value`;
 
+// What is being validated has nothing left to prove.
+const END_CHALLENGES = `UPDATE challenge SET status = 'invalid', due_at = NULL
+  WHERE authorization_id = $1 AND status IN ('pending', 'processing')`;
+
 // The name comes from the evidence row: an authorization alone proves nothing.
 const PROOFS = `SELECT a.authorization_id, a.identifier_type, a.identifier_value,
     e.identifier_type AS validated_type, e.identifier_value AS validated_value
@@ -42,20 +51,26 @@ const PROOFS = `SELECT a.authorization_id, a.identifier_type, a.identifier_value
   WHERE a.authorization_id = ANY ($1::uuid[]) AND a.requester = $2 AND a.status = 'valid' AND a.expires_at > $3`;
 
 /** Authorizations in PostgreSQL. */
-export function pgAuthorizationStore(pool: Pool, eventLog: EventLog): AuthorizationStore & ProofSource {
+export function pgAuthorizationStore(
+  pool: Pool,
+  eventLog: EventLog,
+): AuthorizationStore & ProofSource {
   return {
     async findValid(requester, identifiers, until) {
-      const values = [requester, identifiers.map(({ type }) => type), identifiers.map(({ value }) => value), until];
+      const values = [
+        requester,
+        identifiers.map(({ type }) => type),
+        identifiers.map(({ value }) => value),
+        until,
+      ];
       return read(pool, 'ra_authorizations_valid', FIND_VALID, values);
     },
     create: (requester, authorizations, now) => create(pool, requester, authorizations, now),
     get: (ids) => read(pool, 'ra_authorizations_get', GET, [ids]),
     async startValidation(challengeId, keyAuthorization, now) {
       const values = [challengeId, keyAuthorization, now];
-      return transaction(pool, async (client) => {
-        const { rowCount } = await client.query({ name: 'ra_challenge_start', text: START, values });
-        return rowCount === 1;
-      });
+      const { rowCount } = await query(pool, 'ra_challenge_start', START, values);
+      return rowCount === 1;
     },
     deactivate: (authorizationId, requester, now) =>
       transaction(pool, async (client) => {
@@ -66,13 +81,20 @@ export function pgAuthorizationStore(pool: Pool, eventLog: EventLog): Authorizat
         });
         const [row] = rows;
         if (!row) return false;
+        await client.query({
+          name: 'ra_challenges_end',
+          text: END_CHALLENGES,
+          values: [authorizationId],
+        });
         const data = { identifier: { type: row.identifier_type, value: row.identifier_value } };
-        await eventLog.append(client, [{ type: 'authorization.deactivated', actor: requester, subject: authorizationId, data }]);
+        await eventLog.append(client, [
+          { type: 'authorization.deactivated', actor: requester, subject: authorizationId, data },
+        ]);
         return true;
       }),
     async proofs(authorizationIds, requester, now) {
       const values = [authorizationIds, requester, now];
-      const { rows } = await pool.query<ProofRow>({ name: 'ra_authorization_proofs', text: PROOFS, values });
+      const { rows } = await query<ProofRow>(pool, 'ra_authorization_proofs', PROOFS, values);
       return rows.map((row) => ({
         authorizationId: row.authorization_id,
         identifier: { type: row.identifier_type, value: row.identifier_value },
@@ -82,7 +104,12 @@ export function pgAuthorizationStore(pool: Pool, eventLog: EventLog): Authorizat
   };
 }
 
-async function create(pool: Pool, requester: string, made: readonly NewAuthorization[], now: number): Promise<void> {
+async function create(
+  pool: Pool,
+  requester: string,
+  made: readonly NewAuthorization[],
+  now: number,
+): Promise<void> {
   const ids = made.map(({ authorizationId }) => authorizationId);
   await transaction(pool, async (client) => {
     await client.query({
@@ -128,8 +155,13 @@ interface Row {
   readonly error: string;
 }
 
-async function read(pool: Pool, name: string, text: string, values: unknown[]): Promise<Authorization[]> {
-  const { rows } = await pool.query<Row>({ name, text, values });
+async function read(
+  pool: Pool,
+  name: string,
+  text: string,
+  values: unknown[],
+): Promise<Authorization[]> {
+  const { rows } = await query<Row>(pool, name, text, values);
   return rows.map(toAuthorization);
 }
 
@@ -144,5 +176,12 @@ function toAuthorization(row: Row): Authorization {
     error: row.error,
   };
   const { authorization_id: authorizationId, requester, status } = row;
-  return { authorizationId, requester, identifier, status, expiresAt: Number(row.expires_at), challenges: [challenge] };
+  return {
+    authorizationId,
+    requester,
+    identifier,
+    status,
+    expiresAt: Number(row.expires_at),
+    challenges: [challenge],
+  };
 }

@@ -1,7 +1,12 @@
 import type { EventLog } from '@gigvault/database/event-log';
 import { transaction } from '@gigvault/database/transaction';
 import type { Pool, PoolClient } from 'pg';
-import type { ChallengeOutcome, ClaimedChallenge, ValidationQueue } from '../ports/validation-queue.ts';
+import type {
+  ChallengeOutcome,
+  ClaimedChallenge,
+  ValidationQueue,
+} from '../ports/validation-queue.ts';
+import { query } from './pg-query.ts';
 
 const CLAIM = `WITH due AS (
     SELECT challenge_id FROM challenge WHERE status = 'processing' AND due_at <= $2
@@ -34,11 +39,11 @@ export function pgValidationQueue(pool: Pool, eventLog: EventLog): ValidationQue
   return {
     async claim(limit, now, leasedUntil) {
       const values = [limit, now, leasedUntil];
-      const { rows } = await pool.query<ClaimRow>({ name: 'ra_challenge_claim', text: CLAIM, values });
+      const { rows } = await query<ClaimRow>(pool, 'ra_challenge_claim', CLAIM, values);
       return rows.map(toClaimed);
     },
     async postpone(challengeId, dueAt) {
-      await pool.query({ name: 'ra_challenge_postpone', text: POSTPONE, values: [challengeId, dueAt] });
+      await query(pool, 'ra_challenge_postpone', POSTPONE, [challengeId, dueAt]);
     },
     async finish(outcome) {
       try {
@@ -53,7 +58,11 @@ export function pgValidationQueue(pool: Pool, eventLog: EventLog): ValidationQue
 }
 
 /** Evidence first: no authorization is ever valid without it. */
-async function finish(client: PoolClient, eventLog: EventLog, outcome: ChallengeOutcome): Promise<void> {
+async function finish(
+  client: PoolClient,
+  eventLog: EventLog,
+  outcome: ChallengeOutcome,
+): Promise<void> {
   const { challenge, evidence, at, problem } = outcome;
   const { authorizationId, challengeId } = challenge;
   const { type, value } = evidence.identifier;
@@ -65,14 +74,32 @@ async function finish(client: PoolClient, eventLog: EventLog, outcome: Challenge
   });
   const error = problem ? JSON.stringify(problem) : '';
   const validatedAt = problem ? 0 : at;
-  await mustChange(client, 'ra_challenge_finish', FINISH_CHALLENGE, [challengeId, status, validatedAt, error]);
+  await mustChange(client, 'ra_challenge_finish', FINISH_CHALLENGE, [
+    challengeId,
+    status,
+    validatedAt,
+    error,
+  ]);
   const values = [authorizationId, status, outcome.validUntil, type, value];
   await mustChange(client, 'ra_authorization_finish', FINISH_AUTHORIZATION, values);
-  const data = { requester: challenge.requester, challengeId, identifier: evidence.identifier, evidence, ...(problem ? { problem } : {}) };
-  await eventLog.append(client, [{ type: `authorization.${status}`, actor: 'service:ra', subject: authorizationId, data }]);
+  const data = {
+    requester: challenge.requester,
+    challengeId,
+    identifier: evidence.identifier,
+    evidence,
+    ...(problem ? { problem } : {}),
+  };
+  await eventLog.append(client, [
+    { type: `authorization.${status}`, actor: 'service:ra', subject: authorizationId, data },
+  ]);
 }
 
-async function mustChange(client: PoolClient, name: string, text: string, values: unknown[]): Promise<void> {
+async function mustChange(
+  client: PoolClient,
+  name: string,
+  text: string,
+  values: unknown[],
+): Promise<void> {
   const { rowCount } = await client.query({ name, text, values });
   if (rowCount !== 1) throw MOVED_ON;
 }

@@ -22,7 +22,10 @@ async function lookupAll(name: string): Promise<string[]> {
     return found.map(({ address }) => address);
   } catch (cause) {
     const { code } = cause as NodeJS.ErrnoException;
-    throw new ChallengeFailure('dns', `${name} cannot be resolved: ${code}`, { retry: true, cause });
+    throw new ChallengeFailure('dns', `${name} cannot be resolved: ${code}`, {
+      retry: true,
+      cause,
+    });
   }
 }
 

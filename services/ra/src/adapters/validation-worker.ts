@@ -22,7 +22,11 @@ export function validationWorker(options: ValidationWorkerOptions): Worker & { w
   const inFlight = new Set<Promise<void>>();
 
   async function run(challenge: ClaimedChallenge): Promise<void> {
-    const fields = { authorization: challenge.authorizationId, name: challenge.identifier.value, attempt: challenge.attempt };
+    const fields = {
+      authorization: challenge.authorizationId,
+      name: challenge.identifier.value,
+      attempt: challenge.attempt,
+    };
     try {
       await validateChallenge(options, challenge, stopping.signal);
       log.info(fields, 'validation attempted');

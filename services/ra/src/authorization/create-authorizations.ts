@@ -1,6 +1,10 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
-import type { Authorization, CreateAuthorizationsRequest, Identifier } from '@gigvault/proto/ra/v1/authorization';
+import type {
+  Authorization,
+  CreateAuthorizationsRequest,
+  Identifier,
+} from '@gigvault/proto/ra/v1/authorization';
 import { durableStep } from '@gigvault/telemetry/durable-step';
 import type { Clock } from '@gigvault/time/clock';
 import type { AuthorizationStore, NewAuthorization } from '../ports/authorization-store.ts';
@@ -29,15 +33,23 @@ export async function createAuthorizations(
   request: CreateAuthorizationsRequest,
 ): Promise<Authorization[]> {
   const { authorizations, clock, rules } = deps;
-  if (request.requester === '') throw new GigvaultError('INVALID_ARGUMENT', 'The requester is missing.');
+  if (request.requester === '')
+    throw new GigvaultError('INVALID_ARGUMENT', 'The requester is missing.');
   const identifiers = normalizeIdentifiers(request.identifiers, rules);
   const now = clock.now();
   const valid = await authorizations.findValid(request.requester, identifiers, now + REUSE_MARGIN);
-  const byName = new Map(valid.flatMap((found) => (found.identifier ? [[keyOf(found.identifier), found] as const] : [])));
+  const byName = new Map(
+    valid.flatMap((found) => (found.identifier ? [[keyOf(found.identifier), found] as const] : [])),
+  );
   const missing = new Map(identifiers.map((identifier) => [keyOf(identifier), identifier]));
   for (const name of byName.keys()) missing.delete(name);
-  const made = [...missing.values()].map((identifier) => newAuthorization(identifier, now + deps.pendingValidity));
-  if (made.length > 0) await durableStep('ra.authorizations', () => authorizations.create(request.requester, made, now));
+  const made = [...missing.values()].map((identifier) =>
+    newAuthorization(identifier, now + deps.pendingValidity),
+  );
+  if (made.length > 0)
+    await durableStep('ra.authorizations', () =>
+      authorizations.create(request.requester, made, now),
+    );
   for (const one of made) byName.set(keyOf(one.identifier), asPending(one, request.requester));
   return identifiers.map((identifier) => byName.get(keyOf(identifier)) as Authorization);
 }
@@ -59,6 +71,20 @@ function newAuthorization(identifier: Identifier, expiresAt: number): NewAuthori
 
 function asPending(made: NewAuthorization, requester: string): Authorization {
   const { authorizationId, identifier, challengeId, token, expiresAt } = made;
-  const challenge = { challengeId, type: 'http-01', token, status: 'pending', validatedAt: 0, error: '' };
-  return { authorizationId, requester, identifier, status: 'pending', expiresAt, challenges: [challenge] };
+  const challenge = {
+    challengeId,
+    type: 'http-01',
+    token,
+    status: 'pending',
+    validatedAt: 0,
+    error: '',
+  };
+  return {
+    authorizationId,
+    requester,
+    identifier,
+    status: 'pending',
+    expiresAt,
+    challenges: [challenge],
+  };
 }

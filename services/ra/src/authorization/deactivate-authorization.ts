@@ -1,5 +1,8 @@
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
-import type { Authorization, DeactivateAuthorizationRequest } from '@gigvault/proto/ra/v1/authorization';
+import type {
+  Authorization,
+  DeactivateAuthorizationRequest,
+} from '@gigvault/proto/ra/v1/authorization';
 import { durableStep } from '@gigvault/telemetry/durable-step';
 import { type ReadAuthorizationsDeps, readOwnAuthorization } from './read-authorizations.ts';
 
@@ -14,8 +17,13 @@ export async function deactivateAuthorization(
   const before = await readOwnAuthorization(deps, authorizationId, requester);
   if (before.status === 'deactivated') return before;
   const now = deps.clock.now();
-  await durableStep('ra.deactivation', () => deps.authorizations.deactivate(authorizationId, requester, now));
+  await durableStep('ra.deactivation', () =>
+    deps.authorizations.deactivate(authorizationId, requester, now),
+  );
   const after = await readOwnAuthorization(deps, authorizationId, requester);
   if (after.status === 'deactivated') return after;
-  throw new GigvaultError('INVALID_ARGUMENT', `An authorization that is ${after.status} cannot be deactivated.`);
+  throw new GigvaultError(
+    'INVALID_ARGUMENT',
+    `An authorization that is ${after.status} cannot be deactivated.`,
+  );
 }

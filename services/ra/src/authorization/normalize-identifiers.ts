@@ -11,9 +11,15 @@ const MAX_IDENTIFIERS = 100;
  * when that is all that is wrong, with one problem for each identifier that is refused (T25); INVALID_ARGUMENT for none or
  * more than 100.
  */
-export function normalizeIdentifiers(identifiers: readonly Identifier[], rules: AddressRules): Identifier[] {
+export function normalizeIdentifiers(
+  identifiers: readonly Identifier[],
+  rules: AddressRules,
+): Identifier[] {
   if (identifiers.length === 0 || identifiers.length > MAX_IDENTIFIERS) {
-    throw new GigvaultError('INVALID_ARGUMENT', `An order has 1 to ${MAX_IDENTIFIERS} identifiers.`);
+    throw new GigvaultError(
+      'INVALID_ARGUMENT',
+      `An order has 1 to ${MAX_IDENTIFIERS} identifiers.`,
+    );
   }
   const problems: (Problem & { unsupported: boolean })[] = [];
   const normal = identifiers.map((identifier, index) => {
@@ -21,7 +27,11 @@ export function normalizeIdentifiers(identifiers: readonly Identifier[], rules: 
       return normalizeIdentifier(identifier, rules);
     } catch (caught) {
       const { code, message } = asGigvaultError(caught);
-      problems.push({ pointer: `/identifiers/${index}`, message, unsupported: code === 'UNSUPPORTED_IDENTIFIER' });
+      problems.push({
+        pointer: `/identifiers/${index}`,
+        message,
+        unsupported: code === 'UNSUPPORTED_IDENTIFIER',
+      });
       return identifier;
     }
   });
@@ -32,23 +42,40 @@ export function normalizeIdentifiers(identifiers: readonly Identifier[], rules: 
 function normalizeIdentifier({ type, value }: Identifier, rules: AddressRules): Identifier {
   if (type === 'ip') return normalizeIpIdentifier(value, rules);
   if (type !== 'dns') {
-    throw new GigvaultError('UNSUPPORTED_IDENTIFIER', `Identifiers of type ${JSON.stringify(type.slice(0, 40))} are not supported; dns and ip are.`);
+    throw new GigvaultError(
+      'UNSUPPORTED_IDENTIFIER',
+      `Identifiers of type ${JSON.stringify(type.slice(0, 40))} are not supported; dns and ip are.`,
+    );
   }
   if (value.startsWith('*.')) {
-    throw new GigvaultError('REJECTED_IDENTIFIER', `"${value.slice(0, 255)}": wildcards need dns-01, which is not offered; http-01 cannot validate them.`);
+    throw new GigvaultError(
+      'REJECTED_IDENTIFIER',
+      `"${value.slice(0, 255)}": wildcards need dns-01, which is not offered; http-01 cannot validate them.`,
+    );
   }
-  return { type, value: normalizeDnsName(value, { development: rules.development, wildcard: false }) };
+  return {
+    type,
+    value: normalizeDnsName(value, { development: rules.development, wildcard: false }),
+  };
 }
 
 function normalizeIpIdentifier(value: string, rules: AddressRules): Identifier {
   const address = normalizeIpAddress(value);
   const refused = refusalOf(rules, address, address);
-  if (refused !== undefined) throw new GigvaultError('REJECTED_IDENTIFIER', `"${address}": ${refused} addresses are not issued for.`);
+  if (refused !== undefined)
+    throw new GigvaultError(
+      'REJECTED_IDENTIFIER',
+      `"${address}": ${refused} addresses are not issued for.`,
+    );
   return { type: 'ip', value: address };
 }
 
 function refusal(problems: readonly (Problem & { unsupported: boolean })[]): GigvaultError {
-  const code = problems.every(({ unsupported }) => unsupported) ? 'UNSUPPORTED_IDENTIFIER' : 'REJECTED_IDENTIFIER';
+  const code = problems.every(({ unsupported }) => unsupported)
+    ? 'UNSUPPORTED_IDENTIFIER'
+    : 'REJECTED_IDENTIFIER';
   const plain = problems.map(({ pointer, message }) => ({ pointer, message }));
-  return new GigvaultError(code, plain.map(({ message }) => message).join(' '), { problems: plain });
+  return new GigvaultError(code, plain.map(({ message }) => message).join(' '), {
+    problems: plain,
+  });
 }

@@ -21,8 +21,16 @@ export interface Proof {
 /** Authorizations and their challenges. Statuses are as stored; `expired` is for the reader to see. */
 export interface AuthorizationStore {
   /** Valid authorizations of the requester for these identifiers that last beyond `until`; at most one for each. */
-  findValid(requester: string, identifiers: readonly Identifier[], until: number): Promise<Authorization[]>;
-  create(requester: string, authorizations: readonly NewAuthorization[], now: number): Promise<void>;
+  findValid(
+    requester: string,
+    identifiers: readonly Identifier[],
+    until: number,
+  ): Promise<Authorization[]>;
+  create(
+    requester: string,
+    authorizations: readonly NewAuthorization[],
+    now: number,
+  ): Promise<void>;
   /** Those that exist, in any order. */
   get(authorizationIds: readonly string[]): Promise<Authorization[]>;
   /** pending → processing; false when the challenge or its authorization is not pending any more. */

@@ -54,7 +54,12 @@ export function refusalOf(rules: AddressRules, address: string, host: string): s
   const octets = parseIp(address);
   if (!octets) return 'not an address';
   if (rules.allowedNetworks.some((network) => contains(network, octets))) return undefined;
-  if (rules.development && isLocalName(host) && LOOPBACK.some((network) => contains(network, octets))) return undefined;
+  if (
+    rules.development &&
+    isLocalName(host) &&
+    LOOPBACK.some((network) => contains(network, octets))
+  )
+    return undefined;
   return specialUseOf(octets);
 }
 
@@ -66,7 +71,9 @@ export function isLocalName(host: string): boolean {
 function specialUseOf(address: Buffer): string | undefined {
   const special = SPECIAL.find(([network]) => contains(network, address));
   if (special) return special[1];
-  return address.length === 16 && !contains(GLOBAL_IPV6, address) ? 'not global unicast' : undefined;
+  return address.length === 16 && !contains(GLOBAL_IPV6, address)
+    ? 'not global unicast'
+    : undefined;
 }
 
 function networkOf(text: string): Network {

@@ -67,8 +67,15 @@ export interface ValidationResult {
  * address checked, and the connection made to that address (T42, T43). Replies are read up to 512 octets (T44). Never throws
  * for what the other side does.
  */
-export async function validateHttp01(deps: Http01Deps, input: Http01Input): Promise<ValidationResult> {
-  const evidence: ValidationEvidence = { method: 'http-01', identifier: input.identifier, hops: [] };
+export async function validateHttp01(
+  deps: Http01Deps,
+  input: Http01Input,
+): Promise<ValidationResult> {
+  const evidence: ValidationEvidence = {
+    method: 'http-01',
+    identifier: input.identifier,
+    hops: [],
+  };
   try {
     await withDeadline(deps, input.signal, (signal) => prove(deps, input, evidence, signal));
     return { evidence };
@@ -78,7 +85,12 @@ export async function validateHttp01(deps: Http01Deps, input: Http01Input): Prom
   }
 }
 
-async function prove(deps: Http01Deps, input: Http01Input, evidence: ValidationEvidence, signal: AbortSignal): Promise<void> {
+async function prove(
+  deps: Http01Deps,
+  input: Http01Input,
+  evidence: ValidationEvidence,
+  signal: AbortSignal,
+): Promise<void> {
   let url = firstUrl(deps, input);
   for (let redirects = 0; redirects <= MAX_REDIRECTS; redirects++) {
     checkUrl(deps, url, input.identifier);
@@ -87,7 +99,10 @@ async function prove(deps: Http01Deps, input: Http01Input, evidence: ValidationE
     if (!REDIRECTS.has(reply.status)) return judgeReply(reply, url, input.keyAuthorization);
     url = nextUrl(url, reply.location);
   }
-  throw new ChallengeFailure('connection', `More than ${MAX_REDIRECTS} redirects, the last to ${shown(url)}`);
+  throw new ChallengeFailure(
+    'connection',
+    `More than ${MAX_REDIRECTS} redirects, the last to ${shown(url)}`,
+  );
 }
 
 function firstUrl({ port }: Http01Deps, { identifier, token }: Http01Input): URL {
@@ -98,17 +113,26 @@ function firstUrl({ port }: Http01Deps, { identifier, token }: Http01Input): URL
 /** WHATWG URL parsing has turned decimal, octal and hexadecimal hosts into plain addresses before this looks at them. */
 function checkUrl({ port, rules }: Http01Deps, url: URL, identifier: Identifier): void {
   if (url.protocol !== 'http:' && url.protocol !== 'https:') {
-    throw new ChallengeFailure('connection', `Redirect to ${shown(url)}: only http and https are followed`);
+    throw new ChallengeFailure(
+      'connection',
+      `Redirect to ${shown(url)}: only http and https are followed`,
+    );
   }
   if (![80, 443, port].includes(portOf(url))) {
-    throw new ChallengeFailure('connection', `Redirect to ${shown(url)}: only ports 80 and 443 are allowed`);
+    throw new ChallengeFailure(
+      'connection',
+      `Redirect to ${shown(url)}: only ports 80 and 443 are allowed`,
+    );
   }
   if (url.username !== '' || url.password !== '') {
     throw new ChallengeFailure('connection', 'Redirect to a URL with a user name or password');
   }
   const host = hostOf(url);
   if (parseIp(host) ? host !== identifier.value : !isDnsName(host, rules.development)) {
-    throw new ChallengeFailure('connection', `Redirect to ${shown(url)}: the host must be a DNS name`);
+    throw new ChallengeFailure(
+      'connection',
+      `Redirect to ${shown(url)}: the host must be a DNS name`,
+    );
   }
 }
 
@@ -120,7 +144,12 @@ function isDnsName(host: string, development: boolean): boolean {
   }
 }
 
-async function fetchHop(deps: Http01Deps, url: URL, evidence: ValidationEvidence, signal: AbortSignal): Promise<HopReply> {
+async function fetchHop(
+  deps: Http01Deps,
+  url: URL,
+  evidence: ValidationEvidence,
+  signal: AbortSignal,
+): Promise<HopReply> {
   const host = hostOf(url);
   const addresses = parseIp(host) ? [host] : await deps.resolver.resolve(host, signal);
   const refused = addresses.flatMap((address) => {
@@ -129,14 +158,20 @@ async function fetchHop(deps: Http01Deps, url: URL, evidence: ValidationEvidence
   });
   const hop: HopEvidence = { url: shown(url), addresses, refused: refused.map(({ text }) => text) };
   evidence.hops.push(hop);
-  const allowed = addresses.filter((address) => !refused.some((other) => other.address === address));
+  const allowed = addresses.filter(
+    (address) => !refused.some((other) => other.address === address),
+  );
   if (allowed.length === 0) throw nowhereToGo(host, hop.refused);
   return tryAddresses(deps, url, allowed.slice(0, MAX_ADDRESSES), hop, signal);
 }
 
 function nowhereToGo(host: string, refused: readonly string[]): ChallengeFailure {
-  if (refused.length === 0) return new ChallengeFailure('dns', `${host} has no address`, { retry: true });
-  return new ChallengeFailure('connection', `${host} has no address that may be validated: ${refused.join(', ')}`);
+  if (refused.length === 0)
+    return new ChallengeFailure('dns', `${host} has no address`, { retry: true });
+  return new ChallengeFailure(
+    'connection',
+    `${host} has no address that may be validated: ${refused.join(', ')}`,
+  );
 }
 
 /** In order, until a server is reached. */
@@ -163,19 +198,26 @@ async function tryAddresses(
 
 function nextUrl(url: URL, location: string | undefined): URL {
   const next = location === undefined || location.length > 2000 ? null : URL.parse(location, url);
-  if (!next) throw new ChallengeFailure('connection', `${shown(url)} redirects to nowhere that can be read`);
+  if (!next)
+    throw new ChallengeFailure('connection', `${shown(url)} redirects to nowhere that can be read`);
   return next;
 }
 
 function judgeReply(reply: HopReply, url: URL, keyAuthorization: string): void {
   if (reply.status !== 200) {
-    throw new ChallengeFailure('unauthorized', `${shown(url)} answered with status ${reply.status} instead of 200`);
+    throw new ChallengeFailure(
+      'unauthorized',
+      `${shown(url)} answered with status ${reply.status} instead of 200`,
+    );
   }
   // RFC 8555 §8.3: whitespace at the end of the body is ignored.
   const text = reply.body.toString('latin1').trimEnd();
   if (reply.truncated || text !== keyAuthorization) {
     const seen = JSON.stringify(text.slice(0, 100).replaceAll(/[^\x20-\x7e]/g, '?'));
-    throw new ChallengeFailure('incorrectResponse', `${shown(url)} did not answer with the key authorization but with ${seen}`);
+    throw new ChallengeFailure(
+      'incorrectResponse',
+      `${shown(url)} did not answer with the key authorization but with ${seen}`,
+    );
   }
 }
 
@@ -185,7 +227,10 @@ async function withDeadline(
   outer: AbortSignal,
   run: (signal: AbortSignal) => Promise<void>,
 ): Promise<void> {
-  const late = new ChallengeFailure('connection', `Validation took longer than ${timeout / 1000} s`);
+  const late = new ChallengeFailure(
+    'connection',
+    `Validation took longer than ${timeout / 1000} s`,
+  );
   const over = new AbortController();
   const done = new AbortController();
   const timer = clock.sleep(timeout, done.signal).then(
@@ -203,7 +248,7 @@ async function withDeadline(
 }
 
 function portOf(url: URL): number {
-  return url.port === '' ? { 'http:': 80, 'https:': 443 }[url.protocol] ?? 0 : Number(url.port);
+  return url.port === '' ? ({ 'http:': 80, 'https:': 443 }[url.protocol] ?? 0) : Number(url.port);
 }
 
 function hostOf(url: URL): string {

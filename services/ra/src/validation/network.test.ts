@@ -22,10 +22,17 @@ describe('networks', () => {
     expect(inside(network, address)).toBe(expected);
   });
 
-  it.each(['', '10.0.0.0/33', '10.0.0.0/-1', '10.0.0.0/08', '10.0.0/8', '::/129', '10.0.0.0/8/8', 'fe80::1%eth0', '0x7f.0.0.1'])(
-    '%j is not a network',
-    (text) => {
-      expect(parseNetwork(text)).toBeUndefined();
-    },
-  );
+  it.each([
+    '',
+    '10.0.0.0/33',
+    '10.0.0.0/-1',
+    '10.0.0.0/08',
+    '10.0.0/8',
+    '::/129',
+    '10.0.0.0/8/8',
+    'fe80::1%eth0',
+    '0x7f.0.0.1',
+  ])('%j is not a network', (text) => {
+    expect(parseNetwork(text)).toBeUndefined();
+  });
 });

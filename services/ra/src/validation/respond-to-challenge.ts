@@ -1,7 +1,10 @@
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import type { Authorization, RespondToChallengeRequest } from '@gigvault/proto/ra/v1/authorization';
 import { durableStep } from '@gigvault/telemetry/durable-step';
-import { type ReadAuthorizationsDeps, readOwnAuthorization } from '../authorization/read-authorizations.ts';
+import {
+  type ReadAuthorizationsDeps,
+  readOwnAuthorization,
+} from '../authorization/read-authorizations.ts';
 
 /** base64url of 32 octets: a SHA-256 JWK thumbprint (RFC 7638). */
 const THUMBPRINT = /^[A-Za-z0-9_-]{43}$/;
@@ -17,18 +20,27 @@ export interface RespondDeps extends ReadAuthorizationsDeps {
  * is not pending any more is left as it is, so that repeating the call is harmless.
  * Errors: AUTHORIZATION_NOT_FOUND, FORBIDDEN, BAD_KEY_AUTHORIZATION.
  */
-export async function respondToChallenge(deps: RespondDeps, request: RespondToChallengeRequest): Promise<Authorization> {
+export async function respondToChallenge(
+  deps: RespondDeps,
+  request: RespondToChallengeRequest,
+): Promise<Authorization> {
   const { authorizationId, challengeId, requester, keyAuthorization } = request;
   const authorization = await readOwnAuthorization(deps, authorizationId, requester);
   const challenge = authorization.challenges.find((one) => one.challengeId === challengeId);
-  if (!challenge) throw new GigvaultError('AUTHORIZATION_NOT_FOUND', 'The authorization has no such challenge.');
+  if (!challenge)
+    throw new GigvaultError('AUTHORIZATION_NOT_FOUND', 'The authorization has no such challenge.');
   const [token, thumbprint = '', ...rest] = keyAuthorization.split('.');
   if (token !== challenge.token || rest.length > 0 || !THUMBPRINT.test(thumbprint)) {
-    throw new GigvaultError('BAD_KEY_AUTHORIZATION', 'The key authorization is not <token>.<thumbprint> of this challenge.');
+    throw new GigvaultError(
+      'BAD_KEY_AUTHORIZATION',
+      'The key authorization is not <token>.<thumbprint> of this challenge.',
+    );
   }
   if (authorization.status !== 'pending' || challenge.status !== 'pending') return authorization;
   const now = deps.clock.now();
-  const started = await durableStep('ra.challenge', () => deps.authorizations.startValidation(challengeId, keyAuthorization, now));
+  const started = await durableStep('ra.challenge', () =>
+    deps.authorizations.startValidation(challengeId, keyAuthorization, now),
+  );
   if (started) deps.wakeValidator();
   return readOwnAuthorization(deps, authorizationId, requester);
 }

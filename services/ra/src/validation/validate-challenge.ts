@@ -18,15 +18,28 @@ export interface ValidateDeps extends Http01Deps {
  * One attempt at one challenge, to its end: valid, invalid, or tried again later because the server was not reached.
  * Throws the signal's reason when it aborts; the lease then brings the challenge back.
  */
-export async function validateChallenge(deps: ValidateDeps, challenge: ClaimedChallenge, signal: AbortSignal): Promise<void> {
+export async function validateChallenge(
+  deps: ValidateDeps,
+  challenge: ClaimedChallenge,
+  signal: AbortSignal,
+): Promise<void> {
   const { queue, clock } = deps;
   const { evidence, failure } = await validateHttp01(deps, { ...challenge, signal });
   const at = clock.now();
   if (failure?.retry && challenge.attempt < deps.attempts) {
-    await queue.postpone(challenge.challengeId, at + deps.retryDelay * 2 ** (challenge.attempt - 1));
+    await queue.postpone(
+      challenge.challengeId,
+      at + deps.retryDelay * 2 ** (challenge.attempt - 1),
+    );
     return;
   }
   const problem = failure && toChallengeProblem(failure);
-  const outcome = { challenge, evidence, at, validUntil: at + deps.authorizationValidity, ...(problem ? { problem } : {}) };
+  const outcome = {
+    challenge,
+    evidence,
+    at,
+    validUntil: at + deps.authorizationValidity,
+    ...(problem ? { problem } : {}),
+  };
   await durableStep('ra.authorization', () => queue.finish(outcome));
 }

@@ -1,0 +1,88 @@
+/** The layers of docs/adr/0003: main → module → {api, adapters} → flow → ports → libs. */
+const SHELL = [
+  '^services/[^/]+/src/(api|adapters)/',
+  '^services/[^/]+/src/[^/]+\\.ts$',
+  '\\.(test|contract)\\.ts$',
+];
+const PURE_LIBS = '^libs/(x509|errors|time|merkle)/';
+/** Libs that flows may use: pure ones, permissions as types, and the durable step. */
+const FLOW_LIBS = ['^libs/(x509|errors|time|merkle|access|keystore)/', '^libs/telemetry/src/(durable-step|correlation|log|metrics)\\.ts$', '^proto/gen/'];
+const FLOWS = '^services/(?!gigvault|cli|rootca)[^/]+/src/';
+
+module.exports = {
+  forbidden: [
+    { name: 'no-circular', severity: 'error', from: {}, to: { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } } },
+    {
+      name: 'service-not-to-service',
+      severity: 'error',
+      from: { path: '^services/([^/]+)/', pathNot: '^services/gigvault/' },
+      to: { path: '^services/', pathNot: '^services/$1/' },
+    },
+    {
+      name: 'composition-root-sees-modules-and-offline-flows-only',
+      severity: 'error',
+      from: { path: '^services/gigvault/src/' },
+      to: {
+        path: '^services/',
+        pathNot: [
+          '^services/gigvault/',
+          '^services/[^/]+/src/[^/]+\\.module\\.ts$',
+          // Bootstrap runs these before anything listens; the CLI's context file is the CLI's.
+          '^services/keymgr/src/(open-keymgr|keys/create-ca-key)\\.ts$',
+          '^services/rootca/src/',
+          '^services/cli/src/context/',
+        ],
+      },
+    },
+    { name: 'lib-not-to-service', severity: 'error', from: { path: '^libs/', pathNot: '^libs/testkit/' }, to: { path: '^services/' } },
+    {
+      name: 'pure-libs-stay-pure',
+      severity: 'error',
+      from: { path: PURE_LIBS, pathNot: '\\.test\\.ts$|/test/' },
+      to: { path: ['^libs/', '^node:', 'node_modules'], pathNot: [PURE_LIBS, '^node:(assert|buffer|crypto|net|url)$', 'node_modules/@types'] },
+    },
+    {
+      name: 'flow-is-pure',
+      severity: 'error',
+      from: { path: FLOWS, pathNot: SHELL },
+      to: {
+        pathNot: [
+          FLOWS,
+          ...FLOW_LIBS,
+          '^(node:)?(assert|crypto|url|net|buffer)$',
+          '^libs/(rpc|database)/',
+          'node_modules/(zod|lru-cache|yaml)/',
+        ],
+      },
+    },
+    {
+      name: 'flow-sees-types-of-rpc-and-database-only',
+      severity: 'error',
+      from: { path: FLOWS, pathNot: SHELL },
+      to: { path: '^libs/(rpc|database)/', dependencyTypesNot: ['type-only'] },
+    },
+    {
+      name: 'flow-not-to-shell',
+      severity: 'error',
+      from: { path: FLOWS, pathNot: SHELL },
+      to: { path: '^services/[^/]+/src/(api|adapters)/', dependencyTypesNot: ['type-only'] },
+    },
+    { name: 'api-not-to-adapters', severity: 'error', from: { path: '^services/[^/]+/src/api/', pathNot: '\\.test\\.ts$' }, to: { path: '^services/[^/]+/src/adapters/' } },
+    { name: 'adapters-not-to-api', severity: 'error', from: { path: '^services/[^/]+/src/adapters/', pathNot: '\\.test\\.ts$' }, to: { path: '^services/[^/]+/src/api/' } },
+    {
+      name: 'keystore-only-behind-keymgr-and-rootca',
+      severity: 'error',
+      from: { pathNot: '^(services/(keymgr|rootca)/|libs/keystore/)' },
+      to: { path: '^libs/keystore/|node_modules/(pkcs11js|graphene-pk11)/' },
+    },
+    { name: 'rootca-is-offline', severity: 'error', from: { path: '^services/rootca/src/' }, to: { path: '^node:(http|https|net|tls|dgram|http2)$' } },
+    { name: 'not-to-unresolvable', severity: 'error', from: {}, to: { couldNotResolve: true } },
+  ],
+  options: {
+    doNotFollow: { path: 'node_modules' },
+    exclude: { path: '(^|/)dist/' },
+    tsPreCompilationDeps: true,
+    tsConfig: { fileName: 'tsconfig.json' },
+    enhancedResolveOptions: { exportsFields: ['exports'], conditionNames: ['import', 'types', 'node', 'default'], extensions: ['.ts', '.js', '.mjs', '.cjs', '.json', '.d.ts'] },
+  },
+};

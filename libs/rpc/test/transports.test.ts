@@ -1,0 +1,247 @@
+import { connect } from 'node:tls';
+import { GigvaultError } from '@gigvault/errors/gigvault-error';
+import type {
+  EvaluateRequest,
+  EvaluateResponse,
+  PolicyService,
+} from '@gigvault/proto/policy/v1/policy';
+import { silentLog } from '@gigvault/telemetry/log';
+import { createTestIdentities, TEST_TRUST_DOMAIN } from '@gigvault/testkit/test-identities';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { Controller, type INestMicroservice, Module } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import { GrpcMethod } from '@nestjs/microservices';
+import { throwError } from 'rxjs';
+import type { CallContext, CallOptions, Client } from '../src/call.ts';
+import { RPC } from '../src/contracts.ts';
+import { createGrpcClients, type GrpcClients } from '../src/grpc-client.ts';
+import { type GrpcServer, startGrpcServer } from '../src/grpc-server.ts';
+import { HandlerTableServer } from '../src/handler-table.ts';
+import { createInProcessBroker } from '../src/in-process-transport.ts';
+import { readPeerTable } from '../src/peers.ts';
+import type { PeerName } from '../src/service-name.ts';
+
+const PEERS = 'policy: { gigvault.policy.v1.PolicyService/Evaluate: [ra] }';
+const identities = createTestIdentities();
+const strangers = createTestIdentities();
+let aborted = 0;
+
+/** Does what the request's profile says, so that one RPC shows every outcome. */
+@Controller()
+class Echo {
+  @GrpcMethod('PolicyService', 'Evaluate')
+  async evaluate(
+    request: EvaluateRequest,
+    _metadata: unknown,
+    call: CallContext,
+  ): Promise<EvaluateResponse> {
+    if (request.profile === 'refuse')
+      throw new GigvaultError('BAD_CSR', 'not this one', {
+        problems: [{ pointer: '/x', message: 'y' }],
+      });
+    if (request.profile === 'break') throw new Error('the password is hunter2');
+    if (request.profile === 'wait') {
+      await new Promise((resolve) =>
+        call.signal.addEventListener('abort', resolve, { once: true }),
+      );
+      aborted++;
+    }
+    return {
+      decision: { outcome: 'allow', rules: [], policy: call.peer, policyHash: request.requester },
+      approvalsNeeded: request.subjectAltName.length,
+    };
+  }
+}
+
+class Root {}
+Module({ controllers: [Echo] })(Root);
+
+let app: INestMicroservice;
+let server: GrpcServer;
+const open: GrpcClients[] = [];
+const broker = createInProcessBroker({ encode: true });
+
+beforeAll(async () => {
+  const transport = new HandlerTableServer('policy', [RPC.policy], readPeerTable(PEERS), silentLog);
+  app = await NestFactory.createMicroservice(Root, {
+    strategy: transport,
+    logger: false,
+    abortOnError: false,
+  });
+  app.useGlobalFilters({ catch: (error: unknown) => throwError(() => error) });
+  await app.listen();
+  broker.register(transport.table);
+  server = await startGrpcServer({
+    host: '127.0.0.1',
+    port: 0,
+    identity: identities.identity('policy'),
+    tables: [transport.table],
+  });
+});
+
+afterAll(async () => {
+  for (const clients of open) clients.close();
+  await server.stop(1_000);
+  await app.close();
+});
+
+function overTheWire(peer: PeerName, from = identities): Client<PolicyService> {
+  const clients = createGrpcClients(from.identity(peer), { policy: `127.0.0.1:${server.port}` });
+  open.push(clients);
+  return clients.client(RPC.policy, 'policy');
+}
+
+function request(profile: string): EvaluateRequest {
+  return {
+    protocol: 'acme',
+    requester: 'acme:1',
+    roles: [],
+    profile,
+    commonName: '',
+    subjectAltName: [{ type: 'dns', value: 'a.example' }],
+    keyType: '',
+    validity: 0,
+    tenantId: '',
+  };
+}
+
+describe.each([
+  ['in-process', (peer: PeerName) => broker.client(peer, RPC.policy, 'policy')],
+  ['over mTLS gRPC', (peer: PeerName) => overTheWire(peer)],
+] as const)('a call %s', (_name, client) => {
+  it('carries the message, and the caller as the transport knows it', async () => {
+    const answer = await client('ra').evaluate(request('ok'));
+    expect(answer).toEqual({
+      decision: { outcome: 'allow', rules: [], policy: 'ra', policyHash: 'acme:1' },
+      approvalsNeeded: 1,
+    });
+  });
+
+  it('is refused to a peer that peers.yaml does not list (covers: T61)', async () => {
+    await expect(client('enroll').evaluate(request('ok'))).rejects.toMatchObject({
+      code: 'FORBIDDEN',
+    });
+  });
+
+  it('brings errors back with code, text and problems', async () => {
+    await expect(client('ra').evaluate(request('refuse'))).rejects.toMatchObject({
+      code: 'BAD_CSR',
+      message: 'not this one',
+      problems: [{ pointer: '/x', message: 'y' }],
+    });
+  });
+
+  it('tells nothing of an error that is not ours', async () => {
+    const error = await client('ra')
+      .evaluate(request('break'))
+      .catch((e: unknown) => e);
+    expect(error).toMatchObject({ code: 'INTERNAL' });
+    expect(String((error as Error).message)).not.toContain('hunter2');
+  });
+
+  it('ends at its deadline, and the handler learns of it', async () => {
+    const before = aborted;
+    const options: CallOptions = { deadline: 50 };
+    await expect(client('ra').evaluate(request('wait'), options)).rejects.toMatchObject({
+      code: 'DEADLINE_EXCEEDED',
+    });
+    await client('ra').evaluate(request('ok'));
+    expect(aborted).toBe(before + 1);
+  });
+
+  it('is given up when its caller aborts', async () => {
+    const hangUp = new AbortController();
+    const call = client('ra').evaluate(request('wait'), { signal: hangUp.signal });
+    hangUp.abort();
+    await expect(call).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+  });
+});
+
+describe('the wire', () => {
+  it('refuses a peer whose certificate another CA signed (covers: T61, T62)', async () => {
+    await expect(
+      overTheWire('ra', strangers).evaluate(request('ok'), { deadline: 2_000 }),
+    ).rejects.toMatchObject({
+      code: expect.stringMatching(/^(UNAVAILABLE|DEADLINE_EXCEEDED)$/),
+    });
+  });
+
+  it('does not talk to a server that is somebody else', async () => {
+    const clients = createGrpcClients(identities.identity('ra'), {
+      ca: `127.0.0.1:${server.port}`,
+    });
+    open.push(clients);
+    await expect(
+      clients.client(RPC.issuer, 'ca').listIssuers({}, { deadline: 2_000 }),
+    ).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+  });
+
+  it('speaks TLS 1.3 only (covers: X1, T62)', async () => {
+    const { servicesCa, certificate, privateKey } = identities.identity('ra').current();
+    const outcome = await new Promise<string>((resolve) => {
+      const socket = connect({
+        port: server.port,
+        host: '127.0.0.1',
+        ca: servicesCa,
+        cert: certificate,
+        key: privateKey,
+        maxVersion: 'TLSv1.2',
+        rejectUnauthorized: false,
+        ALPNProtocols: ['h2'],
+      });
+      socket
+        .once('secureConnect', () => resolve(`connected with ${socket.getProtocol()}`))
+        .once('error', () => resolve('refused'));
+    });
+    expect(outcome).toBe('refused');
+  });
+
+  it('goes on when the client gets a new identity', async () => {
+    const identity = identities.identity('ra');
+    const clients = createGrpcClients(identity, { policy: `127.0.0.1:${server.port}` });
+    open.push(clients);
+    const client = clients.client(RPC.policy, 'policy');
+    const before = client.evaluate(request('ok'));
+    identity.replace(identities.identity('ra').current());
+    await expect(Promise.all([before, client.evaluate(request('ok'))])).resolves.toHaveLength(2);
+  });
+});
+
+describe('the start', () => {
+  const start = async (peers: string) => {
+    const transport = new HandlerTableServer(
+      'policy',
+      [RPC.policy],
+      readPeerTable(peers),
+      silentLog,
+    );
+    const broken = await NestFactory.createMicroservice(Root, {
+      strategy: transport,
+      logger: false,
+      abortOnError: false,
+    });
+    await broken.listen();
+  };
+
+  it('stops when peers.yaml names an RPC that nothing serves', async () => {
+    await expect(
+      start(
+        `policy: { gigvault.policy.v1.PolicyService/Evaluate: [ra], gigvault.policy.v1.PolicyService/Guess: [ra] }`,
+      ),
+    ).rejects.toThrow('does not serve: gigvault.policy.v1.PolicyService/Guess');
+  });
+
+  it('stops when an RPC is missing in peers.yaml', async () => {
+    await expect(start('policy: {}')).rejects.toThrow(
+      'does not say who may call policy: gigvault.policy.v1.PolicyService/Evaluate',
+    );
+  });
+
+  it('stops when peers.yaml names somebody who is no peer', () => {
+    expect(() => readPeerTable('policy: { a.B/C: [raa] }')).toThrow('"raa"');
+  });
+});
+
+it('test identities live in a trust domain of their own', () => {
+  expect(TEST_TRUST_DOMAIN).not.toBe('gigvault.local');
+});

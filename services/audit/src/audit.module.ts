@@ -1,0 +1,118 @@
+import { type EventConsumer, eventConsumer } from '@gigvault/database/event-consumer';
+import {
+  HEALTH_CHECKS,
+  type HealthCheck,
+  HTTP_ROUTES,
+  type ServiceContext,
+  type ServiceDefinition,
+  WORKERS,
+} from '@gigvault/host/service';
+import { RPC } from '@gigvault/rpc/contracts';
+import type { ServiceName } from '@gigvault/rpc/service-name';
+import { Module } from '@nestjs/common';
+import { AuditInit1764000000000 } from '../migrations/audit-init.ts';
+import { pgCheckpointStore } from './adapters/pg-checkpoint-store.ts';
+import { pgTree, pgTreeWriter } from './adapters/pg-tree.ts';
+import { rpcCheckpointSigner } from './adapters/rpc-checkpoint-signer.ts';
+import { AUDIT_LOG, AuditRpc } from './api/grpc.ts';
+import { auditOperations } from './api/http.ts';
+import { type AuditConfig, auditConfig } from './audit.config.ts';
+import { type CheckpointKeeper, keepCheckpoints } from './checkpoint/keep-checkpoints.ts';
+import { appendEvents } from './recording/append-events.ts';
+
+@Module({})
+class AuditModule {}
+
+type Context = Pick<
+  ServiceContext<AuditConfig>,
+  'client' | 'clock' | 'config' | 'database' | 'log' | 'metrics' | 'trustDomain'
+>;
+
+/** Everybody who has an event log. */
+const PRODUCERS = ['ca', 'ra', 'keymgr', 'auth', 'enroll'] as const satisfies readonly ServiceName[];
+
+/** The tamper-evident log of every event. */
+export const auditService: ServiceDefinition<AuditConfig> = {
+  name: 'audit',
+  zone: 'inside',
+  config: auditConfig,
+  migrations: [AuditInit1764000000000],
+  serves: [RPC.audit],
+  module: (context) => {
+    const { log, keeper, consumers, healthChecks } = wireAudit(context);
+    return {
+      module: AuditModule,
+      controllers: [AuditRpc],
+      providers: [
+        { provide: AUDIT_LOG, useValue: log },
+        { provide: HTTP_ROUTES, useValue: auditOperations(log) },
+        { provide: WORKERS, useValue: [keeper, ...consumers] },
+        { provide: HEALTH_CHECKS, useValue: healthChecks },
+      ],
+    };
+  },
+};
+
+/** The parts of one audit service. */
+export function wireAudit(context: Context) {
+  const { config, clock, database } = context;
+  const tree = pgTree(database);
+  const log = { tree, leaves: tree, checkpoints: pgCheckpointStore(database) };
+  const signedAt = context.metrics.gauge(
+    'audit_checkpoint_timestamp_seconds',
+    'When the newest checkpoint of the audit log was signed, Unix time',
+    [],
+  );
+  const keeper = keepCheckpoints({
+    ...log,
+    clock,
+    origin: `${context.trustDomain}/audit`,
+    signer: rpcCheckpointSigner(context.client(RPC.key, 'keymgr'), context.client(RPC.keySigning, 'keymgr')),
+    interval: config.checkpointInterval,
+    log: context.log,
+    onSigned: ({ timestamp }) => signedAt.set(timestamp / 1000),
+  });
+  const consumers = PRODUCERS.map((producer) => follow(context, producer, () => keeper.wake()));
+  return { log, keeper, consumers, healthChecks: healthChecksOf(config, keeper, consumers) };
+}
+
+function follow(context: Context, producer: ServiceName, onAppended: () => void): EventConsumer {
+  const entries = context.metrics.counter('audit_entries_total', 'Events appended to the audit log', ['producer']);
+  return eventConsumer({
+    producer,
+    consumer: 'audit',
+    source: context.client(RPC.eventLog, producer),
+    pool: context.database,
+    clock: context.clock,
+    log: context.log,
+    async handle(client, events) {
+      await appendEvents(pgTreeWriter(client), events);
+    },
+    afterCommit(events) {
+      entries.inc({ producer }, events.length);
+      onAppended();
+    },
+  });
+}
+
+function healthChecksOf(
+  config: AuditConfig,
+  keeper: CheckpointKeeper,
+  consumers: readonly EventConsumer[],
+): HealthCheck[] {
+  const lag = async () => {
+    for (const consumer of consumers) {
+      const { failure, head, position } = consumer.progress();
+      if (failure !== undefined) throw new Error(`${consumer.name} does not get on: ${failure}`);
+      if (head - position > config.lagLimit) throw new Error(`${consumer.name} is ${head - position} events behind`);
+    }
+  };
+  const checkpoint = async () => {
+    const failure = keeper.failure();
+    if (failure !== undefined) throw new Error(`the tree cannot be signed: ${failure}`);
+  };
+  return [
+    { name: 'audit.lag', check: lag },
+    { name: 'audit.checkpoint', check: checkpoint },
+  ];
+}

@@ -1,0 +1,136 @@
+import type {
+  Certificate,
+  GetCertificateRequest,
+  GetCertificateStatusRequest,
+  GetCertificateStatusResponse,
+  ListCertificatesRequest,
+  ListCertificatesResponse,
+} from '@gigvault/proto/ca/v1/certificate';
+import type {
+  IssueCertificateRequest,
+  IssuedCertificate,
+  IssueInternalCertificateRequest,
+} from '@gigvault/proto/ca/v1/issuance';
+import type {
+  CreateIssuerRequest,
+  Issuer,
+  ListIssuersRequest,
+  ListIssuersResponse,
+  ListProfilesRequest,
+  ListProfilesResponse,
+} from '@gigvault/proto/ca/v1/issuer';
+import type {
+  RevokeCertificateRequest,
+  RevokeCertificateResponse,
+} from '@gigvault/proto/ca/v1/revocation';
+import { contextOf, type RpcCall } from '@gigvault/rpc/call-context';
+import { Controller, Inject } from '@nestjs/common';
+import { GrpcMethod } from '@nestjs/microservices';
+import { type CertificateDeps, getCertificate } from '../certificates/get-certificate.ts';
+import { getCertificateStatus } from '../certificates/get-certificate-status.ts';
+import { listCertificates } from '../certificates/list-certificates.ts';
+import { issueCertificate } from '../issuance/issue-certificate.ts';
+import {
+  type IssueInternalDeps,
+  issueInternalCertificate,
+} from '../issuance/issue-internal-certificate.ts';
+import type { ProfileTable } from '../issuance/profile-table.ts';
+import { type CreateIssuerDeps, createIssuer } from '../issuers/create-issuer.ts';
+import { listIssuers, listProfiles } from '../issuers/list-issuers.ts';
+import { type RevokeDeps, revokeCertificate } from '../revocation/revoke-certificate.ts';
+
+/** Everything that the handlers call. */
+export interface CaDeps {
+  readonly issuance: IssueInternalDeps;
+  readonly revocation: RevokeDeps;
+  readonly certificates: CertificateDeps;
+  readonly issuers: CreateIssuerDeps;
+  readonly profiles: ProfileTable;
+}
+
+/** Provider token of CaDeps. */
+export const CA_DEPS = Symbol('CA_DEPS');
+
+/** See ca/v1/issuance.proto. */
+@Controller()
+export class IssuanceRpc {
+  constructor(@Inject(CA_DEPS) private readonly deps: CaDeps) {}
+
+  /** Public profiles only: an enrolment cannot name an internal one. */
+  @GrpcMethod('IssuanceService', 'IssueCertificate')
+  issueCertificate(request: IssueCertificateRequest): Promise<IssuedCertificate> {
+    return issueCertificate(this.deps.issuance, { ...request, internal: false });
+  }
+
+  /** For the calling peer. */
+  @GrpcMethod('IssuanceService', 'IssueInternalCertificate')
+  issueInternalCertificate(
+    request: IssueInternalCertificateRequest,
+    _metadata: unknown,
+    call: RpcCall,
+  ): Promise<IssuedCertificate> {
+    return issueInternalCertificate(this.deps.issuance, request, contextOf(call).peer);
+  }
+}
+
+/** See ca/v1/revocation.proto. */
+@Controller()
+export class RevocationRpc {
+  constructor(@Inject(CA_DEPS) private readonly deps: CaDeps) {}
+
+  /** The caller has authorised `actor`. */
+  @GrpcMethod('RevocationService', 'RevokeCertificate')
+  revokeCertificate(request: RevokeCertificateRequest): Promise<RevokeCertificateResponse> {
+    return revokeCertificate(this.deps.revocation, request);
+  }
+}
+
+/** See ca/v1/certificate.proto. */
+@Controller()
+export class CertificateRpc {
+  constructor(@Inject(CA_DEPS) private readonly deps: CaDeps) {}
+
+  /** One certificate. */
+  @GrpcMethod('CertificateService', 'GetCertificate')
+  getCertificate(request: GetCertificateRequest): Promise<Certificate> {
+    return getCertificate(this.deps.certificates, request);
+  }
+
+  /** A page. */
+  @GrpcMethod('CertificateService', 'ListCertificates')
+  listCertificates(request: ListCertificatesRequest): Promise<ListCertificatesResponse> {
+    return listCertificates(this.deps.certificates, request);
+  }
+
+  /** For ocsp. */
+  @GrpcMethod('CertificateService', 'GetCertificateStatus')
+  async getCertificateStatus(
+    request: GetCertificateStatusRequest,
+  ): Promise<GetCertificateStatusResponse> {
+    return { statuses: await getCertificateStatus(this.deps.certificates, request) };
+  }
+}
+
+/** See ca/v1/issuer.proto. */
+@Controller()
+export class IssuerRpc {
+  constructor(@Inject(CA_DEPS) private readonly deps: CaDeps) {}
+
+  /** Every issuer. */
+  @GrpcMethod('IssuerService', 'ListIssuers')
+  async listIssuers(_request: ListIssuersRequest): Promise<ListIssuersResponse> {
+    return { issuers: await listIssuers(this.deps.issuers.issuers) };
+  }
+
+  /** Every profile. */
+  @GrpcMethod('IssuerService', 'ListProfiles')
+  async listProfiles(_request: ListProfilesRequest): Promise<ListProfilesResponse> {
+    return { profiles: listProfiles(this.deps.profiles) };
+  }
+
+  /** The event names the calling peer as actor. */
+  @GrpcMethod('IssuerService', 'CreateIssuer')
+  createIssuer(request: CreateIssuerRequest, _metadata: unknown, call: RpcCall): Promise<Issuer> {
+    return createIssuer(this.deps.issuers, request, `service:${contextOf(call).peer}`);
+  }
+}

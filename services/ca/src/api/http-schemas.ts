@@ -1,0 +1,118 @@
+import type { Certificate } from '@gigvault/proto/ca/v1/certificate';
+import { reasonName } from '@gigvault/x509/reason-code';
+import { z } from 'zod';
+
+/** RFC 3339, UTC. */
+const time = z.iso.datetime();
+
+/** A certificate in a list. */
+export const certificateItem = z.object({
+  serialNumber: z.string(),
+  issuerId: z.string(),
+  commonName: z.string(),
+  names: z.array(z.string()),
+  profile: z.string(),
+  status: z.enum(['valid', 'revoked', 'expired']),
+  notBefore: time,
+  notAfter: time,
+  issuedAt: time,
+  revokedAt: time.optional(),
+  reasonCode: z.int().optional(),
+  reason: z.string().optional(),
+  requestId: z.string(),
+  requester: z.string(),
+});
+
+/** A certificate with its PEM; without `certificate` when it was never released. */
+export const certificateDocument = certificateItem.extend({
+  certificate: z.string().optional(),
+  chain: z.string(),
+});
+
+/** A page of certificates. */
+export const certificatePage = z.object({
+  items: z.array(certificateItem),
+  nextCursor: z.string().optional(),
+});
+
+/** Filters and position of a page. */
+export const listQuery = z.strictObject({
+  status: z.enum(['valid', 'revoked', 'expired']).optional(),
+  commonName: z.string().max(64).optional(),
+  requester: z.string().max(200).optional(),
+  limit: z.coerce.number().int().min(1).max(500).default(50),
+  cursor: z.string().max(300).default(''),
+});
+
+/** Which certificate. */
+export const serialParams = z.object({ serialNumber: z.string().max(120) });
+
+/** With `issuerId` when several issuers have the serial number. */
+export const issuerQuery = z.strictObject({ issuerId: z.string().max(63).default('') });
+
+/** Why: CRLReason by number or by name, unspecified when neither is given. */
+export const revokeBody = z.strictObject({
+  reasonCode: z.int().min(0).max(10).optional(),
+  reason: z.string().max(40).optional(),
+});
+
+/** What a revocation did. */
+export const revokeReply = z.object({
+  serialNumber: z.string(),
+  issuerId: z.string(),
+  status: z.literal('revoked'),
+  revokedAt: time,
+  reasonCode: z.int(),
+  reason: z.string(),
+});
+
+/** An issuing CA. */
+export const issuerItem = z.object({
+  issuerId: z.string(),
+  subject: z.string(),
+  keyType: z.string(),
+  public: z.boolean(),
+  notBefore: time,
+  notAfter: time,
+  ocspUrl: z.string(),
+  crlBaseUrl: z.string(),
+  issuerUrl: z.string(),
+  crlShards: z.int(),
+  certificate: z.string(),
+  chain: z.string(),
+});
+
+/** Every issuing CA. */
+export const issuerList = z.object({ items: z.array(issuerItem) });
+
+/** The parts of a certificate that every reply has. */
+export function toItem(certificate: Certificate): z.infer<typeof certificateItem> {
+  const { serialNumber, issuerId, commonName, names, profile, requestId, requester } = certificate;
+  return {
+    serialNumber,
+    issuerId,
+    commonName,
+    names,
+    profile,
+    status: certificate.status as 'valid',
+    notBefore: rfc3339(certificate.notBefore),
+    notAfter: rfc3339(certificate.notAfter),
+    issuedAt: rfc3339(certificate.issuedAt),
+    ...(certificate.status === 'revoked' ? toRevocation(certificate) : {}),
+    requestId,
+    requester,
+  };
+}
+
+function toRevocation({ revokedAt, reasonCode }: Certificate) {
+  return {
+    revokedAt: rfc3339(revokedAt),
+    reasonCode,
+    reason: reasonName(reasonCode) ?? 'unspecified',
+  };
+}
+
+/** Unix milliseconds as `2026-11-21T10:00:00.000Z`. */
+export function rfc3339(ms: number): string {
+  return new Date(ms).toISOString();
+}

@@ -1,0 +1,84 @@
+import { EXTENDED_KEY_USAGE } from '@gigvault/x509/oid';
+import { z } from 'zod';
+
+const MILLISECONDS = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
+
+/** As `47d`, `90m`, `30s`, or milliseconds. */
+const duration = z.union([
+  z.int().min(0),
+  z
+    .string()
+    .regex(/^\d{1,6}[smhd]$/, 'write a number and s, m, h or d')
+    .transform(
+      (text) => Number.parseInt(text, 10) * MILLISECONDS[text.at(-1) as keyof typeof MILLISECONDS],
+    ),
+]);
+
+const keyType = z.enum([
+  'ec-p256',
+  'ec-p384',
+  'ec-p521',
+  'rsa-2048',
+  'rsa-3072',
+  'rsa-4096',
+  'ed25519',
+]);
+const dottedOid = z.string().regex(/^[0-2](\.\d+)+$/);
+const keyPurpose = z.union([
+  z.enum(Object.keys(EXTENDED_KEY_USAGE) as [string, ...string[]]),
+  dottedOid,
+]);
+
+/** Fields of a profile. None has a default: a built-in profile has a value for each, a further one must name them all. */
+const profileOverride = z.strictObject({
+  issuerId: z.string().min(1).optional(),
+  keyTypes: z.array(keyType).min(1).optional(),
+  keyUsage: z
+    .array(z.enum(['digitalSignature', 'keyEncipherment', 'keyAgreement', 'dataEncipherment']))
+    .min(1)
+    .optional(),
+  extendedKeyUsage: z.array(keyPurpose).min(1).optional(),
+  defaultValidity: duration.optional(),
+  maxValidity: duration.optional(),
+  backdate: duration.optional(),
+  subject: z.enum(['commonName', 'empty', 'fixed']).optional(),
+  nameTypes: z.array(z.enum(['dns', 'ip', 'email', 'uri'])).optional(),
+  wildcard: z.boolean().optional(),
+  policyIdentifiers: z.array(dottedOid).optional(),
+  crlDistributionPoint: z.boolean().optional(),
+  authorityInfoAccess: z.array(z.enum(['ocsp', 'caIssuers'])).optional(),
+  ocspNoCheck: z.boolean().optional(),
+});
+
+/** The `ca` section of the configuration. */
+export const caConfig = z.strictObject({
+  /** Changes to the built-in profiles, and further public ones, by name. */
+  profiles: z.record(z.string().regex(/^[a-z0-9-]{1,63}$/), profileOverride).default({}),
+  /** Issuance stops when the audit service is further behind than this. */
+  auditLag: z
+    .strictObject({
+      events: z.int().min(1).default(10_000),
+      age: duration.default(60_000),
+    })
+    .prefault({}),
+  reconciliation: z
+    .strictObject({
+      /** Between two rounds. */
+      interval: duration.default(10_000),
+      /** Open intents younger than this are left alone, except at start. */
+      age: duration.default(30_000),
+      /** How long a retry waits for another process that has the request's intent open. */
+      grace: duration.default(1_000),
+    })
+    .prefault({}),
+  /** Natural batching of intents, signatures and certificates. */
+  batch: z
+    .strictObject({
+      maxItems: z.int().min(1).max(1_000).default(250),
+      maxQueue: z.int().min(1).default(5_000),
+    })
+    .prefault({}),
+});
+
+/** What caConfig parses to. */
+export type CaConfig = z.infer<typeof caConfig>;

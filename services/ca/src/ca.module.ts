@@ -1,0 +1,148 @@
+import { createEventLog, type EventLog } from '@gigvault/database/event-log';
+import { EVENT_LOG, EventLogRpc } from '@gigvault/host/event-log-rpc';
+import {
+  HEALTH_CHECKS,
+  type HealthCheck,
+  HTTP_ROUTES,
+  type ServiceContext,
+  type ServiceDefinition,
+  WORKERS,
+} from '@gigvault/host/service';
+import type { IssuedCertificate } from '@gigvault/proto/ca/v1/issuance';
+import { RPC } from '@gigvault/rpc/contracts';
+import { periodic, type Worker } from '@gigvault/time/worker';
+import { Module } from '@nestjs/common';
+import { CaInit1700000000000 } from '../migrations/ca-init.ts';
+import { createPgCertificateStore } from './adapters/pg-certificate-store.ts';
+import { createPgIntentStore } from './adapters/pg-intent-store.ts';
+import { createPgIssuerStore } from './adapters/pg-issuer-store.ts';
+import { createPgRevocationStore } from './adapters/pg-revocation-store.ts';
+import { createRpcKeyDirectory, createRpcSigner } from './adapters/rpc-signer.ts';
+import {
+  CA_DEPS,
+  type CaDeps,
+  CertificateRpc,
+  IssuanceRpc,
+  IssuerRpc,
+  RevocationRpc,
+} from './api/grpc.ts';
+import { caOperations, issuerFileRoutes } from './api/http.ts';
+import { type CaConfig, caConfig } from './ca.config.ts';
+import { createCaMetrics } from './ca-metrics.ts';
+import { EVENT_CONSUMERS } from './event-consumers.ts';
+import { createAuditGate } from './issuance/audit-gate.ts';
+import { profileTable } from './issuance/profile-table.ts';
+import { createSingleFlight } from './issuance/single-flight.ts';
+import { createIssuerRegistry, type IssuerRegistry } from './issuers/issuer-registry.ts';
+import { type ReconcileDeps, reconcileIntents } from './reconciliation/reconcile-intents.ts';
+
+/** The issuing CAs. */
+export const caService: ServiceDefinition<CaConfig> = {
+  name: 'ca',
+  zone: 'inside',
+  config: caConfig,
+  migrations: [CaInit1700000000000],
+  serves: [RPC.issuance, RPC.revocation, RPC.certificate, RPC.issuer, RPC.eventLog],
+  eventConsumers: EVENT_CONSUMERS,
+  module(context) {
+    const eventLog = createEventLog({
+      pool: context.database,
+      producer: 'ca',
+      consumers: EVENT_CONSUMERS,
+      clock: context.clock,
+    });
+    const { deps, reconcile } = wireCa(context, eventLog);
+    return {
+      module: CaModule,
+      controllers: [IssuanceRpc, RevocationRpc, CertificateRpc, IssuerRpc, EventLogRpc],
+      providers: [
+        { provide: CA_DEPS, useValue: deps },
+        { provide: EVENT_LOG, useValue: eventLog },
+        { provide: HTTP_ROUTES, useValue: [...caOperations(deps), ...issuerFileRoutes(deps)] },
+        { provide: WORKERS, useValue: [eventLog.worker, reconciler(context, reconcile)] },
+        { provide: HEALTH_CHECKS, useValue: [issuersPresent(deps.issuers.issuers)] },
+      ],
+    };
+  },
+};
+
+@Module({})
+class CaModule {}
+
+/** Builds the flows' dependencies from what the host gives. */
+export function wireCa(
+  context: Omit<ServiceContext<CaConfig>, 'dataDir' | 'authenticator' | 'publicUrl'>,
+  eventLog: EventLog,
+): { deps: CaDeps; reconcile: ReconcileDeps } {
+  const { clock, config, database: pool, log } = context;
+  const metrics = createCaMetrics(context.metrics, clock);
+  const issuerStore = createPgIssuerStore(pool, eventLog);
+  const issuers = createIssuerRegistry(issuerStore, metrics.issuerLoaded);
+  const profiles = profileTable(config.profiles);
+  const keys = createRpcKeyDirectory(context.client(RPC.key, 'keymgr'));
+  const issuance = {
+    issuers,
+    keys,
+    profiles,
+    intents: createPgIntentStore({ pool, eventLog, clock, batch: config.batch }),
+    signer: createRpcSigner(context.client(RPC.keySigning, 'keymgr'), config.batch),
+    auditGate: createAuditGate({
+      clock,
+      lag: () => eventLog.lag('audit'),
+      limits: { events: config.auditLag.events, oldestMs: config.auditLag.age },
+    }),
+    flights: createSingleFlight<IssuedCertificate>(),
+    observer: metrics,
+    clock,
+    log,
+    development: context.environment === 'development',
+    foreignIntentGrace: config.reconciliation.grace,
+    trustDomain: context.trustDomain,
+  };
+  return {
+    reconcile: issuance,
+    deps: {
+      issuance,
+      revocation: {
+        revocations: createPgRevocationStore(pool, eventLog),
+        clock,
+        observer: metrics,
+      },
+      certificates: { certificates: createPgCertificateStore(pool), clock },
+      issuers: {
+        store: issuerStore,
+        issuers,
+        keys,
+        clock,
+      },
+      profiles,
+    },
+  };
+}
+
+/** At start every open intent belongs to a process that is gone; later only old ones are taken. */
+function reconciler(context: ServiceContext<CaConfig>, deps: ReconcileDeps): Worker {
+  const { interval, age } = context.config.reconciliation;
+  let first = true;
+  return periodic({
+    name: 'ca.reconciler',
+    clock: context.clock,
+    interval,
+    async round() {
+      await reconcileIntents(deps, first ? 0 : age);
+      first = false;
+    },
+    onError: (error) =>
+      context.log.warn({ error, operation: 'ca.reconciler' }, 'reconciliation waits'),
+  });
+}
+
+function issuersPresent(issuers: IssuerRegistry): HealthCheck {
+  return {
+    name: 'ca.issuers',
+    async check() {
+      if ((await issuers.list()).length === 0)
+        throw new Error('No issuing CA has been registered; run the ceremony first.');
+    },
+  };
+}

@@ -1,0 +1,237 @@
+import { GigvaultError } from '@gigvault/errors/gigvault-error';
+import { installFaultHook } from '@gigvault/telemetry/durable-step';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { getCertificateStatus } from '../src/certificates/get-certificate-status.ts';
+import type { IssuanceOrder } from '../src/issuance/issuance-order.ts';
+import { issueCertificate } from '../src/issuance/issue-certificate.ts';
+import type { IntentStore } from '../src/ports/intent-store.ts';
+import { reconcileIntents } from '../src/reconciliation/reconcile-intents.ts';
+import {
+  type CaProcess,
+  certificatesOf,
+  check,
+  eventsAbout,
+  request,
+  startTestCa,
+  type TestCa,
+} from './test-ca.ts';
+
+let ca: TestCa;
+
+beforeAll(async () => {
+  ca = await startTestCa();
+});
+afterEach(async () => {
+  installFaultHook(undefined);
+  await check(ca);
+});
+afterAll(() => ca.stop());
+
+/** Freezes a process for ever at the step, as SIGKILL does, and returns once it is reached. */
+async function dieAt(
+  process: CaProcess,
+  order: IssuanceOrder,
+  step: string,
+  moment: 'before' | 'after',
+): Promise<void> {
+  await new Promise<void>((reached) => {
+    let dead = false;
+    installFaultHook((name, when) => {
+      if (dead || name !== step || when !== moment) return;
+      dead = true;
+      reached();
+      return new Promise(() => undefined);
+    });
+    void issueCertificate(process.deps.issuance, order);
+  });
+  installFaultHook(undefined);
+}
+
+const STEPS = ['ca.intent', 'keymgr.signature', 'ca.certificate'] as const;
+const POINTS = STEPS.flatMap((step) => [[step, 'before'] as const, [step, 'after'] as const]);
+
+/** Whether the signature exists when the process dies there: then the certificate must come of it. */
+const SIGNED = new Set(['keymgr.signature after', 'ca.certificate before', 'ca.certificate after']);
+
+describe.each(POINTS)(
+  'a process that dies at %s, %s it is durable (covers: T3, T4, T5)',
+  (step, moment) => {
+    const isSigned = SIGNED.has(`${step} ${moment}`);
+    const hasIntent = `${step} ${moment}` !== 'ca.intent before';
+
+    it('leaves a request that a retry finishes, with one certificate', async () => {
+      const dead = ca.process();
+      const order = request(dead);
+      await dieAt(dead, order, step, moment);
+      const next = ca.process();
+      const issued = await issueCertificate(next.deps.issuance, order);
+      const rows = await certificatesOf(ca, order.requestId);
+      expect(rows.filter((row) => row.status === 'valid').map((row) => row.serial_number)).toEqual([
+        issued.serialNumber,
+      ]);
+      expect(rows).toHaveLength(hasIntent && !isSigned ? 2 : 1);
+    });
+
+    it('leaves an intent that the reconciler settles; OCSP never calls it good before', async () => {
+      const dead = ca.process();
+      const order = request(dead);
+      await dieAt(dead, order, step, moment);
+      const { rows } = await ca.pool.query<{ serial_number: string }>(
+        `SELECT serial_number FROM intent WHERE request_id = $1 AND status = 'open'`,
+        [order.requestId],
+      );
+      const open = rows.map((row) => row.serial_number);
+      if (open.length > 0) expect(await statusOf(open)).toEqual(['unknown']);
+      const report = await reconcileIntents(ca.process().reconcile, 0);
+      const expected = open.length === 0 ? 'nothing' : isSigned ? 'finished' : 'abandoned';
+      expect(report).toEqual({
+        finished: expected === 'finished' ? 1 : 0,
+        abandoned: expected === 'abandoned' ? 1 : 0,
+        failed: 0,
+      });
+      if (expected === 'abandoned') expect(await statusOf(open)).toEqual(['revoked']);
+      if (expected === 'finished') expect(await statusOf(open)).toEqual(['good']);
+    });
+  },
+);
+
+async function statusOf(serialNumbers: string[]): Promise<string[]> {
+  const { certificates } = ca.process().deps;
+  return (await getCertificateStatus(certificates, { issuerId: 'issuing', serialNumbers })).map(
+    (s) => s.status,
+  );
+}
+
+describe('keymgr that breaks', () => {
+  it('before the signature is recorded: the intent is given up, the caller may retry (failAndNotPersist)', async () => {
+    const process = ca.process();
+    const order = request(process);
+    ca.keymgr.fault = 'failAndNotPersist';
+    await expect(issueCertificate(process.deps.issuance, order)).rejects.toMatchObject({
+      code: 'UNAVAILABLE',
+    });
+    const [abandoned] = await certificatesOf(ca, order.requestId);
+    expect(abandoned).toMatchObject({ status: 'revoked', certificate: null });
+    const issued = await issueCertificate(process.deps.issuance, order);
+    expect(issued.serialNumber).not.toBe(abandoned?.serial_number);
+    const events = await eventsAbout(ca, [abandoned!.serial_number]);
+    expect(events.map((event) => event.type)).toEqual([
+      'certificate.intended',
+      'certificate.abandoned',
+    ]);
+    expect(events[1]?.data).toMatchObject({
+      reasonCode: 4,
+      issuerId: 'issuing',
+      crlShard: 0,
+      requestId: order.requestId,
+    });
+  });
+
+  it('after the signature is recorded: the recorded one is used, nothing is signed again (failButPersist)', async () => {
+    const process = ca.process();
+    const order = request(process);
+    ca.keymgr.fault = 'failButPersist';
+    const issued = await issueCertificate(process.deps.issuance, order);
+    expect(await certificatesOf(ca, order.requestId)).toMatchObject([
+      { serial_number: issued.serialNumber, status: 'valid' },
+    ]);
+  });
+
+  it('and stays away: the intent stays open, the next retry settles it', async () => {
+    const process = ca.process();
+    const order = request(process);
+    ca.keymgr.fault = 'failButPersist';
+    ca.keymgr.closeFails = true;
+    await expect(issueCertificate(process.deps.issuance, order)).rejects.toMatchObject({
+      code: 'DEADLINE_EXCEEDED',
+    });
+    await expect(reconcileIntents(process.reconcile, 0)).rejects.toMatchObject({
+      code: 'UNAVAILABLE',
+    });
+    ca.keymgr.closeFails = false;
+    await issueCertificate(process.deps.issuance, order);
+    expect(await certificatesOf(ca, order.requestId)).toHaveLength(1);
+  });
+
+  it('by refusing: the serial number counts as revoked, the refusal is passed on', async () => {
+    const process = ca.process();
+    const order = request(process);
+    ca.keymgr.fault = 'refuse';
+    await expect(issueCertificate(process.deps.issuance, order)).rejects.toMatchObject({
+      code: 'KEY_USE_REFUSED',
+    });
+    expect(await certificatesOf(ca, order.requestId)).toMatchObject([{ status: 'revoked' }]);
+  });
+
+  it('with a wrong signature: nothing is released (covers: T13)', async () => {
+    const process = ca.process();
+    const order = request(process);
+    ca.keymgr.fault = 'wrongSignature';
+    await expect(issueCertificate(process.deps.issuance, order)).rejects.toMatchObject({
+      code: 'KEY_UNAVAILABLE',
+    });
+    expect(await certificatesOf(ca, order.requestId)).toMatchObject([
+      { status: 'revoked', certificate: null },
+    ]);
+    await issueCertificate(process.deps.issuance, order);
+  });
+});
+
+describe('a database that breaks', () => {
+  const lost = new GigvaultError('UNAVAILABLE', 'lost');
+
+  /** The store whose next call of `method` fails before (…AndNotPersist) or after (…ButPersist) it took effect. */
+  function broken(store: IntentStore, method: 'open' | 'complete', persists: boolean): IntentStore {
+    let armed = true;
+    return {
+      ...store,
+      async [method](...args: never[]) {
+        const run = () => (store[method] as (...args: never[]) => Promise<unknown>)(...args);
+        if (!armed) return run();
+        armed = false;
+        if (persists) await run();
+        throw lost;
+      },
+    };
+  }
+
+  it.each([
+    ['open', false, 1],
+    ['open', true, 2],
+    ['complete', false, 1],
+    ['complete', true, 1],
+  ] as const)('%s, persisted: %s: a retry gets one certificate', async (method, persists, rows) => {
+    const process = ca.process();
+    const order = request(process);
+    const deps = {
+      ...process.deps.issuance,
+      intents: broken(process.deps.issuance.intents, method, persists),
+    };
+    await issueCertificate(deps, order).catch((error) => expect(error).toBe(lost));
+    const issued = await issueCertificate(deps, order);
+    const stored = await certificatesOf(ca, order.requestId);
+    expect(stored).toHaveLength(rows);
+    expect(stored.filter((row) => row.status === 'valid').map((row) => row.serial_number)).toEqual([
+      issued.serialNumber,
+    ]);
+  });
+});
+
+describe('the reconciler', () => {
+  it('leaves alone what this process works on, and what is young', async () => {
+    const process = ca.process();
+    const order = request(process);
+    await dieAt(process, order, 'keymgr.signature', 'before');
+    expect(await reconcileIntents(process.reconcile, 0)).toEqual({
+      finished: 0,
+      abandoned: 0,
+      failed: 0,
+    });
+    expect(await reconcileIntents(ca.process().reconcile, 60_000)).toEqual({
+      finished: 0,
+      abandoned: 0,
+      failed: 0,
+    });
+    expect(await reconcileIntents(ca.process().reconcile, 0)).toMatchObject({ abandoned: 1 });
+  });
+});

@@ -1,0 +1,186 @@
+import type { HttpRoute, Operation, ProtocolRoute } from '@gigvault/http/route';
+import { readCertificate } from '@gigvault/x509/certificate';
+import { fromPem } from '@gigvault/x509/pem';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { caOperations, issuerFileRoutes } from '../src/api/http.ts';
+import { listCertificates } from '../src/certificates/list-certificates.ts';
+import { issueCertificate } from '../src/issuance/issue-certificate.ts';
+import { type CaProcess, request, startTestCa, type TestCa } from './test-ca.ts';
+
+let ca: TestCa;
+let process: CaProcess;
+const serials: string[] = [];
+
+beforeAll(async () => {
+  ca = await startTestCa();
+  process = ca.process();
+  for (let i = 0; i < 25; i += 1) {
+    const name = { type: 'dns', value: `n${i % 5}.example.com` };
+    const order = request(process, {
+      subjectAltName: [name],
+      commonName: name.value,
+      requester: `acme:${i % 2}`,
+    });
+    serials.unshift((await issueCertificate(process.deps.issuance, order)).serialNumber);
+  }
+});
+afterAll(() => ca.stop());
+
+async function pages(filter: object, limit: number): Promise<string[][]> {
+  const found: string[][] = [];
+  let cursor = '';
+  do {
+    const page = await listCertificates(process.deps.certificates, {
+      limit,
+      cursor,
+      status: '',
+      commonName: '',
+      requester: '',
+      ...filter,
+    });
+    found.push(page.items.map((item) => item.serialNumber));
+    cursor = page.nextCursor;
+  } while (cursor !== '');
+  return found;
+}
+
+describe('listing', () => {
+  it('pages newest first, without gap or repeat, and ends', async () => {
+    const all = await pages({}, 10);
+    expect(all.map((page) => page.length)).toEqual([10, 10, 5]);
+    const { rows } = await ca.pool.query(
+      'SELECT serial_number FROM certificate ORDER BY issued_at DESC, serial_number DESC, issuer_id DESC',
+    );
+    expect(all.flat()).toEqual(rows.map((row) => row.serial_number));
+    expect(new Set(all.flat())).toEqual(new Set(serials));
+  });
+
+  it('filters', async () => {
+    expect((await pages({ commonName: 'n1.example.com' }, 2)).flat()).toHaveLength(5);
+    expect((await pages({ requester: 'acme:1' }, 5)).flat()).toHaveLength(12);
+    expect((await pages({ status: 'valid' }, 50)).flat()).toHaveLength(25);
+    expect((await pages({ status: 'expired' }, 50)).flat()).toHaveLength(0);
+  });
+
+  it.each([{ cursor: 'AAAA' }, { status: 'good' }, { limit: 501 }])('refuses %o', async (bad) => {
+    await expect(
+      pages(bad, 10).then(async () =>
+        listCertificates(process.deps.certificates, {
+          limit: 0,
+          cursor: '',
+          status: '',
+          commonName: '',
+          requester: '',
+          ...bad,
+        }),
+      ),
+    ).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+  });
+});
+
+describe('no query scans a table that grows', () => {
+  const queries = [
+    `SELECT * FROM certificate WHERE serial_number = '01' AND ('x'::text IS NULL OR issuer_id = 'x')`,
+    `SELECT * FROM certificate WHERE serial_number = ANY('{01,02}') AND issuer_id = 'x'`,
+    `SELECT * FROM certificate ORDER BY issued_at DESC, serial_number DESC, issuer_id DESC LIMIT 5`,
+    `SELECT * FROM certificate WHERE common_name = 'a' AND (issued_at, serial_number, issuer_id) < (1, 'a', 'b')
+     ORDER BY issued_at DESC, serial_number DESC, issuer_id DESC LIMIT 5`,
+    `SELECT * FROM certificate WHERE requester = 'a' ORDER BY issued_at DESC, serial_number DESC, issuer_id DESC LIMIT 5`,
+    `SELECT * FROM certificate WHERE status = 'revoked' ORDER BY issued_at DESC, serial_number DESC, issuer_id DESC LIMIT 5`,
+    `SELECT * FROM intent WHERE request_id = '00000000-0000-4000-8000-000000000000' AND status IN ('open', 'issued')`,
+    `SELECT * FROM intent WHERE status = 'open' AND created_at <= 1 ORDER BY created_at LIMIT 5`,
+  ];
+  it.each(queries)('%s', async (sql) => {
+    const client = await ca.pool.connect();
+    try {
+      await client.query('SET enable_seqscan = off');
+      const { rows } = await client.query(`EXPLAIN ${sql}`);
+      const plan = rows.map((row) => row['QUERY PLAN']).join('\n');
+      expect(plan).not.toMatch(/Seq Scan|Sort/);
+    } finally {
+      await client.query('RESET enable_seqscan');
+      client.release();
+    }
+  });
+});
+
+describe('the REST operations', () => {
+  const call = async (operationId: string, request: object) => {
+    const isIt = (route: HttpRoute): route is Operation =>
+      route.kind === 'operation' && route.operationId === operationId;
+    const found = caOperations(process.deps).find(isIt);
+    const reply = await found!.handle(request as never);
+    found!.replies[reply.status]!.parse(reply.body);
+    return reply.body as Record<string, unknown>;
+  };
+
+  it('lists certificates', async () => {
+    const body = await call('listCertificates', { query: { limit: 2, cursor: '' } });
+    expect(body).toMatchObject({
+      items: [{ status: 'valid' }, {}],
+      nextCursor: expect.any(String),
+    });
+  });
+
+  it('shows one with PEM and chain', async () => {
+    const colons = serials[0]!.match(/../g)!.join(':');
+    const body = await call('getCertificate', {
+      params: { serialNumber: colons },
+      query: { issuerId: '' },
+    });
+    const [der] = fromPem(String(body['certificate']));
+    expect(readCertificate(der!).serialNumber).toBe(serials[0]);
+    expect(fromPem(String(body['chain']))).toHaveLength(2);
+  });
+
+  it('revokes by name or number of the reason, and refuses contradictions and holds', async () => {
+    const revoke = (serialNumber: string, body: object) =>
+      call('revokeCertificate', {
+        params: { serialNumber },
+        query: { issuerId: '' },
+        body,
+        principal: { actor: 'user:1' },
+      });
+    await expect(revoke(serials[1]!, { reason: 'certificateHold' })).rejects.toMatchObject({
+      code: 'BAD_REVOCATION_REASON',
+    });
+    await expect(
+      revoke(serials[1]!, { reason: 'superseded', reasonCode: 1 }),
+    ).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+    expect(await revoke(serials[1]!, { reason: 'superseded' })).toMatchObject({
+      status: 'revoked',
+      reasonCode: 4,
+      reason: 'superseded',
+    });
+    expect(await revoke(serials[2]!, {})).toMatchObject({ reasonCode: 0 });
+  });
+
+  it('lists issuers', async () => {
+    const body = await call('listIssuers', {});
+    expect(body).toMatchObject({
+      items: [
+        { issuerId: 'issuing', subject: 'CN=Test issuing CA' },
+        { issuerId: 'services', public: false },
+      ],
+    });
+  });
+});
+
+describe('issuer files', () => {
+  const get = (file: string) => {
+    const [route] = issuerFileRoutes(process.deps) as ProtocolRoute[];
+    return route!.handle({ params: { file } } as never);
+  };
+
+  it('serves DER and PEM', async () => {
+    const der = await get('issuing.crt');
+    expect(der.headers?.['content-type']).toBe('application/pkix-cert');
+    expect(readCertificate(der.body as Buffer).isCa).toBe(true);
+    const pem = await get('issuing.pem');
+    expect(fromPem(String(pem.body))[0]?.equals(der.body as Buffer)).toBe(true);
+  });
+
+  it.each(['none.crt', '..%2fetc', 'issuing.der'])('does not find %s', async (file) => {
+    await expect(get(file)).rejects.toMatchObject({ code: 'NOT_FOUND' });
+  });
+});

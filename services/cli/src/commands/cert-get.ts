@@ -1,0 +1,42 @@
+import { formatSerialNumber } from '@gigvault/x509/serial-number';
+import { CliFailure } from '../failure.ts';
+import { fieldLines } from '../output/table.ts';
+import { day, dayAndDistance } from '../output/times.ts';
+import type { Action } from '../program/command-spec.ts';
+import { serialNumberOf } from './certificate-text.ts';
+import { plainName } from './cert-list.ts';
+import type { CertificateDocument } from './resources.ts';
+
+/** Shows one certificate. */
+export const certGet: Action = async (session, [serial = ''], options) => {
+  const serialNumber = await serialNumberOf(session, serial, options['decimal'] === true);
+  const api = await session.api();
+  const found = await api.get<CertificateDocument>(`/certificates/${serialNumber}`);
+  if (options['pem']) {
+    if (!found.certificate) throw new CliFailure('this certificate was never released', { code: 'CERTIFICATE_NOT_FOUND' });
+    return session.terminal.writeOut(found.certificate + found.chain);
+  }
+  const now = session.terminal.clock.now();
+  await session.output.result({
+    data: found,
+    names: [found.serialNumber],
+    text: (style) =>
+      fieldLines(
+        [
+          ['serial', formatSerialNumber(found.serialNumber)],
+          ['name', found.commonName],
+          ['names', found.names.map(plainName).join('  ')],
+          ['status', statusText(found)],
+          ['profile', found.profile],
+          ['issuer', found.issuerId],
+          ['valid', `${day(found.notBefore)} ${style.arrow} ${dayAndDistance(found.notAfter, now)}`],
+          ['requester', found.requester],
+        ],
+        style,
+      ),
+  });
+};
+
+function statusText({ status, revokedAt, reason }: CertificateDocument): string {
+  return status === 'revoked' && revokedAt ? `revoked on ${day(revokedAt)} (${reason ?? 'unspecified'})` : status;
+}

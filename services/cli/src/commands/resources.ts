@@ -1,0 +1,93 @@
+/** What the REST API answers, as far as the command reads it. Times are RFC 3339. */
+
+/** A certificate in a list. */
+export interface CertificateItem {
+  readonly serialNumber: string;
+  readonly issuerId: string;
+  readonly commonName: string;
+  readonly names: readonly string[];
+  readonly profile: string;
+  readonly status: 'valid' | 'revoked' | 'expired';
+  readonly notBefore: string;
+  readonly notAfter: string;
+  readonly revokedAt?: string;
+  readonly reason?: string;
+  readonly requester: string;
+}
+
+/** A certificate with its PEM texts. */
+export interface CertificateDocument extends CertificateItem {
+  /** Missing when it was never released. */
+  readonly certificate?: string;
+  readonly chain: string;
+}
+
+/** An enrolment request. */
+export interface EnrolmentDocument {
+  readonly requestId: string;
+  readonly status: 'pending' | 'approved' | 'issued' | 'rejected' | 'denied' | 'failed';
+  readonly requester: string;
+  readonly profile: string;
+  readonly commonName: string;
+  readonly names: readonly string[];
+  readonly createdAt: string;
+  readonly reason: string;
+  readonly decision: {
+    readonly outcome: string;
+    readonly policy: string;
+    readonly rules: readonly { readonly outcome: string; readonly message: string }[];
+  };
+  readonly approvalsNeeded: number;
+  readonly votes: readonly { readonly actor: string; readonly approve: boolean; readonly comment: string; readonly at: string }[];
+  readonly serialNumber?: string;
+  readonly certificate?: string;
+  readonly chain?: string;
+  readonly error?: { readonly code: string; readonly message: string };
+}
+
+/** A key of the key manager. */
+export interface KeyDocument {
+  readonly keyId: string;
+  readonly keyType: string;
+  readonly publicKey: string;
+  readonly state: string;
+  readonly createdAt: string;
+  readonly owner: string;
+  readonly purposes: readonly string[];
+  readonly backend: string;
+}
+
+/** A user. */
+export interface UserDocument {
+  readonly userId: string;
+  readonly name: string;
+  readonly displayName: string;
+  readonly roles: readonly string[];
+  readonly status: string;
+  readonly createdAt: string;
+}
+
+/** A user with the token to hand over. */
+export interface InvitedUserDocument extends UserDocument {
+  readonly setupToken: string;
+  readonly setupTokenExpiresAt: string;
+}
+
+/** An API key, without its secret. */
+export interface ApiKeyDocument {
+  readonly keyId: string;
+  readonly label: string;
+  readonly createdAt: string;
+  readonly expiresAt?: string;
+  readonly lastUsedAt?: string;
+  readonly revokedAt?: string;
+}
+
+/** Who the access token speaks for. */
+export interface WhoamiDocument {
+  readonly userId: string;
+  readonly name: string;
+  readonly roles: readonly string[];
+  readonly permissions: readonly string[];
+  readonly tenantId: string;
+}

@@ -1,0 +1,127 @@
+import { createHash, X509Certificate } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { isAbsolute, join, resolve } from 'node:path';
+import { CliFailure, usage } from '../failure.ts';
+import type { Terminal } from '../terminal.ts';
+import { type Context, configFolder, contextFolder, readContexts } from './contexts-file.ts';
+
+/** The global flags that choose a server. */
+export interface ContextOptions {
+  readonly context?: string;
+  readonly server?: string;
+  readonly caFile?: string;
+}
+
+/** The context of this run, with the flags applied. */
+export interface SelectedContext extends Context {
+  readonly name: string;
+  /** The context's own folder: token, audit state. */
+  readonly folder: string;
+  /** PEM text of the roots to trust; undefined trusts the system's. */
+  readonly ca?: string;
+}
+
+const FALLBACK_NAME = 'local';
+
+/**
+ * The context that the flags, the environment (`GIGVAULT_CONTEXT`, `GIGVAULT_SERVER`, `GIGVAULT_CA_FILE`) or the file
+ * name, in that order. Fails when there is none, or when its CA is not the one that the context pins.
+ */
+export async function selectContext(terminal: Terminal, options: ContextOptions): Promise<SelectedContext> {
+  const folder = configFolder(terminal);
+  const file = await readContexts(folder);
+  const wanted = options.context ?? terminal.env['GIGVAULT_CONTEXT'];
+  const name = wanted ?? (file.current || FALLBACK_NAME);
+  const stored = Object.hasOwn(file.contexts, name) ? file.contexts[name] : undefined;
+  if (wanted !== undefined && !stored) throw noSuchContext(name, Object.keys(file.contexts));
+  const server = options.server ?? terminal.env['GIGVAULT_SERVER'];
+  if (!stored && !server) throw noContext();
+  const caFile = options.caFile ?? terminal.env['GIGVAULT_CA_FILE'];
+  return assemble(terminal, folder, name, { ...elsewhere(stored, server), ...(caFile ? { caFile: resolve(terminal.cwd, caFile) } : {}) });
+}
+
+/** The API key of a context: its file, or the text in it, or `GIGVAULT_API_KEY`. Undefined when there is none. */
+export async function apiKeyOf(terminal: Terminal, context: SelectedContext): Promise<string | undefined> {
+  const fromEnvironment = terminal.env['GIGVAULT_API_KEY'];
+  if (fromEnvironment) return fromEnvironment;
+  if (context.apiKeyFile) return (await readText(inFolder(configFolder(terminal), context.apiKeyFile))).trim();
+  return context.apiKey;
+}
+
+/** 64 hex digits, lower case, of a SHA-256 fingerprint in any usual form. */
+export function plainFingerprint(text: string): string {
+  return text.toLowerCase().replace(/^sha-?256[:=\s]*/, '').replaceAll(/[^0-9a-f]/g, '');
+}
+
+/** SHA-256 of the first certificate of a PEM text, 64 hex digits. */
+export function fingerprintOf(pem: string): string {
+  return createHash('sha256').update(new X509Certificate(pem).raw).digest('hex');
+}
+
+/** A context's credentials are for its own server: with another `--server` they stay at home. */
+function elsewhere(stored: Context | undefined, server: string | undefined): Context {
+  const base = withoutSlash(server ?? stored?.server ?? '');
+  if (stored && base === withoutSlash(stored.server)) return { ...stored, server: base };
+  return { server: base };
+}
+
+async function assemble(terminal: Terminal, folder: string, name: string, context: Context): Promise<SelectedContext> {
+  checkServer(context.server);
+  const ca = context.caFile ? await readText(inFolder(folder, context.caFile)) : undefined;
+  if (ca !== undefined && context.rootFingerprint) checkFingerprint(ca, context.rootFingerprint, name);
+  return { ...context, name, folder: contextFolder(configFolder(terminal), name), ...(ca === undefined ? {} : { ca }) };
+}
+
+function checkServer(server: string): void {
+  const url = URL.canParse(server) ? new URL(server) : undefined;
+  if (url?.protocol !== 'https:') throw usage(`"${server}" is not an https:// address.`);
+}
+
+function checkFingerprint(ca: string, pinned: string, name: string): void {
+  const found = fingerprintOf(ca);
+  if (found === plainFingerprint(pinned)) return;
+  throw new CliFailure(`The CA file of context "${name}" is not the root that the context pins.`, {
+    code: 'INVALID_ARGUMENT',
+    exitCode: 10,
+    facts: [
+      { subject: 'pinned', text: plainFingerprint(pinned) },
+      { subject: 'found', text: found },
+    ],
+    tries: [{ command: `gigvault context show ${name}` }],
+  });
+}
+
+async function readText(path: string): Promise<string> {
+  return readFile(path, 'utf8').catch((cause: NodeJS.ErrnoException) => {
+    throw new CliFailure(`Cannot read ${path}: ${cause.code === 'ENOENT' ? 'it does not exist' : cause.message}.`, {
+      code: 'INVALID_ARGUMENT',
+      cause,
+    });
+  });
+}
+
+function inFolder(folder: string, path: string): string {
+  return isAbsolute(path) ? path : join(folder, path);
+}
+
+function withoutSlash(url: string): string {
+  return url.replace(/\/+$/, '');
+}
+
+function noContext(): CliFailure {
+  return new CliFailure('There is no context: this machine does not know a GigVault server.', {
+    code: 'UNAUTHENTICATED',
+    tries: [
+      { command: 'npm run up', note: 'start one on this machine' },
+      { command: 'gigvault setup <token> --server https://… --ca-file root.crt', note: 'join one' },
+    ],
+  });
+}
+
+function noSuchContext(name: string, known: readonly string[]): CliFailure {
+  return new CliFailure(`There is no context "${name}".`, {
+    code: 'NOT_FOUND',
+    facts: known.map((other) => ({ subject: '', text: `known: ${other}` })),
+    tries: [{ command: 'gigvault context list' }],
+  });
+}

@@ -1,0 +1,57 @@
+import { readFileSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { processEnvironment } from '@gigvault/config/process-environment';
+import { systemClock } from '@gigvault/time/clock';
+import { runCli } from './run-cli.ts';
+import type { Terminal } from './terminal.ts';
+
+const interrupt = new AbortController();
+process.once('SIGINT', () => {
+  interrupt.abort(new Error('interrupted'));
+  // A second Ctrl-C ends the process at once: the default action is back.
+});
+// `gigvault cert list | head -1`: nobody reads on, which is no failure.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') process.exit(0);
+  throw error;
+});
+
+process.exitCode = await runCli(process.argv.slice(2), processTerminal());
+
+function processTerminal(): Terminal {
+  return {
+    env: processEnvironment,
+    homeDir: homedir(),
+    cwd: process.cwd(),
+    clock: systemClock,
+    version: installedVersion(),
+    stdoutIsTty: process.stdout.isTTY ?? false,
+    stderrIsTty: process.stderr.isTTY ?? false,
+    stdinIsTty: process.stdin.isTTY ?? false,
+    signal: interrupt.signal,
+    writeOut: (text) => void process.stdout.write(text),
+    writeErr: (text) => void process.stderr.write(text),
+    async ask(question) {
+      const { createInterface } = await import('node:readline/promises');
+      const lines = createInterface({ input: process.stdin, output: process.stderr });
+      try {
+        return await lines.question(question, { signal: interrupt.signal });
+      } finally {
+        lines.close();
+      }
+    },
+  };
+}
+
+/** The version of the package.json above the program: dist/cli.js, or this file when run from source. */
+function installedVersion(): string {
+  for (let folder = dirname(fileURLToPath(import.meta.url)); ; folder = dirname(folder)) {
+    try {
+      return (JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as { version: string }).version;
+    } catch (error) {
+      if (dirname(folder) === folder) throw error;
+    }
+  }
+}

@@ -1,0 +1,55 @@
+import type { CommandSpec } from './command-spec.ts';
+import { KEY_TYPES, LIMIT } from './options.ts';
+
+/** `gigvault up`, `status`, `key …`, `audit …`, `version`. */
+export const PLATFORM_COMMANDS: readonly CommandSpec[] = [
+  {
+    usage: 'up',
+    summary: 'start GigVault on this machine',
+    examples: ['gigvault up', 'gigvault up --https-port 9443', 'gigvault up --help'],
+    load: async () => (await import('../commands/up.ts')).up,
+  },
+  {
+    usage: 'status',
+    summary: 'show the server, who you are there, and the root',
+    examples: ['gigvault status', 'gigvault status -o json'],
+    load: async () => (await import('../commands/status.ts')).status,
+  },
+  {
+    usage: 'key generate <name>',
+    summary: 'generate a key that stays in the key manager',
+    options: [
+      { flags: '--key-type <type>', description: 'default ec-p256', choices: [...KEY_TYPES, 'rsa-4096', 'ed25519'] },
+    ],
+    examples: ['gigvault key generate signing-2027', 'gigvault key generate box --key-type rsa-3072 -o json'],
+    load: async () => (await import('../commands/key.ts')).keyGenerate,
+  },
+  {
+    usage: 'key list',
+    summary: 'list keys',
+    options: [LIMIT],
+    examples: ['gigvault key list'],
+    load: async () => (await import('../commands/key.ts')).keyList,
+  },
+  {
+    usage: 'audit verify',
+    summary: 'recompute the audit log and check what is signed',
+    options: [
+      { flags: '--export <file>', description: 'keep what was verified, for later and elsewhere' },
+      { flags: '--from <file>', description: 'verify an exported file; no server needed' },
+      { flags: '--force', description: 'replace an export that exists' },
+    ],
+    examples: [
+      'gigvault audit verify',
+      'gigvault audit verify --export audit.ndjson',
+      'gigvault audit verify --from audit.ndjson',
+    ],
+    load: async () => (await import('../commands/audit-verify.ts')).auditVerify,
+  },
+  {
+    usage: 'version',
+    summary: 'show the version of this command',
+    examples: ['gigvault version'],
+    load: async () => (await import('../commands/version.ts')).version,
+  },
+];

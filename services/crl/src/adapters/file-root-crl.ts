@@ -1,0 +1,29 @@
+import { readFile, stat } from 'node:fs/promises';
+import { readCertList } from '@gigvault/x509/crl';
+import { fromPem } from '@gigvault/x509/pem';
+import type { PublishedCrl } from '../ports/shard-directory.ts';
+
+/** A root CRL is small; anything larger is another file. Octets. */
+const LARGEST = 10_000_000;
+
+/** Returns the file's CRL when it is there and has changed since the last call. DER or PEM. Throws for a file that is no CRL. */
+export function rootCrlFile(path: string): () => Promise<PublishedCrl | undefined> {
+  let seen = 0;
+  return async () => {
+    const { mtimeMs, size } = await stat(path);
+    if (mtimeMs === seen) return undefined;
+    if (size > LARGEST) throw new Error(`${path} is too large for a root CRL`);
+    const content = await readFile(path);
+    const der =
+      content.subarray(0, 5).toString('latin1') === '-----' ? fromPemFile(content) : content;
+    const entryCount = [...readCertList(der).entries()].length;
+    seen = mtimeMs;
+    return { der, entryCount };
+  };
+}
+
+function fromPemFile(content: Buffer): Buffer {
+  const [der] = fromPem(content.toString('latin1'), 'X509 CRL');
+  if (!der) throw new Error('the root CRL file holds no X509 CRL block');
+  return der;
+}

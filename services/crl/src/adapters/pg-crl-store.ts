@@ -1,0 +1,161 @@
+import { randomUUID } from 'node:crypto';
+import { databaseError } from '@gigvault/database/database-error';
+import { transaction } from '@gigvault/database/transaction';
+import type { Pool, PoolClient } from 'pg';
+import type { CrlIntent, CrlPlan, CrlStore } from '../ports/crl-store.ts';
+import type { ShardKey } from '../ports/shard.ts';
+import { readEntries } from './pg-entries.ts';
+
+/** Older CRLs of a shard that stay in the table. */
+const KEPT = 5;
+
+/** CRLs in tables `crl` and `shard`. */
+export function pgCrlStore(pool: Pool): CrlStore {
+  return {
+    exclusive: (shard, run) => exclusive(pool, shard, run),
+    openIntent: (shard) => openIntent(pool, shard),
+    intend: (shard, plan) => transaction(pool, (client) => intend(client, shard, plan)),
+    publish: (intent, der) => transaction(pool, (client) => publish(client, intent, der)),
+    abandon: (intent, now) => transaction(pool, (client) => abandon(client, intent, now)),
+  };
+}
+
+/**
+ * Holds an advisory lock of a session, not of a transaction: nothing is open while the key is asked, and PostgreSQL drops the lock with
+ * the connection. Should the connection die first, a second generator may begin; the intent's compare-and-set keeps the two apart.
+ */
+async function exclusive<T>(
+  pool: Pool,
+  shard: ShardKey,
+  run: () => Promise<T>,
+): Promise<T | 'busy'> {
+  const client = await pool.connect().catch((error) => Promise.reject(databaseError(error)));
+  const ignore = () => undefined;
+  client.on('error', ignore);
+  const key = `gigvault.crl/${shard.issuerId}/${shard.crlShard}`;
+  let held = false;
+  let released = true;
+  try {
+    const { rows } = await client.query<{ held: boolean }>(
+      'SELECT pg_try_advisory_lock(hashtextextended(current_schema() || $1, 0)) AS held',
+      [key],
+    );
+    held = rows[0]?.held === true;
+    return held ? await run() : 'busy';
+  } finally {
+    if (held) released = await unlock(client, key);
+    client.off('error', ignore);
+    client.release(!released);
+  }
+}
+
+/** False when the connection is lost, and the lock with it. */
+function unlock(client: PoolClient, key: string): Promise<boolean> {
+  return client
+    .query('SELECT pg_advisory_unlock(hashtextextended(current_schema() || $1, 0))', [key])
+    .then(
+      () => true,
+      () => false,
+    );
+}
+
+async function openIntent(pool: Pool, shard: ShardKey): Promise<CrlIntent | undefined> {
+  const { rows } = await pool
+    .query<{ intent_id: string; crl_number: number; tbs: Buffer }>(
+      `SELECT intent_id, crl_number, tbs FROM crl
+        WHERE issuer_id = $1 AND crl_shard = $2 AND status = 'intended'`,
+      [shard.issuerId, shard.crlShard],
+    )
+    .catch((error) => Promise.reject(databaseError(error)));
+  const [row] = rows;
+  if (!row) return undefined;
+  const { issuerId, crlShard } = shard;
+  return {
+    issuerId,
+    crlShard,
+    intentId: row.intent_id,
+    crlNumber: Number(row.crl_number),
+    tbs: row.tbs,
+  };
+}
+
+async function intend(client: PoolClient, shard: ShardKey, plan: CrlPlan): Promise<CrlIntent> {
+  const { issuerId, crlShard } = shard;
+  // Locks the shard: revocations that commit later mark it changed again.
+  const { rows } = await client.query<{ crl_number: number }>(
+    `UPDATE shard SET crl_number = crl_number + 1, changed_at = NULL
+      WHERE issuer_id = $1 AND crl_shard = $2 RETURNING crl_number`,
+    [issuerId, crlShard],
+  );
+  const crlNumber = Number(rows[0]?.crl_number);
+  await dropExpired(client, shard);
+  const { entries, count } = await readEntries(client, shard);
+  const tbs = plan.build(crlNumber, entries);
+  const intentId = randomUUID();
+  await client.query(
+    `INSERT INTO crl (issuer_id, crl_shard, crl_number, intent_id, status, scheduled, this_update, next_update, entry_count, tbs)
+     VALUES ($1, $2, $3, $4, 'intended', $5, $6, $7, $8, $9)`,
+    [
+      issuerId,
+      crlShard,
+      crlNumber,
+      intentId,
+      plan.scheduled,
+      plan.thisUpdate,
+      plan.nextUpdate,
+      count,
+      tbs,
+    ],
+  );
+  return { issuerId, crlShard, intentId, crlNumber, tbs };
+}
+
+/** RFC 5280 §3.3: an entry stands on one regularly scheduled CRL beyond the certificate's end before it may go. */
+async function dropExpired(client: PoolClient, { issuerId, crlShard }: ShardKey): Promise<void> {
+  await client.query(
+    `DELETE FROM revoked AS r USING shard AS s
+      WHERE s.issuer_id = $1 AND s.crl_shard = $2 AND r.issuer_id = $1 AND r.crl_shard = $2
+        AND r.not_after < s.scheduled_update AND r.first_number <= s.scheduled_number`,
+    [issuerId, crlShard],
+  );
+}
+
+async function publish(client: PoolClient, intent: CrlIntent, der: Buffer): Promise<boolean> {
+  const { rows } = await client.query<{
+    this_update: number;
+    next_update: number;
+    scheduled: boolean;
+  }>(
+    `UPDATE crl SET status = 'published', der = $2, tbs = NULL
+      WHERE intent_id = $1 AND status = 'intended' RETURNING this_update, next_update, scheduled`,
+    [intent.intentId, der],
+  );
+  const [row] = rows;
+  if (!row) return false;
+  const { issuerId, crlShard, crlNumber } = intent;
+  await client.query(
+    `UPDATE shard SET published_number = $3, this_update = $4, next_update = $5,
+        scheduled_number = CASE WHEN $6 THEN $3 ELSE scheduled_number END,
+        scheduled_update = CASE WHEN $6 THEN $4 ELSE scheduled_update END
+      WHERE issuer_id = $1 AND crl_shard = $2 AND COALESCE(published_number, 0) < $3::bigint`,
+    [issuerId, crlShard, crlNumber, row.this_update, row.next_update, row.scheduled],
+  );
+  await client.query(
+    'DELETE FROM crl WHERE issuer_id = $1 AND crl_shard = $2 AND crl_number < $3',
+    [issuerId, crlShard, crlNumber - KEPT],
+  );
+  return true;
+}
+
+async function abandon(client: PoolClient, intent: CrlIntent, now: number): Promise<void> {
+  const { rowCount } = await client.query(
+    `UPDATE crl SET status = 'abandoned', tbs = NULL WHERE intent_id = $1 AND status = 'intended'`,
+    [intent.intentId],
+  );
+  if (rowCount !== 1) return;
+  await client.query(
+    `UPDATE shard SET changed_at = COALESCE(changed_at, $3)
+      WHERE issuer_id = $1 AND crl_shard = $2`,
+    [intent.issuerId, intent.crlShard, now],
+  );
+}

@@ -1,0 +1,35 @@
+import type { PoolClient } from 'pg';
+import type { ShardKey } from '../ports/shard.ts';
+
+/** Entries that travel in one row: about 2 MB. */
+const CHUNK = 50_000;
+
+const READ = {
+  name: 'crl-read-entries',
+  text: `SELECT count(*)::integer AS n, max(serial_number) AS last, string_agg(entry, ''::bytea ORDER BY serial_number) AS entries
+           FROM (SELECT serial_number, entry FROM revoked
+                  WHERE issuer_id = $1 AND crl_shard = $2 AND serial_number > $3
+                  ORDER BY serial_number LIMIT $4) AS chunk`,
+};
+
+/** The shard's entries as they stand in the CRL, by serial number, already encoded: memory is their size, once. */
+export async function readEntries(
+  client: PoolClient,
+  { issuerId, crlShard }: ShardKey,
+): Promise<{ readonly entries: Buffer; readonly count: number }> {
+  const chunks: Buffer[] = [];
+  let count = 0;
+  for (let last = ''; ; ) {
+    const { rows } = await client.query<{ n: number; last: string; entries: Buffer | null }>({
+      ...READ,
+      values: [issuerId, crlShard, last, CHUNK],
+    });
+    const [row] = rows;
+    if (!row?.entries) break;
+    chunks.push(row.entries);
+    count += row.n;
+    if (row.n < CHUNK) break;
+    last = row.last;
+  }
+  return { entries: Buffer.concat(chunks), count };
+}

@@ -1,0 +1,79 @@
+import { databaseError } from '@gigvault/database/database-error';
+import type { Pool } from 'pg';
+import type { ShardState } from '../ports/shard.ts';
+import type { ShardDirectory } from '../ports/shard-directory.ts';
+
+interface ShardRow {
+  readonly issuer_id: string;
+  readonly crl_shard: number;
+  readonly certificate: Buffer;
+  readonly key_id: string;
+  readonly crl_base_url: string;
+  readonly changed_at: number | null;
+  readonly published_number: number | null;
+  readonly this_update: number;
+  readonly next_update: number;
+  readonly scheduled_update: number | null;
+  readonly open: boolean;
+}
+
+const LIST = {
+  name: 'crl-list-shards',
+  text: `SELECT s.issuer_id, s.crl_shard, i.certificate, i.key_id, i.crl_base_url, s.changed_at, s.published_number,
+                s.this_update, s.next_update, s.scheduled_update, o.intent_id IS NOT NULL AS open
+           FROM shard s
+           JOIN issuer i ON i.issuer_id = s.issuer_id
+           LEFT JOIN crl o ON o.issuer_id = s.issuer_id AND o.crl_shard = s.crl_shard AND o.status = 'intended'
+          ORDER BY s.issuer_id, s.crl_shard`,
+};
+
+const PUBLISHED = {
+  name: 'crl-read-published',
+  text: `SELECT c.der, c.entry_count
+           FROM shard s
+           JOIN crl c ON c.issuer_id = s.issuer_id AND c.crl_shard = s.crl_shard AND c.crl_number = s.published_number
+          WHERE s.issuer_id = $1 AND s.crl_shard = $2`,
+};
+
+/** Shards from table `shard`. */
+export function pgShardDirectory(pool: Pool): ShardDirectory {
+  return {
+    async list() {
+      const { rows } = await pool
+        .query<ShardRow>(LIST)
+        .catch((error) => Promise.reject(databaseError(error)));
+      return rows.map(toState);
+    },
+    async published({ issuerId, crlShard }) {
+      const { rows } = await pool
+        .query<{ der: Buffer; entry_count: number }>({ ...PUBLISHED, values: [issuerId, crlShard] })
+        .catch((error) => Promise.reject(databaseError(error)));
+      return rows[0] && { der: rows[0].der, entryCount: rows[0].entry_count };
+    },
+  };
+}
+
+function toState(row: ShardRow): ShardState {
+  return {
+    issuerId: row.issuer_id,
+    crlShard: row.crl_shard,
+    issuerCertificate: row.certificate,
+    keyId: row.key_id,
+    crlBaseUrl: row.crl_base_url,
+    open: row.open,
+    changedAt: optional(row.changed_at),
+    scheduledUpdate: optional(row.scheduled_update),
+    published:
+      row.published_number === null
+        ? undefined
+        : {
+            crlNumber: Number(row.published_number),
+            thisUpdate: Number(row.this_update),
+            nextUpdate: Number(row.next_update),
+          },
+  };
+}
+
+function optional(value: number | null): number | undefined {
+  return value === null ? undefined : Number(value);
+}

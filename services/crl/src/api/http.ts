@@ -1,0 +1,93 @@
+import { asGigvaultError } from '@gigvault/errors/gigvault-error';
+import type { ErrorReply, HttpReply, HttpRequest, HttpRoute } from '@gigvault/http/route';
+import type { Clock } from '@gigvault/time/clock';
+import type { ServedCrl, ServedCrls } from '../serving/served-crls.ts';
+
+/** What the routes need. */
+export interface CrlHttpDeps {
+  readonly served: Pick<ServedCrls, 'get'>;
+  readonly clock: Clock;
+  /** The longest that HTTP caches may keep a CRL, ms. */
+  readonly httpMaxAge: number;
+}
+
+/** Seconds after which a client may ask again for a CRL that is overdue. */
+const RETRY_AFTER = 60;
+
+/** CRLs over HTTP (RFC 5280 §4.2.1.13, RFC 2585). Answers come from memory; a path never reaches a file system. */
+export function crlRoutes(deps: CrlHttpDeps): HttpRoute[] {
+  return (['GET', 'HEAD'] as const).map((method) => ({
+    kind: 'protocol',
+    listener: 'status',
+    method,
+    path: '/crl/:issuerId/:file',
+    bodyLimit: 1,
+    errorReply,
+    handle: async (request) => answer(deps, request, method),
+  }));
+}
+
+const errorReply: ErrorReply = (error) => {
+  const { row, message } = asGigvaultError(error);
+  return text(row.http, message);
+};
+
+function answer(
+  deps: CrlHttpDeps,
+  request: HttpRequest<Record<string, string>>,
+  method: 'GET' | 'HEAD',
+): HttpReply {
+  const { issuerId = '', file = '' } = request.params;
+  const shard = /^(0|[1-9]\d{0,5})\.crl$/.exec(file)?.[1];
+  if (!/^[A-Za-z0-9-]{1,64}$/.test(issuerId) || shard === undefined) {
+    return text(400, 'CRLs are at /crl/<issuer>/<number>.crl.');
+  }
+  const crl = deps.served.get(issuerId, Number(shard));
+  if (!crl) return text(404, 'There is no such CRL.');
+  const now = deps.clock.now();
+  // T58: an expired CRL would tell clients nothing, or let them fall back to trusting everything.
+  if (now >= crl.nextUpdate) {
+    return text(503, 'The CRL is overdue and is not served past its nextUpdate.', {
+      'retry-after': String(RETRY_AFTER),
+      'cache-control': 'no-store',
+    });
+  }
+  const headers = cacheHeaders(crl, now, deps.httpMaxAge);
+  if (isUnchanged(request, crl)) return { status: 304, headers };
+  const type = { 'content-type': 'application/pkix-crl' };
+  if (method === 'GET') return { status: 200, headers: { ...type, ...headers }, body: crl.der };
+  return {
+    status: 200,
+    headers: { ...type, ...headers, 'content-length': String(crl.der.length) },
+  };
+}
+
+function cacheHeaders(crl: ServedCrl, now: number, httpMaxAge: number): Record<string, string> {
+  const maxAge = Math.floor(Math.min(crl.nextUpdate - now, httpMaxAge) / 1000);
+  return {
+    'cache-control': `max-age=${maxAge}, public, no-transform, must-revalidate`,
+    etag: crl.etag,
+    'last-modified': new Date(crl.thisUpdate).toUTCString(),
+    expires: new Date(now + maxAge * 1000).toUTCString(),
+  };
+}
+
+/** RFC 9110 §13.2.2: If-None-Match decides when it is there; a date only otherwise. */
+function isUnchanged(request: HttpRequest<Record<string, string>>, crl: ServedCrl): boolean {
+  const tags = request.headers['if-none-match'];
+  if (typeof tags === 'string') {
+    return tags
+      .split(',')
+      .some((tag) => tag.trim().replace(/^W\//, '') === crl.etag || tag.trim() === '*');
+  }
+  const since = request.headers['if-modified-since'];
+  return typeof since === 'string' && Date.parse(since) >= crl.thisUpdate;
+}
+
+function text(status: number, message: string, headers: Record<string, string> = {}): HttpReply {
+  return {
+    status,
+    headers: { 'content-type': 'text/plain; charset=utf-8', ...headers },
+    body: `${message}\n`,
+  };
+}

@@ -1,0 +1,151 @@
+import { type EventConsumer, eventConsumer } from '@gigvault/database/event-consumer';
+import {
+  HEALTH_CHECKS,
+  type HealthCheck,
+  HTTP_ROUTES,
+  type ServiceContext,
+  type ServiceDefinition,
+  WORKERS,
+} from '@gigvault/host/service';
+import { RPC } from '@gigvault/rpc/contracts';
+import { periodic, type Worker } from '@gigvault/time/worker';
+import { Module } from '@nestjs/common';
+import { CrlInit1764000000000 } from '../migrations/1764000000000-crl-init.ts';
+import { rootCrlFile } from './adapters/file-root-crl.ts';
+import { pgCrlStore } from './adapters/pg-crl-store.ts';
+import { pgIssuerStore } from './adapters/pg-issuer-store.ts';
+import { pgRevocationStore } from './adapters/pg-revocation-store.ts';
+import { pgShardDirectory } from './adapters/pg-shard-directory.ts';
+import { rpcCrlSigner } from './adapters/rpc-crl-signer.ts';
+import { rpcIssuerSource } from './adapters/rpc-issuer-source.ts';
+import { tellsOfIssuer, toRevocations } from './api/events.ts';
+import { crlRoutes } from './api/http.ts';
+import { type CrlConfig, crlConfig } from './crl.config.ts';
+import { type KeepDeps, keepCrls } from './generation/keep-crls.ts';
+import { followIssuers } from './issuers/follow-issuers.ts';
+import { recordRevocations } from './revocation/record-revocations.ts';
+import { checkFreshness } from './serving/check-freshness.ts';
+import { createCrlGauges } from './serving/crl-gauges.ts';
+import { createServedCrls } from './serving/served-crls.ts';
+
+@Module({})
+class CrlModule {}
+
+/** Makes and serves the CRLs of every CA (RFC 5280 §5). */
+export const crlService: ServiceDefinition<CrlConfig> = {
+  name: 'crl',
+  zone: 'inside',
+  config: crlConfig,
+  migrations: [CrlInit1764000000000],
+  serves: [],
+  module: (context) => {
+    const parts = wireCrl(context);
+    return {
+      module: CrlModule,
+      providers: [
+        { provide: HTTP_ROUTES, useValue: parts.routes },
+        { provide: WORKERS, useValue: parts.workers },
+        { provide: HEALTH_CHECKS, useValue: parts.healthChecks },
+      ],
+    };
+  },
+};
+
+type Context = ServiceContext<CrlConfig>;
+
+/** The parts of one CRL service. */
+function wireCrl(context: Context) {
+  const { config, clock, log, database } = context;
+  const served = createServedCrls();
+  const generator = generatorWorker(context, {
+    store: pgCrlStore(database),
+    directory: pgShardDirectory(database),
+    signer: rpcCrlSigner(context.client(RPC.keySigning, 'keymgr')),
+    served,
+    schedule: config,
+    validity: config.validity,
+    clock,
+    log,
+  });
+  const issuers = issuerWorker(context, generator.wake);
+  const consumer = revocationConsumer(context, generator.wake, issuers.wake);
+  return {
+    routes: crlRoutes({ served, clock, httpMaxAge: config.httpMaxAge }),
+    workers: [generator, issuers, consumer] satisfies Worker[],
+    healthChecks: [
+      { name: 'crl.freshness', check: async () => checkFreshness(served, clock) },
+      { name: 'crl.consumer', check: async () => checkConsumer(consumer) },
+    ] satisfies HealthCheck[],
+  };
+}
+
+function checkConsumer(consumer: EventConsumer): void {
+  const { failure } = consumer.progress();
+  if (failure !== undefined) throw new Error(`the event log of ca is not followed: ${failure}`);
+}
+
+function generatorWorker(context: Context, deps: KeepDeps) {
+  const { config, clock, log, metrics } = context;
+  const readRoot = config.rootCrlFile === undefined ? undefined : rootCrlFile(config.rootCrlFile);
+  const gauges = createCrlGauges(metrics);
+  async function refreshRoot(): Promise<void> {
+    try {
+      const crl = await readRoot?.();
+      if (crl) deps.served.put({ issuerId: 'root', crlShard: 0 }, crl);
+    } catch (error) {
+      log.warn({ error, ca: 'root' }, 'the root CRL file cannot be read');
+    }
+  }
+  return periodic({
+    name: 'crl.generator',
+    clock,
+    interval: config.refreshInterval,
+    round: async () => {
+      await refreshRoot();
+      try {
+        return Math.min(await keepCrls(deps), config.refreshInterval);
+      } finally {
+        gauges.set(deps.served);
+      }
+    },
+    onError: (error) => log.warn({ error }, 'some CRLs are not published; trying again'),
+  });
+}
+
+function issuerWorker(context: Context, changed: () => void) {
+  const { clock, log, database } = context;
+  const deps = {
+    source: rpcIssuerSource(context.client(RPC.issuer, 'ca')),
+    store: pgIssuerStore(database),
+    changed,
+  };
+  return periodic({
+    name: 'crl.issuers',
+    clock,
+    interval: context.config.issuerInterval,
+    round: () => followIssuers(deps),
+    onError: (error) => log.warn({ error }, 'the list of issuers cannot be read'),
+  });
+}
+
+function revocationConsumer(
+  context: Context,
+  revoked: () => void,
+  issuersChanged: () => void,
+): EventConsumer {
+  const { clock, log, database } = context;
+  return eventConsumer({
+    producer: 'ca',
+    consumer: 'crl',
+    source: context.client(RPC.eventLog, 'ca'),
+    pool: database,
+    clock,
+    log,
+    handle: (client, events) =>
+      recordRevocations(pgRevocationStore(client), toRevocations(events), clock.now()),
+    afterCommit: (events) => {
+      if (toRevocations(events).length > 0) revoked();
+      if (tellsOfIssuer(events)) issuersChanged();
+    },
+  });
+}

@@ -1,0 +1,43 @@
+import { describe, expect, it } from '@jest/globals';
+import type { ShardState } from '../ports/shard.ts';
+import { nextDue } from './schedule.ts';
+
+const SCHEDULE = { interval: 3_600_000, coalesce: 10_000 };
+const T = 1_000_000_000;
+const SHARD: ShardState = {
+  issuerId: 'issuing',
+  crlShard: 0,
+  issuerCertificate: Buffer.alloc(0),
+  keyId: 'ca-issuing',
+  crlBaseUrl: 'http://status.test/crl/issuing',
+  changedAt: undefined,
+  open: false,
+  published: { crlNumber: 1, thisUpdate: T, nextUpdate: T + 86_400_000 },
+  scheduledUpdate: T,
+};
+
+describe('schedule', () => {
+  it('the first CRL and an unfinished one are due at once', () => {
+    expect(nextDue({ ...SHARD, published: undefined }, SCHEDULE)).toEqual({
+      at: 0,
+      scheduled: true,
+    });
+    expect(nextDue({ ...SHARD, open: true }, SCHEDULE).at).toBe(0);
+  });
+
+  it('then one each interval', () => {
+    expect(nextDue(SHARD, SCHEDULE)).toEqual({ at: T + 3_600_000, scheduled: true });
+  });
+
+  it('a revocation after a quiet time is due at once, one soon after a CRL when the time to coalesce is over', () => {
+    const quiet = { ...SHARD, changedAt: T + 500_000 };
+    expect(nextDue(quiet, SCHEDULE)).toEqual({ at: T + 500_000, scheduled: false });
+    const soon = { ...SHARD, changedAt: T + 1 };
+    expect(nextDue(soon, SCHEDULE)).toEqual({ at: T + 10_000, scheduled: false });
+  });
+
+  it('a CRL that is due anyway is made on schedule', () => {
+    const late = { ...SHARD, changedAt: T + 3_600_001 };
+    expect(nextDue(late, SCHEDULE)).toEqual({ at: T + 3_600_000, scheduled: true });
+  });
+});

@@ -1,0 +1,371 @@
+import { execFile } from 'node:child_process';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { startHttpServer } from '@gigvault/http/http-server';
+import { installFaultHook } from '@gigvault/telemetry/durable-step';
+import { silentLog } from '@gigvault/telemetry/log';
+import { startTestDatabase, type TestDatabase } from '@gigvault/testkit/test-database';
+import { toPem } from '@gigvault/x509/pem';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import type { Pool } from 'pg';
+import { crlService } from '../src/crl.module.ts';
+import { type CrlWorld, crlWorld, eventually } from './crl-world.ts';
+
+const HOUR = 3_600_000;
+const DAY = 24 * HOUR;
+
+let database: TestDatabase;
+let pool: Pool;
+let world: CrlWorld;
+
+beforeAll(async () => {
+  database = await startTestDatabase();
+  pool = await database.pool('crl', crlService.migrations);
+});
+afterAll(() => database.stop());
+afterEach(async () => {
+  installFaultHook(undefined);
+  await world.stop();
+});
+
+async function started(config = {}): Promise<CrlWorld> {
+  world = await crlWorld(pool, config);
+  await world.start();
+  await eventually(() => world.crl());
+  return world;
+}
+
+/** Moves the time until the newest CRL lists this serial number. */
+function listed(serialNumber: string, path = '/crl/issuing/0.crl') {
+  return eventually(async () => {
+    world.clock.advance(1_000);
+    const crl = await world.crl(path);
+    const entry = crl.list.find((one) => one.serialNumber === serialNumber);
+    if (!entry) throw new Error(`CRL ${crl.crlNumber} does not list ${serialNumber}`);
+    return { crl, entry };
+  });
+}
+
+describe('publication', () => {
+  it('an empty CRL of each shard of each issuer stands at the start, and openssl verifies it', async () => {
+    world = await crlWorld(pool);
+    world.ca.addIssuer('services', 3, world.keymgr.keys);
+    await world.start();
+    const paths = ['issuing/0', 'services/0', 'services/1', 'services/2'];
+    for (const path of paths) {
+      const crl = await eventually(() => world.crl(`/crl/${path}.crl`));
+      expect([crl.list, crl.crlNumber]).toEqual([[], 1n]);
+      expect(crl.distributionPointUrl).toBe(`http://status.test/crl/${path}.crl`);
+      expect(crl.nextUpdate - crl.thisUpdate).toBe(24 * HOUR);
+      const issuer = world.ca.issuers.find((one) => path.startsWith(one.issuerId))!;
+      expect(await opensslCrl(crl.der, issuer.certificate)).toContain('verify OK');
+    }
+    await world.health('crl.freshness');
+  });
+
+  it('openssl reads revoked entries; reason 0 and hold are left out, never written (covers: T59)', async () => {
+    await started();
+    const serials = [0, 1, 6, 9].map((reasonCode) => world.ca.revoke({ reasonCode }));
+    const { crl } = await listed(serials[3]!);
+    const reasons = serials.map(
+      (serial) => crl.list.find((one) => one.serialNumber === serial)?.reasonCode,
+    );
+    expect(reasons).toEqual([0, 1, 0, 9]);
+    const text = await opensslCrl(crl.der, world.ca.issuers[0]!.certificate);
+    expect(text).toContain('verify OK');
+    expect(text.match(/CRL Reason Code/g)).toHaveLength(2);
+    expect(text).toMatch(
+      /Issuing Distribution Point: critical[\s\S]*URI:http:\/\/status.test\/crl\/issuing\/0.crl/,
+    );
+    expect(text).not.toContain('Hold');
+  });
+
+  it('a revocation is on the CRL at once after a quiet time, a burst on one more CRL (covers: T55)', async () => {
+    await started({ coalesce: 10_000 });
+    world.clock.advance(60_000);
+    const first = world.ca.revoke();
+    const quiet = await eventually(async () => {
+      const crl = await world.crl();
+      expect(crl.list.map((one) => one.serialNumber)).toEqual([first]);
+      return crl;
+    });
+    const burst = Array.from({ length: 20 }, () => world.ca.revoke());
+    await eventually(async () =>
+      expect((await pool.query('SELECT 1 FROM revoked')).rows).toHaveLength(21),
+    );
+    expect((await world.crl()).crlNumber).toBe(quiet.crlNumber);
+    const start = world.clock.now();
+    const { crl } = await listed(burst[19]!);
+    expect(world.clock.now() - start).toBeLessThanOrEqual(60_000);
+    expect([crl.list.length, crl.crlNumber]).toEqual([21, quiet.crlNumber + 1n]);
+  });
+
+  it('a later reason replaces the first; an abandoned certificate counts as revoked', async () => {
+    await started();
+    const serialNumber = world.ca.revoke({ reasonCode: 4 });
+    await listed(serialNumber);
+    world.ca.revoke({ serialNumber, reasonCode: 1 });
+    const data = {
+      issuerId: 'issuing',
+      serialNumber: 'abcd',
+      crlShard: 0,
+      notAfter: world.clock.now() + DAY,
+    };
+    world.ca.events.append('certificate.abandoned', 'abcd', data);
+    const { crl } = await listed('abcd');
+    expect(crl.list.map((one) => [one.serialNumber, one.reasonCode]).sort()).toEqual(
+      [
+        [serialNumber, 1],
+        ['abcd', 4],
+      ].sort(),
+    );
+  });
+
+  it('makes a CRL each interval, and keeps an entry for one scheduled CRL past the end of its certificate', async () => {
+    await started();
+    const serialNumber = world.ca.revoke({ notAfter: world.clock.now() + 90 * 60_000 });
+    await listed(serialNumber);
+    const onScheduled: boolean[] = [];
+    for (let i = 0; i < 4; i++) {
+      const before = (await world.crl()).crlNumber;
+      world.clock.advance(HOUR);
+      const crl = await eventually(async () => {
+        const next = await world.crl();
+        expect(next.crlNumber).toBe(before + 1n);
+        return next;
+      });
+      onScheduled.push(crl.list.length === 1);
+    }
+    expect(onScheduled).toEqual([true, true, false, false]);
+  });
+});
+
+describe('numbers', () => {
+  it('two generators race: numbers rise, none is used twice, every CRL verifies (covers: T57)', async () => {
+    await started({ coalesce: 1_000, refreshInterval: 100 });
+    const rival = world.another();
+    await rival.start();
+    try {
+      for (let i = 0; i < 15; i++) {
+        await listed(world.ca.revoke());
+      }
+      const { signed } = world.keymgr;
+      expect(new Set(signed).size).toBe(signed.length);
+      expect(signed).toEqual([...signed].sort((a, b) => a - b));
+      const last = await eventually(async () => {
+        world.clock.advance(1_000);
+        const [a, b] = [await world.crl(), await rival.crl()];
+        expect(a.der.equals(b.der)).toBe(true);
+        return a;
+      });
+      expect(await opensslCrl(last.der, world.ca.issuers[0]!.certificate)).toContain('verify OK');
+      const { rows } = await pool.query(
+        `SELECT count(*)::int AS n FROM crl WHERE status = 'intended'`,
+      );
+      expect(rows[0].n).toBe(0);
+    } finally {
+      await rival.stop();
+    }
+  });
+
+  it.each([
+    ['crl.intent', 'before', 1n, 2n],
+    ['crl.intent', 'after', 1n, 3n],
+    ['crl.published', 'before', 1n, 2n],
+    ['crl.published', 'after', 2n, 2n],
+  ] as const)(
+    'a crash at %s, %s: CRL %s stays, then comes CRL %s, and nothing is signed twice',
+    async (step, moment, meanwhile, expected) => {
+      await started();
+      world.clock.advance(60_000);
+      let crashed = false;
+      installFaultHook((name, when) => {
+        if (name === step && when === moment) crashed = true;
+        if (crashed) throw new Error('the process is dead');
+      });
+      const serialNumber = world.ca.revoke();
+      await eventually(() => expect(crashed).toBe(true));
+      await world.stop();
+      expect((await world.crl()).crlNumber).toBe(meanwhile);
+      installFaultHook(undefined);
+      world = world.another();
+      await world.start();
+      const { crl } = await listed(serialNumber);
+      expect(crl.crlNumber).toBe(expected);
+      expect(new Set(world.keymgr.signed).size).toBe(world.keymgr.signed.length);
+    },
+  );
+
+  it('an answer of keymgr that got lost is fetched, not signed again', async () => {
+    await started();
+    world.keymgr.mode = 'lost';
+    const serialNumber = world.ca.revoke();
+    const { crl } = await listed(serialNumber);
+    expect([crl.crlNumber, world.keymgr.signed]).toEqual([2n, [1, 2]]);
+  });
+
+  it('a wrong signature is never published: the old CRL stays, the number is lost', async () => {
+    await started();
+    world.keymgr.mode = 'lies';
+    const serialNumber = world.ca.revoke();
+    await eventually(() => {
+      world.clock.advance(1_000);
+      expect(world.keymgr.signed.length).toBeGreaterThan(2);
+    });
+    expect((await world.crl()).crlNumber).toBe(1n);
+    world.keymgr.mode = 'well';
+    const { crl } = await listed(serialNumber);
+    expect(crl.crlNumber).toBeGreaterThan(2n);
+    expect(await opensslCrl(crl.der, world.ca.issuers[0]!.certificate)).toContain('verify OK');
+  });
+});
+
+describe('serving', () => {
+  it('alarms at half of the life and never serves an expired CRL (covers: T58)', async () => {
+    await started();
+    world.keymgr.mode = 'down';
+    world.clock.advance(11 * HOUR);
+    await world.health('crl.freshness');
+    world.clock.advance(2 * HOUR);
+    await expect(world.health('crl.freshness')).rejects.toThrow('not renewed');
+    expect((await world.fetch('/crl/issuing/0.crl')).status).toBe(200);
+    world.clock.advance(11 * HOUR);
+    const reply = await world.fetch('/crl/issuing/0.crl');
+    expect([reply.status, reply.headers?.['retry-after']]).toEqual([503, '60']);
+    world.keymgr.mode = 'well';
+    await eventually(async () => {
+      world.clock.advance(60_000);
+      await world.health('crl.freshness');
+    });
+    expect((await world.fetch('/crl/issuing/0.crl')).status).toBe(200);
+  });
+
+  it('HTTP: type, caching, 304, HEAD, 404, and no way out of memory (covers: T67)', async () => {
+    await started();
+    const server = await listen();
+    const url = `http://127.0.0.1:${server.port}/crl`;
+    try {
+      const reply = await fetch(`${url}/issuing/0.crl`);
+      const der = Buffer.from(await reply.arrayBuffer());
+      expect(reply.headers.get('content-type')).toBe('application/pkix-crl');
+      expect(reply.headers.get('cache-control')).toBe(
+        'max-age=300, public, no-transform, must-revalidate',
+      );
+      const etag = reply.headers.get('etag')!;
+      const modified = reply.headers.get('last-modified')!;
+      const again = (headers: Record<string, string>) => fetch(`${url}/issuing/0.crl`, { headers });
+      expect((await again({ 'if-none-match': etag })).status).toBe(304);
+      expect((await again({ 'if-modified-since': modified })).status).toBe(304);
+      expect(
+        (await again({ 'if-none-match': '"other"', 'if-modified-since': modified })).status,
+      ).toBe(200);
+      const head = await fetch(`${url}/issuing/0.crl`, { method: 'HEAD' });
+      expect([head.status, head.headers.get('content-length')]).toEqual([200, String(der.length)]);
+      const statusOf = async (path: string) => (await fetch(`${url}/${path}`)).status;
+      expect(await statusOf('issuing/1.crl')).toBe(404);
+      expect(await statusOf('nobody/0.crl')).toBe(404);
+      for (const path of [
+        '..%2f..%2fetc/0.crl',
+        'issuing/..%2f0.crl',
+        'issuing/0.crl%00',
+        'issuing/00.crl',
+        'issuing/passwd',
+        '%2e%2e%5c/0.crl',
+      ]) {
+        expect([path, await statusOf(path)]).toEqual([path, 400]);
+      }
+    } finally {
+      await server.stop();
+    }
+  });
+
+  it('a restart without ca and keymgr serves what was published', async () => {
+    await started();
+    const { crl } = await listed(world.ca.revoke());
+    await world.stop();
+    world.ca.down = true;
+    world.ca.events.down = true;
+    world.keymgr.mode = 'down';
+    world = world.another();
+    await world.start();
+    expect((await eventually(() => world.crl())).der).toEqual(crl.der);
+    expect(await world.metrics.exposition()).toMatch(/gigvault_crl_entries\{ca="issuing"\} 1/);
+  });
+
+  it('events arrive again after a restart of the consumer and change nothing', async () => {
+    await started();
+    await listed(world.ca.revoke());
+    await world.stop();
+    await pool.query('DELETE FROM event_cursor');
+    world = world.another();
+    await world.start();
+    const { crl } = await listed(world.ca.revoke());
+    expect(crl.list).toHaveLength(2);
+  });
+
+  it('serves the root CRL from its file, and a newer one without a restart', async () => {
+    await started();
+    const directory = await mkdtemp(join(tmpdir(), 'gigvault-crl-'));
+    const rootCrlFile = join(directory, 'root.crl');
+    const first = (await world.crl()).der;
+    await writeFile(rootCrlFile, first);
+    await world.stop();
+    world = world.another({ rootCrlFile });
+    await world.start();
+    try {
+      expect((await eventually(() => world.crl('/crl/root/0.crl'))).der).toEqual(first);
+      const { crl } = await listed(world.ca.revoke());
+      await writeFile(rootCrlFile, toPem('X509 CRL', crl.der));
+      await eventually(async () => {
+        world.clock.advance(5_000);
+        expect((await world.crl('/crl/root/0.crl')).crlNumber).toBe(crl.crlNumber);
+      });
+    } finally {
+      await rm(directory, { recursive: true, force: true });
+    }
+  });
+});
+
+function listen() {
+  return startHttpServer({
+    listeners: ['status'],
+    host: '127.0.0.1',
+    port: 0,
+    baseUrl: 'http://127.0.0.1',
+    behindProxy: false,
+    routes: world.routes.map((route) => ({
+      service: 'crl',
+      route,
+      authenticator: { authenticate: () => Promise.reject(new Error('not used')) },
+    })),
+    log: silentLog,
+    metrics: world.metrics,
+  });
+}
+
+/** What `openssl crl -verify -text` says. */
+async function opensslCrl(der: Buffer, issuer: Buffer): Promise<string> {
+  const directory = await mkdtemp(join(tmpdir(), 'gigvault-crl-'));
+  try {
+    await writeFile(join(directory, 'ca.pem'), toPem('CERTIFICATE', issuer));
+    await writeFile(join(directory, 'crl.der'), der);
+    const args = [
+      'crl',
+      '-inform',
+      'DER',
+      '-in',
+      'crl.der',
+      '-CAfile',
+      'ca.pem',
+      '-verify',
+      '-noout',
+      '-text',
+    ];
+    const { stdout, stderr } = await promisify(execFile)('openssl', args, { cwd: directory });
+    return stderr + stdout;
+  } finally {
+    await rm(directory, { recursive: true, force: true });
+  }
+}

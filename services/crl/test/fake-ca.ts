@@ -1,0 +1,103 @@
+import { generateKeyPairSync, type KeyObject } from 'node:crypto';
+import { GigvaultError } from '@gigvault/errors/gigvault-error';
+import type { Issuer, IssuerService } from '@gigvault/proto/ca/v1/issuer';
+import type { Client } from '@gigvault/rpc/call';
+import type { Clock } from '@gigvault/time/clock';
+import { buildCaTbsCertificate } from '@gigvault/x509/ca-certificate';
+import { assembleSigned } from '@gigvault/x509/certificate';
+import { readPublicKey } from '@gigvault/x509/public-key';
+import { newSerialNumber } from '@gigvault/x509/serial-number';
+import { signatureAlgorithm, signTbs } from '@gigvault/x509/signature';
+import { type FakeEventLog, fakeEventLog } from './fake-event-log.ts';
+
+const DAY = 86_400_000;
+
+/** A `ca` in memory that tells of issuers and revocations. */
+export interface FakeCa {
+  readonly issuers: Issuer[];
+  readonly events: FakeEventLog;
+  readonly issuer: Client<IssuerService>;
+  /** While true, ListIssuers fails. */
+  down: boolean;
+  /** Adds a CA; its key is put into `keys` as `ca-<issuerId>`. */
+  addIssuer(issuerId: string, crlShards: number, keys: Map<string, KeyObject>): Issuer;
+  /** Tells of a revocation; returns the serial number. */
+  revoke(revocation?: Partial<FakeRevocation>): string;
+}
+
+/** What a `certificate.revoked` event says. */
+export interface FakeRevocation {
+  readonly issuerId: string;
+  readonly serialNumber: string;
+  readonly crlShard: number;
+  readonly revokedAt: number;
+  readonly reasonCode: number;
+  readonly notAfter: number;
+}
+
+/** Starts without issuers. */
+export function fakeCa(clock: Clock): FakeCa {
+  const events = fakeEventLog(clock);
+  const ca: FakeCa = {
+    issuers: [],
+    events,
+    down: false,
+    issuer: {
+      listProfiles: () => Promise.reject(new Error('not used')),
+      createIssuer: () => Promise.reject(new Error('not used')),
+      async listIssuers() {
+        if (ca.down) throw new GigvaultError('UNAVAILABLE', 'ca is down');
+        return { issuers: [...ca.issuers] };
+      },
+    },
+    addIssuer(issuerId, crlShards, keys) {
+      const keyId = `ca-${issuerId}`;
+      const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+      keys.set(keyId, privateKey);
+      const issuer: Issuer = {
+        issuerId,
+        certificate: selfSigned(issuerId, privateKey, publicKey, clock.now()),
+        chain: [],
+        keyId,
+        crlShards,
+        ocspUrl: '',
+        crlBaseUrl: `http://status.test/crl/${issuerId}`,
+        issuerUrl: '',
+        public: issuerId === 'issuing',
+      };
+      ca.issuers.push(issuer);
+      events.append('issuer.created', issuerId, { issuerId });
+      return issuer;
+    },
+    revoke(revocation = {}) {
+      const data: FakeRevocation = {
+        issuerId: 'issuing',
+        serialNumber: newSerialNumber(),
+        crlShard: 0,
+        revokedAt: clock.now(),
+        reasonCode: 1,
+        notAfter: clock.now() + 30 * DAY,
+        ...revocation,
+      };
+      events.append('certificate.revoked', data.serialNumber, data);
+      return data.serialNumber;
+    },
+  };
+  return ca;
+}
+
+function selfSigned(name: string, privateKey: KeyObject, key: KeyObject, now: number): Buffer {
+  const publicKey = readPublicKey(key.export({ type: 'spki', format: 'der' }));
+  const subject = [{ type: 'CN', value: `Test CA ${name}` }];
+  const tbs = buildCaTbsCertificate({
+    serialNumber: newSerialNumber(),
+    issuer: subject,
+    subject,
+    publicKey,
+    issuerKeyIdentifier: publicKey.keyIdentifier,
+    signingKeyType: 'ec-p256',
+    notBefore: now - DAY,
+    notAfter: now + 3650 * DAY,
+  });
+  return assembleSigned(tbs, signatureAlgorithm('ec-p256'), signTbs(privateKey, tbs));
+}

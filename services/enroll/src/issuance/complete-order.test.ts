@@ -1,0 +1,119 @@
+import { silentLog } from '@gigvault/telemetry/log';
+import { FakeClock } from '@gigvault/time/clock';
+import { beforeEach, describe, expect, it } from '@jest/globals';
+import { csrFor } from '../../test/acme-test-client.ts';
+import { memoryCertificateAuthority } from '../../test/memory-certificate-authority.ts';
+import {
+  type MemoryRegistrationAuthority,
+  memoryRegistrationAuthority,
+} from '../../test/memory-registration-authority.ts';
+import { memoryOrders } from '../adapters/memory-orders.ts';
+import { someOrder } from '../ports/orders.contract.ts';
+import type { Order } from '../ports/orders.ts';
+import { createOrderCompletion, type OrderCompletion } from './complete-order.ts';
+import { resumeOrders } from './resume-orders.ts';
+
+const MINUTE = 60_000;
+
+let clock: FakeClock;
+let ra: MemoryRegistrationAuthority;
+let orders: ReturnType<typeof memoryOrders>;
+let completion: OrderCompletion;
+
+beforeEach(() => {
+  clock = new FakeClock(1_700_000_000_000);
+  ra = memoryRegistrationAuthority(memoryCertificateAuthority(clock.now()), () => clock.now());
+  orders = memoryOrders();
+  completion = createOrderCompletion({ orders, enrolment: ra, clock, log: silentLog });
+});
+
+async function processingOrder(): Promise<Order> {
+  const now = clock.now();
+  const order = someOrder('account', {
+    status: 'ready',
+    createdAt: now,
+    expiresAt: now + 60 * MINUTE,
+  });
+  await orders.create(order);
+  const certificationRequest = Buffer.from(csrFor(['a.example']).csr, 'base64url');
+  const step = {
+    from: 'ready',
+    to: 'processing',
+    certificationRequest,
+    resumeAt: now + MINUTE,
+  } as const;
+  return (await orders.step(order.orderId, step))!;
+}
+
+describe('completing an order', () => {
+  it('is one run for all who ask at the same time — covers: T1', async () => {
+    const order = await processingOrder();
+    const results = await Promise.all(Array.from({ length: 64 }, () => completion.complete(order)));
+    expect(new Set(results.map((result) => result.serialNumber)).size).toBe(1);
+    expect(ra.submissions).toHaveLength(1);
+  });
+
+  it('submits what the order fixed', async () => {
+    const order = await processingOrder();
+    await completion.complete(order);
+    expect(ra.submissions[0]).toMatchObject({
+      requestId: order.requestId,
+      protocol: 'acme',
+      requester: 'acme:account',
+      profile: 'tls-server',
+      profileHash: 'hash',
+      authorizationIds: ['authorization'],
+      subjectAltName: [{ type: 'dns', value: 'a.example' }],
+    });
+  });
+
+  it('asks later while people decide, with longer pauses as time goes on', async () => {
+    const order = await processingOrder();
+    ra.verdict = 'review';
+    const sweep = { sweep: orders, completion, clock };
+    clock.advance(MINUTE);
+    expect(await resumeOrders(sweep, 'pause')).toBe(1);
+    clock.advance(2_999);
+    expect(await resumeOrders(sweep, 'pause')).toBe(0);
+    clock.advance(1);
+    expect(await resumeOrders(sweep, 'pause')).toBe(1);
+    ra.verdict = 'issue';
+    clock.advance(10 * MINUTE);
+    await resumeOrders(sweep, 'pause');
+    expect((await orders.find(order.orderId))?.status).toBe('valid');
+  });
+
+  it('takes up at its start what the process before it had leased — covers: T5', async () => {
+    const order = await processingOrder();
+    expect(await resumeOrders({ sweep: orders, completion, clock }, 'pause')).toBe(0);
+    expect(await resumeOrders({ sweep: orders, completion, clock }, 'start')).toBe(1);
+    expect((await orders.find(order.orderId))?.status).toBe('valid');
+  });
+
+  it("forgives failures that may pass until the order's time is over — covers: T17", async () => {
+    const order = await processingOrder();
+    ra.verdict = 'unavailable';
+    expect((await completion.complete(order)).status).toBe('processing');
+    clock.advance(60 * MINUTE);
+    expect(await completion.complete(order)).toMatchObject({
+      status: 'invalid',
+      error: { code: 'KEY_UNAVAILABLE' },
+    });
+  });
+
+  it('tells a caller after a while that it goes on, and goes on', async () => {
+    const order = await processingOrder();
+    let go: () => void = () => undefined;
+    ra.beforeAnswer = () =>
+      new Promise((resolve) => {
+        go = resolve;
+      });
+    const waiting = completion.completeWithin(order, 5_000);
+    clock.advance(5_000);
+    expect((await waiting).status).toBe('processing');
+    const joined = completion.complete(order);
+    go();
+    expect((await joined).status).toBe('valid');
+    expect(ra.submissions).toHaveLength(1);
+  });
+});

@@ -1,0 +1,141 @@
+import { GigvaultError } from '@gigvault/errors/gigvault-error';
+import { FakeClock } from '@gigvault/time/clock';
+import { beforeEach, describe, expect, it } from '@jest/globals';
+import { memoryCertificateAuthority } from '../../test/memory-certificate-authority.ts';
+import {
+  type MemoryRegistrationAuthority,
+  memoryRegistrationAuthority,
+} from '../../test/memory-registration-authority.ts';
+import { memoryOrders } from '../adapters/memory-orders.ts';
+import type { Order } from '../ports/orders.ts';
+import { type CreateOrderDeps, createOrder } from './create-order.ts';
+import { expireOrders } from './expire-orders.ts';
+import { type ReadOrderDeps, readOrder } from './read-order.ts';
+
+const HOUR = 3_600_000;
+const names = ['a.example', 'b.example'].map((value) => ({ type: 'dns', value }));
+
+let clock: FakeClock;
+let ra: MemoryRegistrationAuthority;
+let deps: CreateOrderDeps & ReadOrderDeps & { orders: ReturnType<typeof memoryOrders> };
+
+beforeEach(() => {
+  clock = new FakeClock('2026-11-21T12:00:00Z');
+  const ca = memoryCertificateAuthority(clock.now());
+  ra = memoryRegistrationAuthority(ca, () => clock.now());
+  deps = {
+    orders: memoryOrders(),
+    authorizations: ra,
+    profiles: ca,
+    clock,
+    development: false,
+    rules: { orderLifetime: HOUR, maxOpenOrders: 3, profiles: ['tls-server'] },
+  };
+});
+
+function create(): Promise<Order> {
+  return createOrder(deps, 'account', {
+    identifiers: names,
+    notBefore: 0,
+    notAfter: 0,
+    profile: '',
+  });
+}
+
+async function validate(authorizationId: string): Promise<void> {
+  const [authorization] = await ra.get([authorizationId]);
+  await ra.respond({
+    authorizationId,
+    challengeId: authorization!.challenges[0]!.challengeId,
+    requester: 'acme:account',
+    keyAuthorization: '',
+  });
+}
+
+const read = (order: Order) => readOrder(deps, 'account', order.orderId);
+const codeOf = (promise: Promise<unknown>) =>
+  promise.then(
+    () => 'fine',
+    (error: unknown) => (error instanceof GigvaultError ? error.code : String(error)),
+  );
+
+describe('an order', () => {
+  it('is ready when the last of its authorizations is valid, not before', async () => {
+    const order = await create();
+    await validate(order.authorizationIds[0]!);
+    expect((await read(order)).status).toBe('pending');
+    await validate(order.authorizationIds[1]!);
+    expect((await read(order)).status).toBe('ready');
+    expect((await deps.orders.find(order.orderId))?.status).toBe('ready');
+  });
+
+  it('pins the hash of its profile, and a request id of its own — covers: T14', async () => {
+    const [first, second] = [await create(), await create()];
+    expect(first.profileHash).toMatch(/^[0-9a-f]{64}$/);
+    expect(first.requestId).not.toBe(second.requestId);
+  });
+
+  it('is invalid when one authorization fails, and says which', async () => {
+    const order = await create();
+    ra.validationSucceeds = false;
+    await validate(order.authorizationIds[1]!);
+    expect(await read(order)).toMatchObject({
+      status: 'invalid',
+      error: {
+        code: 'UNAUTHORIZED',
+        message: 'The authorization for b.example is invalid. refused',
+      },
+    });
+  });
+
+  it('expires, pending or ready', async () => {
+    const pending = await create();
+    const ready = await create();
+    for (const id of ready.authorizationIds) await validate(id);
+    await read(ready);
+    clock.advance(HOUR - 1);
+    expect((await read(ready)).status).toBe('ready');
+    clock.advance(1);
+    expect((await read(ready)).status).toBe('invalid');
+    expect(await read(pending)).toMatchObject({
+      status: 'invalid',
+      error: { message: 'The order expired.' },
+    });
+  });
+
+  it('that nobody reads is ended by the reaper, and forgotten later', async () => {
+    const order = await create();
+    const reap = () => expireOrders({ ...deps, sweep: deps.orders, retention: HOUR });
+    expect(await reap()).toBe(0);
+    clock.advance(HOUR);
+    expect(await reap()).toBe(1);
+    expect((await deps.orders.find(order.orderId))?.status).toBe('invalid');
+    clock.advance(HOUR);
+    expect(await reap()).toBe(1);
+    expect(await deps.orders.find(order.orderId)).toBeUndefined();
+  });
+
+  it('belongs to its account — covers: T38', async () => {
+    const order = await create();
+    expect(await codeOf(readOrder(deps, 'other', order.orderId))).toBe('UNAUTHORIZED');
+    expect(await codeOf(readOrder(deps, 'other', 'none'))).toBe('NOT_FOUND');
+  });
+
+  it('is refused when too many are open, before the RA hears of it', async () => {
+    for (let i = 0; i < 3; i++) await create();
+    deps = { ...deps, authorizations: { ...ra, create: () => Promise.reject(new Error('asked')) } };
+    expect(await codeOf(create())).toBe('RATE_LIMITED');
+  });
+
+  it('for localhost exists in the development profile only', async () => {
+    const localhost = (development: boolean) =>
+      createOrder({ ...deps, development }, 'account', {
+        identifiers: [{ type: 'dns', value: 'a.localhost' }],
+        notBefore: 0,
+        notAfter: 0,
+        profile: '',
+      });
+    expect(await codeOf(localhost(false))).toBe('REJECTED_IDENTIFIER');
+    expect(await codeOf(localhost(true))).toBe('fine');
+  });
+});

@@ -1,0 +1,17 @@
+import { describeKeyTable } from '../ports/key-table.contract.ts';
+import { describeSignatureTable } from '../ports/signature-table.contract.ts';
+import { memoryTables } from './memory-tables.ts';
+
+describeKeyTable('memory', async () => {
+  const { keys, events } = memoryTables();
+  return { table: keys, events: async () => events.map(({ subject }) => subject) };
+});
+
+describeSignatureTable('memory', async () => {
+  const { signatures, events } = memoryTables();
+  return {
+    tables: [signatures],
+    keyId: 'k',
+    events: async () => events.map(({ subject }) => subject),
+  };
+});

@@ -1,0 +1,197 @@
+import { type Principal, permissionsOf } from '@gigvault/access/permissions';
+import { memoryKeyStore } from '@gigvault/keystore/memory-key-store';
+import { SERVICE_NAMES } from '@gigvault/rpc/service-name';
+import { FakeClock } from '@gigvault/time/clock';
+import { parseCertificationRequest } from '@gigvault/x509/certification-request';
+import { encodeName } from '@gigvault/x509/name';
+import { describe, expect, it } from '@jest/globals';
+import { ISSUER, NOW } from '../../test/signing-fixture.ts';
+import { memoryTables } from '../adapters/memory-tables.ts';
+import { createCaKey } from './create-ca-key.ts';
+import { getKey, listKeys } from './find-keys.ts';
+import { generateServiceKey, generateUserKey } from './generate-key.ts';
+import { GENERATE_GRANTS, PURPOSES } from './grants.ts';
+import { requestCaCertificate } from './request-ca-certificate.ts';
+
+function setUp() {
+  const keyStore = memoryKeyStore();
+  const tables = memoryTables();
+  return {
+    deps: { keyStore, keys: tables.keys, clock: new FakeClock(NOW) },
+    events: tables.events,
+  };
+}
+
+const alice: Principal = {
+  actor: 'user:alice',
+  name: 'alice',
+  roles: ['operator'],
+  permissions: permissionsOf(['operator']),
+  tenantId: 'default',
+};
+
+describe('generateServiceKey', () => {
+  it('gives each service only the purposes that it is granted; nobody a CA key', async () => {
+    const { deps } = setUp();
+    const granted: string[] = [];
+    for (const peer of [...SERVICE_NAMES, 'gigvault', 'edge'] as const) {
+      for (const purpose of PURPOSES) {
+        const request = {
+          keyId: `${peer}-${purpose}`,
+          keyType: 'ec-p256',
+          purposes: [purpose],
+          actor: '',
+        };
+        const outcome = await generateServiceKey(deps, request, peer).catch(
+          (error: { code: string }) => error.code,
+        );
+        if (typeof outcome === 'string') expect(outcome).toBe('KEY_USE_REFUSED');
+        else {
+          expect(outcome).toMatchObject({ callers: [peer], purposes: [purpose], issuerName: null });
+          granted.push(`${peer} ${purpose}`);
+        }
+      }
+    }
+    expect(granted).toEqual(['auth jwtSign', 'ocsp ocspSign', 'audit auditSign']);
+    expect(Object.values(GENERATE_GRANTS).flat()).not.toContain('certSign');
+  });
+
+  it('refuses no purpose, an unknown one, and one too many', async () => {
+    const { deps } = setUp();
+    const request = (purposes: string[]) => ({
+      keyId: 'k',
+      keyType: 'ec-p256',
+      purposes,
+      actor: '',
+    });
+    await expect(generateServiceKey(deps, request([]), 'ocsp')).rejects.toMatchObject({
+      code: 'INVALID_ARGUMENT',
+    });
+    await expect(generateServiceKey(deps, request(['x']), 'ocsp')).rejects.toMatchObject({
+      code: 'INVALID_ARGUMENT',
+    });
+    await expect(
+      generateServiceKey(deps, request(['ocspSign', 'certSign']), 'ocsp'),
+    ).rejects.toMatchObject({
+      code: 'KEY_USE_REFUSED',
+    });
+  });
+});
+
+describe('generateUserKey', () => {
+  it('makes a key that belongs to the person and signs nothing, with its event', async () => {
+    const { deps, events } = setUp();
+    const key = await generateUserKey(deps, { keyId: 'my-key', keyType: 'rsa-2048' }, alice);
+    expect(key).toMatchObject({
+      owner: 'user:alice',
+      purposes: [],
+      callers: [],
+      state: 'active',
+      createdAt: NOW,
+    });
+    expect(key.publicKey.keyType).toBe('rsa-2048');
+    expect(events).toMatchObject([
+      {
+        type: 'key.generated',
+        actor: 'user:alice',
+        subject: 'my-key',
+        data: { keyType: 'rsa-2048' },
+      },
+    ]);
+  });
+
+  it('names a key itself when it is given no id, and takes an id once', async () => {
+    const { deps } = setUp();
+    const { keyId } = await generateUserKey(deps, { keyType: 'ec-p256' }, alice);
+    expect(keyId).toMatch(/^[0-9a-f-]{36}$/);
+    await expect(generateUserKey(deps, { keyId, keyType: 'ec-p256' }, alice)).rejects.toMatchObject(
+      {
+        code: 'ALREADY_EXISTS',
+      },
+    );
+  });
+
+  it('leaves no second private key behind when two ask for one id at once', async () => {
+    const { deps } = setUp();
+    const removed: string[] = [];
+    const keyStore = {
+      ...deps.keyStore,
+      remove: async (handle: string) => void removed.push(handle),
+    };
+    const request = { keyId: 'k', keyType: 'ec-p256' };
+    const outcomes = await Promise.allSettled([
+      generateUserKey({ ...deps, keyStore }, request, alice),
+      generateUserKey({ ...deps, keyStore }, request, alice),
+    ]);
+    expect(outcomes.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected']);
+    expect(removed).toHaveLength(1);
+    expect(removed).not.toContain((await getKey(deps, 'k')).handle);
+  });
+
+  it('covers: T67. refuses ids that are not opaque, and unknown key types', async () => {
+    const { deps } = setUp();
+    for (const keyId of ['', '../x', '..%2f', 'a\0', 'a b', 'a'.repeat(256)]) {
+      await expect(
+        generateUserKey(deps, { keyId, keyType: 'ec-p256' }, alice),
+      ).rejects.toMatchObject({
+        code: 'INVALID_ARGUMENT',
+      });
+      await expect(getKey(deps, keyId)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+    }
+    for (const keyType of ['', 'rsa-1024', 'ec-p224', 'toString']) {
+      await expect(generateUserKey(deps, { keyId: 'k', keyType }, alice)).rejects.toMatchObject({
+        code: 'INVALID_ARGUMENT',
+      });
+    }
+  });
+});
+
+describe('CA keys', () => {
+  it('are bound to their name, and make a request that proves possession', async () => {
+    const { deps } = setUp();
+    const key = await createCaKey(deps, {
+      keyId: 'ca-issuing',
+      keyType: 'ec-p256',
+      subject: ISSUER,
+    });
+    expect(key).toMatchObject({ purposes: ['certSign', 'crlSign'], callers: ['ca', 'crl'] });
+    expect(key.issuerName).toEqual(encodeName(ISSUER));
+    const request = parseCertificationRequest(await requestCaCertificate(deps, 'ca-issuing'));
+    expect(request.subject).toEqual(ISSUER);
+    expect(request.publicKey.spki).toEqual(key.publicKey.spki);
+  });
+
+  it('alone make such a request', async () => {
+    const { deps } = setUp();
+    await generateUserKey(deps, { keyId: 'k', keyType: 'ec-p256' }, alice);
+    await expect(requestCaCertificate(deps, 'k')).rejects.toMatchObject({
+      code: 'KEY_USE_REFUSED',
+    });
+  });
+});
+
+describe('listKeys', () => {
+  it('pages by key id, within one tenant', async () => {
+    const { deps } = setUp();
+    for (const keyId of ['c', 'a', 'b'])
+      await generateUserKey(deps, { keyId, keyType: 'ec-p256' }, alice);
+    await generateUserKey(
+      deps,
+      { keyId: 'd', keyType: 'ec-p256' },
+      { ...alice, tenantId: 'other' },
+    );
+    const first = await listKeys(deps, { limit: 2, cursor: '', tenantId: 'default' });
+    expect([first.items.map(({ keyId }) => keyId), first.nextCursor]).toEqual([['a', 'b'], 'b']);
+    const second = await listKeys(deps, {
+      limit: 2,
+      cursor: first.nextCursor,
+      tenantId: 'default',
+    });
+    expect([second.items.map(({ keyId }) => keyId), second.nextCursor]).toEqual([['c'], '']);
+    expect((await listKeys(deps, { limit: 0, cursor: '' })).items).toHaveLength(4);
+    await expect(getKey(deps, 'd', 'default')).rejects.toMatchObject({ code: 'KEY_NOT_FOUND' });
+    await expect(listKeys(deps, { limit: 1001, cursor: '' })).rejects.toMatchObject({
+      code: 'INVALID_ARGUMENT',
+    });
+  });
+});

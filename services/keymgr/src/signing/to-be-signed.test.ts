@@ -1,0 +1,177 @@
+import { memoryKeyStore } from '@gigvault/keystore/memory-key-store';
+import type { PeerName } from '@gigvault/rpc/service-name';
+import { SERVICE_NAMES } from '@gigvault/rpc/service-name';
+import { silentLog } from '@gigvault/telemetry/log';
+import { FakeClock } from '@gigvault/time/clock';
+import { encodeName } from '@gigvault/x509/name';
+import { describe, expect, it } from '@jest/globals';
+import {
+  caTbs,
+  checkpointTbs,
+  crlTbs,
+  ISSUER,
+  jwsTbs,
+  leafTbs,
+  NOW,
+  ocspTbs,
+} from '../../test/signing-fixture.ts';
+import { memoryTables } from '../adapters/memory-tables.ts';
+import { createKey } from '../keys/create-key.ts';
+import { PURPOSES, type Purpose } from '../keys/grants.ts';
+import type { StoredKey } from '../keys/stored-key.ts';
+import { type SignDeps, sign } from './sign.ts';
+import { singleFlight } from './single-flight.ts';
+import { whyRefused } from './to-be-signed.ts';
+
+const PEERS: readonly PeerName[] = [...SERVICE_NAMES, 'gigvault', 'edge'];
+
+/** A key that every caller may use for every purpose as far as its own row goes: what is left is the constant table. */
+async function openKey(): Promise<{ deps: SignDeps; key: StoredKey; events: { type: string }[] }> {
+  const keyStore = memoryKeyStore();
+  const tables = memoryTables();
+  const key = await createKey(
+    { keyStore, keys: tables.keys, clock: new FakeClock(NOW) },
+    {
+      keyId: 'k',
+      keyType: 'ec-p256',
+      purposes: PURPOSES,
+      callers: PEERS,
+      issuerName: encodeName(ISSUER),
+      owner: 'test',
+      tenantId: 'default',
+      actor: 'test',
+    },
+  );
+  const deps = { ...tables, keyStore, inFlight: singleFlight<Buffer>(), log: silentLog };
+  return { deps, key, events: tables.events };
+}
+
+const BYTES: Readonly<Record<string, (key: StoredKey) => Buffer>> = {
+  'certificate of a server': () => leafTbs(),
+  'certificate of a CA': () => caTbs(),
+  CRL: () => crlTbs(),
+  ResponseData: (key) => ocspTbs(key.publicKey),
+  checkpoint: () => checkpointTbs(),
+  'access token': () => jwsTbs(),
+  'certificate of another issuer': () => leafTbs({ issuer: [{ type: 'CN', value: 'Other' }] }),
+  'CRL of another issuer': () => crlTbs({ issuer: [{ type: 'CN', value: 'Other' }] }),
+  'certificate with another algorithm': () => leafTbs({ signingKeyType: 'ec-p384' }),
+  'CRL with another algorithm': () => crlTbs({ signingKeyType: 'ec-p384' }),
+  'ResponseData of another responder': () => ocspTbs(),
+  'certificate and a stray octet': () => Buffer.concat([leafTbs(), Buffer.of(0)]),
+  'a digest': () => Buffer.alloc(32, 9),
+  nothing: () => Buffer.alloc(0),
+};
+
+/** The only cells of purpose × caller × bytes that are signed. */
+const ALLOWED: readonly (readonly [Purpose, PeerName, string])[] = [
+  ['certSign', 'ca', 'certificate of a server'],
+  ['caCertSign', 'ca', 'certificate of a CA'],
+  ['crlSign', 'crl', 'CRL'],
+  ['ocspSign', 'ocsp', 'ResponseData'],
+  ['auditSign', 'audit', 'checkpoint'],
+  ['jwtSign', 'auth', 'access token'],
+];
+
+describe('what is signed for whom', () => {
+  it.each(PURPOSES)('%s: every cell of callers × bytes', async (purpose) => {
+    const { deps, key } = await openKey();
+    const signed: (readonly [string, string, string])[] = [];
+    for (const caller of PEERS) {
+      for (const [kind, bytes] of Object.entries(BYTES)) {
+        const request = { keyId: 'k', purpose, intentId: crypto.randomUUID(), tbs: bytes(key) };
+        const outcome = await sign(deps, request, caller).catch((error: unknown) => error);
+        if (Buffer.isBuffer(outcome)) signed.push([purpose, caller, kind]);
+        else expect(outcome).toMatchObject({ code: 'KEY_USE_REFUSED' });
+      }
+    }
+    expect(signed).toEqual(ALLOWED.filter(([allowed]) => allowed === purpose));
+  });
+
+  it('nothing for purposes and callers that are not on the key, in other states, or without a name', async () => {
+    const { key } = await openKey();
+    const tbs = leafTbs();
+    const cases: Partial<StoredKey>[] = [
+      { purposes: ['crlSign'] },
+      { callers: ['crl'] },
+      { state: 'deactivated' },
+      { state: 'pre-active' },
+      { issuerName: null },
+    ];
+    for (const difference of cases) {
+      const { deps, events } = await openKey();
+      const find = async () => ({ ...key, ...difference });
+      const request = { keyId: 'k', purpose: 'certSign', intentId: crypto.randomUUID(), tbs };
+      await expect(sign({ ...deps, keys: { find } }, request, 'ca')).rejects.toMatchObject({
+        code: 'KEY_USE_REFUSED',
+      });
+      expect(events.at(-1)).toMatchObject({
+        type: 'key.refused',
+        subject: 'k',
+        actor: 'service:ca',
+      });
+    }
+  });
+
+  it('nothing for a purpose that does not exist, even one that every object has', async () => {
+    const { deps } = await openKey();
+    for (const purpose of ['', 'toString', '__proto__', 'tsaSign', 'certsign']) {
+      const request = { keyId: 'k', purpose, intentId: crypto.randomUUID(), tbs: leafTbs() };
+      await expect(sign(deps, request, 'ca')).rejects.toMatchObject({ code: 'KEY_USE_REFUSED' });
+    }
+  });
+});
+
+describe('a JWS signing input', () => {
+  const refused: readonly object[] = [
+    { alg: 'none', typ: 'JWT' },
+    { alg: 'HS256', typ: 'JWT' },
+    { alg: 'ES384', typ: 'at+jwt' },
+    { alg: 'ES256' },
+    { alg: 'ES256', typ: 'dpop+jwt' },
+    { alg: 'ES256', typ: 'JWT', crit: ['b64'], b64: false },
+  ];
+  it.each(refused)('with header %j is refused', async (header) => {
+    const { key } = await openKey();
+    expect(whyRefused('jwtSign', jwsTbs(header), key)).toEqual(expect.any(String));
+  });
+
+  it('must be two canonical base64url parts that hold objects', async () => {
+    const { key } = await openKey();
+    const good = jwsTbs().toString();
+    expect(whyRefused('jwtSign', Buffer.from(good), key)).toBeUndefined();
+    for (const text of [
+      `${good}.x`,
+      `${good}=`,
+      good.replace('.', ''),
+      `.${good}`,
+      'W10.W10',
+      `${good} `,
+    ]) {
+      expect(whyRefused('jwtSign', Buffer.from(text), key)).toEqual(expect.any(String));
+    }
+  });
+});
+
+describe('a checkpoint', () => {
+  const root = Buffer.alloc(32, 7).toString('base64');
+  const bad: readonly string[] = [
+    `\n1\n${root}\n`,
+    `o\n01\n${root}\n`,
+    `o\n-1\n${root}\n`,
+    `o\n1\n${root}`,
+    `o\n1\n${root.slice(4)}\n`,
+    `o\n1\n${root}\n\n`,
+    `o\n1\n${root}\n\n— o abc\n`,
+    `o\n1\n`,
+  ];
+  it.each(bad)('%j is refused', async (text) => {
+    const { key } = await openKey();
+    expect(whyRefused('auditSign', Buffer.from(text), key)).toEqual(expect.any(String));
+  });
+
+  it('may have extension lines', async () => {
+    const { key } = await openKey();
+    expect(whyRefused('auditSign', Buffer.from(`o\n0\n${root}\ntime 1\n`), key)).toBeUndefined();
+  });
+});

@@ -1,0 +1,250 @@
+import { mkdtemp, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type Principal, permissionsOf } from '@gigvault/access/permissions';
+import { type RunningService, runService } from '@gigvault/host/run-service';
+import type { Operation } from '@gigvault/http/route';
+import { verifyWith } from '@gigvault/keystore/key-algorithm';
+import { RPC } from '@gigvault/rpc/contracts';
+import { createInProcessBroker } from '@gigvault/rpc/in-process-transport';
+import { readPeerTable } from '@gigvault/rpc/peers';
+import type { PeerName } from '@gigvault/rpc/service-name';
+import { installFaultHook } from '@gigvault/telemetry/durable-step';
+import { silentLog } from '@gigvault/telemetry/log';
+import { createMetrics } from '@gigvault/telemetry/metrics';
+import { startTestDatabase, type TestDatabase } from '@gigvault/testkit/test-database';
+import { systemClock } from '@gigvault/time/clock';
+import { readPublicKey } from '@gigvault/x509/public-key';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import type { Pool } from 'pg';
+import { keymgrConfig } from '../src/keymgr.config.ts';
+import { keymgrService } from '../src/keymgr.module.ts';
+import { createCaKey } from '../src/keys/create-ca-key.ts';
+import { type KeymgrContext, openKeymgr, prepareMasterKey } from '../src/open-keymgr.ts';
+import { crlTbs, ISSUER, jwsTbs, leafTbs, ocspTbs } from './signing-fixture.ts';
+
+const config = keymgrConfig.parse({});
+const metrics = createMetrics();
+const broker = createInProcessBroker({ encode: true });
+let database: TestDatabase;
+let pool: Pool;
+let dataDir: string;
+let service: RunningService;
+
+beforeAll(async () => {
+  dataDir = await mkdtemp(join(tmpdir(), 'gigvault-keymgr-'));
+  database = await startTestDatabase();
+  pool = await database.pool('keymgr', keymgrService.migrations);
+  await prepareMasterKey(config, dataDir);
+  const bootstrap = openKeymgr(context());
+  await createCaKey(bootstrap.keys, { keyId: 'ca-issuing', keyType: 'ec-p256', subject: ISSUER });
+
+  service = await runService(keymgrService, config, {
+    environment: 'development',
+    trustDomain: 'gigvault.local',
+    publicUrl: 'https://localhost:8443',
+    peers: readPeerTable(
+      await readFile(new URL('../../../deploy/peers.yaml', import.meta.url), 'utf8'),
+    ),
+    clock: systemClock,
+    metrics,
+    dataDir: () => dataDir,
+    pool: () => pool,
+    log: () => silentLog,
+    authenticator: () => ({ authenticate: () => Promise.reject(new Error('not used here')) }),
+    client: broker.client,
+  });
+  broker.register(service.table);
+  await service.startWorkers();
+});
+afterAll(async () => {
+  await service?.stop();
+  await database?.stop();
+  await rm(dataDir, { recursive: true });
+});
+afterEach(() => installFaultHook(undefined));
+
+function context(): KeymgrContext {
+  return { config, dataDir, database: pool, clock: systemClock, log: silentLog, metrics };
+}
+
+const signing = (caller: PeerName) => broker.client(caller, RPC.keySigning, 'keymgr');
+const keys = (caller: PeerName) => broker.client(caller, RPC.key, 'keymgr');
+const certSign = (tbs = leafTbs()) => ({
+  keyId: 'ca-issuing',
+  purpose: 'certSign',
+  intentId: crypto.randomUUID() as string,
+  tbs,
+});
+
+describe('keymgr as a service', () => {
+  it('signs certificates for ca and CRLs for crl with one key, and not the other way round', async () => {
+    const { subjectPublicKeyInfo } = await keys('ca').getKey({ keyId: 'ca-issuing' });
+    const { keyObject } = readPublicKey(subjectPublicKeyInfo);
+    const asked = certSign();
+    const { signature } = await signing('ca').sign(asked);
+    expect(await verifyWith(keyObject, asked.tbs, signature, 'der')).toBe(true);
+
+    const crl = { ...certSign(crlTbs()), purpose: 'crlSign' };
+    expect((await signing('crl').sign(crl)).signature.length).toBeGreaterThan(60);
+    await expect(signing('crl').sign(certSign())).rejects.toMatchObject({
+      code: 'KEY_USE_REFUSED',
+    });
+    await expect(
+      signing('ca').sign({ ...crl, intentId: crypto.randomUUID() }),
+    ).rejects.toMatchObject({
+      code: 'KEY_USE_REFUSED',
+    });
+  });
+
+  it('signs batches', async () => {
+    const items = Array.from({ length: 100 }, () => certSign());
+    const { items: results } = await signing('ca').signBatch({
+      items: [...items, certSign(Buffer.of(1))],
+    });
+    expect(results.filter(({ errorCode }) => errorCode === '')).toHaveLength(100);
+    expect(results.at(-1)).toMatchObject({ errorCode: 'KEY_USE_REFUSED' });
+  });
+
+  it('generates keys for ocsp and auth, which they alone use', async () => {
+    const request = {
+      keyId: 'ocsp-issuing',
+      keyType: 'ec-p256',
+      purposes: ['ocspSign'],
+      actor: '',
+    };
+    const key = await keys('ocsp').generateKey(request);
+    expect(key).toMatchObject({
+      state: 'active',
+      callers: ['ocsp'],
+      backend: 'pkcs8',
+      purposes: ['ocspSign'],
+    });
+    await expect(keys('ocsp').generateKey(request)).rejects.toMatchObject({
+      code: 'ALREADY_EXISTS',
+    });
+    const tbs = ocspTbs(readPublicKey(key.subjectPublicKeyInfo));
+    const asked = { keyId: 'ocsp-issuing', purpose: 'ocspSign', intentId: '', tbs };
+    await signing('ocsp').sign(asked);
+
+    await keys('auth').generateKey({ ...request, keyId: 'auth-token', purposes: ['jwtSign'] });
+    const token = { keyId: 'auth-token', purpose: 'jwtSign', intentId: '', tbs: jwsTbs() };
+    expect((await signing('auth').sign(token)).signature).toHaveLength(64);
+    await expect(signing('ocsp').sign(token)).rejects.toMatchObject({ code: 'KEY_USE_REFUSED' });
+    await expect(
+      keys('auth').generateKey({ ...request, keyId: 'x', purposes: ['certSign'] }),
+    ).rejects.toMatchObject({
+      code: 'KEY_USE_REFUSED',
+    });
+  });
+
+  it('covers: T4. has recorded a signature whose answer was lost; closing finds it', async () => {
+    installFaultHook((step, moment) => {
+      if (step === 'keymgr.signature' && moment === 'after') throw new Error('cut off');
+    });
+    const asked = certSign();
+    await expect(signing('ca').sign(asked)).rejects.toMatchObject({ code: 'INTERNAL' });
+    installFaultHook(undefined);
+    const { signature, tombstoned } = await signing('ca').closeSigning({
+      intentId: asked.intentId,
+    });
+    expect([signature.length > 60, tombstoned]).toEqual([true, false]);
+    expect((await signing('ca').sign(asked)).signature).toEqual(signature);
+  });
+
+  it('covers: T4. has recorded nothing when it was cut off before; closing ends the intent', async () => {
+    installFaultHook((step, moment) => {
+      if (step === 'keymgr.signature' && moment === 'before') throw new Error('cut off');
+    });
+    const asked = certSign();
+    await expect(signing('ca').sign(asked)).rejects.toMatchObject({ code: 'INTERNAL' });
+    installFaultHook(undefined);
+    expect(await signing('ca').closeSigning({ intentId: asked.intentId })).toMatchObject({
+      tombstoned: true,
+    });
+    await expect(signing('ca').sign(asked)).rejects.toMatchObject({ code: 'SIGNING_CLOSED' });
+  });
+
+  it('tells audit of every key and signature', async () => {
+    const log = broker.client('audit', RPC.eventLog, 'keymgr');
+    const { events } = await log.pull({ acknowledged: 0, limit: 1000, waitMs: 0 });
+    const types = new Set(events.map(({ type }) => type));
+    expect([...types].sort()).toEqual(
+      expect.arrayContaining(['key.generated', 'key.refused', 'key.used', 'signing.closed']),
+    );
+    const { rows } = await pool.query<{ n: number }>(
+      'SELECT count(*)::int AS n FROM signature WHERE NOT tombstoned',
+    );
+    const told = events
+      .map(({ data }) => JSON.parse(data.toString('utf8')) as { signatures?: unknown[] })
+      .reduce((sum, { signatures = [] }) => sum + signatures.length, 0);
+    expect(told).toBe(rows[0]!.n);
+  });
+
+  it('counts, and is healthy', async () => {
+    for (const { check } of service.healthChecks) await check();
+    const text = await metrics.exposition();
+    expect(text).toMatch(/gigvault_key_generate_total\{backend="pkcs8",key_type="ec-p256"\} [1-9]/);
+    expect(text).toMatch(/gigvault_sign_total\{backend="pkcs8"\} [1-9]/);
+    expect(text).toContain('gigvault_sign_duration_seconds_bucket');
+    expect(text).toContain('gigvault_backends_available{backend="pkcs8"} 1');
+  });
+
+  it('keeps private keys encrypted, and does not start without the master key', async () => {
+    for (const file of await readdir(join(dataDir, 'keys'))) {
+      const path = join(dataDir, 'keys', file);
+      expect(await readFile(path, 'utf8')).toMatch(/^-----BEGIN ENCRYPTED PRIVATE KEY-----/);
+      expect((await stat(path)).mode & 0o777).toBe(0o600);
+    }
+    const elsewhere = { ...context(), dataDir: join(dataDir, 'elsewhere') };
+    expect(() => openKeymgr(elsewhere)).toThrow('keymgr-master.key');
+  });
+
+  it('never makes a second master key for keys that are there', async () => {
+    const masterKey = join(dataDir, 'secrets', 'keymgr-master.key');
+    expect(await prepareMasterKey(config, dataDir)).toBe(false);
+    await rename(masterKey, `${masterKey}.lost`);
+    await expect(prepareMasterKey(config, dataDir)).rejects.toThrow('Restore it from a backup');
+    await rename(`${masterKey}.lost`, masterKey);
+  });
+});
+
+describe('REST', () => {
+  const principal: Principal = {
+    actor: 'user:alice',
+    name: 'alice',
+    roles: ['operator'],
+    permissions: permissionsOf(['operator']),
+    tenantId: 'default',
+  };
+
+  async function call(operationId: string, input: object) {
+    const operation = service.routes
+      .map(({ route }) => route)
+      .find(
+        (route): route is Operation =>
+          route.kind === 'operation' && route.operationId === operationId,
+      )!;
+    const reply = await operation.handle({ principal, ...input } as never);
+    operation.replies[reply.status]!.parse(reply.body);
+    return reply;
+  }
+
+  it('covers: G70. generates a key, gets it and lists it; its reply has no private part', async () => {
+    const body = { keyId: 'my-key', keyType: 'ec-p384' };
+    const made = await call('generateKey', { body });
+    expect(made).toMatchObject({ status: 201, headers: { location: '/api/v1/keys/my-key' } });
+    expect(made.body).toMatchObject({ keyType: 'ec-p384', state: 'active', owner: 'user:alice' });
+    expect(JSON.stringify(made.body)).not.toContain('PRIVATE');
+    expect((await call('getKey', { params: { keyId: 'my-key' } })).body).toEqual(made.body);
+    const { body: page } = await call('listKeys', { query: { limit: 1000 } });
+    expect((page as { items: unknown[] }).items).toContainEqual(made.body);
+  });
+
+  it('makes keys that no service may sign with', async () => {
+    await call('generateKey', { body: { keyId: 'mine', keyType: 'ec-p256' } });
+    await expect(signing('ca').sign({ ...certSign(), keyId: 'mine' })).rejects.toMatchObject({
+      code: 'KEY_USE_REFUSED',
+    });
+  });
+});

@@ -1,0 +1,69 @@
+import { type EventConsumer, eventConsumer } from '@gigvault/database/event-consumer';
+import {
+  HEALTH_CHECKS,
+  type HealthCheck,
+  type ServiceContext,
+  type ServiceDefinition,
+  WORKERS,
+} from '@gigvault/host/service';
+import { RPC } from '@gigvault/rpc/contracts';
+import type { ServiceName } from '@gigvault/rpc/service-name';
+import { Module } from '@nestjs/common';
+import { NotifyInit1764000000000 } from '../migrations/notify-init.ts';
+import { pgNotificationStore } from './adapters/pg-notification-store.ts';
+import { logNotifications, tellPeople } from './notification/tell-people.ts';
+import { type NotifyConfig, notifyConfig } from './notify.config.ts';
+
+@Module({})
+class NotifyModule {}
+
+type Context = Pick<ServiceContext<NotifyConfig>, 'client' | 'clock' | 'database' | 'log' | 'metrics'>;
+
+const PRODUCERS = ['ca', 'ra', 'auth', 'enroll'] as const satisfies readonly ServiceName[];
+
+/** Reads events and tells people: for now in the log. */
+export const notifyService: ServiceDefinition<NotifyConfig> = {
+  name: 'notify',
+  zone: 'inside',
+  config: notifyConfig,
+  migrations: [NotifyInit1764000000000],
+  serves: [],
+  module: (context) => {
+    const consumers = PRODUCERS.map((producer) => followEvents(context, producer));
+    return {
+      module: NotifyModule,
+      providers: [
+        { provide: WORKERS, useValue: consumers },
+        { provide: HEALTH_CHECKS, useValue: [consumersGetOn(consumers)] },
+      ],
+    };
+  },
+};
+
+/** The worker that tells of one producer's events. */
+export function followEvents(context: Context, producer: ServiceName): EventConsumer {
+  const sent = context.metrics.counter('notifications_total', 'Notifications', ['channel', 'result']);
+  return eventConsumer({
+    producer,
+    consumer: 'notify',
+    source: context.client(RPC.eventLog, producer),
+    pool: context.database,
+    clock: context.clock,
+    log: context.log,
+    handle: (client, events) => tellPeople(context, pgNotificationStore(client), events),
+    afterCommit(events) {
+      const { length } = logNotifications(context, events);
+      if (length > 0) sent.inc({ channel: 'log', result: 'ok' }, length);
+    },
+  });
+}
+
+function consumersGetOn(consumers: readonly EventConsumer[]): HealthCheck {
+  const check = async () => {
+    for (const consumer of consumers) {
+      const { failure } = consumer.progress();
+      if (failure !== undefined) throw new Error(`${consumer.name} does not get on: ${failure}`);
+    }
+  };
+  return { name: 'notify.events', check };
+}

@@ -1,0 +1,72 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { createEventLog, createEventLogTables, type EventLog, type NewEvent } from '@gigvault/database/event-log';
+import { transaction } from '@gigvault/database/transaction';
+import { type Log, silentLog } from '@gigvault/telemetry/log';
+import { createMetrics } from '@gigvault/telemetry/metrics';
+import { startTestDatabase, type TestDatabase } from '@gigvault/testkit/test-database';
+import { systemClock } from '@gigvault/time/clock';
+import type { Pool } from 'pg';
+import type { MigrationInterface, QueryRunner } from 'typeorm';
+import { NotifyInit1764000000000 } from '../migrations/notify-init.ts';
+import { followEvents } from '../src/notify.module.ts';
+
+class Producer1700000000000 implements MigrationInterface {
+  readonly name = 'Producer1700000000000';
+  async up(queryRunner: QueryRunner): Promise<void> {
+    await createEventLogTables(queryRunner, ['notify']);
+  }
+  async down(): Promise<void> {}
+}
+
+let database: TestDatabase;
+let pool: Pool;
+let caPool: Pool;
+let caLog: EventLog;
+
+beforeAll(async () => {
+  database = await startTestDatabase();
+  pool = await database.pool('notify', [NotifyInit1764000000000]);
+  caPool = await database.pool('ca', [Producer1700000000000]);
+  caLog = createEventLog({ pool: caPool, producer: 'ca', consumers: ['notify'], clock: systemClock });
+});
+afterAll(() => database.stop());
+
+function say(...events: NewEvent[]): Promise<void> {
+  return transaction(caPool, (client) => caLog.append(client, events));
+}
+
+function event(type: string, subject: string, data: object = {}): NewEvent {
+  return { type, actor: 'user:1', subject, data };
+}
+
+// covers: G83, G84
+describe('the notify service', () => {
+  it('stores and logs each notification once, also when it starts again', async () => {
+    const lines: object[] = [];
+    const log: Log = { ...silentLog, info: (fields) => lines.push(fields) };
+    const metrics = createMetrics();
+    const source = {
+      pull: (request: never, options?: { signal?: AbortSignal }) =>
+        caLog.pull('notify', request, options?.signal ?? new AbortController().signal),
+    };
+    const context = { client: () => source, clock: systemClock, database: pool, log, metrics } as never;
+    await say(event('certificate.issued', '01', { commonName: 'a.example' }), event('certificate.intended', '02'));
+    for (let run = 0; run < 2; run += 1) {
+      const worker = followEvents(context, 'ca');
+      await worker.start();
+      if (run === 1) await say(event('certificate.revoked', '01', { reasonCode: 1 }));
+      await worker.caughtUp();
+      await worker.stop();
+    }
+    const { rows } = await pool.query('SELECT producer, position, template, status, fields FROM notification ORDER BY id');
+    expect(rows).toMatchObject([
+      { producer: 'ca', position: 1, template: 'certificate-issued', status: 'logged', fields: { commonName: 'a.example' } },
+      { producer: 'ca', position: 3, template: 'certificate-revoked', status: 'logged', fields: { reasonCode: 1 } },
+    ]);
+    expect(lines).toMatchObject([
+      { template: 'certificate-issued', fields: { subject: '01', commonName: 'a.example' } },
+      { template: 'certificate-revoked', fields: { subject: '01', reasonCode: 1 } },
+    ]);
+    expect(await metrics.exposition()).toContain('gigvault_notifications_total{channel="log",result="ok"} 2');
+  });
+});

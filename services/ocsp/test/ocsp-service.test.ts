@@ -1,0 +1,410 @@
+import { execFile } from 'node:child_process';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { startHttpServer } from '@gigvault/http/http-server';
+import { installFaultHook } from '@gigvault/telemetry/durable-step';
+import { silentLog } from '@gigvault/telemetry/log';
+import { startTestDatabase, type TestDatabase } from '@gigvault/testkit/test-database';
+import { readCertificate } from '@gigvault/x509/certificate';
+import { toPem } from '@gigvault/x509/pem';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import type { Pool } from 'pg';
+import { ocspService } from '../src/ocsp.module.ts';
+import {
+  certId,
+  eventually,
+  type OcspWorld,
+  ocspRequest,
+  ocspWorld,
+  readAnswer,
+} from './ocsp-world.ts';
+
+const HOUR = 3_600_000;
+const DAY = 24 * HOUR;
+const MALFORMED = 1;
+const TRY_LATER = 3;
+const UNAUTHORIZED = 6;
+
+let database: TestDatabase;
+let pool: Pool;
+let world: OcspWorld;
+
+beforeAll(async () => {
+  database = await startTestDatabase();
+  pool = await database.pool('ocsp', ocspService.migrations);
+});
+afterAll(() => database.stop());
+afterEach(async () => {
+  installFaultHook(undefined);
+  world.ca.down = false;
+  world.ca.events.down = false;
+  await world.stop();
+});
+
+async function started(config = {}): Promise<OcspWorld> {
+  world = await ocspWorld(pool, config);
+  await world.start();
+  await eventually(() => world.health('ocsp.signer'));
+  return world;
+}
+
+function ask(serialNumber: string, nonce?: Buffer) {
+  return world.post(ocspRequest([certId(world.ca.issuerCertificate, serialNumber)], nonce));
+}
+
+async function statusOf(serialNumber: string): Promise<unknown> {
+  return readAnswer(await ask(serialNumber)).data?.responses[0]?.status;
+}
+
+describe('OCSP answers', () => {
+  it('openssl accepts good, revoked with its reason, and unknown, by POST, with and without nonce', async () => {
+    await started();
+    const { serialNumber, certificate } = world.ca.issue();
+    const server = await listen();
+    const openssl = await opensslClient(world.ca.issuerCertificate, certificate, server.port);
+    try {
+      expect(await openssl('-cert')).toMatch(/Response verify OK[\s\S]*leaf.pem: good/);
+      expect(await openssl('-cert', '-no_nonce')).toContain('leaf.pem: good');
+      world.ca.revoke(serialNumber, 1);
+      await eventually(async () =>
+        expect(await openssl('-cert', '-no_nonce')).toMatch(
+          /leaf.pem: revoked[\s\S]*Reason: keyCompromise/,
+        ),
+      );
+      expect(await openssl('-sha256')).toContain('leaf.pem: revoked');
+      expect(await openssl('-serial')).toContain('0x1234abcd: unknown');
+    } finally {
+      await openssl.end();
+      await server.stop();
+    }
+  });
+
+  it('never says good of a serial number that was never issued (covers: T53)', async () => {
+    await started();
+    expect(await statusOf('1234abcd')).toBe('unknown');
+  });
+
+  it('learns from ca what no event has told of yet, once for all who ask (single flight)', async () => {
+    await started();
+    const { serialNumber } = world.ca.issue(false);
+    const gate = Promise.withResolvers<void>();
+    world.ca.gate = gate.promise;
+    const answers = Array.from({ length: 20 }, () => statusOf(serialNumber));
+    await eventually(() => expect(world.ca.asked).toHaveLength(1));
+    gate.resolve();
+    expect(new Set(await Promise.all(answers))).toEqual(new Set(['good']));
+    expect(world.ca.asked).toEqual([[serialNumber]]);
+  });
+
+  it('says tryLater over the cap of open questions, and when ca cannot be asked', async () => {
+    await started({ maxOpenQuestions: 2 });
+    const gate = Promise.withResolvers<void>();
+    world.ca.gate = gate.promise;
+    const serials = Array.from({ length: 8 }, () => world.ca.issue(false).serialNumber);
+    const first = ask(serials[0]!);
+    await eventually(() => expect(world.ca.asked).toHaveLength(1));
+    const rest = serials.slice(1).map((serialNumber) => ask(serialNumber));
+    const early = await Promise.all(rest.slice(2));
+    expect(early.map((reply) => readAnswer(reply).status)).toEqual(early.map(() => TRY_LATER));
+    gate.resolve();
+    for (const reply of [first, rest[0]!, rest[1]!]) expect(readAnswer(await reply).status).toBe(0);
+    world.ca.down = true;
+    expect(readAnswer(await ask('77')).status).toBe(TRY_LATER);
+  });
+
+  it('answers several certIDs of one CA at once, SHA-1 and SHA-256, and echoes the nonce', async () => {
+    await started();
+    const { serialNumber: good } = world.ca.issue();
+    const { serialNumber: bad } = world.ca.issue();
+    world.ca.revoke(bad, 4);
+    await eventually(async () => expect(await statusOf(bad)).toMatchObject({ reasonCode: 4 }));
+    const { issuerCertificate } = world.ca;
+    const ids = [certId(issuerCertificate, good), certId(issuerCertificate, bad, 'sha256')];
+    const nonce = Buffer.alloc(128, 7);
+    const { data } = readAnswer(await world.post(ocspRequest(ids, nonce)));
+    expect(data?.nonce).toEqual(nonce);
+    expect(data?.responses.map((one) => one.status)).toMatchObject(['good', { reasonCode: 4 }]);
+    expect(data?.responses.map((one) => one.certId)).toEqual(ids);
+  });
+
+  it('refuses what it must (covers: T54)', async () => {
+    await started();
+    const { issuerCertificate } = world.ca;
+    const statusOfPost = async (der: Buffer) => readAnswer(await world.post(der)).status;
+    const id = certId(issuerCertificate, '01');
+    expect(await statusOfPost(Buffer.from('not DER'))).toBe(MALFORMED);
+    expect(await statusOfPost(Buffer.alloc(0))).toBe(MALFORMED);
+    expect(await statusOfPost(ocspRequest(Array.from({ length: 101 }, () => id)))).toBe(MALFORMED);
+    expect(await statusOfPost(ocspRequest([id], Buffer.alloc(0)))).toBe(MALFORMED);
+    expect(await statusOfPost(ocspRequest([id], Buffer.alloc(129)))).toBe(MALFORMED);
+    expect(await statusOfPost(ocspRequest([id], Buffer.alloc(1)))).toBe(0);
+    const foreign = certId(world.ca.responderCertificates[0]!, '01');
+    expect(await statusOfPost(ocspRequest([foreign]))).toBe(UNAUTHORIZED);
+    expect(await statusOfPost(ocspRequest([id, foreign]))).toBe(UNAUTHORIZED);
+  });
+});
+
+describe('OCSP over HTTP', () => {
+  it('GET takes base64 plain, with slashes, percent-encoded, and refuses the rest (covers: T54)', async () => {
+    await started();
+    const server = await listen();
+    const { issuerCertificate } = world.ca;
+    try {
+      const url = `http://127.0.0.1:${server.port}/ocsp`;
+      for (let i = 0; i < 20; i++) {
+        const base64 = ocspRequest([
+          certId(issuerCertificate, world.ca.issue().serialNumber),
+        ]).toString('base64');
+        for (const path of [base64, encodeURIComponent(base64)]) {
+          const reply = await fetch(`${url}/${path}`);
+          const body = Buffer.from(await reply.arrayBuffer());
+          expect([reply.status, readAnswer({ status: 200, body }).status]).toEqual([200, 0]);
+        }
+      }
+      for (const path of ['!!!!', 'AAAA', '..%2f..%2fetc', 'a b']) {
+        const reply = await fetch(`${url}/${encodeURI(path)}`);
+        const body = Buffer.from(await reply.arrayBuffer());
+        expect([reply.status, readAnswer({ status: 200, body }).status]).toEqual([200, MALFORMED]);
+        expect(reply.headers.get('cache-control')).toBe('no-store');
+      }
+      const tooLarge = {
+        method: 'POST',
+        body: Buffer.alloc(10_001),
+        headers: { 'content-type': 'application/ocsp-request' },
+      };
+      expect((await fetch(url, tooLarge)).status).toBe(413);
+      expect((await fetch(url, { method: 'POST', body: 'x' })).status).toBe(415);
+      expect((await fetch(url, { method: 'PUT', body: 'x' })).status).toBe(405);
+    } finally {
+      await server.stop();
+    }
+  });
+
+  it('GET carries the caching of RFC 5019, with a nonce none', async () => {
+    await started({ httpMaxAge: HOUR });
+    const { serialNumber } = world.ca.issue();
+    await eventually(() => world.health('ocsp.freshness'));
+    const id = certId(world.ca.issuerCertificate, serialNumber);
+    const path = `/ocsp/${ocspRequest([id]).toString('base64')}`;
+    const reply = await world.get(path);
+    const data = readAnswer(reply).data!.responses[0]!;
+    expect(reply.headers).toMatchObject({
+      'content-type': 'application/ocsp-response',
+      'cache-control': 'max-age=3600, public, no-transform, must-revalidate',
+      'last-modified': new Date(data.thisUpdate).toUTCString(),
+    });
+    expect(data.nextUpdate - data.thisUpdate).toBe(8 * HOUR);
+    const etag = String(reply.headers?.['etag']);
+    expect((await world.get(path, { 'if-none-match': etag })).status).toBe(304);
+    world.clock.advance(3.5 * HOUR);
+    expect((await world.get(path)).headers?.['cache-control']).toMatch(/^max-age=1(7|8)\d\d,/);
+    const withNonce = `/ocsp/${ocspRequest([id], Buffer.alloc(16, 1)).toString('base64')}`;
+    expect((await world.get(withNonce)).headers?.['cache-control']).toBe('no-store');
+  });
+});
+
+describe('OCSP caching and signing', () => {
+  it('signs once until half of the validity, in batches, and again for each nonce', async () => {
+    await started();
+    const serials = Array.from({ length: 30 }, () => world.ca.issue().serialNumber);
+    await Promise.all(serials.map((serialNumber) => ask(serialNumber)));
+    const signatures = () => world.keymgr.batches.reduce((a, b) => a + b, 0);
+    expect(signatures()).toBe(30);
+    expect(world.keymgr.batches.length).toBeLessThan(15);
+    await Promise.all(serials.map((serialNumber) => ask(serialNumber)));
+    expect(signatures()).toBe(30);
+    await ask(serials[0]!, Buffer.from('nonce'));
+    expect(signatures()).toBe(31);
+    world.clock.advance(4 * HOUR + 1000);
+    await ask(serials[0]!);
+    expect(signatures()).toBe(32);
+  });
+
+  it('a revocation purges the cached answer: revoked within a second (covers: T55)', async () => {
+    await started();
+    const { serialNumber } = world.ca.issue();
+    expect(await statusOf(serialNumber)).toBe('good');
+    const start = performance.now();
+    world.ca.revoke(serialNumber, 1);
+    await eventually(async () =>
+      expect(await statusOf(serialNumber)).toMatchObject({ reasonCode: 1 }),
+    );
+    expect(performance.now() - start).toBeLessThan(1000);
+  });
+
+  it('another replica hears of the revocation and purges its copy too', async () => {
+    await started();
+    const replica = await world.restart();
+    await replica.start();
+    try {
+      const { serialNumber } = world.ca.issue();
+      const request = ocspRequest([certId(world.ca.issuerCertificate, serialNumber)]);
+      for (const one of [world, replica]) {
+        await eventually(async () =>
+          expect(readAnswer(await one.post(request)).data?.responses[0]?.status).toBe('good'),
+        );
+      }
+      world.ca.revoke(serialNumber, 1);
+      for (const one of [world, replica]) {
+        await eventually(async () =>
+          expect(readAnswer(await one.post(request)).data?.responses[0]?.status).toMatchObject({
+            reasonCode: 1,
+          }),
+        );
+      }
+    } finally {
+      await replica.stop();
+    }
+  });
+
+  it('serves the old answer while keymgr is down, until it ends; never a signature that does not verify', async () => {
+    await started();
+    const { serialNumber } = world.ca.issue();
+    expect(await statusOf(serialNumber)).toBe('good');
+    world.keymgr.down = true;
+    world.clock.advance(7 * HOUR);
+    expect(await statusOf(serialNumber)).toBe('good');
+    world.clock.advance(2 * HOUR);
+    expect(readAnswer(await ask(serialNumber)).status).toBe(TRY_LATER);
+    world.keymgr.down = false;
+    world.keymgr.lies = true;
+    expect(readAnswer(await ask(serialNumber)).status).toBe(TRY_LATER);
+    world.keymgr.lies = false;
+    await eventually(async () => {
+      world.ca.events.endPolls();
+      expect(await statusOf(serialNumber)).toBe('good');
+    });
+  });
+});
+
+describe('OCSP without ca', () => {
+  it('a restart answers from the table, with the honest thisUpdate, and stops when it is too old', async () => {
+    await started();
+    const { serialNumber } = world.ca.issue();
+    const { serialNumber: bad } = world.ca.issue();
+    world.ca.revoke(bad, 1);
+    await eventually(async () => expect(await statusOf(bad)).toMatchObject({ reasonCode: 1 }));
+    await eventually(() => world.health('ocsp.freshness'));
+    await eventually(async () => {
+      world.clock.advance(15_000);
+      expect((await pool.query('SELECT as_of FROM freshness')).rows).toHaveLength(1);
+    });
+    await world.stop();
+    const last = Number((await pool.query('SELECT as_of FROM freshness')).rows[0].as_of);
+    world.ca.down = true;
+    world.ca.events.down = true;
+    world.clock.advance(2 * HOUR);
+    world = await world.restart();
+    await world.start();
+    await eventually(async () => expect(await statusOf(serialNumber)).toBe('good'));
+    const { data } = readAnswer(await ask(serialNumber, Buffer.from('fresh')));
+    expect(data?.responses[0]?.thisUpdate).toBe(Math.floor(last / 1000) * 1000);
+    await expect(world.health('ocsp.freshness')).rejects.toThrow('known up to');
+    world.clock.advance(7 * HOUR);
+    expect(readAnswer(await ask(serialNumber)).status).toBe(TRY_LATER);
+    expect(await statusOf(bad)).toMatchObject({ reasonCode: 1 });
+  });
+
+  it('events arrive again after a restart of the consumer and change nothing', async () => {
+    await started();
+    const { serialNumber } = world.ca.issue();
+    world.ca.revoke(serialNumber, 1);
+    await eventually(async () =>
+      expect(await statusOf(serialNumber)).toMatchObject({ reasonCode: 1 }),
+    );
+    await world.stop();
+    await pool.query('DELETE FROM event_cursor');
+    world = await world.restart();
+    await world.start();
+    await eventually(() => world.health('ocsp.signer'));
+    const { serialNumber: later } = world.ca.issue();
+    await eventually(async () =>
+      expect((await pool.query('SELECT status FROM status ORDER BY status')).rows).toHaveLength(2),
+    );
+    expect(await statusOf(serialNumber)).toMatchObject({ reasonCode: 1 });
+    expect(await statusOf(later)).toBe('good');
+  });
+});
+
+describe('the responder certificate', () => {
+  it('renews itself at half of its life', async () => {
+    await started();
+    const first = readCertificate(world.ca.responderCertificates[0]!);
+    expect(world.ca.responderCertificates).toHaveLength(1);
+    world.clock.advance(16 * DAY);
+    await eventually(() => expect(world.ca.responderCertificates).toHaveLength(2));
+    await eventually(async () => {
+      const { rows } = await pool.query('SELECT not_after FROM responder');
+      expect(Number(rows[0].not_after)).toBeGreaterThan(first.notAfter);
+    });
+    expect(await world.metrics.exposition()).toMatch(
+      /gigvault_ocsp_signer_not_after_timestamp_seconds\{ca="issuing"\} \d+/,
+    );
+  });
+
+  it.each(['before', 'after'] as const)(
+    'a crash %s it is stored costs no second certificate',
+    async (moment) => {
+      world = await ocspWorld(pool);
+      let crashes = 0;
+      installFaultHook((step, when) => {
+        if (step !== 'ocsp.responder' || when !== moment || crashes++ > 0) return;
+        throw new Error('the process dies');
+      });
+      await world.start();
+      await eventually(() => expect(crashes).toBe(1));
+      await world.stop();
+      world = await world.restart();
+      await world.start();
+      await eventually(() => world.health('ocsp.signer'));
+      expect(world.ca.responderCertificates).toHaveLength(1);
+    },
+  );
+});
+
+function listen() {
+  return startHttpServer({
+    listeners: ['status'],
+    host: '127.0.0.1',
+    port: 0,
+    baseUrl: 'http://127.0.0.1',
+    behindProxy: false,
+    routes: world.routes.map((route) => ({
+      service: 'ocsp',
+      route,
+      authenticator: { authenticate: () => Promise.reject(new Error('not used')) },
+    })),
+    log: silentLog,
+    metrics: world.metrics,
+  });
+}
+
+/** `openssl ocsp` about one leaf. `-cert` asks for the leaf; `-sha256` too, with that hash; `-serial` for a number never issued. */
+async function opensslClient(ca: Buffer, leaf: Buffer, port: number) {
+  const directory = await mkdtemp(join(tmpdir(), 'gigvault-ocsp-'));
+  await writeFile(join(directory, 'ca.pem'), toPem('CERTIFICATE', ca));
+  await writeFile(join(directory, 'leaf.pem'), toPem('CERTIFICATE', leaf));
+  const run = async (what: '-cert' | '-serial' | '-sha256', ...more: string[]) => {
+    const about = what === '-serial' ? ['-serial', '0x1234abcd'] : ['-cert', 'leaf.pem'];
+    const { stdout, stderr } = await promisify(execFile)(
+      'openssl',
+      [
+        'ocsp',
+        ...(what === '-sha256' ? ['-sha256'] : []),
+        '-issuer',
+        'ca.pem',
+        ...about,
+        '-CAfile',
+        'ca.pem',
+        '-url',
+        `http://127.0.0.1:${port}/ocsp`,
+        ...more,
+      ],
+      { cwd: directory },
+    );
+    return stderr + stdout;
+  };
+  return Object.assign(run, { end: () => rm(directory, { recursive: true, force: true }) });
+}

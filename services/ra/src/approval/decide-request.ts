@@ -1,0 +1,67 @@
+import { asGigvaultError, GigvaultError } from '@gigvault/errors/gigvault-error';
+import type { DecideRequestRequest } from '@gigvault/proto/ra/v1/enrolment';
+import { durableStep } from '@gigvault/telemetry/durable-step';
+import type { Log } from '@gigvault/telemetry/log';
+import type { Clock } from '@gigvault/time/clock';
+import type { Issuer } from '../enrolment/issue-request.ts';
+import { readRequest } from '../enrolment/read-requests.ts';
+import type { StoredRequest } from '../enrolment/stored-request.ts';
+import { ISSUING_LEASE } from '../enrolment/submit-request.ts';
+import type { RequestStore, VoteStore } from '../ports/request-store.ts';
+
+/** What deciding needs. */
+export interface DecideDeps {
+  readonly requests: RequestStore;
+  readonly votes: VoteStore;
+  readonly issuer: Issuer;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/**
+ * One person's vote on a request that waits for people (G18). The last approval that was needed has it issued before this
+ * returns, unless the CA cannot answer now: then it comes back `approved`, and the worker goes on.
+ * Errors: REQUEST_NOT_FOUND, SELF_APPROVAL, REQUEST_NOT_PENDING, ALREADY_EXISTS for a second vote of the same person.
+ */
+export async function decideRequest(
+  deps: DecideDeps,
+  decision: DecideRequestRequest,
+): Promise<StoredRequest> {
+  const { requestId, actor, approve, comment } = decision;
+  if (actor === '') throw new GigvaultError('INVALID_ARGUMENT', 'The actor is missing.');
+  const { requester } = await readRequest(deps.requests, requestId);
+  // The requester never changes, so this may be looked at before the vote; the vote itself is refused in SQL as well.
+  if (requester === actor)
+    throw new GigvaultError(
+      'SELF_APPROVAL',
+      'Nobody decides on their own request; ask somebody else.',
+    );
+  const at = deps.clock.now();
+  const vote = { requestId, actor, approve, comment, at, dueAt: at + ISSUING_LEASE };
+  const result = await durableStep('ra.vote', () => deps.votes.vote(vote));
+  if (result === 'voted before')
+    throw new GigvaultError('ALREADY_EXISTS', 'You have voted on this request before.');
+  const request = await readRequest(deps.requests, requestId);
+  if (result === 'not pending')
+    throw new GigvaultError(
+      'REQUEST_NOT_PENDING',
+      `The request is ${request.status}, not pending.`,
+    );
+  return issueNow(deps, request);
+}
+
+async function issueNow(
+  { issuer, log }: DecideDeps,
+  request: StoredRequest,
+): Promise<StoredRequest> {
+  try {
+    return await issuer.issue(request);
+  } catch (error) {
+    // The vote stands whatever the CA says.
+    log.warn(
+      { requestId: request.requestId, error: asGigvaultError(error) },
+      'approved, to be issued later',
+    );
+    return request;
+  }
+}

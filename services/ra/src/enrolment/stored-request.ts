@@ -1,0 +1,73 @@
+import type { GeneralName } from '@gigvault/proto/ca/v1/issuance';
+import type { Decision, EnrolmentRequest, Vote } from '@gigvault/proto/ra/v1/enrolment';
+
+/**
+ * States of a request. pending → approved | rejected (people); approved → issued | failed (the CA); denied (policy) is final
+ * from the start, as are issued, rejected and failed.
+ */
+export type RequestStatus = 'pending' | 'approved' | 'issued' | 'rejected' | 'denied' | 'failed';
+
+/** A request as it is first stored: judged. */
+export interface JudgedRequest {
+  readonly requestId: string;
+  readonly tenantId: string;
+  /** As `acme`, `rest`. */
+  readonly protocol: string;
+  readonly requester: string;
+  readonly profile: string;
+  /** Pinned: the CA refuses when the profile is another one by now. */
+  readonly profileHash: string;
+  readonly issuerId: string;
+  readonly status: RequestStatus;
+  /** Empty: none. */
+  readonly commonName: string;
+  readonly subjectAltName: readonly GeneralName[];
+  /** PKCS#10, DER. */
+  readonly certificationRequest: Buffer;
+  readonly authorizationIds: readonly string[];
+  /** Unix milliseconds; 0 lets the profile decide. */
+  readonly notBefore: number;
+  readonly notAfter: number;
+  readonly reason: string;
+  readonly decision: Decision;
+  readonly approvalsNeeded: number;
+  /** Unix milliseconds. */
+  readonly createdAt: number;
+}
+
+/** A request with what has become of it. */
+export interface StoredRequest extends JudgedRequest {
+  /** Times that the CA was asked and could not answer. */
+  readonly attempts: number;
+  readonly votes: readonly Vote[];
+  readonly serialNumber: string;
+  readonly certificate: Buffer;
+  readonly chain: readonly Buffer[];
+  readonly errorCode: string;
+  readonly errorMessage: string;
+}
+
+/** The request as other services see it. */
+export function toEnrolmentRequest(request: StoredRequest): EnrolmentRequest {
+  return {
+    requestId: request.requestId,
+    protocol: request.protocol,
+    requester: request.requester,
+    profile: request.profile,
+    status: request.status,
+    commonName: request.commonName,
+    names: request.subjectAltName.map(({ value }) => value),
+    serialNumber: request.serialNumber,
+    issuerId: request.issuerId,
+    certificate: request.certificate,
+    chain: [...request.chain],
+    decision: request.decision,
+    approvalsNeeded: request.approvalsNeeded,
+    votes: [...request.votes],
+    createdAt: request.createdAt,
+    reason: request.reason,
+    errorCode: request.errorCode,
+    errorMessage: request.errorMessage,
+    certificationRequest: request.certificationRequest,
+  };
+}

@@ -1,0 +1,142 @@
+import { createEventLog, type EventLog } from '@gigvault/database/event-log';
+import { GigvaultError } from '@gigvault/errors/gigvault-error';
+import { EVENT_LOG, EventLogRpc } from '@gigvault/host/event-log-rpc';
+import {
+  HTTP_ROUTES,
+  type ServiceContext,
+  type ServiceDefinition,
+  WORKERS,
+} from '@gigvault/host/service';
+import { RPC } from '@gigvault/rpc/contracts';
+import type { Worker } from '@gigvault/time/worker';
+import { type DynamicModule, Module } from '@nestjs/common';
+import { EVENT_CONSUMERS, RaInit1700000000000 } from '../migrations/1700000000000-ra-init.ts';
+import { issuingWorker } from './adapters/issuing-worker.ts';
+import { nodeHttpFetcher } from './adapters/node-http-fetcher.ts';
+import { pgAuthorizationStore } from './adapters/pg-authorization-store.ts';
+import { pgRequestStore } from './adapters/pg-request-store.ts';
+import { pgValidationQueue } from './adapters/pg-validation-queue.ts';
+import { reaper } from './adapters/reaper.ts';
+import { rpcCertificateAuthority } from './adapters/rpc-certificate-authority.ts';
+import { rpcPolicyJudge } from './adapters/rpc-policy-judge.ts';
+import { systemResolver } from './adapters/system-resolver.ts';
+import { validationWorker } from './adapters/validation-worker.ts';
+import {
+  AUTHORIZATION,
+  type AuthorizationApi,
+  AuthorizationRpc,
+  ENROLMENT,
+  type EnrolmentApi,
+  EnrolmentRpc,
+} from './api/grpc.ts';
+import { enrolmentRoutes } from './api/http.ts';
+import { createIssuer } from './enrolment/issue-request.ts';
+import { type RaConfig, raConfig } from './ra.config.ts';
+
+const HTTP_PORT = 80;
+const ATTEMPTS = 3;
+const RETRY_DELAY = 500;
+
+@Module({})
+class RaModule {}
+
+/** Validates control of names, has requests judged and approved, and hands them to the CA. */
+export const raService: ServiceDefinition<RaConfig> = {
+  name: 'ra',
+  zone: 'inside',
+  config: raConfig,
+  migrations: [RaInit1700000000000],
+  serves: [RPC.authorization, RPC.enrolment, RPC.eventLog],
+  eventConsumers: EVENT_CONSUMERS,
+  module: raModule,
+};
+
+function raModule(context: ServiceContext<RaConfig>): DynamicModule {
+  const development = context.environment === 'development';
+  if (!development && context.config.http01Port !== undefined) {
+    throw new GigvaultError(
+      'INVALID_ARGUMENT',
+      'ra.http01Port can be set in the development environment only: http-01 asks port 80.',
+    );
+  }
+  const { clock, database: pool } = context;
+  const eventLog = createEventLog({ pool, producer: 'ra', consumers: EVENT_CONSUMERS, clock });
+  const authorization = wireAuthorization(context, eventLog, development);
+  const enrolment = wireEnrolment(context, eventLog, development);
+  const workers: Worker[] = [
+    eventLog.worker,
+    authorization.worker,
+    enrolment.worker,
+    reaper({ pool, eventLog, clock, log: context.log }),
+  ];
+  return {
+    module: RaModule,
+    controllers: [AuthorizationRpc, EnrolmentRpc, EventLogRpc],
+    providers: [
+      { provide: AUTHORIZATION, useValue: authorization.api },
+      { provide: ENROLMENT, useValue: enrolment.api },
+      { provide: EVENT_LOG, useValue: eventLog },
+      { provide: HTTP_ROUTES, useValue: enrolmentRoutes(enrolment.api) },
+      { provide: WORKERS, useValue: workers },
+    ],
+  };
+}
+
+function wireAuthorization(
+  context: ServiceContext<RaConfig>,
+  eventLog: EventLog,
+  development: boolean,
+) {
+  const { clock, config, database: pool, log } = context;
+  const rules = { development, allowedNetworks: config.allowedNetworks };
+  const worker = validationWorker({
+    resolver: systemResolver({ development }),
+    fetcher: nodeHttpFetcher,
+    queue: pgValidationQueue(pool, eventLog),
+    clock,
+    log,
+    rules,
+    port: config.http01Port ?? HTTP_PORT,
+    timeout: config.validationTimeout,
+    concurrency: config.validationConcurrency,
+    attempts: ATTEMPTS,
+    retryDelay: RETRY_DELAY,
+    authorizationValidity: config.authorizationValidity,
+  });
+  const api: AuthorizationApi = {
+    authorizations: pgAuthorizationStore(pool, eventLog),
+    clock,
+    rules,
+    pendingValidity: config.pendingAuthorizationValidity,
+    wakeValidator: worker.wake,
+  };
+  return { worker, api };
+}
+
+function wireEnrolment(
+  context: ServiceContext<RaConfig>,
+  eventLog: EventLog,
+  development: boolean,
+) {
+  const { clock, config, database: pool, log } = context;
+  const store = pgRequestStore(pool, eventLog);
+  const ca = rpcCertificateAuthority({
+    issuance: context.client(RPC.issuance, 'ca'),
+    issuers: context.client(RPC.issuer, 'ca'),
+    clock,
+  });
+  const issuer = createIssuer({ requests: store, issuing: store, ca, clock });
+  const api: EnrolmentApi = {
+    requests: store,
+    votes: store,
+    proofs: pgAuthorizationStore(pool, eventLog),
+    ca,
+    policy: rpcPolicyJudge(context.client(RPC.policy, 'policy')),
+    issuer,
+    clock,
+    log,
+    development,
+    approvals: config.approvals,
+  };
+  return { worker: issuingWorker({ issuing: store, issuer, clock, log }), api };
+}

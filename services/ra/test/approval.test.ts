@@ -1,0 +1,200 @@
+import { generateKeyPairSync, randomUUID } from 'node:crypto';
+import { GigvaultError } from '@gigvault/errors/gigvault-error';
+import { installFaultHook } from '@gigvault/telemetry/durable-step';
+import { silentLog } from '@gigvault/telemetry/log';
+import { FakeClock, systemClock } from '@gigvault/time/clock';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { issuingWorker } from '../src/adapters/issuing-worker.ts';
+import { pgRequestStore } from '../src/adapters/pg-request-store.ts';
+import { decideRequest } from '../src/approval/decide-request.ts';
+import { createIssuer } from '../src/enrolment/issue-request.ts';
+import { listRequests, readRequest } from '../src/enrolment/read-requests.ts';
+import { submitRequest } from '../src/enrolment/submit-request.ts';
+import {
+  codeOf,
+  csrFor,
+  dns,
+  enrolmentApi,
+  eventsOf,
+  eventually,
+  judgement,
+  type RaDatabase,
+  startRaDatabase,
+  submission,
+  TLS_SERVER,
+  unavailable,
+} from './fixtures.ts';
+
+const DAY = 86_400_000;
+
+let ra: RaDatabase;
+let api: ReturnType<typeof enrolmentApi>;
+
+beforeAll(async () => {
+  ra = await startRaDatabase();
+});
+beforeEach(() => {
+  api = enrolmentApi(ra.pool, systemClock);
+});
+afterEach(() => installFaultHook(undefined));
+afterAll(() => ra.database.stop());
+
+const eventTypes = async (subject: string) => (await eventsOf(api.eventLog, subject)).map(({ type }) => type);
+
+describe('approving', () => {
+  async function pending(approvals = 1, change: Parameters<typeof submission>[0] = {}) {
+    api.policy.judgement = judgement('review', approvals);
+    const request = submission(change);
+    const stored = await submitRequest(api, request);
+    expect(stored).toMatchObject({ status: 'pending', approvalsNeeded: approvals });
+    expect(api.ca.calls).toEqual([]);
+    const vote = (actor: string, approve = true) =>
+      decideRequest(api, { requestId: request.requestId, actor, approve, comment: 'seen' });
+    return { request, vote };
+  }
+
+  it('issues at the last approval that was needed (covers: G18)', async () => {
+    const { request, vote } = await pending(2);
+    expect(await vote('user:2')).toMatchObject({
+      status: 'pending',
+      votes: [{ actor: 'user:2', approve: true, comment: 'seen' }],
+    });
+    expect(await vote('user:3')).toMatchObject({
+      status: 'issued',
+      votes: [{ actor: 'user:2' }, { actor: 'user:3' }],
+    });
+    expect(api.ca.calls).toHaveLength(1);
+    expect(await eventTypes(request.requestId)).toEqual([
+      'enrolment.submitted',
+      'enrolment.voted',
+      'enrolment.voted',
+      'enrolment.approved',
+    ]);
+  });
+
+  it('is never done by the requester', async () => {
+    const { request, vote } = await pending();
+    expect(await codeOf(vote(request.requester))).toBe('SELF_APPROVAL');
+    expect(await codeOf(vote(request.requester, false))).toBe('SELF_APPROVAL');
+    const now = systemClock.now();
+    const straight = {
+      requestId: request.requestId,
+      actor: request.requester,
+      approve: true,
+      comment: '',
+      at: now,
+      dueAt: now,
+    };
+    expect(await api.votes.vote(straight)).toBe('not pending');
+    expect((await readRequest(api.requests, request.requestId)).status).toBe('pending');
+  });
+
+  it('counts one vote of a person, however often and fast it is cast', async () => {
+    const { request, vote } = await pending(3);
+    const results = await Promise.all(Array.from({ length: 8 }, () => codeOf(vote('user:2'))));
+    expect(results.filter((result) => result === 'ALREADY_EXISTS')).toHaveLength(7);
+    const stored = await readRequest(api.requests, request.requestId);
+    expect(stored.status).toBe('pending');
+    expect(stored.votes).toHaveLength(1);
+    const { rows } = await ra.pool.query(
+      'SELECT approvals FROM enrolment_request WHERE request_id = $1',
+      [request.requestId],
+    );
+    expect(rows).toEqual([{ approvals: 1 }]);
+  });
+
+  it('counts every vote that comes at once, and issues one certificate', async () => {
+    const { request, vote } = await pending(5);
+    const results = await Promise.all(
+      [2, 3, 4, 5, 6, 7, 8, 9].map((user) => codeOf(vote(`user:${user}`))),
+    );
+    expect(results.filter((result) => result === 'REQUEST_NOT_PENDING')).toHaveLength(3);
+    expect((await readRequest(api.requests, request.requestId)).votes).toHaveLength(5);
+    expect(api.ca.certificates.size).toBe(1);
+  });
+
+  it('ends at the first rejection', async () => {
+    const { request, vote } = await pending(2);
+    await vote('user:2');
+    expect((await vote('user:3', false)).status).toBe('rejected');
+    expect(await codeOf(vote('user:4'))).toBe('REQUEST_NOT_PENDING');
+    expect(api.ca.calls).toEqual([]);
+    expect((await eventTypes(request.requestId)).at(-1)).toBe('enrolment.rejected');
+  });
+
+  it('stands although the CA cannot answer', async () => {
+    const { request, vote } = await pending();
+    api.ca.failWith = unavailable();
+    expect((await vote('user:2')).status).toBe('approved');
+    api.ca.failWith = undefined;
+    expect((await submitRequest(api, request)).status).toBe('issued');
+  });
+
+  it('does not cost the certificate a part of its life', async () => {
+    const clock = new FakeClock('2026-11-21T00:00:00Z');
+    api = enrolmentApi(ra.pool, clock);
+    const { vote } = await pending(1, { notAfter: clock.now() + 30 * DAY });
+    clock.advance(5 * DAY);
+    await vote('user:2');
+    expect(api.ca.calls[0]?.notAfter).toBe(clock.now() + 30 * DAY);
+  });
+
+  it('knows only requests that exist', async () => {
+    expect(
+      await codeOf(
+        decideRequest(api, {
+          requestId: randomUUID(),
+          actor: 'user:2',
+          approve: true,
+          comment: '',
+        }),
+      ),
+    ).toBe('REQUEST_NOT_FOUND');
+    expect(
+      await codeOf(
+        decideRequest(api, { requestId: 'x', actor: 'user:2', approve: true, comment: '' }),
+      ),
+    ).toBe('REQUEST_NOT_FOUND');
+  });
+
+  it('needs as many people as the configuration says, when policy is content with fewer', async () => {
+    api = { ...api, approvals: 2 };
+    api.policy.judgement = judgement('review', 1);
+    expect((await submitRequest(api, submission())).approvalsNeeded).toBe(2);
+  });
+});
+
+describe('listing', () => {
+  it('pages through, newest first, by status and requester', async () => {
+    const clock = new FakeClock('2027-01-01T00:00:00Z');
+    api = enrolmentApi(ra.pool, clock);
+    const requester = `user:${randomUUID()}`;
+    const ids: string[] = [];
+    for (let index = 0; index < 5; index++) {
+      api.policy.judgement = judgement(index % 2 === 0 ? 'allow' : 'deny');
+      // Two at the same millisecond.
+      clock.advance(index % 2);
+      ids.unshift((await submitRequest(api, submission({ requester }))).requestId);
+    }
+    const seen: string[] = [];
+    let cursor = '';
+    do {
+      const page = await listRequests(api.requests, { requester, status: '', limit: 2, cursor });
+      seen.push(...page.items.map(({ requestId }) => requestId));
+      cursor = page.nextCursor;
+    } while (cursor !== '');
+    expect([...seen].sort()).toEqual([...ids].sort());
+    const denied = await listRequests(api.requests, {
+      requester,
+      status: 'denied',
+      limit: 0,
+      cursor: '',
+    });
+    expect(denied.items).toHaveLength(2);
+    expect(
+      await codeOf(
+        listRequests(api.requests, { requester, status: '', limit: 1, cursor: 'nonsense' }),
+      ),
+    ).toBe('INVALID_ARGUMENT');
+  });
+});

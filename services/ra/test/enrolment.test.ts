@@ -1,0 +1,432 @@
+import { generateKeyPairSync, randomUUID } from 'node:crypto';
+import { GigvaultError } from '@gigvault/errors/gigvault-error';
+import { installFaultHook } from '@gigvault/telemetry/durable-step';
+import { silentLog } from '@gigvault/telemetry/log';
+import { FakeClock, systemClock } from '@gigvault/time/clock';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { issuingWorker } from '../src/adapters/issuing-worker.ts';
+import { pgRequestStore } from '../src/adapters/pg-request-store.ts';
+import { decideRequest } from '../src/approval/decide-request.ts';
+import { createIssuer } from '../src/enrolment/issue-request.ts';
+import { listRequests, readRequest } from '../src/enrolment/read-requests.ts';
+import { submitRequest } from '../src/enrolment/submit-request.ts';
+import {
+  codeOf,
+  csrFor,
+  dns,
+  enrolmentApi,
+  eventsOf,
+  eventually,
+  judgement,
+  type RaDatabase,
+  startRaDatabase,
+  submission,
+  TLS_SERVER,
+  unavailable,
+} from './fixtures.ts';
+
+const DAY = 86_400_000;
+
+let ra: RaDatabase;
+let api: ReturnType<typeof enrolmentApi>;
+
+beforeAll(async () => {
+  ra = await startRaDatabase();
+});
+beforeEach(() => {
+  api = enrolmentApi(ra.pool, systemClock);
+});
+afterEach(() => installFaultHook(undefined));
+afterAll(() => ra.database.stop());
+
+const eventTypes = async (subject: string) =>
+  (await eventsOf(api.eventLog, subject)).map(({ type }) => type);
+
+/** A valid authorization with its evidence, as validation leaves it. */
+async function prove(
+  requester: string,
+  name: string,
+  validated = name,
+  expiresAt = systemClock.now() + DAY,
+): Promise<string> {
+  const authorizationId = randomUUID();
+  await ra.pool.query(
+    `INSERT INTO authorization_ (authorization_id, requester, identifier_type, identifier_value, status, expires_at, created_at)
+     VALUES ($1, $2, 'dns', $3, 'valid', $4, 0)`,
+    [authorizationId, requester, name, expiresAt],
+  );
+  await ra.pool.query(
+    `INSERT INTO validation_evidence (authorization_id, challenge_id, identifier_type, identifier_value, outcome, evidence, at)
+     VALUES ($1, $2, 'dns', $3, 'valid', '{}', 0)`,
+    [authorizationId, randomUUID(), validated],
+  );
+  return authorizationId;
+}
+
+describe('submitting', () => {
+  it('issues at once what policy allows, and tells the log who asked for what and why it was allowed (covers: G18, G83)', async () => {
+    const request = submission();
+    const issued = await submitRequest(api, request);
+    expect(issued).toMatchObject({
+      status: 'issued',
+      issuerId: 'issuing',
+      commonName: 'a.localhost',
+      approvalsNeeded: 0,
+      errorCode: '',
+    });
+    expect(issued.serialNumber).toBe(api.ca.certificates.get(request.requestId));
+    expect(issued.certificate.toString()).toBe('leaf');
+    expect(issued.chain.map(String)).toEqual(['issuer', 'root']);
+    expect(api.ca.calls).toEqual([
+      {
+        requestId: request.requestId,
+        issuerId: 'issuing',
+        profile: 'tls-server',
+        profileHash: TLS_SERVER.profileHash,
+        certificationRequest: request.certificationRequest,
+        subjectAltName: [dns('a.localhost')],
+        commonName: 'a.localhost',
+        notBefore: 0,
+        notAfter: 0,
+        requester: 'user:1',
+        tenantId: 'default',
+        protocol: 'rest',
+      },
+    ]);
+    expect(api.policy.seen[0]).toMatchObject({
+      keyType: 'ec-p256',
+      validity: 47 * DAY,
+      roles: ['operator'],
+    });
+    const [submitted, approved] = await eventsOf(api.eventLog, request.requestId);
+    expect(submitted).toMatchObject({
+      type: 'enrolment.submitted',
+      actor: 'user:1',
+      data: { names: ['a.localhost'], decision: { policy: 'test' } },
+    });
+    expect(approved).toMatchObject({
+      type: 'enrolment.approved',
+      actor: 'service:policy',
+      data: { policyHash: 'bb' },
+    });
+  });
+
+  it('issues one certificate for 64 concurrent submissions of one request (covers: T1)', async () => {
+    const request = submission();
+    const results = await Promise.all(
+      Array.from({ length: 64 }, () => submitRequest(api, request)),
+    );
+    expect(new Set(results.map(({ serialNumber }) => serialNumber)).size).toBe(1);
+    expect(results.every(({ status }) => status === 'issued')).toBe(true);
+    expect(api.ca.calls.length).toBe(1);
+    expect(await eventTypes(request.requestId)).toEqual([
+      'enrolment.submitted',
+      'enrolment.approved',
+    ]);
+  });
+
+  it('gives the same certificate to whoever repeats the call (covers: T2, T5)', async () => {
+    const request = submission();
+    const first = await submitRequest(api, request);
+    const again = await submitRequest(api, request);
+    expect(again.serialNumber).toBe(first.serialNumber);
+    expect(api.ca.calls).toHaveLength(1);
+  });
+
+  it('does not lend a request id to another request', async () => {
+    const request = submission();
+    await submitRequest(api, request);
+    expect(await codeOf(submitRequest(api, { ...request, requester: 'user:2' }))).toBe(
+      'ALREADY_EXISTS',
+    );
+    const other = csrFor([dns('b.localhost')]);
+    expect(await codeOf(submitRequest(api, { ...request, certificationRequest: other }))).toBe(
+      'ALREADY_EXISTS',
+    );
+  });
+
+  it('stores a denial with its rules, and asks the CA for nothing', async () => {
+    api.policy.judgement = judgement('deny');
+    const request = submission();
+    const denied = await submitRequest(api, request);
+    expect(denied).toMatchObject({ status: 'denied', decision: judgement('deny').decision });
+    expect(api.ca.calls).toEqual([]);
+    expect(await eventTypes(request.requestId)).toEqual([
+      'enrolment.submitted',
+      'enrolment.denied',
+    ]);
+  });
+
+  it('stores nothing when the step before the commit fails', async () => {
+    installFaultHook((step, moment) => {
+      if (step === 'ra.request' && moment === 'before') throw new Error('power is gone');
+    });
+    const request = submission();
+    await expect(submitRequest(api, request)).rejects.toThrow('power is gone');
+    installFaultHook(undefined);
+    expect(await codeOf(readRequest(api.requests, request.requestId))).toBe('REQUEST_NOT_FOUND');
+    expect(await eventTypes(request.requestId)).toEqual([]);
+    expect((await submitRequest(api, request)).status).toBe('issued');
+  });
+
+  it('pins the validity that was asked for', async () => {
+    const notAfter = systemClock.now() + 10 * DAY;
+    await submitRequest(api, submission({ notAfter }));
+    expect(api.ca.calls[0]?.notAfter).toBe(notAfter);
+    expect(Math.abs((api.policy.seen[0]?.validity ?? 0) - 10 * DAY)).toBeLessThan(10_000);
+    expect(await codeOf(submitRequest(api, submission({ notAfter: systemClock.now() - 1 })))).toBe(
+      'INVALID_ARGUMENT',
+    );
+  });
+});
+
+describe('certification requests that are refused', () => {
+  const submit = (change: Parameters<typeof submission>[0]) =>
+    codeOf(submitRequest(api, submission(change)));
+  afterEach(() => expect(api.ca.calls).toEqual([]));
+
+  it('malformed or huge ones (covers: T22, T23)', async () => {
+    expect(await submit({ certificationRequest: Buffer.from('3080', 'hex') })).toBe('BAD_CSR');
+    expect(await submit({ certificationRequest: Buffer.alloc(1_000_000, 0x30) })).toBe('BAD_CSR');
+    const names = Array.from({ length: 101 }, (_, index) => dns(`n${index}.localhost`));
+    expect(await submit({ certificationRequest: csrFor(names) })).toBe('BAD_CSR');
+  });
+
+  it('ones without proof of possession (covers: T30)', async () => {
+    const broken = Buffer.from(csrFor([dns('a.localhost')]));
+    broken[broken.length - 1] = (broken.at(-1) ?? 0) ^ 1;
+    expect(await submit({ certificationRequest: broken })).toBe('BAD_CSR');
+  });
+
+  it('ones with bad names (covers: T24, T25, T26)', async () => {
+    expect(await submit({ certificationRequest: csrFor([dns('bad_name.example')]) })).toBe(
+      'REJECTED_IDENTIFIER',
+    );
+    expect(
+      await submit({
+        certificationRequest: csrFor([
+          { type: 'uri', value: 'spiffe://gigvault.local/service/ca' },
+        ]),
+      }),
+    ).toBe('REJECTED_IDENTIFIER');
+    expect(
+      await submit({ certificationRequest: csrFor([dns('a.localhost')], 'b.localhost') }),
+    ).toBe('BAD_CSR');
+    expect(await submit({ certificationRequest: csrFor([]) })).toBe('BAD_CSR');
+  });
+
+  it('ones with a key that the profile does not take (covers: T28)', async () => {
+    const { privateKey } = generateKeyPairSync('ed25519');
+    expect(
+      await submit({ certificationRequest: csrFor([dns('a.localhost')], undefined, privateKey) }),
+    ).toBe('BAD_PUBLIC_KEY');
+  });
+
+  it('ones for profiles that are unknown, internal or have changed (covers: T14)', async () => {
+    expect(await submit({ profile: 'nothing' })).toBe('UNKNOWN_PROFILE');
+    expect(await submit({ profile: 'service' })).toBe('UNKNOWN_PROFILE');
+    expect(await submit({ profileHash: 'cc'.repeat(32) })).toBe('PROFILE_CHANGED');
+  });
+
+  it('ones without id or requester', async () => {
+    expect(await submit({ requestId: 'x' })).toBe('INVALID_ARGUMENT');
+    expect(await submit({ requester: '' })).toBe('INVALID_ARGUMENT');
+  });
+});
+
+describe('requests of the protocol acme', () => {
+  const acme = (change: Parameters<typeof submission>[0]) =>
+    submission({ protocol: 'acme', requester: 'acme:1', roles: [], ...change });
+  const two = () => csrFor([dns('A.localhost'), dns('b.localhost')]);
+
+  it('are issued when every name is proved, whatever the order and case of names (covers: T32)', async () => {
+    const authorizationIds = [
+      await prove('acme:1', 'a.localhost'),
+      await prove('acme:1', 'b.localhost'),
+    ];
+    const subjectAltName = [dns('b.localhost'), dns('a.localhost')];
+    const issued = await submitRequest(
+      api,
+      acme({ certificationRequest: two(), authorizationIds, subjectAltName }),
+    );
+    expect(issued.status).toBe('issued');
+    expect(api.ca.calls[0]?.subjectAltName).toEqual(subjectAltName);
+  });
+
+  it.each([
+    ['a missing name', async () => [await prove('acme:1', 'a.localhost')]],
+    [
+      'the same name twice',
+      async () => [await prove('acme:1', 'a.localhost'), await prove('acme:1', 'a.localhost')],
+    ],
+    [
+      'evidence about another name',
+      async () => [
+        await prove('acme:1', 'a.localhost'),
+        await prove('acme:1', 'b.localhost', 'a.localhost'),
+      ],
+    ],
+    [
+      'an expired authorization',
+      async () => [
+        await prove('acme:1', 'a.localhost'),
+        await prove('acme:1', 'b.localhost', 'b.localhost', 1),
+      ],
+    ],
+    [
+      "somebody else's authorization",
+      async () => [await prove('acme:1', 'a.localhost'), await prove('acme:2', 'b.localhost')],
+    ],
+    ['no authorization', async () => []],
+    ['ids that are none', async () => ['x', "'--"]],
+  ])('are refused with %s, each name on its own', async (_what, authorizations) => {
+    const request = acme({ certificationRequest: two(), authorizationIds: await authorizations() });
+    expect(await codeOf(submitRequest(api, request))).toBe('UNAUTHORIZED_IDENTIFIER');
+    expect(api.ca.calls).toEqual([]);
+    expect(api.policy.seen).toEqual([]);
+  });
+
+  it('are refused with an authorization that has no evidence', async () => {
+    const id = await prove('acme:1', 'a.localhost');
+    await ra.pool.query('DELETE FROM validation_evidence WHERE authorization_id = $1', [id]);
+    const request = acme({
+      certificationRequest: csrFor([dns('a.localhost')]),
+      authorizationIds: [id],
+    });
+    expect(await codeOf(submitRequest(api, request))).toBe('UNAUTHORIZED_IDENTIFIER');
+  });
+
+  it('are refused when the names are not those of the order', async () => {
+    const authorizationIds = [
+      await prove('acme:1', 'a.localhost'),
+      await prove('acme:1', 'b.localhost'),
+    ];
+    const submit = (names: string[], order: string[]) =>
+      codeOf(
+        submitRequest(
+          api,
+          acme({
+            certificationRequest: csrFor(names.map(dns)),
+            authorizationIds,
+            subjectAltName: order.map(dns),
+          }),
+        ),
+      );
+    expect(await submit(['a.localhost'], ['a.localhost', 'b.localhost'])).toBe('BAD_CSR');
+    expect(await submit(['a.localhost', 'b.localhost'], ['a.localhost'])).toBe('BAD_CSR');
+  });
+});
+
+describe('a CA that fails', () => {
+  const retryable = [
+    'UNAVAILABLE',
+    'AUDIT_LAGGING',
+    'DEADLINE_EXCEEDED',
+    'KEY_UNAVAILABLE',
+    'SIGNING_CLOSED',
+  ] as const;
+
+  it.each(retryable)(
+    'with %s leaves the request approved, and the repetition issues it',
+    async (code) => {
+      api.ca.failWith = new GigvaultError(code, 'not now');
+      const request = submission();
+      expect(await codeOf(submitRequest(api, request))).toBe(code);
+      expect(await readRequest(api.requests, request.requestId)).toMatchObject({
+        status: 'approved',
+        attempts: 1,
+      });
+      api.ca.failWith = undefined;
+      expect((await submitRequest(api, request)).status).toBe('issued');
+    },
+  );
+
+  it('for good fails the request for good', async () => {
+    api.ca.failWith = new GigvaultError('LINT_FAILED', 'e_rule: broken');
+    const request = submission();
+    expect(await submitRequest(api, request)).toMatchObject({
+      status: 'failed',
+      errorCode: 'LINT_FAILED',
+      errorMessage: 'e_rule: broken',
+    });
+    api.ca.failWith = undefined;
+    expect((await submitRequest(api, request)).status).toBe('failed');
+    expect(await eventTypes(request.requestId)).toEqual([
+      'enrolment.submitted',
+      'enrolment.approved',
+      'enrolment.failed',
+    ]);
+  });
+
+  it('without a reason is asked ten times', async () => {
+    const request = submission();
+    api.ca.failWith = new GigvaultError('INTERNAL', 'Something went wrong on our side.');
+    for (let attempt = 1; attempt < 10; attempt++)
+      expect(await codeOf(submitRequest(api, request))).toBe('INTERNAL');
+    expect((await submitRequest(api, request)).status).toBe('failed');
+  });
+
+  it('is asked again by the worker until it answers', async () => {
+    api.ca.failWith = unavailable();
+    const request = submission();
+    await codeOf(submitRequest(api, request));
+    await ra.pool.query('UPDATE enrolment_request SET due_at = 0 WHERE request_id = $1', [
+      request.requestId,
+    ]);
+    api.ca.failWith = undefined;
+    const store = pgRequestStore(ra.pool, api.eventLog);
+    const worker = issuingWorker({
+      issuing: store,
+      issuer: api.issuer,
+      clock: systemClock,
+      log: silentLog,
+    });
+    await worker.start();
+    try {
+      await eventually(
+        async () => (await readRequest(api.requests, request.requestId)).status === 'issued',
+        systemClock,
+      );
+    } finally {
+      await worker.stop();
+    }
+  });
+
+  it('has issued, but the RA died before it knew: the next one learns the same certificate (covers: T5)', async () => {
+    installFaultHook((step, moment) => {
+      if (step === 'ra.issued' && moment === 'before') throw new Error('power is gone');
+    });
+    const request = submission();
+    await codeOf(submitRequest(api, request));
+    installFaultHook(undefined);
+    const serialNumber = api.ca.certificates.get(request.requestId);
+    // Another process, with nothing but the database.
+    const other = {
+      ...api,
+      issuer: createIssuer({
+        requests: api.requests,
+        issuing: pgRequestStore(ra.pool, api.eventLog),
+        ca: api.ca,
+        clock: systemClock,
+      }),
+    };
+    expect(await submitRequest(other, request)).toMatchObject({ status: 'issued', serialNumber });
+  });
+
+  it('is leased to one worker at a time', async () => {
+    api.ca.failWith = unavailable();
+    const request = submission();
+    await codeOf(submitRequest(api, request));
+    await ra.pool.query('UPDATE enrolment_request SET due_at = 0 WHERE request_id = $1', [
+      request.requestId,
+    ]);
+    const store = pgRequestStore(ra.pool, api.eventLog);
+    const now = systemClock.now();
+    const claims = await Promise.all(
+      [1, 2, 3, 4].map(() => store.claimApproved(16, now, now + DAY)),
+    );
+    expect(claims.flat().filter(({ requestId }) => requestId === request.requestId)).toHaveLength(
+      1,
+    );
+  });
+});

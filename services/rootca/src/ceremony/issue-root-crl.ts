@@ -1,0 +1,41 @@
+import type { Clock } from '@gigvault/time/clock';
+import { buildTbsCertList, type CrlEntry, encodeCrlEntry, readCertList } from '@gigvault/x509/crl';
+import { type Root, rootKeyType, rootUrls, signAsRoot } from './root.ts';
+
+const DAY = 86_400_000;
+
+/**
+ * The root's CRL: scope CA certificates, at the URL that stands in them. It keeps what `previous` lists and has the next number; a first
+ * one has number 1. DER.
+ */
+export function issueRootCrl(
+  root: Root,
+  clock: Clock,
+  more: { readonly previous?: Buffer; readonly revoked?: readonly CrlEntry[] } = {},
+): Buffer {
+  const previous = more.previous === undefined ? undefined : readCertList(more.previous);
+  const entries = [...(previous?.entries() ?? []), ...(more.revoked ?? [])];
+  const thisUpdate = Math.floor(clock.now() / 1_000) * 1_000;
+  const { certificate, plan, privateKey } = root;
+  const tbs = buildTbsCertList({
+    issuerName: certificate.subject,
+    issuerKeyIdentifier: certificate.publicKey.keyIdentifier,
+    signingKeyType: rootKeyType(root),
+    crlNumber: (previous?.crlNumber ?? 0n) + 1n,
+    thisUpdate,
+    nextUpdate: thisUpdate + plan.rootCrl.validityDays * DAY,
+    entries: Buffer.concat(distinct(entries).map(encodeCrlEntry)),
+    distributionPointUrl: rootUrls(plan).crlUrl,
+    scope: 'caCerts',
+  });
+  return signAsRoot(privateKey, certificate.publicKey, tbs);
+}
+
+/** A serial number stands once; the first revocation counts. */
+function distinct(entries: readonly CrlEntry[]): CrlEntry[] {
+  const bySerial = new Map<string, CrlEntry>();
+  for (const entry of entries) {
+    if (!bySerial.has(entry.serialNumber)) bySerial.set(entry.serialNumber, entry);
+  }
+  return [...bySerial.values()];
+}

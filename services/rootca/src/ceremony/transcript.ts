@@ -1,0 +1,92 @@
+import { createHash } from 'node:crypto';
+import { GigvaultError } from '@gigvault/errors/gigvault-error';
+import type { Clock } from '@gigvault/time/clock';
+import { readCertificate } from '@gigvault/x509/certificate';
+import { signatureAlgorithm, signTbs, verifySignature } from '@gigvault/x509/signature';
+import { z } from 'zod';
+import { canonicalJson } from '../canonical-json.ts';
+import { planHash } from '../plan/plan.ts';
+import { VERSION } from '../version.ts';
+import type { Root } from './root.ts';
+
+/** In front of what is signed, so that it can never be mistaken for a certificate or a CRL. */
+const CONTEXT = 'GigVault root ceremony transcript v1\n';
+
+const sha256Hex = z.string().regex(/^[0-9a-f]{64}$/);
+
+const recordSchema = z.strictObject({
+  program: z.strictObject({ name: z.literal('rootca'), version: z.string() }),
+  planSha256: sha256Hex,
+  rootCertificateSha256: sha256Hex,
+  steps: z.array(z.strictObject({ step: z.string(), at: z.iso.datetime(), sha256: sha256Hex })),
+});
+
+const transcriptSchema = z.strictObject({ record: recordSchema, signature: z.base64() });
+
+/** What was done, when, and the SHA-256 of what came of it. */
+export type TranscriptRecord = z.infer<typeof recordSchema>;
+
+/** Takes notes during a ceremony. */
+export interface TranscriptWriter {
+  /** Notes a step and the bytes that it made. */
+  note(step: string, made: Uint8Array | string): void;
+  /** The transcript, JSON, signed by the root's key. */
+  sign(root: Root): string;
+}
+
+/** An empty transcript. */
+export function startTranscript(clock: Clock): TranscriptWriter {
+  const steps: TranscriptRecord['steps'] = [];
+  return {
+    note(step, made) {
+      steps.push({ step, at: new Date(clock.now()).toISOString(), sha256: sha256(made) });
+    },
+    sign({ plan, certificate, privateKey }) {
+      const record: TranscriptRecord = {
+        program: { name: 'rootca', version: VERSION },
+        planSha256: planHash(plan),
+        rootCertificateSha256: sha256(certificate.der),
+        steps,
+      };
+      const signature = signTbs(privateKey, signedBytes(record)).toString('base64');
+      return `${JSON.stringify({ record, signature }, undefined, 2)}\n`;
+    },
+  };
+}
+
+/** The record, if this root signed exactly it. Errors: INVALID_ARGUMENT for anything else. */
+export function verifyTranscript(transcript: string, rootCertificate: Buffer): TranscriptRecord {
+  const { record, signature } = parse(transcript);
+  const { publicKey, der } = readCertificate(rootCertificate);
+  const algorithm = signatureAlgorithm(publicKey.keyType);
+  const octets = Buffer.from(signature, 'base64');
+  if (!verifySignature(publicKey.keyObject, algorithm, signedBytes(record), octets)) {
+    throw new GigvaultError(
+      'INVALID_ARGUMENT',
+      'The transcript was changed, or another root signed it.',
+    );
+  }
+  if (record.rootCertificateSha256 !== sha256(der)) {
+    throw new GigvaultError(
+      'INVALID_ARGUMENT',
+      'The transcript is about another certificate of this root.',
+    );
+  }
+  return record;
+}
+
+function parse(text: string): z.infer<typeof transcriptSchema> {
+  try {
+    return transcriptSchema.parse(JSON.parse(text));
+  } catch (cause) {
+    throw new GigvaultError('INVALID_ARGUMENT', 'That is not a transcript.', { cause });
+  }
+}
+
+function signedBytes(record: TranscriptRecord): Buffer {
+  return Buffer.from(CONTEXT + canonicalJson(record));
+}
+
+function sha256(octets: Uint8Array | string): string {
+  return createHash('sha256').update(octets).digest('hex');
+}

@@ -1,0 +1,65 @@
+import { type Clock, systemClock } from '@gigvault/time/clock';
+import { Command } from 'commander';
+import { create } from './commands/create.ts';
+import { crl } from './commands/crl.ts';
+import { signCommand } from './commands/sign.ts';
+import { verify } from './commands/verify.ts';
+import { VERSION } from './version.ts';
+
+/** Exit code of a check that failed, as everywhere in GigVault. */
+const CHECK_FAILED = 10;
+
+/** Where output goes. */
+export interface Output {
+  print(text: string): void;
+  setExitCode(code: number): void;
+}
+
+/** The `rootca` commands. Errors of commands are thrown; usage errors end the process, as commander does. */
+export function rootcaProgram(output: Output, clock: Clock = systemClock): Command {
+  const program = new Command('rootca')
+    .description('Offline root CA. Run it on a machine without a network.')
+    .version(VERSION);
+
+  program
+    .command('create')
+    .description('make a root from a plan')
+    .requiredOption('--plan <file>', 'the plan, YAML')
+    .requiredOption('--out <directory>', 'where the root goes; must not hold one')
+    .action(async (options) => output.print(await create(options, clock)));
+
+  program
+    .command('sign')
+    .description('sign a CA below the root')
+    .requiredOption('--root <directory>', 'made by create')
+    .requiredOption('--passphrase-file <file>', 'holds the passphrase')
+    .requiredOption('--csr <file>', 'PKCS #10 request, PEM')
+    .requiredOption('--kind <kind>', 'issuing or services')
+    .requiredOption('--out <file>', 'the certificate')
+    .action(async (options) => output.print(await signCommand(options, clock)));
+
+  program
+    .command('crl')
+    .description('issue the next CRL of the root')
+    .requiredOption('--root <directory>', 'made by create')
+    .requiredOption('--passphrase-file <file>', 'holds the passphrase')
+    .option(
+      '--revoke <serial...>',
+      'CA certificates to revoke, <serial number>[@<reason code>]',
+      [],
+    )
+    .action(async (options) => output.print(await crl(options, clock)));
+
+  program
+    .command('verify')
+    .description('check certificates, CRL and transcripts of a directory')
+    .requiredOption('--dir <directory>', 'with root.crt in it')
+    .action((options: { readonly dir: string }) => {
+      const checks = verify(options.dir, clock);
+      for (const { what, problem } of checks) {
+        output.print(problem === undefined ? `[ ok ] ${what}` : `[fail] ${what} ${problem}`);
+      }
+      if (checks.some(({ problem }) => problem !== undefined)) output.setExitCode(CHECK_FAILED);
+    });
+  return program;
+}
