@@ -3,7 +3,7 @@ import { randomUUID, X509Certificate } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { FakeClock } from '@gigvault/time/clock';
+import { FakeClock, systemClock } from '@gigvault/time/clock';
 import { assembleSigned, readCertificate } from '@gigvault/x509/certificate';
 import { buildRequestInfo } from '@gigvault/x509/certification-request';
 import { toPem } from '@gigvault/x509/pem';
@@ -202,7 +202,7 @@ describe('what is refused, with nothing signed and nothing written', () => {
     ['an issuer that does not exist', () => ({ issuerId: 'nowhere' }), 'INVALID_ARGUMENT'],
     [
       'a validity beyond the profile',
-      () => ({ notAfter: Date.now() + 91 * 86_400_000 }),
+      () => ({ notAfter: systemClock.now() + 91 * 86_400_000 }),
       'INVALID_ARGUMENT',
     ],
     [
@@ -304,7 +304,7 @@ describe('serial numbers', () => {
 describe('the audit gate', () => {
   it('stops issuance while audit lags, lets revocation go on, and opens again (covers: T6)', async () => {
     const issued = await issue();
-    const clock = new FakeClock(Date.now());
+    const clock = new FakeClock(systemClock.now());
     const strict = ca.process({ auditLag: { events: 1, age: 3_600_000 } }, clock);
     const order = request(strict);
     await expect(issueCertificate(strict.deps.issuance, order)).rejects.toMatchObject({

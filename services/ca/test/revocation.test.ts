@@ -1,4 +1,4 @@
-import { FakeClock } from '@gigvault/time/clock';
+import { FakeClock, systemClock } from '@gigvault/time/clock';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { getCertificate } from '../src/certificates/get-certificate.ts';
 import { getCertificateStatus } from '../src/certificates/get-certificate-status.ts';
@@ -101,7 +101,7 @@ describe('revoking', () => {
 
   it('works on expired certificates', async () => {
     const { serialNumber } = await issue();
-    const later = ca.process({}, new FakeClock(Date.now() + 100 * 86_400_000));
+    const later = ca.process({}, new FakeClock(systemClock.now() + 100 * 86_400_000));
     expect(
       await getCertificate(later.deps.certificates, { serialNumber, issuerId: '' }),
     ).toMatchObject({ status: 'expired' });

@@ -1,7 +1,7 @@
 import { createPublicKey, type KeyObject } from 'node:crypto';
 import { asGigvaultError, GigvaultError } from '@gigvault/errors/gigvault-error';
-import type { KeyService } from '@gigvault/proto/keymgr/v1/key';
-import type { KeySigningService, SignRequest } from '@gigvault/proto/keymgr/v1/signing';
+import type { Key, KeyService } from '@gigvault/proto/keymgr/v1/key';
+import type { CloseSigningResponse, KeySigningService, SignBatchItem, SignRequest } from '@gigvault/proto/keymgr/v1/signing';
 import type { Client } from '@gigvault/rpc/call';
 import { durableStep } from '@gigvault/telemetry/durable-step';
 import { signTbs } from '@gigvault/x509/signature';
@@ -29,87 +29,102 @@ export interface TestKeymgr {
   readonly batches: readonly number[];
 }
 
+/** The same keymgr, and its state. */
+interface State extends TestKeymgr {
+  readonly privateKeys: Readonly<Record<string, KeyObject>>;
+  readonly signed: Map<string, number>;
+  readonly recorded: Map<string, Buffer>;
+  readonly tombstones: Set<string>;
+  readonly batches: number[];
+}
+
 /** @param privateKeys by key id. */
 export function createTestKeymgr(privateKeys: Readonly<Record<string, KeyObject>>): TestKeymgr {
-  const recorded = new Map<string, Buffer>();
-  const tombstones = new Set<string>();
-  const signed = new Map<string, number>();
-  const batches: number[] = [];
-
-  async function signOne(item: SignRequest): Promise<Buffer> {
-    const fault = keymgr.fault;
-    keymgr.fault = undefined;
-    const key = privateKeys[item.keyId];
-    if (key === undefined) throw new GigvaultError('KEY_NOT_FOUND', 'no such key');
-    if (item.purpose !== 'certSign' || fault === 'refuse')
-      throw new GigvaultError('KEY_USE_REFUSED', 'refused');
-    if (tombstones.has(item.intentId)) throw new GigvaultError('SIGNING_CLOSED', 'closed');
-    const known = recorded.get(item.intentId);
-    if (known) return known;
-    if (fault === 'failAndNotPersist') throw new GigvaultError('UNAVAILABLE', 'lost before');
-    const signature = await durableStep('keymgr.signature', async () => {
-      const made = signTbs(key, item.tbs);
-      if (fault === 'wrongSignature')
-        made.writeUInt8(made.readUInt8(made.length - 1) ^ 1, made.length - 1);
-      recorded.set(item.intentId, made);
-      const hex = item.tbs.toString('hex');
-      signed.set(hex, (signed.get(hex) ?? 0) + 1);
-      return made;
-    });
-    if (fault === 'failButPersist') throw new GigvaultError('DEADLINE_EXCEEDED', 'lost after');
-    return signature;
-  }
-
-  const keymgr: TestKeymgr = {
+  const state: State = {
+    privateKeys,
     fault: undefined,
     closeFails: false,
-    signed,
-    recorded,
-    tombstones,
-    batches,
+    signed: new Map(),
+    recorded: new Map(),
+    tombstones: new Set(),
+    batches: [],
     signing: {
-      sign: async (request) => ({ signature: await signOne(request) }),
-      async signBatch({ items }) {
-        batches.push(items.length);
-        const answers = [];
-        for (const item of items) {
-          try {
-            answers.push({ signature: await signOne(item), errorCode: '', errorMessage: '' });
-          } catch (error) {
-            const { code, message } = asGigvaultError(error);
-            // A transport failure is the whole call's, as on the wire.
-            if (code === 'UNAVAILABLE' || code === 'DEADLINE_EXCEEDED') throw error;
-            answers.push({ signature: Buffer.alloc(0), errorCode: code, errorMessage: message });
-          }
-        }
-        return { items: answers };
-      },
-      async closeSigning({ intentId }) {
-        if (keymgr.closeFails) throw new GigvaultError('UNAVAILABLE', 'keymgr is away');
-        const signature = recorded.get(intentId);
-        if (signature) return { signature, tombstoned: false };
-        tombstones.add(intentId);
-        return { signature: Buffer.alloc(0), tombstoned: true };
-      },
+      sign: async (request) => ({ signature: await signOne(state, request) }),
+      signBatch: async ({ items }) => ({ items: await signAll(state, items) }),
+      closeSigning: async ({ intentId }) => close(state, intentId),
     },
     keys: {
-      async getKey({ keyId }) {
-        const key = privateKeys[keyId];
-        if (key === undefined) throw new GigvaultError('KEY_NOT_FOUND', 'no such key');
-        return {
-          keyId,
-          keyType: 'ec-p256',
-          subjectPublicKeyInfo: createPublicKey(key).export({ format: 'der', type: 'spki' }),
-          state: 'active',
-          createdAt: 0,
-          purposes: ['certSign'],
-          callers: ['ca'],
-          backend: 'test',
-        };
-      },
+      getKey: async ({ keyId }) => describeKey(keyId, keyOf(state, keyId)),
       generateKey: () => Promise.reject(new GigvaultError('KEY_USE_REFUSED', 'not here')),
       listKeys: () => Promise.reject(new GigvaultError('KEY_USE_REFUSED', 'not here')),
     },
   };
-  return keymgr;
+  return state;
+}
+
+function keyOf({ privateKeys }: State, keyId: string): KeyObject {
+  const key = privateKeys[keyId];
+  if (key === undefined) throw new GigvaultError('KEY_NOT_FOUND', 'no such key');
+  return key;
+}
+
+async function signOne(state: State, item: SignRequest): Promise<Buffer> {
+  const { fault, recorded, signed, tombstones } = state;
+  state.fault = undefined;
+  const key = keyOf(state, item.keyId);
+  if (item.purpose !== 'certSign' || fault === 'refuse') {
+    throw new GigvaultError('KEY_USE_REFUSED', 'refused');
+  }
+  if (tombstones.has(item.intentId)) throw new GigvaultError('SIGNING_CLOSED', 'closed');
+  const known = recorded.get(item.intentId);
+  if (known) return known;
+  if (fault === 'failAndNotPersist') throw new GigvaultError('UNAVAILABLE', 'lost before');
+  const signature = await durableStep('keymgr.signature', async () => {
+    const made = signTbs(key, item.tbs);
+    const last = made.length - 1;
+    if (fault === 'wrongSignature') made.writeUInt8(made.readUInt8(last) ^ 1, last);
+    recorded.set(item.intentId, made);
+    const hex = item.tbs.toString('hex');
+    signed.set(hex, (signed.get(hex) ?? 0) + 1);
+    return made;
+  });
+  if (fault === 'failButPersist') throw new GigvaultError('DEADLINE_EXCEEDED', 'lost after');
+  return signature;
+}
+
+/** A transport failure is the whole call's, as on the wire; a refusal is the item's. */
+async function signAll(state: State, items: readonly SignRequest[]): Promise<SignBatchItem[]> {
+  state.batches.push(items.length);
+  const answers: SignBatchItem[] = [];
+  for (const item of items) {
+    try {
+      answers.push({ signature: await signOne(state, item), errorCode: '', errorMessage: '' });
+    } catch (error) {
+      const { code, message } = asGigvaultError(error);
+      if (code === 'UNAVAILABLE' || code === 'DEADLINE_EXCEEDED') throw error;
+      answers.push({ signature: Buffer.alloc(0), errorCode: code, errorMessage: message });
+    }
+  }
+  return answers;
+}
+
+function close(state: State, intentId: string): CloseSigningResponse {
+  if (state.closeFails) throw new GigvaultError('UNAVAILABLE', 'keymgr is away');
+  const signature = state.recorded.get(intentId);
+  if (signature) return { signature, tombstoned: false };
+  state.tombstones.add(intentId);
+  return { signature: Buffer.alloc(0), tombstoned: true };
+}
+
+function describeKey(keyId: string, key: KeyObject): Key {
+  return {
+    keyId,
+    keyType: 'ec-p256',
+    subjectPublicKeyInfo: createPublicKey(key).export({ format: 'der', type: 'spki' }),
+    state: 'active',
+    createdAt: 0,
+    purposes: ['certSign'],
+    callers: ['ca'],
+    backend: 'test',
+  };
 }

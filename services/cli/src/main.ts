@@ -49,7 +49,8 @@ function processTerminal(): Terminal {
 function installedVersion(): string {
   for (let folder = dirname(fileURLToPath(import.meta.url)); ; folder = dirname(folder)) {
     try {
-      return (JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as { version: string }).version;
+      return (JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as { version: string })
+        .version;
     } catch (error) {
       if (dirname(folder) === folder) throw error;
     }

@@ -39,7 +39,10 @@ async function parse(argv: readonly string[], terminal: Terminal): Promise<Invoc
   return invocation;
 }
 
-async function run({ action, args, options, globals }: Invocation, terminal: Terminal): Promise<number> {
+async function run(
+  { action, args, options, globals }: Invocation,
+  terminal: Terminal,
+): Promise<number> {
   const session = createSession(terminal, globals);
   try {
     return (await action(session, args, options)) ?? 0;
@@ -59,7 +62,10 @@ function report(error: unknown, argv: readonly string[], terminal: Terminal): nu
 function asFailure(error: unknown): CliFailure {
   if (error instanceof CliFailure) return error;
   if (error instanceof GigvaultError) {
-    const facts = error.problems.map(({ pointer, message }) => ({ subject: pointer, text: message }));
+    const facts = error.problems.map(({ pointer, message }) => ({
+      subject: pointer,
+      text: message,
+    }));
     return new CliFailure(error.message, { code: error.code, facts, cause: error });
   }
   const message = error instanceof Error ? error.message : String(error);
@@ -75,8 +81,8 @@ function usageFailure({ message }: CommanderError, argv: readonly string[]): Cli
   const suggestion = /^\(Did you mean (?:one of )?(.+)\?\)$/.exec(hint)?.[1];
   const meant = suggestion?.split(', ').map((name) => `'${name}'`);
   const noun = argv.find((word) => !word.startsWith('-'));
-  return usage(
-    meant ? `${first}. Did you mean ${meant.join(' or ')}?` : first,
-    { command: first.startsWith('unknown command') || !noun ? 'gigvault --help' : `gigvault ${noun} --help` },
-  );
+  return usage(meant ? `${first}. Did you mean ${meant.join(' or ')}?` : first, {
+    command:
+      first.startsWith('unknown command') || !noun ? 'gigvault --help' : `gigvault ${noun} --help`,
+  });
 }

@@ -1,4 +1,9 @@
-import { apiKeyOf, type ContextOptions, type SelectedContext, selectContext } from './context/selected-context.ts';
+import {
+  apiKeyOf,
+  type ContextOptions,
+  type SelectedContext,
+  selectContext,
+} from './context/selected-context.ts';
 import { CliFailure, usage } from './failure.ts';
 import { createOutput, OUTPUT_FORMATS, type Output, type OutputFormat } from './output/output.ts';
 import { parseSpan } from './output/times.ts';
@@ -62,7 +67,10 @@ export function createSession(terminal: Terminal, options: GlobalOptions): Sessi
     const https = createHttpsClient({ server, ca, timeout, userAgent, signal: terminal.signal });
     open.push(https);
     const apiKey = () => apiKeyOf(terminal, chosen);
-    return createApiClient(https, createAccessTokens({ https, server, folder, clock: terminal.clock, apiKey }));
+    return createApiClient(
+      https,
+      createAccessTokens({ https, server, folder, clock: terminal.clock, apiKey }),
+    );
   }
 
   return {
@@ -82,12 +90,20 @@ export function createSession(terminal: Terminal, options: GlobalOptions): Sessi
   };
 }
 
-async function confirm(terminal: Terminal, options: GlobalOptions, what: string, word: string): Promise<void> {
+async function confirm(
+  terminal: Terminal,
+  options: GlobalOptions,
+  what: string,
+  word: string,
+): Promise<void> {
   if (options.yes) return;
   if (!terminal.stdinIsTty || !options.input)
-    throw usage(`${what} Nobody can be asked here: add --yes.`, { command: 'the same command with --yes' });
+    throw usage(`${what} Nobody can be asked here: add --yes.`, {
+      command: 'the same command with --yes',
+    });
   const answer = await terminal.ask(`${what}\nType "${word}" to go on: `);
-  if (answer.trim() !== word) throw new CliFailure('stopped: nothing was changed', { code: 'CONFLICT', exitCode: 130 });
+  if (answer.trim() !== word)
+    throw new CliFailure('stopped: nothing was changed', { code: 'CONFLICT', exitCode: 130 });
 }
 
 function outputFormat(text: string): OutputFormat {

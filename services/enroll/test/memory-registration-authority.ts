@@ -6,7 +6,14 @@ import type { Authorizations, Enrolment } from '../src/ports/registration-author
 import type { MemoryCertificateAuthority } from './memory-certificate-authority.ts';
 
 /** What becomes of the next submissions. */
-export type Verdict = 'issue' | 'review' | 'deny' | 'reject' | 'unavailable' | 'profile-changed';
+export type Verdict =
+  | 'issue'
+  | 'review'
+  | 'deny'
+  | 'reject'
+  | 'unavailable'
+  | 'signing-closed'
+  | 'profile-changed';
 
 /** An RA in memory: validation succeeds as soon as a client says that it is ready, unless told otherwise. */
 export interface MemoryRegistrationAuthority extends Authorizations, Enrolment {
@@ -123,6 +130,8 @@ function answerTo(
 ): EnrolmentRequest {
   if (verdict === 'unavailable')
     throw new GigvaultError('KEY_UNAVAILABLE', 'The key cannot be used now.');
+  if (verdict === 'signing-closed')
+    throw new GigvaultError('SIGNING_CLOSED', 'The intent is closed.');
   if (verdict === 'profile-changed')
     throw new GigvaultError('PROFILE_CHANGED', 'The profile changed.');
   const base = { ...emptyAnswer(request), createdAt: now };

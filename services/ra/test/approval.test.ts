@@ -1,27 +1,18 @@
-import { generateKeyPairSync, randomUUID } from 'node:crypto';
-import { GigvaultError } from '@gigvault/errors/gigvault-error';
+import { randomUUID } from 'node:crypto';
 import { installFaultHook } from '@gigvault/telemetry/durable-step';
-import { silentLog } from '@gigvault/telemetry/log';
 import { FakeClock, systemClock } from '@gigvault/time/clock';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import { issuingWorker } from '../src/adapters/issuing-worker.ts';
-import { pgRequestStore } from '../src/adapters/pg-request-store.ts';
 import { decideRequest } from '../src/approval/decide-request.ts';
-import { createIssuer } from '../src/enrolment/issue-request.ts';
 import { listRequests, readRequest } from '../src/enrolment/read-requests.ts';
 import { submitRequest } from '../src/enrolment/submit-request.ts';
 import {
   codeOf,
-  csrFor,
-  dns,
   enrolmentApi,
   eventsOf,
-  eventually,
   judgement,
   type RaDatabase,
   startRaDatabase,
   submission,
-  TLS_SERVER,
   unavailable,
 } from './fixtures.ts';
 
@@ -39,7 +30,8 @@ beforeEach(() => {
 afterEach(() => installFaultHook(undefined));
 afterAll(() => ra.database.stop());
 
-const eventTypes = async (subject: string) => (await eventsOf(api.eventLog, subject)).map(({ type }) => type);
+const eventTypes = async (subject: string) =>
+  (await eventsOf(api.eventLog, subject)).map(({ type }) => type);
 
 describe('approving', () => {
   async function pending(approvals = 1, change: Parameters<typeof submission>[0] = {}) {

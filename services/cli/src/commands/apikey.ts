@@ -32,8 +32,14 @@ export const apikeyList: Action = async (session) => {
           { head: 'ID', cell: (item) => item.keyId },
           { head: 'LABEL', cell: (item) => item.label },
           { head: 'STATUS', cell: (item) => statusOf(item, now) },
-          { head: 'EXPIRES', cell: (item) => (item.expiresAt ? dayAndDistance(item.expiresAt, now) : 'never') },
-          { head: 'LAST USED', cell: (item) => (item.lastUsedAt ? dayAndDistance(item.lastUsedAt, now) : 'never') },
+          {
+            head: 'EXPIRES',
+            cell: (item) => (item.expiresAt ? dayAndDistance(item.expiresAt, now) : 'never'),
+          },
+          {
+            head: 'LAST USED',
+            cell: (item) => (item.lastUsedAt ? dayAndDistance(item.lastUsedAt, now) : 'never'),
+          },
           { head: 'CREATED', cell: (item) => day(item.createdAt) },
         ],
         items,

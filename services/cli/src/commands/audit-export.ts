@@ -33,20 +33,28 @@ export function leafOf({ leafIndex, leaf, leafHash }: LeafLine): ExportedLeaf {
 /** Opens an export: NDJSON, the checkpoint in the first line, one leaf in each other. Fails when it is not one. */
 export async function openExport(path: string): Promise<LogSource> {
   const file = await open(path).catch((cause: NodeJS.ErrnoException) => {
-    throw new CliFailure(`cannot read ${path}: ${cause.message}`, { code: 'INVALID_ARGUMENT', cause });
+    throw new CliFailure(`cannot read ${path}: ${cause.message}`, {
+      code: 'INVALID_ARGUMENT',
+      cause,
+    });
   });
   await file.close();
-  const lines = createInterface({ input: createReadStream(path, 'utf8'), crlfDelay: Number.POSITIVE_INFINITY })[
-    Symbol.asyncIterator
-  ]();
+  const lines = createInterface({
+    input: createReadStream(path, 'utf8'),
+    crlfDelay: Number.POSITIVE_INFINITY,
+  })[Symbol.asyncIterator]();
   const first = await lines.next();
   const checkpoint = parseLine<SignedCheckpoint>(path, first.value ?? '');
-  if (typeof checkpoint.note !== 'string' || typeof checkpoint.publicKey !== 'string') throw notAnExport(path);
+  if (typeof checkpoint.note !== 'string' || typeof checkpoint.publicKey !== 'string')
+    throw notAnExport(path);
   return { checkpoint, leaves: leavesOf(path, lines) };
 }
 
 /** Passes leaves on and writes each to the export. */
-export async function* exporting(file: FileHandle, source: LogSource): AsyncGenerator<ExportedLeaf> {
+export async function* exporting(
+  file: FileHandle,
+  source: LogSource,
+): AsyncGenerator<ExportedLeaf> {
   await file.appendFile(`${JSON.stringify(source.checkpoint)}\n`);
   for await (const leaf of source.leaves) {
     await file.appendFile(`${JSON.stringify(lineOf(leaf))}\n`);
@@ -57,13 +65,18 @@ export async function* exporting(file: FileHandle, source: LogSource): AsyncGene
 async function* leavesOf(path: string, lines: AsyncIterator<string>): AsyncGenerator<ExportedLeaf> {
   for (let line = await lines.next(); !line.done; line = await lines.next()) {
     const parsed = parseLine<LeafLine>(path, line.value);
-    if (typeof parsed.leafIndex !== 'number' || typeof parsed.leaf !== 'string') throw notAnExport(path);
+    if (typeof parsed.leafIndex !== 'number' || typeof parsed.leaf !== 'string')
+      throw notAnExport(path);
     yield leafOf(parsed);
   }
 }
 
 function lineOf({ leafIndex, leaf, leafHash }: ExportedLeaf): LeafLine {
-  return { leafIndex, leaf: leaf.toString('base64'), ...(leafHash ? { leafHash: leafHash.toString('base64') } : {}) };
+  return {
+    leafIndex,
+    leaf: leaf.toString('base64'),
+    ...(leafHash ? { leafHash: leafHash.toString('base64') } : {}),
+  };
 }
 
 function parseLine<T>(path: string, line: string): T {

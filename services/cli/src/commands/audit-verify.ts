@@ -2,15 +2,30 @@ import { randomUUID } from 'node:crypto';
 import { open, readFile, rename } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
-import { type CheckpointNote, parseCheckpoint, verifyCheckpoint } from '@gigvault/merkle/checkpoint';
+import {
+  type CheckpointNote,
+  parseCheckpoint,
+  verifyCheckpoint,
+} from '@gigvault/merkle/checkpoint';
 import { type ExportedLeaf, type LogReport, verifyLog } from '@gigvault/merkle/verify-log';
-import { configFolder, readContexts, writeContexts, writePrivateFile } from '../context/contexts-file.ts';
+import {
+  configFolder,
+  readContexts,
+  writeContexts,
+  writePrivateFile,
+} from '../context/contexts-file.ts';
 import type { SelectedContext } from '../context/selected-context.ts';
 import { CliFailure } from '../failure.ts';
 import { type Action, type CommandOptions, textOption } from '../program/command-spec.ts';
 import type { ApiClient } from '../server/api-client.ts';
 import type { Session } from '../session.ts';
-import { exporting, type LogSource, leafOf, openExport, type SignedCheckpoint } from './audit-export.ts';
+import {
+  exporting,
+  type LogSource,
+  leafOf,
+  openExport,
+  type SignedCheckpoint,
+} from './audit-export.ts';
 import { refuseExisting } from './files.ts';
 
 const PAGE = 1000;
@@ -25,9 +40,15 @@ const FAILED = { shownCode: 'GV-AUDIT-NOT-VERIFIED', exitCode: 10 };
 export const auditVerify: Action = async (session, _args, options) => {
   const context = await session.context();
   const from = textOption(options, 'from');
-  const source = from ? await openExport(resolve(session.terminal.cwd, from)) : await downloaded(await session.api());
+  const source = from
+    ? await openExport(resolve(session.terminal.cwd, from))
+    : await downloaded(await session.api());
   const previous = await lastCheckpoint(context);
-  const head = signedHead(source.checkpoint, pinnedKey(session, context, source.checkpoint), previous);
+  const head = signedHead(
+    source.checkpoint,
+    pinnedKey(session, context, source.checkpoint),
+    previous,
+  );
   // An older export is verified for itself: the head of today says nothing about its end.
   const earlier = previous && !(from && previous.size > head.size) ? [previous] : [];
   const report = await verified(session, source, [...earlier, head], options);
@@ -45,7 +66,9 @@ async function downloaded(api: ApiClient): Promise<LogSource> {
 async function* download(api: ApiClient, size: number): AsyncGenerator<ExportedLeaf> {
   for (let start = 0; start < size; ) {
     const limit = Math.min(PAGE, size - start);
-    const { items } = await api.get<{ items: Parameters<typeof leafOf>[0][] }>(`/audit/entries?start=${start}&limit=${limit}`);
+    const { items } = await api.get<{ items: Parameters<typeof leafOf>[0][] }>(
+      `/audit/entries?start=${start}&limit=${limit}`,
+    );
     // A log that ends early is a finding, not an endless loop.
     if (items.length === 0) return;
     yield* items.slice(0, limit).map(leafOf);
@@ -62,20 +85,38 @@ function parsed(note: string): CheckpointNote {
 }
 
 /** The key that checkpoints must be signed by. What is not pinned yet is trusted this once, and says so. */
-function pinnedKey(session: Session, context: SelectedContext, { publicKey }: SignedCheckpoint): string {
+function pinnedKey(
+  session: Session,
+  context: SelectedContext,
+  { publicKey }: SignedCheckpoint,
+): string {
   if (context.auditPublicKey) return context.auditPublicKey;
   const { output } = session;
-  output.notice(`${output.noticeStyle.warn} the audit key was not known here: it is trusted from now on (context ${context.name})`);
+  output.notice(
+    `${output.noticeStyle.warn} the audit key was not known here: it is trusted from now on (context ${context.name})`,
+  );
   return publicKey;
 }
 
-function signedHead({ note }: SignedCheckpoint, publicKey: string, previous: CheckpointNote | undefined): CheckpointNote {
+function signedHead(
+  { note }: SignedCheckpoint,
+  publicKey: string,
+  previous: CheckpointNote | undefined,
+): CheckpointNote {
   try {
-    return verifyCheckpoint(note, Buffer.from(publicKey, 'base64'), previous?.origin ?? parsed(note).origin);
+    return verifyCheckpoint(
+      note,
+      Buffer.from(publicKey, 'base64'),
+      previous?.origin ?? parsed(note).origin,
+    );
   } catch (cause) {
     if (!(cause instanceof GigvaultError)) throw cause;
     const facts = [{ subject: 'checkpoint', text: cause.message }];
-    throw new CliFailure("the checkpoint is not signed by the audit log's key", { ...FAILED, facts, cause });
+    throw new CliFailure("the checkpoint is not signed by the audit log's key", {
+      ...FAILED,
+      facts,
+      cause,
+    });
   }
 }
 
@@ -103,27 +144,47 @@ async function verified(
 }
 
 async function lastCheckpoint({ folder }: SelectedContext): Promise<CheckpointNote | undefined> {
-  const note = await readFile(join(folder, STATE_FILE), 'utf8').catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return undefined;
-    throw error;
-  });
+  const note = await readFile(join(folder, STATE_FILE), 'utf8').catch(
+    (error: NodeJS.ErrnoException) => {
+      if (error.code === 'ENOENT') return undefined;
+      throw error;
+    },
+  );
   return note === undefined ? undefined : parsed(note);
 }
 
-async function remember(session: Session, context: SelectedContext, checkpoint: SignedCheckpoint): Promise<void> {
+async function remember(
+  session: Session,
+  context: SelectedContext,
+  checkpoint: SignedCheckpoint,
+): Promise<void> {
   await writePrivateFile(join(context.folder, STATE_FILE), checkpoint.note);
   const folder = configFolder(session.terminal);
   const file = await readContexts(folder);
-  const stored = Object.hasOwn(file.contexts, context.name) ? file.contexts[context.name] : undefined;
+  const stored = Object.hasOwn(file.contexts, context.name)
+    ? file.contexts[context.name]
+    : undefined;
   if (!stored || stored.auditPublicKey || stored.server !== context.server) return;
   const pinned = { ...stored, auditPublicKey: checkpoint.publicKey };
   await writeContexts(folder, { ...file, contexts: { ...file.contexts, [context.name]: pinned } });
 }
 
-async function show(session: Session, head: CheckpointNote, previous: CheckpointNote | undefined, { publicKey }: SignedCheckpoint): Promise<void> {
+async function show(
+  session: Session,
+  head: CheckpointNote,
+  previous: CheckpointNote | undefined,
+  { publicKey }: SignedCheckpoint,
+): Promise<void> {
   const root = head.root.toString('base64');
   await session.output.result({
-    data: { ok: true, origin: head.origin, treeSize: head.size, rootHash: root, previousTreeSize: previous?.size ?? null, publicKey },
+    data: {
+      ok: true,
+      origin: head.origin,
+      treeSize: head.size,
+      rootHash: root,
+      previousTreeSize: previous?.size ?? null,
+      publicKey,
+    },
     names: [String(head.size)],
     text: ({ ok, green }) =>
       [
@@ -145,11 +206,18 @@ function sinceLast(head: CheckpointNote, previous: CheckpointNote | undefined): 
 }
 
 function notVerified({ findings }: LogReport): CliFailure {
-  const facts = findings.slice(0, MOST_FACTS).map(({ problem, message }) => ({ subject: problem, text: message }));
+  const facts = findings
+    .slice(0, MOST_FACTS)
+    .map(({ problem, message }) => ({ subject: problem, text: message }));
   const rest = findings.length - facts.length;
   return new CliFailure('the audit log was changed', {
     ...FAILED,
     facts: rest > 0 ? [...facts, { subject: '', text: `and ${rest} more` }] : facts,
-    tries: [{ command: 'gigvault audit verify --export evidence.ndjson', note: 'keep the evidence before anything else' }],
+    tries: [
+      {
+        command: 'gigvault audit verify --export evidence.ndjson',
+        note: 'keep the evidence before anything else',
+      },
+    ],
   });
 }

@@ -1,12 +1,24 @@
-import { type KeyObject, X509Certificate } from 'node:crypto';
+import type { KeyObject, X509Certificate } from 'node:crypto';
 import { relative, resolve } from 'node:path';
 import { CliFailure, usage } from '../failure.ts';
 import type { Style } from '../output/style.ts';
 import { day } from '../output/times.ts';
-import { type Action, type CommandOptions, listOption, textOption } from '../program/command-spec.ts';
+import {
+  type Action,
+  type CommandOptions,
+  listOption,
+  textOption,
+} from '../program/command-spec.ts';
 import type { KEY_TYPES } from '../program/options.ts';
 import type { Session } from '../session.ts';
-import { type CertificateFacts, certificatesOf, factsOf, renewsFrom, shortSerial, validityText } from './certificate-text.ts';
+import {
+  type CertificateFacts,
+  certificatesOf,
+  factsOf,
+  renewsFrom,
+  shortSerial,
+  validityText,
+} from './certificate-text.ts';
 import { enrol, enrolmentOptions, PENDING, tellPending } from './enrolment.ts';
 import { type Draft, draftFile, readInput, refuseExisting } from './files.ts';
 import { namesOf, newCertificationRequest, newPrivateKey } from './local-key.ts';
@@ -30,34 +42,62 @@ interface Plan {
 export const certCreate: Action = async (session, [commonName = ''], options) => {
   enrolmentOptions(options);
   const plan = await planOf(session, commonName, options);
-  const key = plan.privateKey && (await draftFile(plan.keyFile, pkcs8(plan.privateKey), PRIVATE, plan.force));
+  const key =
+    plan.privateKey && (await draftFile(plan.keyFile, pkcs8(plan.privateKey), PRIVATE, plan.force));
   try {
     const request = await enrol(session, '/certificates', plan.certificationRequest, options);
     await key?.publish();
-    return request.status === 'issued' ? await finish(session, plan, request, key) : await pend(session, request, key);
+    return request.status === 'issued'
+      ? await finish(session, plan, request, key)
+      : await pend(session, request, key);
   } catch (error) {
     await key?.discard();
     throw error;
   }
 };
 
-async function planOf(session: Session, commonName: string, options: CommandOptions): Promise<Plan> {
+async function planOf(
+  session: Session,
+  commonName: string,
+  options: CommandOptions,
+): Promise<Plan> {
   const folder = resolve(session.terminal.cwd, textOption(options, 'outDir') ?? '.');
   const base = resolve(folder, fileName(commonName));
-  const files = { keyFile: `${base}.key`, certificateFile: `${base}.crt`, force: options['force'] === true };
+  const files = {
+    keyFile: `${base}.key`,
+    certificateFile: `${base}.crt`,
+    force: options['force'] === true,
+  };
   const csr = textOption(options, 'csr');
-  await refuseExisting(csr ? [files.certificateFile] : [files.certificateFile, files.keyFile], files.force);
+  await refuseExisting(
+    csr ? [files.certificateFile] : [files.certificateFile, files.keyFile],
+    files.force,
+  );
   if (csr) {
-    if (listOption(options, 'san').length + listOption(options, 'ip').length > 0 || options['keyType'])
+    if (
+      listOption(options, 'san').length + listOption(options, 'ip').length > 0 ||
+      options['keyType']
+    )
       throw usage('--csr brings its own names and key: leave --san, --ip and --key-type out.');
     return { ...files, certificationRequest: await readInput(session.terminal, csr) };
   }
   const names = namesOf(commonName, listOption(options, 'san'), listOption(options, 'ip'));
-  const privateKey = newPrivateKey((textOption(options, 'keyType') ?? 'ec-p256') as (typeof KEY_TYPES)[number]);
-  return { ...files, privateKey, certificationRequest: newCertificationRequest(privateKey, commonName, names) };
+  const privateKey = newPrivateKey(
+    (textOption(options, 'keyType') ?? 'ec-p256') as (typeof KEY_TYPES)[number],
+  );
+  return {
+    ...files,
+    privateKey,
+    certificationRequest: newCertificationRequest(privateKey, commonName, names),
+  };
 }
 
-async function finish(session: Session, plan: Plan, request: EnrolmentDocument, key: Draft | undefined): Promise<void> {
+async function finish(
+  session: Session,
+  plan: Plan,
+  request: EnrolmentDocument,
+  key: Draft | undefined,
+): Promise<void> {
   const certificates = certificatesOf(`${request.certificate}${request.chain ?? ''}`, 'the answer');
   const leaf = certificates[0] as X509Certificate;
   if (plan.privateKey && !leaf.checkPrivateKey(plan.privateKey))
@@ -66,8 +106,12 @@ async function finish(session: Session, plan: Plan, request: EnrolmentDocument, 
   const file = await draftFile(plan.certificateFile, pem.join(''), PUBLIC, plan.force);
   await file.publish();
   const facts = factsOf(leaf);
-  const shown = (path: string) => `./${relative(session.terminal.cwd, path)}`.replace(/^\.\/\.\.\//, '../');
-  const files = { certificate: shown(plan.certificateFile), ...(key ? { key: shown(plan.keyFile) } : {}) };
+  const shown = (path: string) =>
+    `./${relative(session.terminal.cwd, path)}`.replace(/^\.\/\.\.\//, '../');
+  const files = {
+    certificate: shown(plan.certificateFile),
+    ...(key ? { key: shown(plan.keyFile) } : {}),
+  };
   await session.output.result({
     data: { ...jsonOf(facts), profile: request.profile, requestId: request.requestId, files },
     names: [facts.serialNumber],
@@ -76,7 +120,12 @@ async function finish(session: Session, plan: Plan, request: EnrolmentDocument, 
 }
 
 /** Product.md A.2. */
-function issuedText(facts: CertificateFacts, profile: string, files: { certificate: string; key?: string }, style: Style): string {
+function issuedText(
+  facts: CertificateFacts,
+  profile: string,
+  files: { certificate: string; key?: string },
+  style: Style,
+): string {
   const saved = `${files.certificate} (leaf + chain)${files.key ? `   ${files.key} (mode 0600)` : ''}`;
   const head = `${style.green(style.ok)} Issued  ${facts.subject}`;
   const lines = [
@@ -91,12 +140,23 @@ function issuedText(facts: CertificateFacts, profile: string, files: { certifica
 }
 
 function jsonOf({ notBefore, notAfter, ...facts }: CertificateFacts): object {
-  return { ...facts, notBefore: new Date(notBefore).toISOString(), notAfter: new Date(notAfter).toISOString() };
+  return {
+    ...facts,
+    notBefore: new Date(notBefore).toISOString(),
+    notAfter: new Date(notAfter).toISOString(),
+  };
 }
 
-async function pend(session: Session, request: EnrolmentDocument, key: Draft | undefined): Promise<number> {
+async function pend(
+  session: Session,
+  request: EnrolmentDocument,
+  key: Draft | undefined,
+): Promise<number> {
   tellPending(session, request);
-  if (key) session.output.notice(`  then:           gigvault csr get ${request.requestId} --pem > ${key.path.replace(/\.key$/, '.crt')}`);
+  if (key)
+    session.output.notice(
+      `  then:           gigvault csr get ${request.requestId} --pem > ${key.path.replace(/\.key$/, '.crt')}`,
+    );
   const { requestId, status } = request;
   await session.output.result({
     data: { requestId, status, ...(key ? { files: { key: key.path } } : {}) },
@@ -116,7 +176,10 @@ function isSelfIssued(certificate: X509Certificate): boolean {
 
 /** A name as a file's name: `*` becomes `_`, and nothing leads out of the folder. */
 function fileName(commonName: string): string {
-  const name = commonName.replaceAll('*', '_').replaceAll(/[^A-Za-z0-9._@-]/g, '_').replace(/^\.+/, '_');
+  const name = commonName
+    .replaceAll('*', '_')
+    .replaceAll(/[^A-Za-z0-9._@-]/g, '_')
+    .replace(/^\.+/, '_');
   if (!name) throw usage('The common name is empty.');
   return name;
 }

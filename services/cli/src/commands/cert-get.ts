@@ -3,8 +3,8 @@ import { CliFailure } from '../failure.ts';
 import { fieldLines } from '../output/table.ts';
 import { day, dayAndDistance } from '../output/times.ts';
 import type { Action } from '../program/command-spec.ts';
-import { serialNumberOf } from './certificate-text.ts';
 import { plainName } from './cert-list.ts';
+import { serialNumberOf } from './certificate-text.ts';
 import type { CertificateDocument } from './resources.ts';
 
 /** Shows one certificate. */
@@ -13,7 +13,10 @@ export const certGet: Action = async (session, [serial = ''], options) => {
   const api = await session.api();
   const found = await api.get<CertificateDocument>(`/certificates/${serialNumber}`);
   if (options['pem']) {
-    if (!found.certificate) throw new CliFailure('this certificate was never released', { code: 'CERTIFICATE_NOT_FOUND' });
+    if (!found.certificate)
+      throw new CliFailure('this certificate was never released', {
+        code: 'CERTIFICATE_NOT_FOUND',
+      });
     return session.terminal.writeOut(found.certificate + found.chain);
   }
   const now = session.terminal.clock.now();
@@ -29,7 +32,10 @@ export const certGet: Action = async (session, [serial = ''], options) => {
           ['status', statusText(found)],
           ['profile', found.profile],
           ['issuer', found.issuerId],
-          ['valid', `${day(found.notBefore)} ${style.arrow} ${dayAndDistance(found.notAfter, now)}`],
+          [
+            'valid',
+            `${day(found.notBefore)} ${style.arrow} ${dayAndDistance(found.notAfter, now)}`,
+          ],
           ['requester', found.requester],
         ],
         style,
@@ -38,5 +44,7 @@ export const certGet: Action = async (session, [serial = ''], options) => {
 };
 
 function statusText({ status, revokedAt, reason }: CertificateDocument): string {
-  return status === 'revoked' && revokedAt ? `revoked on ${day(revokedAt)} (${reason ?? 'unspecified'})` : status;
+  return status === 'revoked' && revokedAt
+    ? `revoked on ${day(revokedAt)} (${reason ?? 'unspecified'})`
+    : status;
 }

@@ -11,13 +11,19 @@ const DEFAULT_LIMIT = 100;
 export function limitOf(options: CommandOptions): number {
   const text = textOption(options, 'limit');
   if (text === undefined) return DEFAULT_LIMIT;
-  if (!/^[1-9]\d{0,5}$/.test(text)) throw usage(`"${text}" is not a limit: write a number from 1 on.`);
+  if (!/^[1-9]\d{0,5}$/.test(text))
+    throw usage(`"${text}" is not a limit: write a number from 1 on.`);
   return Number(text);
 }
 
 /** A path with those query parameters that have a value. */
-export function withQuery(path: string, query: Readonly<Record<string, string | undefined>>): string {
-  const set = Object.entries(query).filter((entry): entry is [string, string] => entry[1] !== undefined);
+export function withQuery(
+  path: string,
+  query: Readonly<Record<string, string | undefined>>,
+): string {
+  const set = Object.entries(query).filter(
+    (entry): entry is [string, string] => entry[1] !== undefined,
+  );
   return set.length === 0 ? path : `${path}?${new URLSearchParams(set)}`;
 }
 
@@ -25,7 +31,10 @@ export function withQuery(path: string, query: Readonly<Record<string, string | 
 export const certList: Action = async (session, _args, options) => {
   const api = await session.api();
   const query = { status: textOption(options, 'status'), commonName: textOption(options, 'cn') };
-  const items = await api.list<CertificateItem>(withQuery('/certificates', query), limitOf(options));
+  const items = await api.list<CertificateItem>(
+    withQuery('/certificates', query),
+    limitOf(options),
+  );
   const now = session.terminal.clock.now();
   await session.output.result({
     data: { items },

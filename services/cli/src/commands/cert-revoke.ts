@@ -3,8 +3,8 @@ import { formatSerialNumber } from '@gigvault/x509/serial-number';
 import { usage } from '../failure.ts';
 import { type Action, textOption } from '../program/command-spec.ts';
 import type { Session } from '../session.ts';
-import { serialNumberOf } from './certificate-text.ts';
 import { plainName } from './cert-list.ts';
+import { serialNumberOf } from './certificate-text.ts';
 import type { CertificateDocument } from './resources.ts';
 
 interface Revocation {
@@ -32,8 +32,11 @@ export const certRevoke: Action = async (session, [serial = ''], options) => {
 async function ask(session: Session, serialNumber: string): Promise<void> {
   const { name, environment } = await session.context();
   const word = environment === 'production' ? name : 'yes';
-  if (!session.terminal.stdinIsTty || !session.options.input) return session.confirm('This revokes 1 certificate, for ever.', word);
-  const found = await (await session.api()).get<CertificateDocument>(`/certificates/${serialNumber}`);
+  if (!session.terminal.stdinIsTty || !session.options.input)
+    return session.confirm('This revokes 1 certificate, for ever.', word);
+  const found = await (await session.api()).get<CertificateDocument>(
+    `/certificates/${serialNumber}`,
+  );
   const names = found.names.map(plainName).join(', ') || found.commonName;
   return session.confirm(`This revokes 1 certificate, for ever: ${names} (context ${name}).`, word);
 }

@@ -43,7 +43,11 @@ export function certificatesOf(pem: string, where: string): X509Certificate[] {
 }
 
 /** The serial number that was typed, or that of a certificate file that was named. */
-export async function serialNumberOf(session: Session, text: string, decimal: boolean): Promise<string> {
+export async function serialNumberOf(
+  session: Session,
+  text: string,
+  decimal: boolean,
+): Promise<string> {
   if (!/[/\\]|\.(crt|pem|cer)$/.test(text)) return parseSerialNumber(text, { decimal });
   const [leaf] = certificatesOf(await readInput(session.terminal, text), text);
   return parseSerialNumber((leaf as X509Certificate).serialNumber);
@@ -53,7 +57,9 @@ export async function serialNumberOf(session: Session, text: string, decimal: bo
 export function shortSerial(serialNumber: string, { colour, ellipsis }: Style): string {
   const whole = formatSerialNumber(serialNumber);
   const parts = whole.split(':');
-  return colour && parts.length > 6 ? [...parts.slice(0, 2), ellipsis, ...parts.slice(-1)].join(':') : whole;
+  return colour && parts.length > 6
+    ? [...parts.slice(0, 2), ellipsis, ...parts.slice(-1)].join(':')
+    : whole;
 }
 
 /** `2026-11-21 → 2027-01-07 (47 days)`. */

@@ -1,4 +1,9 @@
-import { type Context, configFolder, readContexts, writeContexts } from '../context/contexts-file.ts';
+import {
+  type Context,
+  configFolder,
+  readContexts,
+  writeContexts,
+} from '../context/contexts-file.ts';
 import { CliFailure } from '../failure.ts';
 import { fieldLines, table } from '../output/table.ts';
 import type { Action } from '../program/command-spec.ts';
@@ -6,7 +11,11 @@ import type { Action } from '../program/command-spec.ts';
 /** Lists contexts. */
 export const contextList: Action = async ({ terminal, output }) => {
   const { current, contexts } = await readContexts(configFolder(terminal));
-  const items = Object.entries(contexts).map(([name, context]) => ({ name, current: name === current, ...shown(context) }));
+  const items = Object.entries(contexts).map(([name, context]) => ({
+    name,
+    current: name === current,
+    ...shown(context),
+  }));
   await output.result({
     data: { current, items },
     names: items.map((item) => item.name),
@@ -42,11 +51,19 @@ export const contextShow: Action = async ({ terminal, output, options }, [named]
   const { current, contexts } = await readContexts(configFolder(terminal));
   const name = named ?? options.context ?? terminal.env['GIGVAULT_CONTEXT'] ?? current;
   const context = find(contexts, name);
-  const data = { name, ...shown(context), hasApiKey: Boolean(context.apiKey ?? context.apiKeyFile) };
+  const data = {
+    name,
+    ...shown(context),
+    hasApiKey: Boolean(context.apiKey ?? context.apiKeyFile),
+  };
   await output.result({
     data,
     names: [name],
-    text: (style) => fieldLines(Object.entries(data).map(([key, value]) => [key, String(value)] as const), style),
+    text: (style) =>
+      fieldLines(
+        Object.entries(data).map(([key, value]) => [key, String(value)] as const),
+        style,
+      ),
   });
 };
 

@@ -4,15 +4,24 @@ import type { Session } from '../session.ts';
 import type { EnrolmentDocument } from './resources.ts';
 
 /** Approves a request; the last approval that it needs has it issued. */
-export const csrApprove: Action = (session, [id = ''], options) => decide(session, id, 'approve', options);
+export const csrApprove: Action = (session, [id = ''], options) =>
+  decide(session, id, 'approve', options);
 
 /** Rejects a request. */
-export const csrReject: Action = (session, [id = ''], options) => decide(session, id, 'reject', options);
+export const csrReject: Action = (session, [id = ''], options) =>
+  decide(session, id, 'reject', options);
 
-async function decide(session: Session, id: string, verb: 'approve' | 'reject', options: CommandOptions): Promise<void> {
+async function decide(
+  session: Session,
+  id: string,
+  verb: 'approve' | 'reject',
+  options: CommandOptions,
+): Promise<void> {
   const api = await session.api();
   const comment = textOption(options, 'comment') ?? '';
-  const request = await api.post<EnrolmentDocument>(`/csrs/${encodeURIComponent(id)}/${verb}`, { comment });
+  const request = await api.post<EnrolmentDocument>(`/csrs/${encodeURIComponent(id)}/${verb}`, {
+    comment,
+  });
   const { votes, approvalsNeeded, status, serialNumber } = request;
   const got = votes.filter((vote) => vote.approve).length;
   const done = verb === 'approve' ? `Approved (${got} of ${approvalsNeeded})` : 'Rejected';

@@ -53,10 +53,17 @@ export const csrGet: Action = async (session, [id = ''], options) => {
           ['requester', found.requester],
           ['reason', found.reason],
           ['decision', `${found.decision.outcome} by policy "${found.decision.policy}"`],
-          ...found.decision.rules.map((rule) => ['rule', `${rule.outcome}: ${rule.message}`] as const),
+          ...found.decision.rules.map(
+            (rule) => ['rule', `${rule.outcome}: ${rule.message}`] as const,
+          ),
           ['approvals', votesText(found)],
-          ...found.votes.map((v) => ['vote', `${v.actor} ${v.approve ? 'approved' : 'rejected'} ${v.comment}`] as const),
-          ...(found.serialNumber ? [['serial', formatSerialNumber(found.serialNumber)] as const] : []),
+          ...found.votes.map(
+            (v) =>
+              ['vote', `${v.actor} ${v.approve ? 'approved' : 'rejected'} ${v.comment}`] as const,
+          ),
+          ...(found.serialNumber
+            ? [['serial', formatSerialNumber(found.serialNumber)] as const]
+            : []),
           ...(found.error ? [['error', found.error.message] as const] : []),
         ],
         style,

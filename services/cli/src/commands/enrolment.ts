@@ -60,28 +60,52 @@ export async function enrol(
 export function settled(request: EnrolmentDocument): EnrolmentDocument {
   const { status, requestId } = request;
   if (status === 'denied') {
-    const facts = request.decision.rules.filter((rule) => rule.outcome === 'deny').map((rule) => factOf(rule.message));
-    throw new CliFailure(`policy "${request.decision.policy}" refused this certificate`, { code: 'POLICY_DENIED', facts });
+    const facts = request.decision.rules
+      .filter((rule) => rule.outcome === 'deny')
+      .map((rule) => factOf(rule.message));
+    throw new CliFailure(`policy "${request.decision.policy}" refused this certificate`, {
+      code: 'POLICY_DENIED',
+      facts,
+    });
   }
   const tries = [{ command: `gigvault csr get ${requestId}` }];
   if (status === 'rejected') {
-    const facts = request.votes.filter((vote) => !vote.approve).map((vote) => ({ subject: vote.actor, text: vote.comment || 'no comment' }));
-    throw new CliFailure('the request was rejected', { code: 'FORBIDDEN', exitCode: 7, facts, tries });
+    const facts = request.votes
+      .filter((vote) => !vote.approve)
+      .map((vote) => ({ subject: vote.actor, text: vote.comment || 'no comment' }));
+    throw new CliFailure('the request was rejected', {
+      code: 'FORBIDDEN',
+      exitCode: 7,
+      facts,
+      tries,
+    });
   }
   if (status === 'failed')
-    throw new CliFailure(request.error?.message ?? 'the certificate could not be issued', { code: 'INTERNAL', tries });
+    throw new CliFailure(request.error?.message ?? 'the certificate could not be issued', {
+      code: 'INTERNAL',
+      tries,
+    });
   return request;
 }
 
 /** One line for people, on stderr, about a request that waits. */
-export function tellPending(session: Session, { requestId, approvalsNeeded, votes }: EnrolmentDocument): void {
+export function tellPending(
+  session: Session,
+  { requestId, approvalsNeeded, votes }: EnrolmentDocument,
+): void {
   const { output } = session;
   const got = votes.filter((vote) => vote.approve).length;
-  output.notice(`${output.noticeStyle.yellow(output.noticeStyle.warn)} waiting for approval (${got} of ${approvalsNeeded})`);
+  output.notice(
+    `${output.noticeStyle.yellow(output.noticeStyle.warn)} waiting for approval (${got} of ${approvalsNeeded})`,
+  );
   output.notice(`  somebody else:  gigvault csr approve ${requestId}`);
 }
 
-async function waitFor(session: Session, request: EnrolmentDocument, patience: number): Promise<EnrolmentDocument> {
+async function waitFor(
+  session: Session,
+  request: EnrolmentDocument,
+  patience: number,
+): Promise<EnrolmentDocument> {
   const { clock, signal } = session.terminal;
   const api = await session.api();
   const until = clock.now() + patience;
@@ -89,7 +113,9 @@ async function waitFor(session: Session, request: EnrolmentDocument, patience: n
   let seen = request;
   while (seen.status !== 'issued' && clock.now() < until) {
     await clock.sleep(POLL, signal);
-    seen = settled(await api.get<EnrolmentDocument>(`/csrs/${encodeURIComponent(request.requestId)}`));
+    seen = settled(
+      await api.get<EnrolmentDocument>(`/csrs/${encodeURIComponent(request.requestId)}`),
+    );
   }
   return seen;
 }

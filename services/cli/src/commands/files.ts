@@ -33,7 +33,12 @@ export async function refuseExisting(paths: readonly string[], force: boolean): 
 }
 
 /** Writes the content to the disk under a name of its own, so that nothing half-written is ever seen under the real one. */
-export async function draftFile(path: string, content: string, mode: number, force: boolean): Promise<Draft> {
+export async function draftFile(
+  path: string,
+  content: string,
+  mode: number,
+  force: boolean,
+): Promise<Draft> {
   const draft = `${path}.${randomUUID()}.part`;
   try {
     const file = await open(draft, 'wx', mode);

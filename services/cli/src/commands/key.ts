@@ -7,7 +7,10 @@ import type { KeyDocument } from './resources.ts';
 /** Generates a key in the key manager. */
 export const keyGenerate: Action = async (session, [keyId = ''], options) => {
   const api = await session.api();
-  const key = await api.post<KeyDocument>('/keys', { keyId, keyType: textOption(options, 'keyType') ?? 'ec-p256' });
+  const key = await api.post<KeyDocument>('/keys', {
+    keyId,
+    keyType: textOption(options, 'keyType') ?? 'ec-p256',
+  });
   await session.output.result({
     data: key,
     names: [key.keyId],

@@ -20,15 +20,28 @@ export function newPrivateKey(keyType: (typeof KEY_TYPES)[number]): KeyObject {
 }
 
 /** A PKCS#10 request in PEM for a common name and further names. */
-export function newCertificationRequest(privateKey: KeyObject, commonName: string, names: readonly GeneralName[]): string {
+export function newCertificationRequest(
+  privateKey: KeyObject,
+  commonName: string,
+  names: readonly GeneralName[],
+): string {
   const subject = [{ type: 'CN', value: commonName }];
-  return toPem('CERTIFICATE REQUEST', buildCertificationRequest({ privateKey, subject, subjectAltName: names }));
+  return toPem(
+    'CERTIFICATE REQUEST',
+    buildCertificationRequest({ privateKey, subject, subjectAltName: names }),
+  );
 }
 
 /** The names of a certificate: the common name first, then `--san` and `--ip`, without repeats. */
-export function namesOf(commonName: string, sans: readonly string[], ips: readonly string[]): GeneralName[] {
+export function namesOf(
+  commonName: string,
+  sans: readonly string[],
+  ips: readonly string[],
+): GeneralName[] {
   const names = [parseName(commonName), ...sans.map(parseName), ...ips.map(parseIp)];
-  return names.filter((name, i) => names.findIndex((n) => n.type === name.type && n.value === name.value) === i);
+  return names.filter(
+    (name, i) => names.findIndex((n) => n.type === name.type && n.value === name.value) === i,
+  );
 }
 
 function parseName(text: string): GeneralName {

@@ -38,7 +38,12 @@ export interface EnrolmentDocument {
     readonly rules: readonly { readonly outcome: string; readonly message: string }[];
   };
   readonly approvalsNeeded: number;
-  readonly votes: readonly { readonly actor: string; readonly approve: boolean; readonly comment: string; readonly at: string }[];
+  readonly votes: readonly {
+    readonly actor: string;
+    readonly approve: boolean;
+    readonly comment: string;
+    readonly at: string;
+  }[];
   readonly serialNumber?: string;
   readonly certificate?: string;
   readonly chain?: string;

@@ -45,7 +45,8 @@ export const setup: Action = async (session, [text = ''], options) => {
 /** Takes the token itself, or the link that `up` prints. */
 function parseToken(text: string): { token: string; origin?: string } {
   const token = /gv_setup_[A-Za-z0-9_-]{43}(?![A-Za-z0-9_-])/.exec(text)?.[0];
-  if (!token) throw usage('That is not a setup token: it starts with gv_setup_ and has 52 characters.');
+  if (!token)
+    throw usage('That is not a setup token: it starts with gv_setup_ and has 52 characters.');
   return URL.canParse(text) ? { token, origin: new URL(text).origin } : { token };
 }
 
@@ -54,21 +55,31 @@ function nameOf(name: string | undefined): { name?: string } {
 }
 
 /** The server to join: flags first, then the link's, then the context's. */
-async function baseContext({ terminal, options }: Session, origin: string | undefined): Promise<SelectedContext> {
+async function baseContext(
+  { terminal, options }: Session,
+  origin: string | undefined,
+): Promise<SelectedContext> {
   const server = options.server ?? origin;
   const { context: _own, ...flags } = options;
   return selectContext(terminal, { ...flags, ...(server === undefined ? {} : { server }) });
 }
 
-async function remember(session: Session, base: SelectedContext, redeemed: Redeemed): Promise<string> {
+async function remember(
+  session: Session,
+  base: SelectedContext,
+  redeemed: Redeemed,
+): Promise<string> {
   const folder = configFolder(session.terminal);
   const { contexts } = await readContexts(folder);
-  const name = session.options.context ?? freeName(`${redeemed.name}@${placeOf(base, contexts)}`, contexts);
+  const name =
+    session.options.context ?? freeName(`${redeemed.name}@${placeOf(base, contexts)}`, contexts);
   checkContextName(name);
   const own = contextFolder(folder, name);
   await writePrivateFile(join(own, 'api-key'), `${redeemed.apiKey}\n`).catch((cause) => {
     // The token is used up: the key must not be lost with it.
-    session.terminal.writeErr(`The API key, shown because it could not be stored: ${redeemed.apiKey}\n`);
+    session.terminal.writeErr(
+      `The API key, shown because it could not be stored: ${redeemed.apiKey}\n`,
+    );
     throw new CliFailure(`cannot write in ${own}`, { code: 'INTERNAL', cause });
   });
   const caFile = base.ca === undefined ? {} : await keepCa(base.ca, own);
@@ -83,7 +94,10 @@ async function remember(session: Session, base: SelectedContext, redeemed: Redee
   return name;
 }
 
-async function keepCa(ca: string, folder: string): Promise<{ caFile: string; rootFingerprint: string }> {
+async function keepCa(
+  ca: string,
+  folder: string,
+): Promise<{ caFile: string; rootFingerprint: string }> {
   const caFile = join(folder, 'root.crt');
   await writePrivateFile(caFile, ca);
   return { caFile, rootFingerprint: fingerprintOf(ca) };

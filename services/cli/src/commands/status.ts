@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { SelectedContext } from '../context/selected-context.ts';
 import { CliFailure } from '../failure.ts';
 import type { Style } from '../output/style.ts';
 import { fieldLines } from '../output/table.ts';
@@ -8,7 +9,6 @@ import type { Action } from '../program/command-spec.ts';
 import type { ApiClient } from '../server/api-client.ts';
 import { certificatesOf } from './certificate-text.ts';
 import type { WhoamiDocument } from './resources.ts';
-import type { SelectedContext } from '../context/selected-context.ts';
 
 interface Status {
   readonly context: string;
@@ -40,7 +40,11 @@ export const status: Action = async (session) => {
     ...(await lastVerified(context)),
   };
   const now = session.terminal.clock.now();
-  await session.output.result({ data: found, names: [found.ready ? 'ready' : 'not-ready'], text: (style) => textOf(found, now, style) });
+  await session.output.result({
+    data: found,
+    names: [found.ready ? 'ready' : 'not-ready'],
+    text: (style) => textOf(found, now, style),
+  });
   return found.ready ? 0 : NOT_READY;
 };
 
@@ -50,7 +54,12 @@ async function isReady(api: ApiClient): Promise<boolean> {
     return true;
   } catch (error) {
     // 503 says that it is not ready; no answer at all is a failure of this command.
-    if (error instanceof CliFailure && error.shownCode === 'GV-UNAVAILABLE' && !error.message.startsWith('cannot reach')) return false;
+    if (
+      error instanceof CliFailure &&
+      error.shownCode === 'GV-UNAVAILABLE' &&
+      !error.message.startsWith('cannot reach')
+    )
+      return false;
     throw error;
   }
 }
@@ -69,10 +78,14 @@ async function whoIsAsking(api: ApiClient): Promise<{ user?: string; roles?: rea
 function rootOf({ ca }: SelectedContext): { root?: Status['root'] } {
   if (!ca) return {};
   const [root] = certificatesOf(ca, 'the CA file');
-  return root ? { root: { fingerprint: root.fingerprint256, notAfter: root.validToDate.toISOString() } } : {};
+  return root
+    ? { root: { fingerprint: root.fingerprint256, notAfter: root.validToDate.toISOString() } }
+    : {};
 }
 
-async function lastVerified({ folder }: SelectedContext): Promise<{ auditVerified?: { size: number } }> {
+async function lastVerified({
+  folder,
+}: SelectedContext): Promise<{ auditVerified?: { size: number } }> {
   const note = await readFile(join(folder, 'audit-checkpoint'), 'utf8').catch(() => '');
   const size = Number(note.split('\n')[1]);
   return note && Number.isSafeInteger(size) ? { auditVerified: { size } } : {};
@@ -88,7 +101,12 @@ function textOf(found: Status, now: number, style: Style): string {
       ['user', found.user ? `${found.user} (${found.roles?.join(', ')})` : 'not signed in'],
       ...(found.root ? [['root', `SHA256 ${found.root.fingerprint}`] as const] : []),
       ...(found.root ? [['expires', dayAndDistance(found.root.notAfter, now)] as const] : []),
-      ['audit', found.auditVerified ? `verified up to ${found.auditVerified.size} entries` : 'not verified yet: gigvault audit verify'],
+      [
+        'audit',
+        found.auditVerified
+          ? `verified up to ${found.auditVerified.size} entries`
+          : 'not verified yet: gigvault audit verify',
+      ],
     ],
     style,
   );

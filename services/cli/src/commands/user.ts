@@ -10,14 +10,21 @@ import type { InvitedUserDocument, UserDocument } from './resources.ts';
 export const userCreate: Action = async (session, [name = ''], options) => {
   const api = await session.api();
   const displayName = textOption(options, 'displayName');
-  const body = { name, roles: listOption(options, 'role'), ...(displayName ? { displayName } : {}) };
+  const body = {
+    name,
+    roles: listOption(options, 'role'),
+    ...(displayName ? { displayName } : {}),
+  };
   await showInvited(session, 'Created', await api.post<InvitedUserDocument>('/users', body));
 };
 
 /** Makes a new token for a user. */
 export const userInvite: Action = async (session, [name = '']) => {
   const api = await session.api();
-  const invited = await api.post<InvitedUserDocument>(`/users/${encodeURIComponent(name)}/setup-token`, {});
+  const invited = await api.post<InvitedUserDocument>(
+    `/users/${encodeURIComponent(name)}/setup-token`,
+    {},
+  );
   await showInvited(session, 'Invited', invited);
 };
 
@@ -54,7 +61,11 @@ export const userList: Action = async (session, _args, options) => {
   });
 };
 
-async function showInvited(session: Session, done: string, user: InvitedUserDocument): Promise<void> {
+async function showInvited(
+  session: Session,
+  done: string,
+  user: InvitedUserDocument,
+): Promise<void> {
   const now = session.terminal.clock.now();
   await session.output.result({
     data: user,

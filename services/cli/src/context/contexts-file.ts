@@ -60,8 +60,12 @@ export async function readContexts(folder: string): Promise<Contexts> {
 
 /** Replaces the file: the old one or the new one is there at any time, mode 0600. */
 export async function writeContexts(folder: string, contexts: Contexts): Promise<void> {
-  const note = '# Contexts of the gigvault command. Written by `gigvault up`, `setup` and `context`. Holds credentials.\n';
-  await writePrivateFile(join(folder, 'contexts.yaml'), note + stringify(contexts, { lineWidth: 0 }));
+  const note =
+    '# Contexts of the gigvault command. Written by `gigvault up`, `setup` and `context`. Holds credentials.\n';
+  await writePrivateFile(
+    join(folder, 'contexts.yaml'),
+    note + stringify(contexts, { lineWidth: 0 }),
+  );
 }
 
 /** Writes a file of mode 0600 in one step, and its folders of mode 0700 when they are not there. */

@@ -27,7 +27,10 @@ const FALLBACK_NAME = 'local';
  * The context that the flags, the environment (`GIGVAULT_CONTEXT`, `GIGVAULT_SERVER`, `GIGVAULT_CA_FILE`) or the file
  * name, in that order. Fails when there is none, or when its CA is not the one that the context pins.
  */
-export async function selectContext(terminal: Terminal, options: ContextOptions): Promise<SelectedContext> {
+export async function selectContext(
+  terminal: Terminal,
+  options: ContextOptions,
+): Promise<SelectedContext> {
   const folder = configFolder(terminal);
   const file = await readContexts(folder);
   const wanted = options.context ?? terminal.env['GIGVAULT_CONTEXT'];
@@ -37,20 +40,30 @@ export async function selectContext(terminal: Terminal, options: ContextOptions)
   const server = options.server ?? terminal.env['GIGVAULT_SERVER'];
   if (!stored && !server) throw noContext();
   const caFile = options.caFile ?? terminal.env['GIGVAULT_CA_FILE'];
-  return assemble(terminal, folder, name, { ...elsewhere(stored, server), ...(caFile ? { caFile: resolve(terminal.cwd, caFile) } : {}) });
+  return assemble(terminal, folder, name, {
+    ...elsewhere(stored, server),
+    ...(caFile ? { caFile: resolve(terminal.cwd, caFile) } : {}),
+  });
 }
 
 /** The API key of a context: its file, or the text in it, or `GIGVAULT_API_KEY`. Undefined when there is none. */
-export async function apiKeyOf(terminal: Terminal, context: SelectedContext): Promise<string | undefined> {
+export async function apiKeyOf(
+  terminal: Terminal,
+  context: SelectedContext,
+): Promise<string | undefined> {
   const fromEnvironment = terminal.env['GIGVAULT_API_KEY'];
   if (fromEnvironment) return fromEnvironment;
-  if (context.apiKeyFile) return (await readText(inFolder(configFolder(terminal), context.apiKeyFile))).trim();
+  if (context.apiKeyFile)
+    return (await readText(inFolder(configFolder(terminal), context.apiKeyFile))).trim();
   return context.apiKey;
 }
 
 /** 64 hex digits, lower case, of a SHA-256 fingerprint in any usual form. */
 export function plainFingerprint(text: string): string {
-  return text.toLowerCase().replace(/^sha-?256[:=\s]*/, '').replaceAll(/[^0-9a-f]/g, '');
+  return text
+    .toLowerCase()
+    .replace(/^sha-?256[:=\s]*/, '')
+    .replaceAll(/[^0-9a-f]/g, '');
 }
 
 /** SHA-256 of the first certificate of a PEM text, 64 hex digits. */
@@ -65,11 +78,22 @@ function elsewhere(stored: Context | undefined, server: string | undefined): Con
   return { server: base };
 }
 
-async function assemble(terminal: Terminal, folder: string, name: string, context: Context): Promise<SelectedContext> {
+async function assemble(
+  terminal: Terminal,
+  folder: string,
+  name: string,
+  context: Context,
+): Promise<SelectedContext> {
   checkServer(context.server);
   const ca = context.caFile ? await readText(inFolder(folder, context.caFile)) : undefined;
-  if (ca !== undefined && context.rootFingerprint) checkFingerprint(ca, context.rootFingerprint, name);
-  return { ...context, name, folder: contextFolder(configFolder(terminal), name), ...(ca === undefined ? {} : { ca }) };
+  if (ca !== undefined && context.rootFingerprint)
+    checkFingerprint(ca, context.rootFingerprint, name);
+  return {
+    ...context,
+    name,
+    folder: contextFolder(configFolder(terminal), name),
+    ...(ca === undefined ? {} : { ca }),
+  };
 }
 
 function checkServer(server: string): void {
@@ -93,10 +117,13 @@ function checkFingerprint(ca: string, pinned: string, name: string): void {
 
 async function readText(path: string): Promise<string> {
   return readFile(path, 'utf8').catch((cause: NodeJS.ErrnoException) => {
-    throw new CliFailure(`Cannot read ${path}: ${cause.code === 'ENOENT' ? 'it does not exist' : cause.message}.`, {
-      code: 'INVALID_ARGUMENT',
-      cause,
-    });
+    throw new CliFailure(
+      `Cannot read ${path}: ${cause.code === 'ENOENT' ? 'it does not exist' : cause.message}.`,
+      {
+        code: 'INVALID_ARGUMENT',
+        cause,
+      },
+    );
   });
 }
 

@@ -19,7 +19,8 @@ export interface Style {
 export function styleFor(terminal: Terminal, isTty: boolean, noColor: boolean): Style {
   const colour = wantsColour(terminal.env, isTty, noColor);
   const utf8 = isUtf8(terminal.env);
-  const paint = (code: number) => (text: string) => (colour ? `\u001b[${code}m${text}\u001b[0m` : text);
+  const paint = (code: number) => (text: string) =>
+    colour ? `\u001b[${code}m${text}\u001b[0m` : text;
   return {
     ok: utf8 ? '✔' : 'ok',
     bad: utf8 ? '✖' : 'x',

@@ -11,7 +11,9 @@ export interface Column<T> {
 export function table<T>(columns: readonly Column<T>[], items: readonly T[], style: Style): string {
   const rows = items.map((item) => columns.map((column) => printable(column.cell(item)) || '-'));
   const heads = columns.map((column) => column.head);
-  const widths = heads.map((head, i) => Math.max(head.length, ...rows.map((row) => width(row[i] ?? ''))));
+  const widths = heads.map((head, i) =>
+    Math.max(head.length, ...rows.map((row) => width(row[i] ?? ''))),
+  );
   const line = (cells: readonly string[]) =>
     cells
       .map((cell, i) => cell + ' '.repeat((widths[i] ?? 0) - width(cell)))
@@ -23,7 +25,9 @@ export function table<T>(columns: readonly Column<T>[], items: readonly T[], sty
 /** `name  value` lines with the values under one another. */
 export function fieldLines(fields: readonly (readonly [string, string])[], style: Style): string {
   const widest = Math.max(...fields.map(([name]) => name.length));
-  return fields.map(([name, value]) => `${style.dim(name.padEnd(widest))}  ${printable(value)}\n`).join('');
+  return fields
+    .map(([name, value]) => `${style.dim(name.padEnd(widest))}  ${printable(value)}\n`)
+    .join('');
 }
 
 /** Columns on a terminal that the text takes. */
@@ -33,6 +37,5 @@ export function width(text: string): number {
 
 /** Text from a server or a certificate with its control characters made visible, so that it cannot steer the terminal. */
 export function printable(text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what this removes
-  return text.replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, '�');
+  return text.replace(/[\p{Cc}\p{Cf}]/gu, '�');
 }

@@ -25,6 +25,13 @@ export function dayAndDistance(time: string | number, now: number): string {
 /** Milliseconds of `90s`, `30m`, `12h`, `47d`, `2w`, `1y`; undefined when it is none of these. */
 export function parseSpan(text: string): number | undefined {
   const [, digits, unit] = /^(\d{1,9})(s|m|h|d|w|y)$/.exec(text.trim()) ?? [];
-  const units: Record<string, number> = { s: 1000, m: MINUTE, h: HOUR, d: DAY, w: 7 * DAY, y: 365 * DAY };
+  const units: Record<string, number> = {
+    s: 1000,
+    m: MINUTE,
+    h: HOUR,
+    d: DAY,
+    w: 7 * DAY,
+    y: 365 * DAY,
+  };
   return digits && unit ? Number(digits) * (units[unit] ?? 0) : undefined;
 }

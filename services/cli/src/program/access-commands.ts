@@ -6,7 +6,9 @@ export const ACCESS_COMMANDS: readonly CommandSpec[] = [
   {
     usage: 'setup <token>',
     summary: 'redeem a one-use setup token and sign in on this machine',
-    options: [{ flags: '--name <name>', description: "the first administrator's name; default admin" }],
+    options: [
+      { flags: '--name <name>', description: "the first administrator's name; default admin" },
+    ],
     examples: [
       'gigvault setup gv_setup_7Q… --name ada',
       'gigvault setup gv_setup_7Q… --server https://pki.example --ca-file root.crt',
@@ -31,7 +33,10 @@ export const ACCESS_COMMANDS: readonly CommandSpec[] = [
       },
       { flags: '--display-name <text>', description: 'the name to show' },
     ],
-    examples: ['gigvault user create grace --role requester', 'gigvault user create ada --role approver --role auditor'],
+    examples: [
+      'gigvault user create grace --role requester',
+      'gigvault user create ada --role approver --role auditor',
+    ],
     load: async () => (await import('../commands/user.ts')).userCreate,
   },
   {
@@ -56,7 +61,9 @@ export const ACCESS_COMMANDS: readonly CommandSpec[] = [
   {
     usage: 'apikey create <label>',
     summary: 'create an API key of your own; it is shown once',
-    options: [{ flags: '--expires-in <time>', description: 'as 90d; without it, it lives until revoked' }],
+    options: [
+      { flags: '--expires-in <time>', description: 'as 90d; without it, it lives until revoked' },
+    ],
     examples: ['gigvault apikey create pipeline --expires-in 90d'],
     load: async () => (await import('../commands/apikey.ts')).apikeyCreate,
   },

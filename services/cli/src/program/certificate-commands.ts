@@ -7,7 +7,11 @@ export const CERTIFICATE_COMMANDS: readonly CommandSpec[] = [
     usage: 'cert create <cn>',
     summary: 'make a key here and get a certificate for it',
     options: [
-      { flags: '--san <name>', description: 'another DNS name, or dns:…, ip:…, email:…, uri:…', repeat: true },
+      {
+        flags: '--san <name>',
+        description: 'another DNS name, or dns:…, ip:…, email:…, uri:…',
+        repeat: true,
+      },
       { flags: '--ip <address>', description: 'an IP address', repeat: true },
       PROFILE,
       TTL,
@@ -29,7 +33,11 @@ export const CERTIFICATE_COMMANDS: readonly CommandSpec[] = [
     usage: 'cert list',
     summary: 'list certificates, newest first',
     options: [
-      { flags: '--status <status>', description: 'only these', choices: ['valid', 'revoked', 'expired'] },
+      {
+        flags: '--status <status>',
+        description: 'only these',
+        choices: ['valid', 'revoked', 'expired'],
+      },
       { flags: '--cn <name>', description: 'only with this common name' },
       LIMIT,
     ],
@@ -39,7 +47,10 @@ export const CERTIFICATE_COMMANDS: readonly CommandSpec[] = [
   {
     usage: 'cert get <serial>',
     summary: 'show one certificate',
-    options: [{ flags: '--pem', description: 'print the certificate and its chain as PEM' }, DECIMAL],
+    options: [
+      { flags: '--pem', description: 'print the certificate and its chain as PEM' },
+      DECIMAL,
+    ],
     examples: ['gigvault cert get 5f:03:…:c2', 'gigvault cert get 5f03…c2 --pem > api.crt'],
     load: async () => (await import('../commands/cert-get.ts')).certGet,
   },
@@ -47,17 +58,33 @@ export const CERTIFICATE_COMMANDS: readonly CommandSpec[] = [
     usage: 'cert verify <file>',
     summary: "verify a certificate file against the context's root",
     options: [
-      { flags: '--name <name>', description: 'it must be for this DNS name or IP address', repeat: true },
+      {
+        flags: '--name <name>',
+        description: 'it must be for this DNS name or IP address',
+        repeat: true,
+      },
       { flags: '--offline', description: 'do not ask whether it is revoked' },
     ],
-    examples: ['gigvault cert verify ./api.localhost.crt', 'gigvault cert verify api.crt --name api.localhost'],
+    examples: [
+      'gigvault cert verify ./api.localhost.crt',
+      'gigvault cert verify api.crt --name api.localhost',
+    ],
     load: async () => (await import('../commands/cert-verify.ts')).certVerify,
   },
   {
     usage: 'cert revoke <serial>',
     summary: 'revoke a certificate, for ever',
-    options: [{ flags: '--reason <reason>', description: 'as keyCompromise, superseded; default unspecified' }, DECIMAL],
-    examples: ['gigvault cert revoke 5f:03:…:c2', 'gigvault cert revoke ./api.crt --reason keyCompromise --yes'],
+    options: [
+      {
+        flags: '--reason <reason>',
+        description: 'as keyCompromise, superseded; default unspecified',
+      },
+      DECIMAL,
+    ],
+    examples: [
+      'gigvault cert revoke 5f:03:…:c2',
+      'gigvault cert revoke ./api.crt --reason keyCompromise --yes',
+    ],
     load: async () => (await import('../commands/cert-revoke.ts')).certRevoke,
   },
   {

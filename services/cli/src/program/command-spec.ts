@@ -1,10 +1,16 @@
 import type { Session } from '../session.ts';
 
 /** What a command does. Resolves to the exit code, 0 when it says nothing; failures are thrown as CliFailure. */
-export type Action = (session: Session, args: readonly string[], options: CommandOptions) => Promise<number | void>;
+export type Action = (
+  session: Session,
+  args: readonly string[],
+  options: CommandOptions,
+) => Promise<number | void>;
 
 /** A command's own flags as commander names them: `--key-type` is `keyType`. */
-export type CommandOptions = Readonly<Record<string, string | boolean | readonly string[] | undefined>>;
+export type CommandOptions = Readonly<
+  Record<string, string | boolean | readonly string[] | undefined>
+>;
 
 /** One flag. */
 export interface OptionSpec {

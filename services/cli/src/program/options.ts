@@ -11,22 +11,43 @@ export const KEY_TYPE: OptionSpec = {
 };
 
 /** `--profile`. */
-export const PROFILE: OptionSpec = { flags: '--profile <name>', description: 'certificate profile; default tls-server' };
+export const PROFILE: OptionSpec = {
+  flags: '--profile <name>',
+  description: 'certificate profile; default tls-server',
+};
 
 /** `--limit`. */
-export const LIMIT: OptionSpec = { flags: '--limit <n>', description: 'show at most n; default 100' };
+export const LIMIT: OptionSpec = {
+  flags: '--limit <n>',
+  description: 'show at most n; default 100',
+};
 
 /** `--decimal`. */
-export const DECIMAL: OptionSpec = { flags: '--decimal', description: 'the serial number is decimal' };
+export const DECIMAL: OptionSpec = {
+  flags: '--decimal',
+  description: 'the serial number is decimal',
+};
 
 /** `--wait`. */
-export const WAIT: OptionSpec = { flags: '--wait [time]', description: 'wait for the approval; default 10m' };
+export const WAIT: OptionSpec = {
+  flags: '--wait [time]',
+  description: 'wait for the approval; default 10m',
+};
 
 /** `--ttl`. */
-export const TTL: OptionSpec = { flags: '--ttl <time>', description: 'how long it is valid, as 47d or 12h' };
+export const TTL: OptionSpec = {
+  flags: '--ttl <time>',
+  description: 'how long it is valid, as 47d or 12h',
+};
 
 /** `--reason` of a request. */
-export const ASK_REASON: OptionSpec = { flags: '--reason <text>', description: 'why you ask; approvers see it' };
+export const ASK_REASON: OptionSpec = {
+  flags: '--reason <text>',
+  description: 'why you ask; approvers see it',
+};
 
 /** `--comment`. */
-export const COMMENT: OptionSpec = { flags: '--comment <text>', description: 'why; stands in the audit log' };
+export const COMMENT: OptionSpec = {
+  flags: '--comment <text>',
+  description: 'why; stands in the audit log',
+};

@@ -19,9 +19,16 @@ export const PLATFORM_COMMANDS: readonly CommandSpec[] = [
     usage: 'key generate <name>',
     summary: 'generate a key that stays in the key manager',
     options: [
-      { flags: '--key-type <type>', description: 'default ec-p256', choices: [...KEY_TYPES, 'rsa-4096', 'ed25519'] },
+      {
+        flags: '--key-type <type>',
+        description: 'default ec-p256',
+        choices: [...KEY_TYPES, 'rsa-4096', 'ed25519'],
+      },
     ],
-    examples: ['gigvault key generate signing-2027', 'gigvault key generate box --key-type rsa-3072 -o json'],
+    examples: [
+      'gigvault key generate signing-2027',
+      'gigvault key generate box --key-type rsa-3072 -o json',
+    ],
     load: async () => (await import('../commands/key.ts')).keyGenerate,
   },
   {

@@ -8,7 +8,11 @@ import type { Action, CommandOptions, CommandSpec, OptionSpec } from './command-
 import { PLATFORM_COMMANDS } from './platform-commands.ts';
 
 /** Every command. */
-export const COMMANDS: readonly CommandSpec[] = [...PLATFORM_COMMANDS, ...CERTIFICATE_COMMANDS, ...ACCESS_COMMANDS];
+export const COMMANDS: readonly CommandSpec[] = [
+  ...PLATFORM_COMMANDS,
+  ...CERTIFICATE_COMMANDS,
+  ...ACCESS_COMMANDS,
+];
 
 /** What the command line asked for. */
 export interface Invocation {
@@ -34,7 +38,10 @@ const NOUNS: Readonly<Record<string, string>> = {
 export function buildProgram(terminal: Terminal, found: (invocation: Invocation) => void): Command {
   const program = configure(new Command('gigvault'), terminal);
   program.description('Your own certificate authority: certificates, keys, revocation, audit.');
-  program.addHelpText('before', examplesText(['gigvault cert create api.localhost', 'gigvault status']));
+  program.addHelpText(
+    'before',
+    examplesText(['gigvault cert create api.localhost', 'gigvault status']),
+  );
   for (const option of globalOptions()) program.addOption(option);
   for (const spec of COMMANDS) addCommand(program, terminal, spec, found);
   return program;
@@ -67,7 +74,12 @@ function globalOptions(): Option[] {
   ];
 }
 
-function addCommand(program: Command, terminal: Terminal, spec: CommandSpec, found: (it: Invocation) => void): void {
+function addCommand(
+  program: Command,
+  terminal: Terminal,
+  spec: CommandSpec,
+  found: (it: Invocation) => void,
+): void {
   const words = spec.usage.split(' ');
   const [first = '', second = ''] = words;
   const grouped = Object.hasOwn(NOUNS, first);
@@ -78,10 +90,16 @@ function addCommand(program: Command, terminal: Terminal, spec: CommandSpec, fou
   for (const option of spec.options ?? []) command.addOption(optionOf(option));
   command.action(async () => {
     const globals = program.opts<GlobalOptions>();
-    found({ action: await spec.load(), args: command.processedArgs as string[], options: command.opts(), globals });
+    found({
+      action: await spec.load(),
+      args: command.processedArgs as string[],
+      options: command.opts(),
+      globals,
+    });
   });
   // `up` has flags of its own program.
-  if (first === 'up' && second === '') command.allowUnknownOption().allowExcessArguments().helpOption(false);
+  if (first === 'up' && second === '')
+    command.allowUnknownOption().allowExcessArguments().helpOption(false);
 }
 
 function nounCommand(program: Command, terminal: Terminal, noun: string): Command {
@@ -94,7 +112,8 @@ function nounCommand(program: Command, terminal: Terminal, noun: string): Comman
 function optionOf(spec: OptionSpec): Option {
   const option = new Option(spec.flags, spec.description);
   if (spec.choices) option.choices([...spec.choices]);
-  if (spec.repeat) option.argParser((value: string, earlier: string[] | undefined) => [...(earlier ?? []), value]);
+  if (spec.repeat)
+    option.argParser((value: string, earlier: string[] | undefined) => [...(earlier ?? []), value]);
   return option.makeOptionMandatory(spec.required ?? false);
 }
 

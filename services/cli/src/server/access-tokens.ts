@@ -51,9 +51,16 @@ export function createAccessTokens(options: AccessTokenOptions): AccessTokens {
       await rm(path, { force: true });
       throw failureOf(reply);
     }
-    const { accessToken, expiresIn } = JSON.parse(reply.body) as { accessToken: string; expiresIn: number };
+    const { accessToken, expiresIn } = JSON.parse(reply.body) as {
+      accessToken: string;
+      expiresIn: number;
+    };
     const expiresAt = options.clock.now() + expiresIn * 1000;
-    const stored: StoredToken = { accessToken, expiresAt, boundTo: binding(options.server, apiKey) };
+    const stored: StoredToken = {
+      accessToken,
+      expiresAt,
+      boundTo: binding(options.server, apiKey),
+    };
     await writePrivateFile(path, JSON.stringify(stored));
     return accessToken;
   }

@@ -21,9 +21,18 @@ const PAGE = 100;
 
 /** A client that signs in when the first call needs it, and once more when its token is refused. */
 export function createApiClient(https: HttpsClient, tokens: AccessTokens): ApiClient {
-  async function signedIn<T>(method: 'GET' | 'POST' | 'DELETE', path: string, body?: object): Promise<T> {
+  async function signedIn<T>(
+    method: 'GET' | 'POST' | 'DELETE',
+    path: string,
+    body?: object,
+  ): Promise<T> {
     const send = async (token: string) =>
-      https.send({ method, path: API_ROOT + path, ...json(body), headers: { ...json(body).headers, authorization: `Bearer ${token}` } });
+      https.send({
+        method,
+        path: API_ROOT + path,
+        ...json(body),
+        headers: { ...json(body).headers, authorization: `Bearer ${token}` },
+      });
     const first = await send(await tokens.current());
     if (first.status !== 401) return content<T>(first);
     return content<T>(await send(await tokens.renewed()));
@@ -53,7 +62,9 @@ export function createApiClient(https: HttpsClient, tokens: AccessTokens): ApiCl
 }
 
 function json(body: object | undefined): { body?: string; headers?: Record<string, string> } {
-  return body === undefined ? {} : { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } };
+  return body === undefined
+    ? {}
+    : { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } };
 }
 
 function content<T>(reply: HttpsReply): T {

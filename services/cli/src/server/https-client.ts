@@ -39,23 +39,42 @@ const LONGEST_REPLY = 64 * 1024 * 1024;
 
 /** A client that keeps its connection and speaks TLS 1.3 only. */
 export function createHttpsClient(options: HttpsClientOptions): HttpsClient {
-  const agent = new Agent({ keepAlive: true, maxSockets: 4, ca: options.ca, minVersion: 'TLSv1.3' });
+  const agent = new Agent({
+    keepAlive: true,
+    maxSockets: 4,
+    ca: options.ca,
+    minVersion: 'TLSv1.3',
+  });
   return {
-    send: (message) => exchange(options, agent, message).catch((error) => Promise.reject(unreachable(options, error))),
+    send: (message) =>
+      exchange(options, agent, message).catch((error) =>
+        Promise.reject(unreachable(options, error)),
+      ),
     close: () => agent.destroy(),
   };
 }
 
-async function exchange(options: HttpsClientOptions, agent: Agent, message: HttpsRequest): Promise<HttpsReply> {
+async function exchange(
+  options: HttpsClientOptions,
+  agent: Agent,
+  message: HttpsRequest,
+): Promise<HttpsReply> {
   const signal = AbortSignal.any([options.signal, AbortSignal.timeout(options.timeout)]);
   const { promise, resolve, reject } = Promise.withResolvers<HttpsReply>();
   const headers = {
     accept: 'application/json, application/problem+json',
     'user-agent': options.userAgent,
-    ...(message.body === undefined ? {} : { 'content-length': String(Buffer.byteLength(message.body)) }),
+    ...(message.body === undefined
+      ? {}
+      : { 'content-length': String(Buffer.byteLength(message.body)) }),
     ...message.headers,
   };
-  const call = request(new URL(message.path, `${options.server}/`), { method: message.method, agent, headers, signal });
+  const call = request(new URL(message.path, `${options.server}/`), {
+    method: message.method,
+    agent,
+    headers,
+    signal,
+  });
   call.on('error', reject);
   call.on('response', (response) => {
     const parts: Buffer[] = [];
@@ -78,10 +97,25 @@ async function exchange(options: HttpsClientOptions, agent: Agent, message: Http
 function unreachable(options: HttpsClientOptions, error: unknown): unknown {
   if (options.signal.aborted) return options.signal.reason;
   const { code = '', message = '' } = error as NodeJS.ErrnoException;
-  if (isTimeout(error)) return noAnswer(options, [{ subject: '', text: `no answer within ${options.timeout / 1000} s` }], error);
-  if (code.startsWith('CERT_') || code.startsWith('ERR_TLS') || code.includes('SIGNATURE') || code.includes('SELF_SIGNED') || code.startsWith('UNABLE_TO'))
+  if (isTimeout(error))
+    return noAnswer(
+      options,
+      [{ subject: '', text: `no answer within ${options.timeout / 1000} s` }],
+      error,
+    );
+  if (
+    code.startsWith('CERT_') ||
+    code.startsWith('ERR_TLS') ||
+    code.includes('SIGNATURE') ||
+    code.includes('SELF_SIGNED') ||
+    code.startsWith('UNABLE_TO')
+  )
     return untrusted(options, message, error);
-  return noAnswer(options, [{ subject: '', text: code === 'ECONNREFUSED' ? 'nothing listens there' : message || code }], error);
+  return noAnswer(
+    options,
+    [{ subject: '', text: code === 'ECONNREFUSED' ? 'nothing listens there' : message || code }],
+    error,
+  );
 }
 
 function isTimeout(error: unknown): boolean {

@@ -30,13 +30,20 @@ const TRIES: Partial<Record<ErrorCode, readonly Try[]>> = {
 /** The failure that a reply of status 400 or more tells of. */
 export function failureOf(reply: HttpsReply): CliFailure {
   const problem = parseProblem(reply.body);
-  const known = problem.error?.code && isErrorCode(problem.error.code) ? problem.error.code : undefined;
+  const known =
+    problem.error?.code && isErrorCode(problem.error.code) ? problem.error.code : undefined;
   const code = known ?? codeOfStatus(reply.status);
-  const message = problem.detail ?? problem.error?.message ?? problem.title ?? `the server answered ${reply.status}`;
+  const message =
+    problem.detail ??
+    problem.error?.message ??
+    problem.title ??
+    `the server answered ${reply.status}`;
   const facts = factsOf(problem, message);
   return new CliFailure(withoutFacts(message, problem) || ERROR_TABLE[code].title, {
     code,
-    ...(known || !problem.error?.code ? {} : { shownCode: `GV-${problem.error.code.replaceAll('_', '-')}` }),
+    ...(known || !problem.error?.code
+      ? {}
+      : { shownCode: `GV-${problem.error.code.replaceAll('_', '-')}` }),
     facts: [...facts, ...waitFact(reply)],
     tries: TRIES[code] ?? [],
     ...(problem.type?.startsWith('https://') ? { more: problem.type } : {}),
@@ -47,7 +54,9 @@ export function failureOf(reply: HttpsReply): CliFailure {
 /** `subject: text` taken apart, as messages of decisions are written. */
 export function factOf(message: string, pointer = ''): Fact {
   const [, subject, text] = /^([A-Za-z]+(?:\[\d+\])?(?: "[^"]*")?): (.+)$/s.exec(message) ?? [];
-  return subject && text ? { subject, text } : { subject: pointer.replace(/^\//, '').replaceAll('/', '.'), text: message };
+  return subject && text
+    ? { subject, text }
+    : { subject: pointer.replace(/^\//, '').replaceAll('/', '.'), text: message };
 }
 
 /** Servers that list facts also join them in the message; here each has its own line. */
@@ -55,19 +64,26 @@ function withoutFacts(message: string, { errors }: Problem): string {
   const entries = Array.isArray(errors) ? errors : [];
   if (entries.length === 0) return message;
   const joined = entries.map((entry) => entry.message).join('; ');
-  const pointed = entries.map(({ pointer, message: text }) => `${pointer || '/'}: ${text}`).join('; ');
-  for (const tail of [joined, pointed]) if (message.endsWith(tail)) return message.slice(0, -tail.length).replace(/:?\s*$/, '');
+  const pointed = entries
+    .map(({ pointer, message: text }) => `${pointer || '/'}: ${text}`)
+    .join('; ');
+  for (const tail of [joined, pointed])
+    if (message.endsWith(tail)) return message.slice(0, -tail.length).replace(/:?\s*$/, '');
   return message;
 }
 
 function factsOf(problem: Problem, message: string): Fact[] {
   const entries = Array.isArray(problem.errors) ? problem.errors : [];
-  return entries.filter((entry) => entry.message && entry.message !== message).map((entry) => factOf(entry.message ?? '', entry.pointer));
+  return entries
+    .filter((entry) => entry.message && entry.message !== message)
+    .map((entry) => factOf(entry.message ?? '', entry.pointer));
 }
 
 function waitFact({ headers, status }: HttpsReply): Fact[] {
   const seconds = headers['retry-after'];
-  return status === 429 && seconds ? [{ subject: '', text: `try again in ${String(seconds)} s` }] : [];
+  return status === 429 && seconds
+    ? [{ subject: '', text: `try again in ${String(seconds)} s` }]
+    : [];
 }
 
 function parseProblem(body: string): Problem {

@@ -101,6 +101,14 @@ describe('completing an order', () => {
     });
   });
 
+  it('outlives a closed signing intent — covers: T4', async () => {
+    const order = await processingOrder();
+    ra.verdict = 'signing-closed';
+    expect((await completion.complete(order)).status).toBe('processing');
+    ra.verdict = 'issue';
+    expect((await completion.complete(order)).status).toBe('valid');
+  });
+
   it('tells a caller after a while that it goes on, and goes on', async () => {
     const order = await processingOrder();
     let go: () => void = () => undefined;

@@ -1,4 +1,9 @@
-import { asGigvaultError, type ErrorRecord, toErrorRecord } from '@gigvault/errors/gigvault-error';
+import {
+  asGigvaultError,
+  type ErrorRecord,
+  type GigvaultError,
+  toErrorRecord,
+} from '@gigvault/errors/gigvault-error';
 import type { EnrolmentRequest, SubmitRequestRequest } from '@gigvault/proto/ra/v1/enrolment';
 import { durableStep } from '@gigvault/telemetry/durable-step';
 import type { Log } from '@gigvault/telemetry/log';
@@ -79,11 +84,16 @@ async function submit(deps: CompleteOrderDeps, order: Order): Promise<OrderStep>
   } catch (error) {
     const failure = asGigvaultError(error);
     // Its time is also what ends an order that fails again and again.
-    const hopeless = !failure.row.retry || order.expiresAt <= deps.clock.now();
+    const hopeless = isFinal(failure) || order.expiresAt <= deps.clock.now();
     if (hopeless) return { from: 'processing', to: 'invalid', error: toErrorRecord(failure) };
     deps.log.warn({ operation: 'completeOrder', error }, 'enrolment failed for now');
     return resumeLater(deps, order);
   }
+}
+
+/** After a closed signing intent the CA signs anew, under another serial number. */
+function isFinal(failure: GigvaultError): boolean {
+  return !failure.row.retry && failure.code !== 'SIGNING_CLOSED';
 }
 
 function submissionOf(order: Order): SubmitRequestRequest {

@@ -96,7 +96,7 @@ async function issue(enrolment: Client<EnrolmentService>): Promise<EnrolmentRequ
   const name = { type: 'dns', value: 'self-check.localhost' } as const;
   const request = await enrolment.submitRequest({
     requestId: randomUUID(),
-    protocol: 'internal',
+    protocol: 'rest',
     requester: 'service:gigvault',
     profile: 'tls-server',
     profileHash: '',
