@@ -130,7 +130,8 @@ export function createEventLog(options: EventLogOptions): EventLog {
       if (first) await acknowledge(consumer, request.acknowledged);
       const left = deadline - clock.now();
       if (answer.events.length > 0 || left <= 0 || abort.aborted) return answer;
-      if (signal.isStopping()) throw new GigvaultError('UNAVAILABLE', `The event log of ${producer} is stopping.`);
+      if (signal.isStopping())
+        throw new GigvaultError('UNAVAILABLE', `The event log of ${producer} is stopping.`);
       await signal.wait(seen, Math.min(left, POLL), abort);
     }
   }

@@ -163,9 +163,18 @@ describe('an event log', () => {
   });
 
   it('lets waiting pulls go when it stops, so that the service can drain', async () => {
-    const other = createEventLog({ pool, producer: 'ca', consumers: ['audit'], clock: systemClock });
+    const other = createEventLog({
+      pool,
+      producer: 'ca',
+      consumers: ['audit'],
+      clock: systemClock,
+    });
     await other.worker.start();
-    const waiting = other.pull('audit', { acknowledged: await head(), limit: 1, waitMs: 30_000 }, never);
+    const waiting = other.pull(
+      'audit',
+      { acknowledged: await head(), limit: 1, waitMs: 30_000 },
+      never,
+    );
     const refused = expect(waiting).rejects.toMatchObject({ code: 'UNAVAILABLE' });
     await turn();
     await other.worker.stop();

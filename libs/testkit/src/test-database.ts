@@ -1,6 +1,9 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { execFile } from 'node:child_process';
+import { access, mkdir, mkdtemp, rename, rm } from 'node:fs/promises';
+import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { postgresBinaries } from '@gigvault/database/embedded/binaries';
 import { startEmbeddedPostgres } from '@gigvault/database/embedded-postgres';
 import { type Migration, migrateService } from '@gigvault/database/migrate';
 import { servicePool } from '@gigvault/database/pools';
@@ -23,10 +26,19 @@ export interface TestDatabase {
 const DATABASE = 'gigvault';
 const PASSWORD = 'only-for-tests';
 
-/** Starts a real PostgreSQL in a temporary directory: about half a second, so once per test file, in beforeAll. */
+/** Raised when initdb is called otherwise, so that old templates are left alone. */
+const TEMPLATE_VERSION = 1;
+const run = promisify(execFile);
+
+/**
+ * Starts a real PostgreSQL in a temporary directory, once per test file, in beforeAll. The first on a machine initialises a cluster; the
+ * others copy it. It is killed at the end, not shut down: its files go as well.
+ */
 export async function startTestDatabase(): Promise<TestDatabase> {
   const directory = await mkdtemp(join(tmpdir(), 'gigvault-test-'));
-  const postgres = await startEmbeddedPostgres({ dataDir: join(directory, 'pg'), log: silentLog });
+  const dataDir = join(directory, 'pg');
+  await copyCluster(await clusterTemplate(), dataDir);
+  const postgres = await startEmbeddedPostgres({ dataDir, log: silentLog });
   const server = { host: postgres.host, port: postgres.port };
   const admin = {
     ...server,
@@ -71,8 +83,41 @@ export async function startTestDatabase(): Promise<TestDatabase> {
     },
     async stop() {
       await Promise.all(pools.map((made) => (made.ended ? undefined : made.end())));
-      await postgres.stop();
+      process.kill(postgres.pid, 'SIGQUIT');
+      await postgres.gone;
       await rm(directory, { recursive: true, force: true });
     },
   };
+}
+
+/** A data directory that was initialised and never used. */
+async function clusterTemplate(): Promise<string> {
+  const { version } = await postgresBinaries(tmpdir());
+  const template = join(
+    tmpdir(),
+    `gigvault-template-${TEMPLATE_VERSION}-${version}-${userInfo().uid}`,
+  );
+  if (await exists(join(template, 'cluster'))) return template;
+  const directory = await mkdtemp(join(tmpdir(), 'gigvault-template-'));
+  const dataDir = join(directory, 'pg');
+  await (await startEmbeddedPostgres({ dataDir, log: silentLog })).stop();
+  await rename(dataDir, template).catch((error: NodeJS.ErrnoException) => {
+    // Another worker of the same run was first.
+    if (error.code !== 'ENOTEMPTY' && error.code !== 'EEXIST') throw error;
+  });
+  await rm(directory, { recursive: true, force: true });
+  return template;
+}
+
+/** `cp -a` keeps the owner, which is PostgreSQL's own user when the tests run as root. */
+async function copyCluster(template: string, dataDir: string): Promise<void> {
+  await mkdir(dataDir, { mode: 0o700 });
+  await run('cp', ['-a', join(template, 'cluster'), join(template, 'admin-password'), dataDir]);
+}
+
+function exists(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
+  );
 }

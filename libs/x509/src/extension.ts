@@ -1,5 +1,6 @@
 import { boolean, DerError, type DerReader, octetString, oid, sequence } from './der.ts';
 import { TAG } from './der-tag.ts';
+import { OID } from './oid.ts';
 
 /** One extension (RFC 5280 §4.1): `value` is the DER inside the OCTET STRING. */
 export interface Extension {
@@ -9,12 +10,17 @@ export interface Extension {
 }
 
 const MAX_EXTENSIONS = 64;
+/** The known identifiers, encoded once. */
+const OID_DER: ReadonlyMap<string, Buffer> = new Map(
+  Object.values(OID).map((dotted) => [dotted, oid(dotted)]),
+);
 
 /** Extension; `critical` FALSE is left out, as DER asks of a DEFAULT. */
 export function encodeExtension(type: string, critical: boolean, value: Uint8Array): Buffer {
+  const id = OID_DER.get(type) ?? oid(type);
   return critical
-    ? sequence(oid(type), boolean(true), octetString(value))
-    : sequence(oid(type), octetString(value));
+    ? sequence(id, boolean(true), octetString(value))
+    : sequence(id, octetString(value));
 }
 
 /** The members of the SEQUENCE OF Extension that comes next, repeats included. Throws DerError when empty or over 64. */

@@ -3,7 +3,7 @@ import {
   DerError,
   DerReader,
   ia5String,
-  oid,
+  oid as encodeOid,
   printableString,
   sequence,
   set,
@@ -38,6 +38,10 @@ const ATTRIBUTES: Readonly<Record<string, AttributeRow>> = {
   DC: { oid: OID.domainComponent, encode: ia5String, max: 63 },
   emailAddress: { oid: OID.emailAddress, encode: ia5String, max: 255 },
 };
+/** The known types, encoded once. */
+const TYPE_DER = new Map(
+  Object.entries(ATTRIBUTES).map(([type, row]) => [type, encodeOid(row.oid)]),
+);
 const TYPE_OF_OID = new Map(Object.entries(ATTRIBUTES).map(([type, row]) => [row.oid, type]));
 const MAX_ATTRIBUTES = 32;
 const MAX_OTHER_VALUE = 255;
@@ -57,7 +61,7 @@ function encodeRelativeName(attribute: Attribute): Buffer {
   const problem = attributeProblem(attribute);
   if (problem !== undefined) throw new GigvaultError('INVALID_ARGUMENT', problem);
   const row = ATTRIBUTES[attribute.type];
-  const type = oid(row?.oid ?? attribute.type);
+  const type = TYPE_DER.get(attribute.type) ?? encodeOid(attribute.type);
   return set(sequence(type, (row?.encode ?? utf8String)(attribute.value)));
 }
 

@@ -29,7 +29,13 @@ type Context = Pick<
 >;
 
 /** Everybody who has an event log. */
-const PRODUCERS = ['ca', 'ra', 'keymgr', 'auth', 'enroll'] as const satisfies readonly ServiceName[];
+const PRODUCERS = [
+  'ca',
+  'ra',
+  'keymgr',
+  'auth',
+  'enroll',
+] as const satisfies readonly ServiceName[];
 
 /** The tamper-evident log of every event. */
 export const auditService: ServiceDefinition<AuditConfig> = {
@@ -67,7 +73,10 @@ export function wireAudit(context: Context) {
     ...log,
     clock,
     origin: `${context.trustDomain}/audit`,
-    signer: rpcCheckpointSigner(context.client(RPC.key, 'keymgr'), context.client(RPC.keySigning, 'keymgr')),
+    signer: rpcCheckpointSigner(
+      context.client(RPC.key, 'keymgr'),
+      context.client(RPC.keySigning, 'keymgr'),
+    ),
     interval: config.checkpointInterval,
     log: context.log,
     onSigned: ({ timestamp }) => signedAt.set(timestamp / 1000),
@@ -77,7 +86,11 @@ export function wireAudit(context: Context) {
 }
 
 function follow(context: Context, producer: ServiceName, onAppended: () => void): EventConsumer {
-  const entries = context.metrics.counter('audit_entries_total', 'Events appended to the audit log', ['producer']);
+  const entries = context.metrics.counter(
+    'audit_entries_total',
+    'Events appended to the audit log',
+    ['producer'],
+  );
   return eventConsumer({
     producer,
     consumer: 'audit',
@@ -104,7 +117,8 @@ function healthChecksOf(
     for (const consumer of consumers) {
       const { failure, head, position } = consumer.progress();
       if (failure !== undefined) throw new Error(`${consumer.name} does not get on: ${failure}`);
-      if (head - position > config.lagLimit) throw new Error(`${consumer.name} is ${head - position} events behind`);
+      if (head - position > config.lagLimit)
+        throw new Error(`${consumer.name} is ${head - position} events behind`);
     }
   };
   const checkpoint = async () => {

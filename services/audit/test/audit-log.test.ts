@@ -1,5 +1,4 @@
 import { generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { createEventLog, createEventLogTables, type EventLog } from '@gigvault/database/event-log';
 import { transaction } from '@gigvault/database/transaction';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
@@ -16,6 +15,7 @@ import { silentLog } from '@gigvault/telemetry/log';
 import { createMetrics } from '@gigvault/telemetry/metrics';
 import { startTestDatabase, type TestDatabase } from '@gigvault/testkit/test-database';
 import { systemClock } from '@gigvault/time/clock';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Pool } from 'pg';
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 import { AuditInit1764000000000 } from '../migrations/audit-init.ts';
@@ -50,7 +50,12 @@ beforeAll(async () => {
   producers = {};
   for (const producer of PRODUCERS) {
     const producerPool = await database.pool(producer, [Producer1700000000000]);
-    const log = createEventLog({ pool: producerPool, producer, consumers: ['audit'], clock: systemClock });
+    const log = createEventLog({
+      pool: producerPool,
+      producer,
+      consumers: ['audit'],
+      clock: systemClock,
+    });
     await log.worker.start();
     producers[producer] = { pool: producerPool, log };
   }
@@ -94,13 +99,25 @@ function fakeKeymgr() {
       return { subjectPublicKeyInfo: key.publicKey };
     },
     async generateKey(request: GenerateKeyRequest) {
-      expect(request).toMatchObject({ keyId: 'audit-checkpoint', keyType: 'ec-p256', purposes: ['auditSign'] });
+      expect(request).toMatchObject({
+        keyId: 'audit-checkpoint',
+        keyType: 'ec-p256',
+        purposes: ['auditSign'],
+      });
       const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
-      key = { id: request.keyId, privateKey, publicKey: publicKey.export({ format: 'der', type: 'spki' }) };
+      key = {
+        id: request.keyId,
+        privateKey,
+        publicKey: publicKey.export({ format: 'der', type: 'spki' }),
+      };
       throw new GigvaultError('ALREADY_EXISTS', 'another instance was first');
     },
     async sign({ keyId, purpose, intentId, tbs }: SignRequest) {
-      expect({ keyId, purpose, intentId }).toEqual({ keyId: key!.id, purpose: 'auditSign', intentId: '' });
+      expect({ keyId, purpose, intentId }).toEqual({
+        keyId: key!.id,
+        purpose: 'auditSign',
+        intentId: '',
+      });
       return { signature: sign('sha256', tbs, key!.privateKey) };
     },
   };
@@ -108,7 +125,12 @@ function fakeKeymgr() {
 
 async function say(producer: string, ...subjects: string[]): Promise<void> {
   const { pool: from, log } = producers[producer]!;
-  const events = subjects.map((subject) => ({ type: 'thing.made', actor: 'user:1', subject, data: { z: 1, a: producer } }));
+  const events = subjects.map((subject) => ({
+    type: 'thing.made',
+    actor: 'user:1',
+    subject,
+    data: { z: 1, a: producer },
+  }));
   await transaction(from, (client) => log.append(client, events));
 }
 
@@ -131,7 +153,9 @@ async function exportLog() {
 // covers: G54, G55, G56
 describe('the audit service', () => {
   it('appends the events of every producer, each once, and signs the tree', async () => {
-    await Promise.all(PRODUCERS.flatMap((p) => [say(p, 'a', 'b'), say(p, 'c'), say(p, 'd', 'e', 'f')]));
+    await Promise.all(
+      PRODUCERS.flatMap((p) => [say(p, 'a', 'b'), say(p, 'c'), say(p, 'd', 'e', 'f')]),
+    );
     await recorded();
     const checkpoint = await rpc.getCheckpoint();
     expect(checkpoint.treeSize).toBe(30);
@@ -152,7 +176,11 @@ describe('the audit service', () => {
     const first = await rpc.getCheckpoint();
     await say('ca', 'later');
     await recorded();
-    const { entry, path, checkpoint } = await rpc.getInclusionProof({ leafIndex: 0, producer: 'ca', position: 7 });
+    const { entry, path, checkpoint } = await rpc.getInclusionProof({
+      leafIndex: 0,
+      producer: 'ca',
+      position: 7,
+    });
     expect(entry!.event).toMatchObject({ subject: 'later', data: Buffer.from('{"a":"ca","z":1}') });
     for (let leafIndex = 0; leafIndex < checkpoint!.treeSize; leafIndex += 1) {
       const proof = await rpc.getInclusionProof({ leafIndex, producer: '', position: 0 });
@@ -166,7 +194,10 @@ describe('the audit service', () => {
       expect(isIncluded).toBe(true);
     }
     expect(path.length).toBeGreaterThan(0);
-    const consistency = await rpc.getConsistencyProof({ first: first.treeSize, second: checkpoint!.treeSize });
+    const consistency = await rpc.getConsistencyProof({
+      first: first.treeSize,
+      second: checkpoint!.treeSize,
+    });
     const isConsistent = verifyConsistency({
       first: first.treeSize,
       second: checkpoint!.treeSize,
@@ -178,38 +209,59 @@ describe('the audit service', () => {
   });
 
   it('says what it does not have', async () => {
-    await expect(rpc.getInclusionProof({ leafIndex: 999, producer: '', position: 0 })).rejects.toMatchObject({
+    await expect(
+      rpc.getInclusionProof({ leafIndex: 999, producer: '', position: 0 }),
+    ).rejects.toMatchObject({
       code: 'AUDIT_ENTRY_NOT_FOUND',
     });
-    await expect(rpc.getInclusionProof({ leafIndex: 0, producer: 'ca', position: 99 })).rejects.toMatchObject({
+    await expect(
+      rpc.getInclusionProof({ leafIndex: 0, producer: 'ca', position: 99 }),
+    ).rejects.toMatchObject({
       code: 'AUDIT_ENTRY_NOT_FOUND',
     });
-    await expect(rpc.getConsistencyProof({ first: 2, second: 1 })).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+    await expect(rpc.getConsistencyProof({ first: 2, second: 1 })).rejects.toMatchObject({
+      code: 'INVALID_ARGUMENT',
+    });
     await expect(rpc.getConsistencyProof({ first: 2, second: 999 })).rejects.toMatchObject({
       code: 'AUDIT_ENTRY_NOT_FOUND',
     });
-    await expect(rpc.listEntries({ start: -1, limit: 1 })).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+    await expect(rpc.listEntries({ start: -1, limit: 1 })).rejects.toMatchObject({
+      code: 'INVALID_ARGUMENT',
+    });
   });
 
   it('answers REST with base64, as its schemas say', async () => {
     const operations = auditOperations(audit.log) as Operation[];
     const ask = async (operationId: string, query: object) => {
       const found = operations.find((candidate) => candidate.operationId === operationId)!;
-      const request = { query: found.query?.parse(query) } as unknown as HttpRequest<never, never, never>;
+      const request = { query: found.query?.parse(query) } as unknown as HttpRequest<
+        never,
+        never,
+        never
+      >;
       const reply = await found.handle(request);
       expect(found.permission).toBe('audit:read');
       return found.replies[200]!.parse(reply.body) as Record<string, never>;
     };
     const entries = await ask('listAuditEntries', { start: '2', limit: '3' });
-    expect(entries).toMatchObject({ nextStart: 5, items: [{ leafIndex: 2 }, { leafIndex: 3 }, { leafIndex: 4 }] });
+    expect(entries).toMatchObject({
+      nextStart: 5,
+      items: [{ leafIndex: 2 }, { leafIndex: 3 }, { leafIndex: 4 }],
+    });
     expect(await ask('getAuditCheckpoint', {})).toMatchObject({ treeSize: 31 });
     expect(await ask('getAuditProof', { producer: 'ca', position: '1' })).toMatchObject({
       entry: { event: { producer: 'ca', position: 1, data: { a: 'ca', z: 1 } } },
     });
-    expect(await ask('getAuditProof', { leafIndex: '0' })).toMatchObject({ entry: { leafIndex: 0 } });
-    expect(await ask('getAuditConsistency', { first: '1', second: '2' })).toMatchObject({ path: [expect.any(String)] });
+    expect(await ask('getAuditProof', { leafIndex: '0' })).toMatchObject({
+      entry: { leafIndex: 0 },
+    });
+    expect(await ask('getAuditConsistency', { first: '1', second: '2' })).toMatchObject({
+      path: [expect.any(String)],
+    });
     await expect(ask('getAuditProof', {})).rejects.toThrow('give leafIndex');
-    await expect(ask('getAuditProof', { leafIndex: '1', producer: 'ca' })).rejects.toThrow('give leafIndex');
+    await expect(ask('getAuditProof', { leafIndex: '1', producer: 'ca' })).rejects.toThrow(
+      'give leafIndex',
+    );
   });
 
   it('cannot change or delete what it has recorded', async () => {
@@ -229,19 +281,26 @@ describe('the audit service', () => {
     const owner = database.ownerPool('audit');
     for (const consumer of audit.consumers) await consumer.stop();
     await audit.keeper.stop();
-    const deps = { ...audit.log, clock: systemClock, origin: ORIGIN, signer: { publicKey: fail, sign: fail } };
+    const deps = {
+      ...audit.log,
+      clock: systemClock,
+      origin: ORIGIN,
+      signer: { publicKey: fail, sign: fail },
+    };
     const { rows } = await owner.query('DELETE FROM leaf WHERE leaf_index = 30 RETURNING *');
-    await expect(signCheckpoint(deps)).rejects.toMatchObject({ message: expect.stringContaining('31 were signed') });
+    await expect(signCheckpoint(deps)).rejects.toMatchObject({
+      message: expect.stringContaining('31 were signed'),
+    });
     await owner.query('INSERT INTO leaf SELECT 30, $1, $2, $3, $4', [
       rows[0].producer,
       rows[0].position,
       rows[0].leaf,
       Buffer.alloc(32),
     ]);
-    await transaction(pool, (client) =>
-      appendEvents(pgTreeWriter(client), [newEvent(1)]),
-    );
-    await expect(signCheckpoint(deps)).rejects.toMatchObject({ message: expect.stringContaining('does not extend') });
+    await transaction(pool, (client) => appendEvents(pgTreeWriter(client), [newEvent(1)]));
+    await expect(signCheckpoint(deps)).rejects.toMatchObject({
+      message: expect.stringContaining('does not extend'),
+    });
     const { findings } = await verifyLog(await exportLogStored(), []);
     expect(findings).toMatchObject([{ problem: 'edited', leafIndex: 30 }]);
   });
@@ -253,7 +312,16 @@ async function exportLogStored() {
 
 function newEvent(position: number) {
   const data = Buffer.from('{}');
-  return { position, producer: 'other', type: 'x.y', occurredAt: 1, actor: 'a', subject: 's', data, traceId: '' };
+  return {
+    position,
+    producer: 'other',
+    type: 'x.y',
+    occurredAt: 1,
+    actor: 'a',
+    subject: 's',
+    data,
+    traceId: '',
+  };
 }
 
 async function fail(): Promise<never> {

@@ -1,8 +1,8 @@
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { transaction } from '@gigvault/database/transaction';
 import { verifyInclusion } from '@gigvault/merkle/proof';
 import { completeSubtrees, leafHash } from '@gigvault/merkle/tree';
 import { startTestDatabase, type TestDatabase } from '@gigvault/testkit/test-database';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Pool } from 'pg';
 import { AuditInit1764000000000 } from '../migrations/audit-init.ts';
 import { pgTree, pgTreeWriter } from '../src/adapters/pg-tree.ts';
@@ -48,7 +48,9 @@ describe('a tree of 10,000 leaves', () => {
     for (const leafIndex of [0, 1, 4095, 4096, 8191, 8192, 9998, 9999]) {
       const [leaf] = await tree.leaves(leafIndex, 1);
       const path = await inclusionHashes(tree, leafIndex, SIZE);
-      expect(verifyInclusion({ leafHash: leafHash(leaf!.leaf), leafIndex, size: SIZE, path, root })).toBe(true);
+      expect(
+        verifyInclusion({ leafHash: leafHash(leaf!.leaf), leafIndex, size: SIZE, path, root }),
+      ).toBe(true);
     }
   });
 
@@ -70,10 +72,12 @@ describe('a tree of 10,000 leaves', () => {
 /** The statement as the adapter sends it. */
 async function hashesSql(): Promise<string> {
   const asked: string[] = [];
-  const spy = { query: async ({ text }: { text: string }) => {
-    asked.push(text);
-    return { rows: [{ hash: Buffer.alloc(32) }] };
-  } };
+  const spy = {
+    query: async ({ text }: { text: string }) => {
+      asked.push(text);
+      return { rows: [{ hash: Buffer.alloc(32) }] };
+    },
+  };
   await pgTree(spy as never).hashes([{ level: 1, index: 0 }]);
   return asked[0]!;
 }

@@ -16,7 +16,10 @@ export interface IssueBench {
  * CSR to durable, audited certificate through the issuance flow: real PostgreSQL with fsync, a software P-256 signer in this
  * process, distinct keys and requests. One second of warm-up is not counted.
  */
-export async function benchIssue(options: { seconds: number; concurrency: number }): Promise<IssueBench> {
+export async function benchIssue(options: {
+  seconds: number;
+  concurrency: number;
+}): Promise<IssueBench> {
   const ca = await startTestCa();
   const process = ca.process({ auditLag: { events: 1_000_000_000, age: '999d' } });
   const requests = Array.from({ length: 500 }, (_, i) => csr([`n${i}.example.com`], newKey()));
@@ -31,7 +34,10 @@ export async function benchIssue(options: { seconds: number; concurrency: number
         const name = `n${next % requests.length}.example.com`;
         const certificationRequest = requests[next++ % requests.length]!;
         const subjectAltName = [{ type: 'dns', value: name }];
-        await issueCertificate(process.deps.issuance, request(process, { certificationRequest, subjectAltName }));
+        await issueCertificate(
+          process.deps.issuance,
+          request(process, { certificationRequest, subjectAltName }),
+        );
         times.push(performance.now() - start);
       }
     };

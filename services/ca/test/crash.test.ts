@@ -2,6 +2,7 @@ import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import { installFaultHook } from '@gigvault/telemetry/durable-step';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { getCertificateStatus } from '../src/certificates/get-certificate-status.ts';
+import { abandonedEvent } from '../src/issuance/issuance-events.ts';
 import type { IssuanceOrder } from '../src/issuance/issuance-order.ts';
 import { issueCertificate } from '../src/issuance/issue-certificate.ts';
 import type { IntentStore } from '../src/ports/intent-store.ts';
@@ -214,6 +215,42 @@ describe('a database that breaks', () => {
     expect(stored.filter((row) => row.status === 'valid').map((row) => row.serial_number)).toEqual([
       issued.serialNumber,
     ]);
+  });
+});
+
+describe('an intent', () => {
+  const event = { type: 'certificate.issued', actor: 'a', subject: 'late', data: {} } as const;
+  const revocation = { at: 1, reasonCode: 4 };
+
+  it('that was given up cannot be issued any more', async () => {
+    const process = ca.process();
+    const order = request(process);
+    const { intents } = process.deps.issuance;
+    await dieAt(process, order, 'keymgr.signature', 'before');
+    const state = await intents.findByRequest(order.requestId);
+    expect(
+      await intents.abandon(
+        state!.intent,
+        revocation,
+        abandonedEvent(state!.intent, revocation, 'test'),
+      ),
+    ).toBe(true);
+    expect(await intents.complete(state!.intent, Buffer.from('late'), event)).toBe(false);
+    expect(await intents.abandon(state!.intent, revocation, event)).toBe(false);
+    expect(await eventsAbout(ca, ['late'])).toHaveLength(0);
+  });
+
+  it('that was issued stays so: the same certificate again is welcome, another is not', async () => {
+    const process = ca.process();
+    const order = request(process);
+    const { intents } = process.deps.issuance;
+    const { certificate } = await issueCertificate(process.deps.issuance, order);
+    const state = await intents.findByRequest(order.requestId);
+    expect(await intents.complete(state!.intent, certificate, event)).toBe(true);
+    expect(await intents.complete(state!.intent, Buffer.from('other'), event)).toBe(false);
+    expect(await intents.abandon(state!.intent, revocation, event)).toBe(false);
+    expect(await intents.open(state!.intent, event)).toBe('request-taken');
+    expect(await eventsAbout(ca, ['late'])).toHaveLength(0);
   });
 });
 

@@ -1,7 +1,12 @@
 import { createPublicKey, type KeyObject } from 'node:crypto';
 import { asGigvaultError, GigvaultError } from '@gigvault/errors/gigvault-error';
 import type { Key, KeyService } from '@gigvault/proto/keymgr/v1/key';
-import type { CloseSigningResponse, KeySigningService, SignBatchItem, SignRequest } from '@gigvault/proto/keymgr/v1/signing';
+import type {
+  CloseSigningResponse,
+  KeySigningService,
+  SignBatchItem,
+  SignRequest,
+} from '@gigvault/proto/keymgr/v1/signing';
 import type { Client } from '@gigvault/rpc/call';
 import { durableStep } from '@gigvault/telemetry/durable-step';
 import { signTbs } from '@gigvault/x509/signature';

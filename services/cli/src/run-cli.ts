@@ -4,7 +4,7 @@ import { CommanderError } from 'commander';
 import { CliFailure, usage } from './failure.ts';
 import { errorText } from './output/error-text.ts';
 import { styleFor } from './output/style.ts';
-import { buildProgram, type Invocation } from './program/program.ts';
+import { buildProgram, COMMANDS, type Invocation } from './program/program.ts';
 import { createSession } from './session.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -80,9 +80,15 @@ function usageFailure({ message }: CommanderError, argv: readonly string[]): Cli
   const [first = '', hint = ''] = message.replace(/^error: /, '').split('\n');
   const suggestion = /^\(Did you mean (?:one of )?(.+)\?\)$/.exec(hint)?.[1];
   const meant = suggestion?.split(', ').map((name) => `'${name}'`);
-  const noun = argv.find((word) => !word.startsWith('-'));
   return usage(meant ? `${first}. Did you mean ${meant.join(' or ')}?` : first, {
-    command:
-      first.startsWith('unknown command') || !noun ? 'gigvault --help' : `gigvault ${noun} --help`,
+    command: first.startsWith('unknown command') ? 'gigvault --help' : `${nameOf(argv)} --help`,
   });
+}
+
+/** `gigvault cert create`, of everything that was typed. */
+function nameOf(argv: readonly string[]): string {
+  const typed = argv.filter((word) => !word.startsWith('-')).join(' ');
+  const names = COMMANDS.map(({ usage: text }) => text.replace(/ [<[].*$/, ''));
+  const name = names.find((candidate) => `${typed} `.startsWith(`${candidate} `));
+  return name ? `gigvault ${name}` : 'gigvault';
 }

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { type AcmeTestClient, acmeTestClient } from './acme-test-client.ts';
 import { type AcmeWorld, startAcmeWorld } from './acme-world.ts';
 import { expectProblem } from './expect-problem.ts';
-import { jwsSigner, signerOf, signJws } from './jws-signer.ts';
+import { jwsSigner, signJws } from './jws-signer.ts';
 
 let world: AcmeWorld;
 let client: AcmeTestClient;

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { type AcmeTestClient, acmeTestClient, csrFor } from './acme-test-client.ts';
 import { type AcmeWorld, startAcmeWorld } from './acme-world.ts';
 import { expectProblem } from './expect-problem.ts';
-import { jwsSigner, signerOf, signJws } from './jws-signer.ts';
+import { jwsSigner, signerOf } from './jws-signer.ts';
 
 let world: AcmeWorld;
 let client: AcmeTestClient;

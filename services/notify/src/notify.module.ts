@@ -17,7 +17,10 @@ import { type NotifyConfig, notifyConfig } from './notify.config.ts';
 @Module({})
 class NotifyModule {}
 
-type Context = Pick<ServiceContext<NotifyConfig>, 'client' | 'clock' | 'database' | 'log' | 'metrics'>;
+type Context = Pick<
+  ServiceContext<NotifyConfig>,
+  'client' | 'clock' | 'database' | 'log' | 'metrics'
+>;
 
 const PRODUCERS = ['ca', 'ra', 'auth', 'enroll'] as const satisfies readonly ServiceName[];
 
@@ -42,7 +45,10 @@ export const notifyService: ServiceDefinition<NotifyConfig> = {
 
 /** The worker that tells of one producer's events. */
 export function followEvents(context: Context, producer: ServiceName): EventConsumer {
-  const sent = context.metrics.counter('notifications_total', 'Notifications', ['channel', 'result']);
+  const sent = context.metrics.counter('notifications_total', 'Notifications', [
+    'channel',
+    'result',
+  ]);
   return eventConsumer({
     producer,
     consumer: 'notify',

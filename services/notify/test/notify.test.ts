@@ -1,10 +1,15 @@
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { createEventLog, createEventLogTables, type EventLog, type NewEvent } from '@gigvault/database/event-log';
+import {
+  createEventLog,
+  createEventLogTables,
+  type EventLog,
+  type NewEvent,
+} from '@gigvault/database/event-log';
 import { transaction } from '@gigvault/database/transaction';
 import { type Log, silentLog } from '@gigvault/telemetry/log';
 import { createMetrics } from '@gigvault/telemetry/metrics';
 import { startTestDatabase, type TestDatabase } from '@gigvault/testkit/test-database';
 import { systemClock } from '@gigvault/time/clock';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Pool } from 'pg';
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 import { NotifyInit1764000000000 } from '../migrations/notify-init.ts';
@@ -27,7 +32,12 @@ beforeAll(async () => {
   database = await startTestDatabase();
   pool = await database.pool('notify', [NotifyInit1764000000000]);
   caPool = await database.pool('ca', [Producer1700000000000]);
-  caLog = createEventLog({ pool: caPool, producer: 'ca', consumers: ['notify'], clock: systemClock });
+  caLog = createEventLog({
+    pool: caPool,
+    producer: 'ca',
+    consumers: ['notify'],
+    clock: systemClock,
+  });
 });
 afterAll(() => database.stop());
 
@@ -49,8 +59,17 @@ describe('the notify service', () => {
       pull: (request: never, options?: { signal?: AbortSignal }) =>
         caLog.pull('notify', request, options?.signal ?? new AbortController().signal),
     };
-    const context = { client: () => source, clock: systemClock, database: pool, log, metrics } as never;
-    await say(event('certificate.issued', '01', { commonName: 'a.example' }), event('certificate.intended', '02'));
+    const context = {
+      client: () => source,
+      clock: systemClock,
+      database: pool,
+      log,
+      metrics,
+    } as never;
+    await say(
+      event('certificate.issued', '01', { commonName: 'a.example' }),
+      event('certificate.intended', '02'),
+    );
     for (let run = 0; run < 2; run += 1) {
       const worker = followEvents(context, 'ca');
       await worker.start();
@@ -58,15 +77,31 @@ describe('the notify service', () => {
       await worker.caughtUp();
       await worker.stop();
     }
-    const { rows } = await pool.query('SELECT producer, position, template, status, fields FROM notification ORDER BY id');
+    const { rows } = await pool.query(
+      'SELECT producer, position, template, status, fields FROM notification ORDER BY id',
+    );
     expect(rows).toMatchObject([
-      { producer: 'ca', position: 1, template: 'certificate-issued', status: 'logged', fields: { commonName: 'a.example' } },
-      { producer: 'ca', position: 3, template: 'certificate-revoked', status: 'logged', fields: { reasonCode: 1 } },
+      {
+        producer: 'ca',
+        position: 1,
+        template: 'certificate-issued',
+        status: 'logged',
+        fields: { commonName: 'a.example' },
+      },
+      {
+        producer: 'ca',
+        position: 3,
+        template: 'certificate-revoked',
+        status: 'logged',
+        fields: { reasonCode: 1 },
+      },
     ]);
     expect(lines).toMatchObject([
       { template: 'certificate-issued', fields: { subject: '01', commonName: 'a.example' } },
       { template: 'certificate-revoked', fields: { subject: '01', reasonCode: 1 } },
     ]);
-    expect(await metrics.exposition()).toContain('gigvault_notifications_total{channel="log",result="ok"} 2');
+    expect(await metrics.exposition()).toContain(
+      'gigvault_notifications_total{channel="log",result="ok"} 2',
+    );
   });
 });

@@ -12,14 +12,8 @@ import { toPem } from '@gigvault/x509/pem';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Pool } from 'pg';
 import { ocspService } from '../src/ocsp.module.ts';
-import {
-  certId,
-  eventually,
-  type OcspWorld,
-  ocspRequest,
-  ocspWorld,
-  readAnswer,
-} from './ocsp-world.ts';
+import { certId, ocspRequest, readAnswer } from './ocsp-request.ts';
+import { eventually, type OcspWorld, ocspWorld } from './ocsp-world.ts';
 
 const HOUR = 3_600_000;
 const DAY = 24 * HOUR;

@@ -104,7 +104,10 @@ function toLeaf(row: LeafRow): StoredLeaf {
 }
 
 function missing({ level, index }: NodeId): never {
-  throw new GigvaultError('INTERNAL', `The audit log was changed: the hash ${index} of level ${level} is missing.`);
+  throw new GigvaultError(
+    'INTERNAL',
+    `The audit log was changed: the hash ${index} of level ${level} is missing.`,
+  );
 }
 
 async function query<R extends QueryResultRow>(

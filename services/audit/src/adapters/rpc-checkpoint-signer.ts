@@ -41,7 +41,12 @@ async function findOrGenerate(keys: Client<KeyService>): Promise<Key> {
   }
   try {
     const purposes = [PURPOSE];
-    return await keys.generateKey({ keyId: CHECKPOINT_KEY, keyType: 'ec-p256', purposes, actor: 'service:audit' });
+    return await keys.generateKey({
+      keyId: CHECKPOINT_KEY,
+      keyType: 'ec-p256',
+      purposes,
+      actor: 'service:audit',
+    });
   } catch (error) {
     // Another instance was first.
     if (!hasCode(error, 'ALREADY_EXISTS')) throw error;

@@ -38,13 +38,20 @@ export class AuditRpc implements AuditService {
   }
 
   @GrpcMethod('AuditService', 'GetInclusionProof')
-  getInclusionProof({ leafIndex, producer, position }: GetInclusionProofRequest): Promise<InclusionProof> {
+  getInclusionProof({
+    leafIndex,
+    producer,
+    position,
+  }: GetInclusionProofRequest): Promise<InclusionProof> {
     const place: LeafPlace = producer === '' ? { leafIndex } : { producer, position };
     return getInclusionProof(this.deps, place);
   }
 
   @GrpcMethod('AuditService', 'GetConsistencyProof')
-  async getConsistencyProof({ first, second }: GetConsistencyProofRequest): Promise<ConsistencyProof> {
+  async getConsistencyProof({
+    first,
+    second,
+  }: GetConsistencyProofRequest): Promise<ConsistencyProof> {
     return { path: await getConsistencyProof(this.deps, first, second) };
   }
 }

@@ -46,7 +46,11 @@ export const inclusionDocument = z.object({
 });
 
 /** RFC 6962 §2.1.2. */
-export const consistencyDocument = z.object({ first: z.int(), second: z.int(), path: z.array(base64) });
+export const consistencyDocument = z.object({
+  first: z.int(),
+  second: z.int(),
+  path: z.array(base64),
+});
 
 /** Position of a page. */
 export const entriesQuery = z.strictObject({
@@ -56,10 +60,15 @@ export const entriesQuery = z.strictObject({
 
 /** A leaf by index, or by producer and position. */
 export const proofQuery = z
-  .strictObject({ leafIndex: whole.optional(), producer: z.string().min(1).max(63).optional(), position: whole.optional() })
+  .strictObject({
+    leafIndex: whole.optional(),
+    producer: z.string().min(1).max(63).optional(),
+    position: whole.optional(),
+  })
   .refine(
     ({ leafIndex, producer, position }) =>
-      (leafIndex !== undefined) !== (producer !== undefined) && (producer !== undefined) === (position !== undefined),
+      (leafIndex !== undefined) !== (producer !== undefined) &&
+      (producer !== undefined) === (position !== undefined),
     'give leafIndex, or producer and position',
   );
 
@@ -84,11 +93,19 @@ export function toCheckpointDocument(checkpoint: Checkpoint): z.infer<typeof che
 }
 
 /** An entry as JSON. */
-export function toEntryDocument({ leafIndex, leaf, leafHash, event }: LogEntry): z.infer<typeof entryDocument> {
+export function toEntryDocument({
+  leafIndex,
+  leaf,
+  leafHash,
+  event,
+}: LogEntry): z.infer<typeof entryDocument> {
   const hex = { leafIndex, leaf: leaf.toString('base64'), leafHash: leafHash.toString('base64') };
   if (!event) return { ...hex, event: null };
   const { producer, position, type, occurredAt, actor, subject, traceId } = event;
   const data = JSON.parse(event.data.toString('utf8')) as Record<string, unknown>;
   const time = new Date(occurredAt).toISOString();
-  return { ...hex, event: { producer, position, type, occurredAt: time, actor, subject, traceId, data } };
+  return {
+    ...hex,
+    event: { producer, position, type, occurredAt: time, actor, subject, traceId, data },
+  };
 }

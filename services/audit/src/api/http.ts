@@ -24,7 +24,12 @@ const AUDIT = { method: 'GET', tag: 'audit', permission: 'audit:read' } as const
 
 /** The audit log's operations of the REST API. */
 export function auditOperations(deps: ReadDeps): HttpRoute[] {
-  return [checkpointOperation(deps), entriesOperation(deps), proofOperation(deps), consistencyOperation(deps)];
+  return [
+    checkpointOperation(deps),
+    entriesOperation(deps),
+    proofOperation(deps),
+    consistencyOperation(deps),
+  ];
 }
 
 function checkpointOperation(deps: ReadDeps): HttpRoute {
@@ -87,7 +92,10 @@ function consistencyOperation(deps: ReadDeps): HttpRoute {
     replies: { 200: consistencyDocument },
     async handle({ query: { first, second } }) {
       const path = await getConsistencyProof(deps, first, second);
-      return { status: 200, body: { first, second, path: path.map((hash) => hash.toString('base64')) } };
+      return {
+        status: 200,
+        body: { first, second, path: path.map((hash) => hash.toString('base64')) },
+      };
     },
   });
 }

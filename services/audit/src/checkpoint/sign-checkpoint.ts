@@ -47,10 +47,15 @@ async function checkExtends(
     secondRoot: young.rootHash,
     path: await consistencyHashes(tree, old.treeSize, young.treeSize),
   });
-  if (!isConsistent) throw tampered(`of ${young.treeSize} leaves does not extend the signed one of ${old.treeSize}`);
+  if (!isConsistent)
+    throw tampered(`of ${young.treeSize} leaves does not extend the signed one of ${old.treeSize}`);
 }
 
-async function sign(deps: CheckpointDeps, treeSize: number, root: Buffer): Promise<SignedCheckpoint> {
+async function sign(
+  deps: CheckpointDeps,
+  treeSize: number,
+  root: Buffer,
+): Promise<SignedCheckpoint> {
   const head = { origin: deps.origin, size: treeSize, root };
   const publicKey = await deps.signer.publicKey();
   const signature = await deps.signer.sign(Buffer.from(checkpointText(head)));

@@ -13,7 +13,9 @@ export interface ReadDeps {
 }
 
 /** Which leaf: by its index, or by its event. */
-export type LeafPlace = { readonly leafIndex: number } | { readonly producer: string; readonly position: number };
+export type LeafPlace =
+  | { readonly leafIndex: number }
+  | { readonly producer: string; readonly position: number };
 
 /** An entry and the hash that is stored beside it. */
 export interface LogEntry extends AuditEntry {
@@ -23,14 +25,20 @@ export interface LogEntry extends AuditEntry {
 const MAX_ENTRIES = 1000;
 
 /** The newest signed tree head. Errors: UNAVAILABLE before the first one is signed. */
-export async function getCheckpoint(deps: Pick<ReadDeps, 'checkpoints'>): Promise<SignedCheckpoint> {
+export async function getCheckpoint(
+  deps: Pick<ReadDeps, 'checkpoints'>,
+): Promise<SignedCheckpoint> {
   const newest = await deps.checkpoints.newest();
   if (newest) return newest;
   throw new GigvaultError('UNAVAILABLE', 'No checkpoint of the audit log has been signed yet.');
 }
 
 /** Leaves from `start` on; fewer than `limit` (1 to 1000) only at the end. The event is undefined where a leaf was damaged. */
-export async function listEntries(deps: Pick<ReadDeps, 'leaves'>, start: number, limit: number): Promise<LogEntry[]> {
+export async function listEntries(
+  deps: Pick<ReadDeps, 'leaves'>,
+  start: number,
+  limit: number,
+): Promise<LogEntry[]> {
   requireWhole('start', start);
   const leaves = await deps.leaves.leaves(start, Math.min(Math.max(limit, 1), MAX_ENTRIES));
   return leaves.map(toEntry);
@@ -58,10 +66,14 @@ export async function getConsistencyProof(
 ): Promise<Buffer[]> {
   requireWhole('first', first);
   requireWhole('second', second);
-  if (first > second) throw new GigvaultError('INVALID_ARGUMENT', 'The first tree size is above the second.');
+  if (first > second)
+    throw new GigvaultError('INVALID_ARGUMENT', 'The first tree size is above the second.');
   const size = await deps.tree.size();
   if (second > size) {
-    throw new GigvaultError('AUDIT_ENTRY_NOT_FOUND', `The audit log has ${size} entries, not ${second}.`);
+    throw new GigvaultError(
+      'AUDIT_ENTRY_NOT_FOUND',
+      `The audit log has ${size} entries, not ${second}.`,
+    );
   }
   return consistencyHashes(deps.tree, first, second);
 }
@@ -97,7 +109,10 @@ function requireWhole(name: string, value: number): void {
 }
 
 function notFound(place: LeafPlace, retryAfter?: number): GigvaultError {
-  const what = 'leafIndex' in place ? `entry ${place.leafIndex}` : `event ${place.position} of ${place.producer}`;
+  const what =
+    'leafIndex' in place
+      ? `entry ${place.leafIndex}`
+      : `event ${place.position} of ${place.producer}`;
   const message = retryAfter
     ? `No checkpoint covers ${what} of the audit log yet.`
     : `The audit log has no ${what}.`;

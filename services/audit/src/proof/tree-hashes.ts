@@ -8,12 +8,20 @@ export async function rootHash(tree: TreeReader, size: number): Promise<Buffer> 
 }
 
 /** The audit path of a leaf in the tree of `size` leaves (RFC 6962 §2.1.1). */
-export function inclusionHashes(tree: TreeReader, leafIndex: number, size: number): Promise<Buffer[]> {
+export function inclusionHashes(
+  tree: TreeReader,
+  leafIndex: number,
+  size: number,
+): Promise<Buffer[]> {
   return rangeHashes(tree, inclusionPath(leafIndex, size));
 }
 
 /** The proof that the tree of `second` leaves extends that of `first` (RFC 6962 §2.1.2). */
-export function consistencyHashes(tree: TreeReader, first: number, second: number): Promise<Buffer[]> {
+export function consistencyHashes(
+  tree: TreeReader,
+  first: number,
+  second: number,
+): Promise<Buffer[]> {
   return rangeHashes(tree, consistencyPath(first, second));
 }
 

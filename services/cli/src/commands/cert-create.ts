@@ -47,9 +47,9 @@ export const certCreate: Action = async (session, [commonName = ''], options) =>
   try {
     const request = await enrol(session, '/certificates', plan.certificationRequest, options);
     await key?.publish();
-    return request.status === 'issued'
-      ? await finish(session, plan, request, key)
-      : await pend(session, request, key);
+    if (request.status !== 'issued') return await pend(session, request, key);
+    await finish(session, plan, request, key);
+    return 0;
   } catch (error) {
     await key?.discard();
     throw error;

@@ -17,7 +17,8 @@ export const certGet: Action = async (session, [serial = ''], options) => {
       throw new CliFailure('this certificate was never released', {
         code: 'CERTIFICATE_NOT_FOUND',
       });
-    return session.terminal.writeOut(found.certificate + found.chain);
+    session.terminal.writeOut(found.certificate + found.chain);
+    return;
   }
   const now = session.terminal.clock.now();
   await session.output.result({

@@ -16,7 +16,7 @@ async function decide(
   id: string,
   verb: 'approve' | 'reject',
   options: CommandOptions,
-): Promise<void> {
+): Promise<undefined> {
   const api = await session.api();
   const comment = textOption(options, 'comment') ?? '';
   const request = await api.post<EnrolmentDocument>(`/csrs/${encodeURIComponent(id)}/${verb}`, {

@@ -38,7 +38,8 @@ export const csrGet: Action = async (session, [id = ''], options) => {
   const found = await api.get<EnrolmentDocument>(`/csrs/${encodeURIComponent(id)}`);
   if (options['pem']) {
     if (!found.certificate) throw notIssued(found);
-    return session.terminal.writeOut(found.certificate + (found.chain ?? ''));
+    session.terminal.writeOut(found.certificate + (found.chain ?? ''));
+    return;
   }
   await session.output.result({
     data: found,

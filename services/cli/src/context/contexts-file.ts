@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { chmod, mkdir, open, readFile, rename, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { parse, stringify } from 'yaml';
 import { CliFailure, usage } from '../failure.ts';
 import type { Terminal } from '../terminal.ts';
 
@@ -52,7 +51,7 @@ export async function readContexts(folder: string): Promise<Contexts> {
   if (text === undefined) return { current: '', contexts: {} };
   const { mode } = await stat(path);
   if ((mode & 0o077) !== 0) await chmod(path, 0o600);
-  const content: unknown = parseYaml(path, text);
+  const content: unknown = await parseYaml(path, text);
   if (!isContexts(content)) throw usage(`${path} is not a contexts file.`);
   for (const name of Object.keys(content.contexts)) checkContextName(name);
   return content;
@@ -60,6 +59,7 @@ export async function readContexts(folder: string): Promise<Contexts> {
 
 /** Replaces the file: the old one or the new one is there at any time, mode 0600. */
 export async function writeContexts(folder: string, contexts: Contexts): Promise<void> {
+  const { stringify } = await import('yaml');
   const note =
     '# Contexts of the gigvault command. Written by `gigvault up`, `setup` and `context`. Holds credentials.\n';
   await writePrivateFile(
@@ -82,7 +82,8 @@ export async function writePrivateFile(path: string, content: string): Promise<v
   await rename(draft, path);
 }
 
-function parseYaml(path: string, text: string): unknown {
+async function parseYaml(path: string, text: string): Promise<unknown> {
+  const { parse } = await import('yaml');
   try {
     return parse(text);
   } catch (cause) {

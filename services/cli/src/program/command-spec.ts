@@ -5,7 +5,7 @@ export type Action = (
   session: Session,
   args: readonly string[],
   options: CommandOptions,
-) => Promise<number | void>;
+) => Promise<number | undefined>;
 
 /** A command's own flags as commander names them: `--key-type` is `keyType`. */
 export type CommandOptions = Readonly<

@@ -1,4 +1,4 @@
-import { Agent, request } from 'node:https';
+import type { Agent, request as startRequest } from 'node:https';
 import { CliFailure, type Fact } from '../failure.ts';
 
 /** One request. */
@@ -39,24 +39,29 @@ const LONGEST_REPLY = 64 * 1024 * 1024;
 
 /** A client that keeps its connection and speaks TLS 1.3 only. */
 export function createHttpsClient(options: HttpsClientOptions): HttpsClient {
-  const agent = new Agent({
-    keepAlive: true,
-    maxSockets: 4,
-    ca: options.ca,
-    minVersion: 'TLSv1.3',
-  });
+  let agent: Agent | undefined;
+
+  async function send(message: HttpsRequest): Promise<HttpsReply> {
+    // Loaded here: most of a short command's start would be this.
+    const https = await import('node:https');
+    agent ??= new https.Agent({
+      keepAlive: true,
+      maxSockets: 4,
+      ca: options.ca,
+      minVersion: 'TLSv1.3',
+    });
+    return exchange(options, { request: https.request, agent }, message);
+  }
+
   return {
-    send: (message) =>
-      exchange(options, agent, message).catch((error) =>
-        Promise.reject(unreachable(options, error)),
-      ),
-    close: () => agent.destroy(),
+    send: (message) => send(message).catch((error) => Promise.reject(unreachable(options, error))),
+    close: () => agent?.destroy(),
   };
 }
 
 async function exchange(
   options: HttpsClientOptions,
-  agent: Agent,
+  { request, agent }: { readonly request: typeof startRequest; readonly agent: Agent },
   message: HttpsRequest,
 ): Promise<HttpsReply> {
   const signal = AbortSignal.any([options.signal, AbortSignal.timeout(options.timeout)]);

@@ -15,14 +15,17 @@ export interface KeepDeps extends GenerateDeps {
 /** Milliseconds: the least that is waited when a CRL is due and another replica makes it. */
 const SHORTEST_WAIT = 100;
 
+/** Milliseconds until a failed CRL is tried again: often enough for 60 s, and few numbers are lost to a key that refuses. */
+const RETRY = 5_000;
+
 /**
- * Makes every CRL that is due, and serves what is published. One shard's failure does not stop the others; the first is thrown at the
- * end, so that the caller tries again soon. Returns the milliseconds until the next one is due.
+ * Makes every CRL that is due, and serves what is published. One shard's failure does not stop the others, and is tried again soon.
+ * Returns the milliseconds until the next one is due. Errors: UNAVAILABLE when the database cannot be read.
  */
 export async function keepCrls(deps: KeepDeps): Promise<number> {
   // First of all: after a start, what is published is served while the rest is made.
   await refreshServed(deps);
-  const failures: unknown[] = [];
+  let failed = false;
   for (const shard of await deps.directory.list()) {
     const due = nextDue(shard, deps.schedule);
     if (due.at > deps.clock.now()) continue;
@@ -31,11 +34,11 @@ export async function keepCrls(deps: KeepDeps): Promise<number> {
     } catch (error) {
       const fields = { ca: shard.issuerId, crl_shard: shard.crlShard, error };
       deps.log.error(fields, 'CRL not published; the one before stays');
-      failures.push(error);
+      failed = true;
     }
   }
   const earliest = await refreshServed(deps);
-  if (failures.length > 0) throw failures[0];
+  if (failed) return RETRY;
   return Math.max(SHORTEST_WAIT, earliest - deps.clock.now());
 }
 

@@ -135,9 +135,9 @@ describe('sign', () => {
       tbs: checkpointTbs(),
     };
     await sign(deps, note, 'audit');
-    expect(events.slice(-2)).toMatchObject([
-      { type: 'key.used', subject: 'auth-token' },
-      { type: 'key.used', subject: 'audit-checkpoint' },
+    // The checkpoint's signature is not told: its event would call for the next checkpoint.
+    expect(events.filter(({ type }) => type === 'key.used')).toMatchObject([
+      { subject: 'auth-token' },
     ]);
   });
 

@@ -41,9 +41,10 @@ export async function sign(
   const key = await getKey(deps, request.keyId);
   const purpose = await requireAllowed(deps, key, request, caller);
   const { intentId, tbs } = request;
-  if (intentId === '' && !PURPOSE_RULES[purpose].intentRequired) {
+  const { record } = PURPOSE_RULES[purpose];
+  if (record === 'none' || (record === 'count' && intentId === '')) {
     const signature = await signAndVerify(deps, key, purpose, tbs);
-    deps.usage.used({ keyId: key.keyId, purpose, caller });
+    if (record === 'count') deps.usage.used({ keyId: key.keyId, purpose, caller });
     return signature;
   }
   requireIntentId(intentId);
@@ -52,15 +53,15 @@ export async function sign(
   return deps.inFlight.run(intentId, fingerprint, async () => {
     const signature = await signAndVerify(deps, key, purpose, tbs);
     const { keyId } = key;
-    const record = await durableStep('keymgr.signature', () =>
+    const outcome = await durableStep('keymgr.signature', () =>
       deps.signatures.record({ intentId, keyId, purpose, caller, tbsSha256, signature }),
     );
     // What stands on record is what is answered: a signature that lost the race is forgotten here.
-    if (record.status === 'closed') throw closed(intentId, 'It was closed.');
-    if (record.keyId !== keyId || !record.tbsSha256.equals(tbsSha256)) {
+    if (outcome.status === 'closed') throw closed(intentId, 'It was closed.');
+    if (outcome.keyId !== keyId || !outcome.tbsSha256.equals(tbsSha256)) {
       throw closed(intentId, 'Other bytes were signed under it.');
     }
-    return record.signature;
+    return outcome.signature;
   });
 }
 

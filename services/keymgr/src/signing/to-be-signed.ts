@@ -10,8 +10,11 @@ import { whyNoJwsInput } from './jws-input.ts';
 
 /** What a purpose demands of the bytes. */
 export interface PurposeRule {
-  /** Recorded under an intent before it is answered; the others may be, and are otherwise counted. */
-  readonly intentRequired: boolean;
+  /**
+   * `intent`: recorded under an intent before it is answered. `count`: under an intent when one is given, otherwise counted. `none`: not even
+   * told to audit, whose tree would grow by the signature of its own checkpoint, for ever.
+   */
+  readonly record: 'intent' | 'count' | 'none';
   readonly format: SignatureFormat;
   /** Checked before anything is parsed. */
   readonly maxOctets: number;
@@ -24,32 +27,32 @@ const KIB = 1024;
 /** One row a purpose. A new purpose is a row here, a caller in grants.ts, and cells in the test's table. */
 export const PURPOSE_RULES: Readonly<Record<Purpose, PurposeRule>> = {
   certSign: {
-    intentRequired: true,
+    record: 'intent',
     format: 'der',
     maxOctets: 64 * KIB,
     whyNot: (tbs, key) => whyNoCertificate(tbs, key, false),
   },
   caCertSign: {
-    intentRequired: true,
+    record: 'intent',
     format: 'der',
     maxOctets: 64 * KIB,
     whyNot: (tbs, key) => whyNoCertificate(tbs, key, true),
   },
   crlSign: {
-    intentRequired: true,
+    record: 'intent',
     format: 'der',
     maxOctets: 64 * KIB * KIB,
     whyNot: whyNoCertList,
   },
   ocspSign: {
-    intentRequired: false,
+    record: 'count',
     format: 'der',
     maxOctets: 256 * KIB,
     whyNot: whyNoResponseData,
   },
-  auditSign: { intentRequired: false, format: 'der', maxOctets: 4 * KIB, whyNot: whyNoCheckpoint },
+  auditSign: { record: 'none', format: 'der', maxOctets: 4 * KIB, whyNot: whyNoCheckpoint },
   jwtSign: {
-    intentRequired: false,
+    record: 'count',
     format: 'p1363',
     maxOctets: 16 * KIB,
     whyNot: (tbs, key) => whyNoJwsInput(tbs, key.publicKey.keyType),

@@ -11,14 +11,25 @@ export interface TellDeps {
 }
 
 /** Stores what these events are worth telling, in the transaction of `store`. An event that is told already is not told again. */
-export async function tellPeople(deps: TellDeps, store: NotificationStore, events: readonly Event[]): Promise<void> {
-  const notifications = events.map(notificationOf).filter((notification) => notification !== undefined);
+export async function tellPeople(
+  deps: TellDeps,
+  store: NotificationStore,
+  events: readonly Event[],
+): Promise<void> {
+  const notifications = events
+    .map(notificationOf)
+    .filter((notification) => notification !== undefined);
   if (notifications.length > 0) await store.add(notifications, deps.clock.now());
 }
 
 /** Writes what would be sent to the log, one line each: after the commit, so that nothing is announced that did not happen. */
-export function logNotifications(deps: TellDeps, events: readonly Event[]): readonly Notification[] {
-  const notifications = events.map(notificationOf).filter((notification) => notification !== undefined);
+export function logNotifications(
+  deps: TellDeps,
+  events: readonly Event[],
+): readonly Notification[] {
+  const notifications = events
+    .map(notificationOf)
+    .filter((notification) => notification !== undefined);
   for (const { template, producer, position, fields } of notifications) {
     deps.log.info({ operation: 'notify', template, producer, position, fields }, 'would notify');
   }

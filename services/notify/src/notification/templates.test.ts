@@ -28,7 +28,12 @@ describe('notificationOf', () => {
   ])('tells of %s %j as %s', (type, data, template) => {
     const { fields, ...notification } = notificationOf(event(type, data))!;
     expect(notification).toEqual({ producer: 'ca', position: 7, tenantId: 'default', template });
-    expect(fields).toEqual({ actor: 'user:1', subject: '0a1b', occurredAt: 1763764800000, ...data });
+    expect(fields).toEqual({
+      actor: 'user:1',
+      subject: '0a1b',
+      occurredAt: 1763764800000,
+      ...data,
+    });
   });
 
   it.each([
@@ -43,7 +48,9 @@ describe('notificationOf', () => {
   });
 
   it('passes on only what the template names, and keeps the tenant', () => {
-    const told = notificationOf(event('certificate.issued', { commonName: 'a', tbsSha256: 'x', tenantId: 't1' }))!;
+    const told = notificationOf(
+      event('certificate.issued', { commonName: 'a', tbsSha256: 'x', tenantId: 't1' }),
+    )!;
     expect(told.tenantId).toBe('t1');
     expect(told.fields).not.toHaveProperty('tbsSha256');
   });

@@ -10,13 +10,23 @@ interface Template {
   readonly fields: readonly string[];
 }
 
-const CERTIFICATE = ['serialNumber', 'issuerId', 'commonName', 'names', 'profile', 'notAfter', 'requester'] as const;
+const CERTIFICATE = [
+  'serialNumber',
+  'issuerId',
+  'commonName',
+  'names',
+  'profile',
+  'notAfter',
+  'requester',
+] as const;
 const REQUEST = ['requestId', 'requester', 'protocol', 'profile', 'commonName', 'names'] as const;
 
 /** Which events people are told of: one row a template, by event type. */
 const TEMPLATES = {
   'certificate.issued': { 'certificate-issued': { fields: CERTIFICATE } },
-  'certificate.revoked': { 'certificate-revoked': { fields: [...CERTIFICATE, 'revokedAt', 'reasonCode'] } },
+  'certificate.revoked': {
+    'certificate-revoked': { fields: [...CERTIFICATE, 'revokedAt', 'reasonCode'] },
+  },
   'enrolment.submitted': {
     'enrolment-pending': {
       when: (data) => typeof data['approvalsNeeded'] === 'number' && data['approvalsNeeded'] > 0,
@@ -57,7 +67,9 @@ export function notificationOf(event: Event): Notification | undefined {
   if (!found) return undefined;
   const [template, { fields }] = found;
   const { producer, position, actor, subject, occurredAt } = event;
-  const known = fields.filter((name) => Object.hasOwn(data, name)).map((name) => [name, data[name]]);
+  const known = fields
+    .filter((name) => Object.hasOwn(data, name))
+    .map((name) => [name, data[name]]);
   return {
     producer,
     position,

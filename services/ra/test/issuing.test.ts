@@ -1,14 +1,19 @@
 import { randomUUID } from 'node:crypto';
+import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import { installFaultHook } from '@gigvault/telemetry/durable-step';
-import { FakeClock, systemClock } from '@gigvault/time/clock';
+import { silentLog } from '@gigvault/telemetry/log';
+import { systemClock } from '@gigvault/time/clock';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import { decideRequest } from '../src/approval/decide-request.ts';
-import { listRequests, readRequest } from '../src/enrolment/read-requests.ts';
+import { issuingWorker } from '../src/adapters/issuing-worker.ts';
+import { pgRequestStore } from '../src/adapters/pg-request-store.ts';
+import { createIssuer } from '../src/enrolment/issue-request.ts';
+import { readRequest } from '../src/enrolment/read-requests.ts';
 import { submitRequest } from '../src/enrolment/submit-request.ts';
 import {
   codeOf,
   enrolmentApi,
   eventsOf,
+  eventually,
   judgement,
   type RaDatabase,
   startRaDatabase,
@@ -32,6 +37,120 @@ afterAll(() => ra.database.stop());
 
 const eventTypes = async (subject: string) =>
   (await eventsOf(api.eventLog, subject)).map(({ type }) => type);
+
+describe('a CA that fails', () => {
+  const retryable = [
+    'UNAVAILABLE',
+    'AUDIT_LAGGING',
+    'DEADLINE_EXCEEDED',
+    'KEY_UNAVAILABLE',
+    'SIGNING_CLOSED',
+  ] as const;
+
+  it.each(retryable)(
+    'with %s leaves the request approved, and the repetition issues it',
+    async (code) => {
+      api.ca.failWith = new GigvaultError(code, 'not now');
+      const request = submission();
+      expect(await codeOf(submitRequest(api, request))).toBe(code);
+      expect(await readRequest(api.requests, request.requestId)).toMatchObject({
+        status: 'approved',
+        attempts: 1,
+      });
+      api.ca.failWith = undefined;
+      expect((await submitRequest(api, request)).status).toBe('issued');
+    },
+  );
+
+  it('for good fails the request for good', async () => {
+    api.ca.failWith = new GigvaultError('LINT_FAILED', 'e_rule: broken');
+    const request = submission();
+    expect(await submitRequest(api, request)).toMatchObject({
+      status: 'failed',
+      errorCode: 'LINT_FAILED',
+      errorMessage: 'e_rule: broken',
+    });
+    api.ca.failWith = undefined;
+    expect((await submitRequest(api, request)).status).toBe('failed');
+    expect(await eventTypes(request.requestId)).toEqual([
+      'enrolment.submitted',
+      'enrolment.approved',
+      'enrolment.failed',
+    ]);
+  });
+
+  it('without a reason is asked ten times', async () => {
+    const request = submission();
+    api.ca.failWith = new GigvaultError('INTERNAL', 'Something went wrong on our side.');
+    for (let attempt = 1; attempt < 10; attempt++)
+      expect(await codeOf(submitRequest(api, request))).toBe('INTERNAL');
+    expect((await submitRequest(api, request)).status).toBe('failed');
+  });
+
+  it('is asked again by the worker until it answers', async () => {
+    api.ca.failWith = unavailable();
+    const request = submission();
+    await codeOf(submitRequest(api, request));
+    await ra.pool.query('UPDATE enrolment_request SET due_at = 0 WHERE request_id = $1', [
+      request.requestId,
+    ]);
+    api.ca.failWith = undefined;
+    const store = pgRequestStore(ra.pool, api.eventLog);
+    const worker = issuingWorker({
+      issuing: store,
+      issuer: api.issuer,
+      clock: systemClock,
+      log: silentLog,
+    });
+    await worker.start();
+    try {
+      await eventually(
+        async () => (await readRequest(api.requests, request.requestId)).status === 'issued',
+        systemClock,
+      );
+    } finally {
+      await worker.stop();
+    }
+  });
+
+  it('has issued, but the RA died before it knew: the next one learns the same certificate (covers: T5)', async () => {
+    installFaultHook((step, moment) => {
+      if (step === 'ra.issued' && moment === 'before') throw new Error('power is gone');
+    });
+    const request = submission();
+    await codeOf(submitRequest(api, request));
+    installFaultHook(undefined);
+    const serialNumber = api.ca.certificates.get(request.requestId);
+    // Another process, with nothing but the database.
+    const other = {
+      ...api,
+      issuer: createIssuer({
+        requests: api.requests,
+        issuing: pgRequestStore(ra.pool, api.eventLog),
+        ca: api.ca,
+        clock: systemClock,
+      }),
+    };
+    expect(await submitRequest(other, request)).toMatchObject({ status: 'issued', serialNumber });
+  });
+
+  it('is leased to one worker at a time', async () => {
+    api.ca.failWith = unavailable();
+    const request = submission();
+    await codeOf(submitRequest(api, request));
+    await ra.pool.query('UPDATE enrolment_request SET due_at = 0 WHERE request_id = $1', [
+      request.requestId,
+    ]);
+    const store = pgRequestStore(ra.pool, api.eventLog);
+    const now = systemClock.now();
+    const claims = await Promise.all(
+      [1, 2, 3, 4].map(() => store.claimApproved(16, now, now + DAY)),
+    );
+    expect(claims.flat().filter(({ requestId }) => requestId === request.requestId)).toHaveLength(
+      1,
+    );
+  });
+});
 
 describe('approving', () => {
   async function pending(approvals = 1, change: Parameters<typeof submission>[0] = {}) {
