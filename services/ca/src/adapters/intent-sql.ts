@@ -33,7 +33,7 @@ WITH item AS (
   SELECT * FROM unnest($1::uuid[], $2::bytea[]) AS i(intent_id, certificate)
 ), closed AS (
   UPDATE intent SET status = 'issued', closed_at = $3
-  FROM item WHERE intent.intent_id = item.intent_id
+  FROM item WHERE intent.intent_id = item.intent_id AND intent.status = 'open'
   RETURNING intent.*, item.certificate
 )
 INSERT INTO certificate (serial_number, issuer_id, certificate, request_id, intent_id, common_name, names, profile,
