@@ -10,7 +10,7 @@ import {
   prepareDataDir,
   prepareSocketDir,
 } from './embedded/cluster.ts';
-import { startPostmaster, stopLeftPostmaster } from './embedded/postmaster.ts';
+import { type Shutdown, startPostmaster, stopLeftPostmaster } from './embedded/postmaster.ts';
 import { databaseUser } from './embedded/system-user.ts';
 
 /** Where the cluster lives. */
@@ -34,8 +34,8 @@ export interface EmbeddedPostgres {
   readonly pid: number;
   /** Resolves when the server is gone, asked for or not. */
   readonly gone: Promise<void>;
-  /** Fast shutdown; resolves when it is done. */
-  stop(): Promise<void>;
+  /** Shuts down, `fast` by default; resolves when it is done. */
+  stop(how?: Shutdown): Promise<void>;
 }
 
 /** The largest number of connections; the pools' budget stays below it. */
@@ -91,7 +91,7 @@ export async function startEmbeddedPostgres(
     version: binaries.version,
     pid: postmaster.pid,
     gone: postmaster.gone,
-    stop: () => postmaster.stop(),
+    stop: (how = 'fast') => postmaster.stop(how),
   };
 }
 

@@ -1,10 +1,11 @@
+import type { ServiceName } from '@gigvault/rpc/service-name';
 import type { Log } from '@gigvault/telemetry/log';
 import { type ClientConfig, Pool, types } from 'pg';
 import { MAX_CONNECTIONS } from './embedded-postgres.ts';
 import { serviceRole } from './role.ts';
 
 /** Connections by service, at the default budget. Event logs and consumers take theirs from here as well. */
-const SHARES: Readonly<Record<string, number>> = {
+const SHARES = {
   auth: 8,
   policy: 3,
   keymgr: 12,
@@ -15,9 +16,9 @@ const SHARES: Readonly<Record<string, number>> = {
   crl: 6,
   audit: 10,
   notify: 5,
-};
-const OTHERS = 5;
-const SHARES_TOTAL = 98;
+} as const satisfies Record<ServiceName, number>;
+
+const SHARES_TOTAL = Object.values(SHARES).reduce((sum, share) => sum + share, 0);
 
 /** What all pools of all services may take together from a default server: some stay free for people and migrations. */
 export const CONNECTION_BUDGET = MAX_CONNECTIONS - 20;
@@ -27,7 +28,7 @@ export interface ServicePoolOptions {
   /** Host, port, ssl; user, password and database are filled in here. */
   readonly connection: ClientConfig;
   readonly database: string;
-  readonly service: string;
+  readonly service: ServiceName;
   readonly password: string;
   readonly log: Log;
   /** Connections of all services together. Default CONNECTION_BUDGET. */
@@ -37,8 +38,8 @@ export interface ServicePoolOptions {
 }
 
 /** How many connections `service` may hold of `budget`. At least 3: one listens, one consumes, one works. */
-export function poolSize(service: string, budget: number): number {
-  return Math.max(3, Math.floor(((SHARES[service] ?? OTHERS) * budget) / SHARES_TOTAL));
+export function poolSize(service: ServiceName, budget: number): number {
+  return Math.max(3, Math.floor((SHARES[service] * budget) / SHARES_TOTAL));
 }
 
 /**

@@ -65,7 +65,7 @@ function migrate(service: string, migrations: Migration[] = [NoteInit17000000000
   });
 }
 
-function poolOf(service: string, password = options.passwords[service]!) {
+function poolOf(service: 'ca' | 'audit', password = options.passwords[service]!) {
   const { host, port } = options.admin;
   return servicePool({
     connection: { host, port },
@@ -76,7 +76,7 @@ function poolOf(service: string, password = options.passwords[service]!) {
   });
 }
 
-async function asService<T>(service: string, sql: string): Promise<T[]> {
+async function asService<T>(service: 'ca' | 'audit', sql: string): Promise<T[]> {
   const pool = poolOf(service);
   try {
     return (await pool.query(sql)).rows as T[];

@@ -1,5 +1,5 @@
 import { timingSafeEqual } from 'node:crypto';
-import type { SecureContextOptions } from 'node:tls';
+import type { SecureContextOptions, Server } from 'node:tls';
 import type { Metrics } from '@gigvault/telemetry/metrics';
 import Fastify, { type FastifyInstance } from 'fastify';
 import { type Health, healthReply } from './health.ts';
@@ -7,6 +7,7 @@ import { type Health, healthReply } from './health.ts';
 /** A listener for operators. */
 export interface OperatorListener {
   readonly port: number;
+  /** New key and certificate for new connections. */
   replaceTls(tls: SecureContextOptions): void;
   stop(): Promise<void>;
 }
@@ -69,10 +70,7 @@ async function listen(app: FastifyInstance, host: string, port: number): Promise
   const address = app.server.address();
   return {
     port: typeof address === 'object' && address !== null ? address.port : port,
-    replaceTls: (tls) =>
-      (
-        app.server as unknown as { setSecureContext(tls: SecureContextOptions): void }
-      ).setSecureContext(tls),
+    replaceTls: (tls) => (app.server as unknown as Server).setSecureContext(tls),
     stop: () => app.close(),
   };
 }

@@ -9,7 +9,7 @@ import { startHttpServer } from '@gigvault/http/http-server';
 import { RPC } from '@gigvault/rpc/contracts';
 import { createGrpcClients } from '@gigvault/rpc/grpc-client';
 import { startGrpcServer } from '@gigvault/rpc/grpc-server';
-import { createMtlsIdentity, tlsOptions } from '@gigvault/rpc/mtls-identity';
+import { createMtlsIdentity, serverTls } from '@gigvault/rpc/mtls-identity';
 import { spiffeId } from '@gigvault/rpc/service-name';
 import { createLog, type Log } from '@gigvault/telemetry/log';
 import { createMetrics } from '@gigvault/telemetry/metrics';
@@ -104,7 +104,7 @@ async function startServiceProcess<C>(
     systemClock,
   );
   const grpc = await startGrpcServer({ ...config.grpc, identity, tables: [service.table] });
-  const tls = tlsOptions(identity.current());
+  const tls = serverTls(identity);
   const https = await startHttpServer({
     listeners: ['public', 'status'],
     ...config.https,
@@ -153,10 +153,6 @@ async function startServiceProcess<C>(
     health,
     token: resolveSecret(config.adminToken, processEnvironment),
     shutdown: () => void stop(),
-  });
-  identity.onReplace((material) => {
-    for (const listener of [https, metricsListener, admin])
-      listener.replaceTls(tlsOptions(material));
   });
   await service.startWorkers();
   await renewal.start();

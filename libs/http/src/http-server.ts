@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type { SecureContextOptions, TLSSocket } from 'node:tls';
+import type { SecureContextOptions, Server, TLSSocket } from 'node:tls';
 import type { Authenticator } from '@gigvault/access/permissions';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import { type Correlation, traceIdOf, withCorrelation } from '@gigvault/telemetry/correlation';
@@ -102,10 +102,7 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
   const address = app.server.address();
   return {
     port: typeof address === 'object' && address !== null ? address.port : options.port,
-    replaceTls: (tls) =>
-      (
-        app.server as unknown as { setSecureContext(tls: SecureContextOptions): void }
-      ).setSecureContext(tls),
+    replaceTls: (tls) => (app.server as unknown as Server).setSecureContext(tls),
     stop: () => app.close(),
   };
 }

@@ -1,5 +1,5 @@
 import { X509Certificate } from 'node:crypto';
-import { createSecureContext, type PeerCertificate, type SecureContextOptions } from 'node:tls';
+import { createSecureContext, type PeerCertificate, type SecureContext } from 'node:tls';
 import { ChannelCredentials, ServerCredentials } from '@grpc/grpc-js';
 import { type PeerName, SERVICE_NAMES, spiffeId } from './service-name.ts';
 
@@ -41,25 +41,43 @@ export function createMtlsIdentity(
   };
 }
 
-/** TLS options of either side. TLS 1.3 only (requirement X1). */
-export function tlsOptions(
-  material: MtlsMaterial,
-): SecureContextOptions & { allowPartialTrustChain: boolean } {
+/** TLS options of either side. TLS 1.3 only (requirement X1). The anchor is no root, hence the partial chain. */
+function contextOptions(material: MtlsMaterial) {
   return {
     ca: material.servicesCa,
     cert: material.certificate,
     key: material.privateKey,
-    minVersion: 'TLSv1.3',
+    minVersion: 'TLSv1.3' as const,
     allowPartialTrustChain: true,
   };
 }
 
-/** Credentials of a gRPC server that requires client certificates and follows the identity's replacement. */
+/** TLS options of a client with this identity. */
+export function clientTls(identity: MtlsIdentity) {
+  return contextOptions(identity.current());
+}
+
+/**
+ * TLS options of a server with this identity, which follow its replacement. node:tls drops `allowPartialTrustChain`
+ * from a server's own options, so each handshake gets its context by SNI; a client without SNI meets a context that
+ * trusts nobody below the root.
+ */
+export function serverTls(identity: MtlsIdentity) {
+  let context = createSecureContext(contextOptions(identity.current()));
+  identity.onReplace((material) => {
+    context = createSecureContext(contextOptions(material));
+  });
+  return {
+    ...contextOptions(identity.current()),
+    SNICallback: (_name: string, done: (error: Error | null, context?: SecureContext) => void) => done(null, context),
+  };
+}
+
+/** Credentials of a gRPC server that requires client certificates. */
 export class MtlsServerCredentials extends ServerCredentials {
   constructor(identity: MtlsIdentity) {
-    const options = tlsOptions(identity.current());
+    const options = serverTls(identity);
     super({ ...options, requestCert: true, rejectUnauthorized: true }, options);
-    identity.onReplace((material) => this.updateSecureContextOptions(tlsOptions(material)));
   }
 
   override _isSecure(): boolean {
@@ -75,7 +93,7 @@ export class MtlsServerCredentials extends ServerCredentials {
 export function channelCredentials(identity: MtlsIdentity, callee: PeerName): ChannelCredentials {
   const expected = spiffeId(identity.trustDomain, callee);
   return ChannelCredentials.createFromSecureContext(
-    createSecureContext(tlsOptions(identity.current())),
+    createSecureContext(clientTls(identity)),
     {
       checkServerIdentity: (_host: string, certificate: PeerCertificate) =>
         certificate.subjectaltname === `URI:${expected}`

@@ -8,6 +8,7 @@ import { startEmbeddedPostgres } from '@gigvault/database/embedded-postgres';
 import { type Migration, migrateService } from '@gigvault/database/migrate';
 import { servicePool } from '@gigvault/database/pools';
 import { ownerConnection, provisionDatabase } from '@gigvault/database/provision';
+import type { ServiceName } from '@gigvault/rpc/service-name';
 import { silentLog } from '@gigvault/telemetry/log';
 import { type ClientConfig, Pool } from 'pg';
 
@@ -16,9 +17,9 @@ export interface TestDatabase {
   /** The superuser, on the database `gigvault`. */
   readonly admin: ClientConfig;
   /** Makes schema and role, migrates, and returns a pool of the runtime role, ended by `stop`. May be asked for a service again. */
-  pool(service: string, migrations: readonly Migration[]): Promise<Pool>;
+  pool(service: ServiceName, migrations: readonly Migration[]): Promise<Pool>;
   /** A pool of the owner role with the service's schema as search path: sees and changes everything. */
-  ownerPool(service: string): Pool;
+  ownerPool(service: ServiceName): Pool;
   /** Ends the pools and the server and removes its files. */
   stop(): Promise<void>;
 }
@@ -47,10 +48,10 @@ export async function startTestDatabase(): Promise<TestDatabase> {
     database: 'postgres',
   };
   const owner = ownerConnection({ admin, database: DATABASE, ownerPassword: PASSWORD });
-  const services: string[] = [];
+  const services: ServiceName[] = [];
   const pools: Pool[] = [];
 
-  async function pool(service: string, migrations: readonly Migration[]): Promise<Pool> {
+  async function pool(service: ServiceName, migrations: readonly Migration[]): Promise<Pool> {
     if (!services.includes(service)) services.push(service);
     const passwords = Object.fromEntries(services.map((name) => [name, PASSWORD]));
     await provisionDatabase({
@@ -83,8 +84,7 @@ export async function startTestDatabase(): Promise<TestDatabase> {
     },
     async stop() {
       await Promise.all(pools.map((made) => (made.ended ? undefined : made.end())));
-      process.kill(postgres.pid, 'SIGQUIT');
-      await postgres.gone;
+      await postgres.stop('immediate');
       await rm(directory, { recursive: true, force: true });
     },
   };

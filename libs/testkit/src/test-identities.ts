@@ -40,21 +40,22 @@ export interface TestIdentities {
 
 /** A new `services` CA. Identities of two calls do not trust each other. */
 export function createTestIdentities(): TestIdentities {
+  // A root above it, thrown away: like the real one, the services CA is not self-signed.
+  const root = generateKeyPairSync('ec', { namedCurve: 'P-256' });
   const ca = generateKeyPairSync('ec', { namedCurve: 'P-256' });
   const publicKey = spkiOf(ca.publicKey);
-  const subject = [{ type: 'CN', value: 'Test Services CA' }];
   const now = Date.now();
   const tbs = buildCaTbsCertificate({
     serialNumber: newSerialNumber(),
-    issuer: subject,
-    subject,
+    issuer: [{ type: 'CN', value: 'Test Root CA' }],
+    subject: [{ type: 'CN', value: 'Test Services CA' }],
     publicKey,
-    issuerKeyIdentifier: publicKey.keyIdentifier,
+    issuerKeyIdentifier: spkiOf(root.publicKey).keyIdentifier,
     signingKeyType: 'ec-p256',
     notBefore: now - 2 * DAY,
     notAfter: now + 365 * DAY,
   });
-  const certificate = assembleSigned(tbs, P256, signTbs(ca.privateKey, tbs));
+  const certificate = assembleSigned(tbs, P256, signTbs(root.privateKey, tbs));
   const template = compileTemplate(SERVICE_PROFILE, {
     certificate,
     keyType: 'ec-p256',

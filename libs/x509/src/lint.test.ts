@@ -141,6 +141,13 @@ describe('lintTbsCertificate', () => {
     expect(rules(built(service, { subject: [], subjectAltName: [spiffe] }), service)).toEqual([]);
   });
 
+  it('uses a key that was read before only when it is the same', () => {
+    const context = { issuer: authority.certificate, profile: TLS_SERVER };
+    const other = { ...publicKeyInfoOf(newKey('ed25519')) };
+    expect(lintTbsCertificate(clean, { ...context, publicKey: publicKeyInfoOf(key) })).toEqual([]);
+    expect(lintTbsCertificate(clean, { ...context, publicKey: other })).toEqual([]);
+  });
+
   const dns = (value: string): GeneralName => ({ type: 'dns', value });
   const BROKEN: readonly Broken[] = [
     ['version-is-v3', () => changed({ version: contextConstructed(0, integer(1)) })],

@@ -13,7 +13,7 @@ import type { LintRule, LintSubject } from './lint-rule.ts';
 import { readName } from './name.ts';
 import { OID } from './oid.ts';
 import type { CertificateProfile } from './profile.ts';
-import { readPublicKey } from './public-key.ts';
+import { type PublicKeyInfo, readPublicKey } from './public-key.ts';
 
 /** One broken rule. */
 export interface Finding {
@@ -30,6 +30,8 @@ export interface LintContext {
   /** The CA that is about to sign. */
   readonly issuer: ParsedCertificate;
   readonly profile: CertificateProfile;
+  /** The key as the caller has already read and checked it: spares a second look when its SPKI is the certificate's, else unused. */
+  readonly publicKey?: PublicKeyInfo;
 }
 
 /** Every rule, in the order in which findings come. */
@@ -68,12 +70,13 @@ function problemOf(error: unknown): string {
   throw error;
 }
 
-function lintSubject(layout: TbsCertificateLayout, { issuer, profile }: LintContext): LintSubject {
+function lintSubject(layout: TbsCertificateLayout, context: LintContext): LintSubject {
+  const { issuer, profile } = context;
   // The first of two equal extensions counts; that there are two is a finding of its own.
   const extensions = new Map(
     [...layout.extensions].reverse().map((extension) => [extension.oid, extension]),
   );
-  const publicKey = once(() => readPublicKey(layout.subjectPublicKeyInfo));
+  const publicKey = once(() => checkedKey(layout, context.publicKey));
   const subject = once(() => readName(layout.subject));
   const validity = once(() => readValidity(layout.validity));
   const names = once(() => {
@@ -98,6 +101,11 @@ function lintSubject(layout: TbsCertificateLayout, { issuer, profile }: LintCont
       return validity();
     },
   };
+}
+
+function checkedKey(layout: TbsCertificateLayout, known: PublicKeyInfo | undefined): PublicKeyInfo {
+  const spki = layout.subjectPublicKeyInfo;
+  return known?.spki.equals(spki) ? known : readPublicKey(spki);
 }
 
 /** Many rules look at the same part, so it is read once; when reading throws, it is read again by the next rule. */

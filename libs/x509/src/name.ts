@@ -2,8 +2,8 @@ import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import {
   DerError,
   DerReader,
-  ia5String,
   oid as encodeOid,
+  ia5String,
   printableString,
   sequence,
   set,

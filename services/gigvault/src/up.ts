@@ -10,7 +10,7 @@ import { identityRenewal } from '@gigvault/host/identity-renewal';
 import { DRAIN_LIMIT } from '@gigvault/host/service-process';
 import { RPC } from '@gigvault/rpc/contracts';
 import { createGrpcClients } from '@gigvault/rpc/grpc-client';
-import { createMtlsIdentity, tlsOptions } from '@gigvault/rpc/mtls-identity';
+import { createMtlsIdentity } from '@gigvault/rpc/mtls-identity';
 import type { ServiceName } from '@gigvault/rpc/service-name';
 import { createLog, type Log } from '@gigvault/telemetry/log';
 import { createMetrics } from '@gigvault/telemetry/metrics';
@@ -328,12 +328,11 @@ async function serveOne(ground: Ground, shutdown: () => void): Promise<Serving> 
     },
     poolOf(ground, 'ca'),
   );
-  identity.onReplace((material) => listeners.replaceOperatorTls(tlsOptions(material)));
   const workers: Worker[] = [
     publicCertificateRenewal({
       ...certificate,
       log,
-      use: (tls) => listeners.public.replaceTls(tls),
+      use: (tls) => listeners.replaceTls(tls),
     }),
     identityRenewal({
       identity,

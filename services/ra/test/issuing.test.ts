@@ -2,12 +2,13 @@ import { randomUUID } from 'node:crypto';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import { installFaultHook } from '@gigvault/telemetry/durable-step';
 import { silentLog } from '@gigvault/telemetry/log';
-import { systemClock } from '@gigvault/time/clock';
+import { FakeClock, systemClock } from '@gigvault/time/clock';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { issuingWorker } from '../src/adapters/issuing-worker.ts';
 import { pgRequestStore } from '../src/adapters/pg-request-store.ts';
+import { decideRequest } from '../src/approval/decide-request.ts';
 import { createIssuer } from '../src/enrolment/issue-request.ts';
-import { readRequest } from '../src/enrolment/read-requests.ts';
+import { listRequests, readRequest } from '../src/enrolment/read-requests.ts';
 import { submitRequest } from '../src/enrolment/submit-request.ts';
 import {
   codeOf,

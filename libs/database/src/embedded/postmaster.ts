@@ -31,9 +31,12 @@ export interface Postmaster {
   readonly pid: number;
   /** Resolves when the server is gone, asked for or not. */
   readonly gone: Promise<void>;
-  /** Fast shutdown. Resolves when it is done. */
-  stop(): Promise<void>;
+  /** Resolves when it is done. */
+  stop(how: Shutdown): Promise<void>;
 }
+
+/** `fast` writes everything out; `immediate` leaves it to the next start to replay the log. */
+export type Shutdown = 'fast' | 'immediate';
 
 /**
  * Starts the server and waits until it takes connections. Its log goes to a file, not to a pipe, so that it outlives this process
@@ -75,7 +78,7 @@ export async function stopLeftPostmaster(cluster: Cluster, log: Log): Promise<vo
     return;
   }
   log.warn({ pid }, 'PostgreSQL was left running by a process that is gone; stopping it');
-  await terminate(pid, () => isPostmasterOf(pid, cluster.path).then((alive) => !alive));
+  await terminate(pid, 'fast', () => isPostmasterOf(pid, cluster.path).then((alive) => !alive));
 }
 
 function launch(options: PostmasterOptions, logFile: FileHandle): ChildProcess {
@@ -111,9 +114,9 @@ function postmaster(child: ChildProcess, ended: Promise<void>, log: Log): Postma
   return {
     pid,
     gone,
-    async stop() {
+    async stop(how) {
       stopping = true;
-      await terminate(pid, async () => child.exitCode !== null || child.signalCode !== null);
+      await terminate(pid, how, async () => child.exitCode !== null || child.signalCode !== null);
       await gone;
     },
   };
@@ -137,10 +140,14 @@ async function becomesReady(
   return false;
 }
 
-async function terminate(pid: number, isGone: () => Promise<boolean>): Promise<void> {
+async function terminate(
+  pid: number,
+  how: Shutdown,
+  isGone: () => Promise<boolean>,
+): Promise<void> {
   const patience = systemClock.now() + FAST_SHUTDOWN_LIMIT;
-  signal(pid, 'SIGINT');
-  let hurried = false;
+  signal(pid, how === 'fast' ? 'SIGINT' : 'SIGQUIT');
+  let hurried = how === 'immediate';
   while (!(await isGone())) {
     if (!hurried && systemClock.now() > patience) {
       hurried = true;

@@ -9,7 +9,7 @@ import { type HttpServer, startHttpServer } from '@gigvault/http/http-server';
 import { RPC } from '@gigvault/rpc/contracts';
 import { type GrpcServer, startGrpcServer } from '@gigvault/rpc/grpc-server';
 import { createInProcessBroker, type InProcessBroker } from '@gigvault/rpc/in-process-transport';
-import { type MtlsIdentity, tlsOptions } from '@gigvault/rpc/mtls-identity';
+import type { MtlsIdentity } from '@gigvault/rpc/mtls-identity';
 import { SERVICE_NAMES, type ServiceName } from '@gigvault/rpc/service-name';
 import type { Log } from '@gigvault/telemetry/log';
 import type { Metrics } from '@gigvault/telemetry/metrics';
@@ -92,8 +92,8 @@ export interface SuiteListeners {
   readonly adminPort: number;
   readonly metricsPort: number;
   readonly health: Health;
-  /** For the admin and metrics listeners, which show the process's own identity. */
-  replaceOperatorTls(tls: SecureContextOptions): void;
+  /** For the public, admin and metrics listeners. */
+  replaceTls(tls: SecureContextOptions): void;
   /** Stops taking requests and lets those in flight end, for at most `limit` milliseconds. */
   drain(limit: number): Promise<void>;
   /** Closes what operators still watch while the rest drains. */
@@ -139,16 +139,15 @@ export async function serveSuite(
     identity,
     tables: services.map((service) => service.table),
   });
-  const tls = tlsOptions(identity.current());
   const metricsListener = await startMetricsListener({
     host: config.metrics.address,
     port: config.metrics.port,
-    tls,
+    tls: options.publicTls,
     metrics,
   });
   const admin = await startAdminListener({
     port: config.admin.port,
-    tls,
+    tls: options.publicTls,
     health,
     token: options.adminToken,
     shutdown: options.shutdown,
@@ -162,9 +161,8 @@ export async function serveSuite(
     adminPort: admin.port,
     metricsPort: metricsListener.port,
     health,
-    replaceOperatorTls(next) {
-      admin.replaceTls(next);
-      metricsListener.replaceTls(next);
+    replaceTls(tls) {
+      for (const listener of [publicListener, metricsListener, admin]) listener.replaceTls(tls);
     },
     async drain(limit) {
       health.setReady(false);

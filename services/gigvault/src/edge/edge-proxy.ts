@@ -1,12 +1,12 @@
 import { get } from 'node:https';
-import type { SecureContextOptions } from 'node:tls';
+import type { SecureContextOptions, Server } from 'node:tls';
 import replyFrom from '@fastify/reply-from';
 import { publicErrorCode } from '@gigvault/errors/error-table';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import { problemReply } from '@gigvault/http/problem';
 import type { Listener } from '@gigvault/http/route';
 import { serviceOf } from '@gigvault/http/route-table';
-import { type MtlsIdentity, tlsOptions } from '@gigvault/rpc/mtls-identity';
+import { clientTls, type MtlsIdentity } from '@gigvault/rpc/mtls-identity';
 import type { ServiceName } from '@gigvault/rpc/service-name';
 import { traceIdOf } from '@gigvault/telemetry/correlation';
 import type { Log } from '@gigvault/telemetry/log';
@@ -64,19 +64,15 @@ export async function startEdgeListener(options: EdgeListenerOptions): Promise<E
   const address = app.server.address();
   return {
     port: typeof address === 'object' && address !== null ? address.port : options.port,
-    replaceTls: (tls) =>
-      (
-        app.server as unknown as { setSecureContext(tls: SecureContextOptions): void }
-      ).setSecureContext(tls),
+    replaceTls: (tls) => (app.server as unknown as Server).setSecureContext(tls),
     stop: () => app.close(),
   };
 }
 
 /** The edge's client certificate; a getter, so that a renewed identity is used by the next connection. */
 function upstreamTls(identity: MtlsIdentity): object {
-  const options = tlsOptions(identity.current());
   // Upstreams are addressed by loopback address: the chain is verified, the name in it is a SPIFFE ID.
-  return { ...options, checkServerIdentity: () => undefined };
+  return { ...clientTls(identity), servername: `upstream.${identity.trustDomain}`, checkServerIdentity: () => undefined };
 }
 
 function forward(

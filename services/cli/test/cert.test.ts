@@ -1,0 +1,358 @@
+import { X509Certificate } from 'node:crypto';
+import { readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { newCertificationRequest, newPrivateKey } from '../src/commands/local-key.ts';
+import { API, type FakeServer, problem, startFakeServer } from './fake-server.ts';
+import { NOW } from './test-authority.ts';
+import { createTestMachine, type TestMachine } from './test-terminal.ts';
+
+const SERIAL = `5f03${'ab'.repeat(17)}c2`;
+const REQUEST = {
+  requestId: '0f8c2d1e-0000-4000-8000-000000000001',
+  requester: 'user:u1',
+  profile: 'tls-server',
+  commonName: 'api.localhost',
+  names: ['api.localhost'],
+  createdAt: '2026-11-21T11:00:00.000Z',
+  reason: '',
+  decision: { outcome: 'allow', policy: 'default', rules: [] },
+  approvalsNeeded: 0,
+  votes: [],
+};
+const LISTED = {
+  serialNumber: SERIAL,
+  issuerId: 'issuing',
+  commonName: 'api.localhost',
+  names: ['dns:api.localhost'],
+  profile: 'tls-server',
+  status: 'valid',
+  notBefore: '2026-11-21T12:00:00.000Z',
+  notAfter: '2027-01-07T12:00:00.000Z',
+  issuedAt: '2026-11-21T12:00:00.000Z',
+  requestId: REQUEST.requestId,
+  requester: 'user:u1',
+};
+
+let server: FakeServer;
+let machine: TestMachine;
+
+beforeAll(async () => {
+  server = await startFakeServer();
+});
+
+afterAll(() => server.stop());
+
+beforeEach(async () => {
+  machine = await createTestMachine(server);
+  server.requests.length = 0;
+  server.routes[`POST ${API}/certificates`] = ({ body }) => ({
+    status: 201,
+    body: {
+      ...REQUEST,
+      status: 'issued',
+      serialNumber: SERIAL,
+      certificate: server.authority.issue(body.certificationRequest, SERIAL),
+      chain: server.authority.issuing + server.authority.root,
+    },
+  });
+});
+
+afterEach(() => machine.remove());
+
+// covers: G68
+describe('cert create', () => {
+  it('prints where the certificate is and what is in it', async () => {
+    const run = await machine.run('cert create api.localhost');
+    expect(run).toMatchObject({ code: 0, err: '' });
+    expect(run.out).toMatchInlineSnapshot(`
+"✔ Issued  api.localhost                                 serial 5f:03:ab:ab:ab:ab:ab:ab:ab:ab:ab:ab:ab:ab:ab:ab:ab:ab:ab:c2
+  names     api.localhost
+  issuer    GigVault Test Issuing CA        profile  tls-server
+  valid     2026-11-21 → 2027-01-07 (47 days)   renews from 2026-12-22
+  saved     ./api.localhost.crt (leaf + chain)   ./api.localhost.key (mode 0600)
+  check     gigvault cert verify ./api.localhost.crt
+"
+`);
+  });
+
+  it('shortens the serial number on a terminal, in colour', async () => {
+    const run = await machine.run('cert create api.localhost', { stdoutIsTty: true });
+    expect(run.out.split('\n')[0]).toMatchInlineSnapshot(`"[32m✔[0m Issued  api.localhost                                 serial 5f:03:…:c2"`);
+  });
+
+  it('writes leaf and chain without the root, and the key for its owner only', async () => {
+    await machine.run('cert create api.localhost --san www.localhost --ip 127.0.0.1');
+    const pem = await readFile(join(machine.cwd, 'api.localhost.crt'), 'utf8');
+    const chain = pem.match(/-----BEGIN[^]+?-----END CERTIFICATE-----/g) ?? [];
+    const [leaf, issuer] = chain.map((text) => new X509Certificate(text));
+    expect(chain).toHaveLength(2);
+    expect(leaf?.subjectAltName).toBe('DNS:api.localhost, DNS:www.localhost, IP Address:127.0.0.1');
+    expect(issuer?.subject).toBe('CN=GigVault Test Issuing CA');
+    expect((await stat(join(machine.cwd, 'api.localhost.key'))).mode & 0o777).toBe(0o600);
+    expect((await readdir(machine.cwd)).sort()).toEqual(['api.localhost.crt', 'api.localhost.key']);
+  });
+
+  it.each(['ec-p256', 'ec-p384', 'rsa-2048', 'rsa-3072'])('makes a key of type %s', async (keyType) => {
+    expect((await machine.run(`cert create k.localhost --key-type ${keyType}`)).code).toBe(0);
+  });
+
+  it('says it in json, yaml, and by name alone', async () => {
+    const json = JSON.parse((await machine.run('cert create a.localhost -o json')).out);
+    expect(json).toEqual({
+      serialNumber: SERIAL,
+      subject: 'a.localhost',
+      issuer: 'GigVault Test Issuing CA',
+      names: ['a.localhost'],
+      notBefore: '2026-11-21T12:00:00.000Z',
+      notAfter: '2027-01-07T12:00:00.000Z',
+      profile: 'tls-server',
+      requestId: REQUEST.requestId,
+      files: { certificate: './a.localhost.crt', key: './a.localhost.key' },
+    });
+    expect((await machine.run('cert create b.localhost -o yaml')).out).toContain(`serialNumber: ${SERIAL}\n`);
+    expect((await machine.run('cert create c.localhost -q')).out).toBe(`${SERIAL}\n`);
+  });
+
+  it('never replaces a file, and asks the server for nothing then', async () => {
+    await writeFile(join(machine.cwd, 'api.localhost.key'), 'precious');
+    const run = await machine.run('cert create api.localhost');
+    expect(run.code).toBe(6);
+    expect(run.err).toContain('api.localhost.key exists already');
+    expect(await readFile(join(machine.cwd, 'api.localhost.key'), 'utf8')).toBe('precious');
+    expect(server.requests).toEqual([]);
+    expect((await machine.run('cert create api.localhost --force')).code).toBe(0);
+    expect(await readFile(join(machine.cwd, 'api.localhost.key'), 'utf8')).toContain('PRIVATE KEY');
+  });
+
+  it('keeps its files in the folder', async () => {
+    await machine.run(['cert', 'create', '../../etc/passwd']);
+    await machine.run(['cert', 'create', '*.corp.example']);
+    expect((await readdir(machine.cwd)).sort()).toEqual(['_.corp.example.crt', '_.corp.example.key', '__.._etc_passwd.crt', '__.._etc_passwd.key']);
+  });
+
+  it('leaves no key behind when there is no certificate', async () => {
+    server.routes[`POST ${API}/certificates`] = () => problem(503, 'UNAVAILABLE', 'The CA cannot be reached.');
+    const run = await machine.run('cert create api.localhost');
+    expect(run.code).toBe(9);
+    expect(await readdir(machine.cwd)).toEqual([]);
+  });
+
+  it('takes a request that was made elsewhere', async () => {
+    const csr = newCertificationRequest(newPrivateKey('ec-p256'), 'own.localhost', [{ type: 'dns', value: 'own.localhost' }]);
+    await writeFile(join(machine.cwd, 'own.csr'), csr);
+    const run = await machine.run('cert create own.localhost --csr own.csr --ttl 2w --profile edge');
+    expect(run.code).toBe(0);
+    expect(server.requests.at(-1)?.body).toEqual({ certificationRequest: csr, profile: 'edge', validity: '14d' });
+    expect((await readdir(machine.cwd)).sort()).toEqual(['own.csr', 'own.localhost.crt']);
+  });
+
+  it('tells a denial in the words of the policy', async () => {
+    const why = ['dnsNames[1] "*.corp.example": wildcards are not allowed', 'validity 398 d: longest allowed is 90 d'];
+    const errors = why.map((message) => ({ pointer: '/certificationRequest', code: 'POLICY_DENIED', message }));
+    server.routes[`POST ${API}/certificates`] = () =>
+      problem(403, 'POLICY_DENIED', `policy "web-servers" refused this certificate: ${why.join('; ')}`, errors);
+    const run = await machine.run('cert create api.localhost');
+    expect(run).toMatchObject({ code: 7, out: '' });
+    expect(run.err).toMatchInlineSnapshot(`
+"error: policy "web-servers" refused this certificate           GV-POLICY-DENIED
+  ✖ dnsNames[1] "*.corp.example"   wildcards are not allowed
+  ✖ certificationRequest           validity 398 d: longest allowed is 90 d
+  try   gigvault csr submit <file> --reason "…"   (ask a person)
+  more  https://docs.gigvault.dev/errors/GV-POLICY-DENIED      trace 4bf92f3577b34da6a3ce929d0e0e4736
+"
+`);
+  });
+
+  it('waits for people when told, and keeps the key when not', async () => {
+    const pending = { ...REQUEST, status: 'pending', approvalsNeeded: 1 };
+    let body: { certificationRequest: string } | undefined;
+    server.routes[`POST ${API}/certificates`] = (request) => {
+      body = request.body;
+      return { status: 202, body: pending };
+    };
+    const first = await machine.run('cert create one.localhost');
+    expect(first.code).toBe(8);
+    expect(first.out).toBe(`${REQUEST.requestId}  pending\n`);
+    expect(first.err).toContain(`gigvault csr approve ${REQUEST.requestId}`);
+    expect(await readdir(machine.cwd)).toEqual(['one.localhost.key']);
+    let polls = 0;
+    server.routes[`GET ${API}/csrs/${REQUEST.requestId}`] = () => {
+      polls += 1;
+      if (polls < 3) return { status: 200, body: pending };
+      const certificate = server.authority.issue(body?.certificationRequest ?? '', SERIAL);
+      return { status: 200, body: { ...pending, status: 'issued', serialNumber: SERIAL, certificate, chain: '' } };
+    };
+    expect((await machine.run('cert create two.localhost --wait')).code).toBe(0);
+    expect(polls).toBe(3);
+  });
+
+  it('refuses a certificate for another key', async () => {
+    const other = newCertificationRequest(newPrivateKey('ec-p256'), 'api.localhost', [{ type: 'dns', value: 'api.localhost' }]);
+    server.routes[`POST ${API}/certificates`] = () => ({
+      status: 201,
+      body: { ...REQUEST, status: 'issued', certificate: server.authority.issue(other, SERIAL), chain: '' },
+    });
+    const run = await machine.run('cert create api.localhost');
+    expect(run.code).toBe(1);
+    expect(run.err).toContain('another key');
+  });
+});
+
+describe('cert list and get', () => {
+  it('lists in a table that can be read by programs too, over several pages', async () => {
+    server.routes[`GET ${API}/certificates`] = ({ query }) => {
+      const revoked = { ...LISTED, serialNumber: '0badc0de', commonName: 'old\u001b[2J.localhost', status: 'revoked' };
+      const last = query.get('cursor') === 'next';
+      return { status: 200, body: last ? { items: [revoked] } : { items: [LISTED], nextCursor: 'next' } };
+    };
+    const run = await machine.run('cert list --status valid');
+    expect(run.out).toMatchInlineSnapshot(`
+"SERIAL                                                       NAME               PROFILE     STATUS   EXPIRES
+5f:03:ab:ab:ab:ab:ab:ab:ab:ab:ab:ab:ab:ab:ab:ab:ab:ab:ab:c2  api.localhost      tls-server  valid    2027-01-07 (in 47 d)
+0b:ad:c0:de                                                  old�[2J.localhost  tls-server  revoked  2027-01-07 (in 47 d)
+"
+`);
+    expect(server.requests.at(-2)?.query.get('status')).toBe('valid');
+    expect(server.requests.at(-1)?.query.get('cursor')).toBe('next');
+    const json = JSON.parse((await machine.run('cert list -o json')).out);
+    expect(json.items[0]).toEqual(LISTED);
+    expect((await machine.run('cert list -q --limit 1')).out).toBe(`${SERIAL}\n`);
+  });
+
+  it.each(['5F:03:AB', '5f 03 ab', '0x5f03ab', '5F03AB'])('takes the serial number %s', async (text) => {
+    server.routes[`GET ${API}/certificates/5f03ab`] = () => ({ status: 200, body: { ...LISTED, chain: '' } });
+    expect((await machine.run(['cert', 'get', text])).code).toBe(0);
+    expect((await machine.run('cert get 6226859 --decimal')).code).toBe(0);
+  });
+
+  it('shows one, as PEM when told', async () => {
+    const document = { ...LISTED, certificate: 'LEAF\n', chain: 'CHAIN\n' };
+    server.routes[`GET ${API}/certificates/${SERIAL}`] = () => ({ status: 200, body: document });
+    expect((await machine.run(`cert get ${SERIAL}`)).out).toMatchInlineSnapshot(`
+"serial     5f:03:ab:ab:ab:ab:ab:ab:ab:ab:ab:ab:ab:ab:ab:ab:ab:ab:ab:c2
+name       api.localhost
+names      api.localhost
+status     valid
+profile    tls-server
+issuer     issuing
+valid      2026-11-21 → 2027-01-07 (in 47 d)
+requester  user:u1
+"
+`);
+    expect((await machine.run(`cert get ${SERIAL} --pem`)).out).toBe('LEAF\nCHAIN\n');
+  });
+
+  it('exits 5 for what is not there', async () => {
+    server.routes[`GET ${API}/certificates/aa`] = () => problem(404, 'CERTIFICATE_NOT_FOUND', 'There is no certificate aa.');
+    const run = await machine.run('cert get aa');
+    expect(run.code).toBe(5);
+    expect(run.err).toMatchInlineSnapshot(`
+"error: There is no certificate aa.                             GV-CERTIFICATE-NOT-FOUND
+  try   gigvault cert list
+  more  https://docs.gigvault.dev/errors/GV-CERTIFICATE-NOT-FOUND      trace 4bf92f3577b34da6a3ce929d0e0e4736
+"
+`);
+  });
+});
+
+// covers: G71
+describe('cert revoke', () => {
+  beforeEach(() => {
+    server.routes[`GET ${API}/certificates/${SERIAL}`] = () => ({ status: 200, body: { ...LISTED, chain: '' } });
+    server.routes[`POST ${API}/certificates/${SERIAL}/revoke`] = ({ body }) => ({
+      status: 200,
+      body: { serialNumber: SERIAL, status: 'revoked', revokedAt: '2026-11-21T12:00:00.000Z', reasonCode: 1, reason: body.reason },
+    });
+  });
+
+  it('fails without a terminal and names the flag; nothing is sent', async () => {
+    const run = await machine.run(`cert revoke ${SERIAL}`);
+    expect(run.code).toBe(2);
+    expect(run.err).toContain('--yes');
+    expect(server.requests).toEqual([]);
+  });
+
+  it('revokes with --yes', async () => {
+    const run = await machine.run(`cert revoke ${SERIAL} --reason keycompromise --yes`);
+    expect(run.code).toBe(0);
+    expect(server.requests.at(-1)?.body).toEqual({ reason: 'keyCompromise' });
+  });
+
+  it('asks on a terminal, says what it will do, and stops at any other word', async () => {
+    const asked: string[] = [];
+    const answering = (answer: string) => ({ stdinIsTty: true, ask: async (question: string) => (asked.push(question), answer) });
+    expect((await machine.run(`cert revoke ${SERIAL}`, answering('no'))).code).toBe(130);
+    expect(server.requests.map((request) => request.route)).not.toContain(`POST ${API}/certificates/${SERIAL}/revoke`);
+    expect((await machine.run(`cert revoke ${SERIAL}`, answering('yes'))).code).toBe(0);
+    expect(asked[0]).toContain('api.localhost (context local)');
+    expect((await machine.run(`cert revoke ${SERIAL} --no-input`, answering('yes'))).code).toBe(2);
+  });
+
+  it('wants the context’s name in production', async () => {
+    const context = { server: server.url, caFile: 'root.crt', apiKey: 'gv_key_good', environment: 'production' } as const;
+    await machine.writeContexts('prod', { prod: context });
+    const answering = (answer: string) => ({ stdinIsTty: true, ask: async () => answer });
+    expect((await machine.run(`cert revoke ${SERIAL}`, answering('yes'))).code).toBe(130);
+    expect((await machine.run(`cert revoke ${SERIAL}`, answering('prod'))).code).toBe(0);
+  });
+
+  it('refuses a reason that does not exist', async () => {
+    const run = await machine.run(`cert revoke ${SERIAL} --reason bored --yes`);
+    expect(run.code).toBe(2);
+    expect(run.err).toContain('keyCompromise');
+  });
+});
+
+describe('cert verify', () => {
+  async function issued(notBefore = NOW, notAfter = NOW + 47 * 86_400_000): Promise<string> {
+    const request = newCertificationRequest(newPrivateKey('ec-p256'), 'api.localhost', [{ type: 'dns', value: 'api.localhost' }]);
+    const leaf = server.authority.issue(request, SERIAL, notBefore, notAfter);
+    await writeFile(join(machine.cwd, 'api.crt'), leaf + server.authority.issuing);
+    const body = { ...LISTED, certificate: leaf, chain: server.authority.issuing };
+    server.routes[`GET ${API}/certificates/${SERIAL}`] = () => ({ status: 200, body });
+    return leaf;
+  }
+
+  it('says what it checked', async () => {
+    await issued();
+    const run = await machine.run('cert verify api.crt --name api.localhost');
+    expect(run).toMatchObject({ code: 0, err: '' });
+    expect(run.out).toMatchInlineSnapshot(`
+"✔ chain       api.localhost ← GigVault Test Issuing CA ← GigVault Test Root CA
+✔ validity    2026-11-21 → 2027-01-07 (in 47 d)
+✔ names       api.localhost
+✔ revocation  not revoked
+"
+`);
+  });
+
+  it('exits 10 for another name, an expired one, a revoked one, and one of another CA', async () => {
+    const leaf = await issued();
+    expect((await machine.run('cert verify api.crt --name evil.example')).code).toBe(10);
+    server.routes[`GET ${API}/certificates/${SERIAL}`] = () => ({
+      status: 200,
+      body: { ...LISTED, status: 'revoked', revokedAt: '2026-11-21T12:00:00.000Z', reason: 'keyCompromise', certificate: leaf, chain: '' },
+    });
+    const revoked = await machine.run('cert verify api.crt');
+    expect(revoked.code).toBe(10);
+    expect(revoked.out).toContain('✖ revocation  revoked on 2026-11-21 (keyCompromise)');
+    await issued(NOW - 90 * 86_400_000, NOW - 86_400_000);
+    expect((await machine.run('cert verify api.crt --offline')).err).toContain('expired');
+    await issued();
+    const other = await startFakeServer();
+    await writeFile(join(machine.cwd, 'other.crt'), other.authority.root);
+    expect((await machine.run('cert verify api.crt --offline --ca-file other.crt')).code).toBe(10);
+    await other.stop();
+  });
+
+  it('exits 10 when the intermediate is missing, and 2 when the file is no certificate', async () => {
+    await writeFile(join(machine.cwd, 'api.crt'), await issued());
+    const run = await machine.run('cert verify api.crt --offline');
+    expect(run.code).toBe(10);
+    expect(run.err).toContain('not signed by');
+    await writeFile(join(machine.cwd, 'x.crt'), 'hello');
+    expect((await machine.run('cert verify x.crt')).code).toBe(2);
+    expect((await machine.run('cert verify nothing.crt')).code).toBe(2);
+  });
+});

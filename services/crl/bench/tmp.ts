@@ -1,0 +1,49 @@
+import { startTestDatabase } from '@gigvault/testkit/test-database';
+import { systemClock } from '@gigvault/time/clock';
+import { encodeCrlEntry } from '@gigvault/x509/crl';
+import { CrlInit1764000000000 } from '../migrations/1764000000000-crl-init.ts';
+import { pgCrlStore } from '../src/adapters/pg-crl-store.ts';
+import { pgIssuerStore } from '../src/adapters/pg-issuer-store.ts';
+import { pgShardDirectory } from '../src/adapters/pg-shard-directory.ts';
+import { rpcCrlSigner } from '../src/adapters/rpc-crl-signer.ts';
+import { generateCrl } from '../src/generation/generate-crl.ts';
+import { fakeCa } from '../test/fake-ca.ts';
+import { fakeKeymgr } from '../test/fake-keymgr.ts';
+
+/** One shard of N entries, from table to published, RPC left out: `node services/crl/bench/generate-crl.ts [entries]`. */
+const entries = Number(process.argv[2] ?? 1_000_000);
+const database = await startTestDatabase();
+const pool = await database.pool('crl', [CrlInit1764000000000]);
+const keymgr = fakeKeymgr();
+const issuer = fakeCa(systemClock).addIssuer('issuing', 1, keymgr.keys);
+await pgIssuerStore(pool).save([issuer]);
+const now = systemClock.now();
+// All serial numbers have sixteen octets, so the entries differ in those alone: bytes 4 to 19.
+const sample = encodeCrlEntry({ serialNumber: '7f'.repeat(16), revokedAt: now, reasonCode: 1 });
+const owner = database.ownerPool('crl');
+await owner.query('SET statement_timeout = 0');
+await owner.query(
+  `INSERT INTO revoked (issuer_id, serial_number, crl_shard, first_number, revoked_at, reason_code, not_after, entry)
+   SELECT 'issuing', encode(serial, 'hex'), 0, 1, $2, 1, $2::bigint + 86400000, substr($3::bytea, 1, 4) || serial || substr($3::bytea, 21)
+     FROM (SELECT substr('\\x7f'::bytea || sha256(int8send(n)), 1, 16) AS serial FROM generate_series(1, $1::bigint) AS n) AS s`,
+  [entries, now, sample],
+);
+await owner.query('ANALYZE revoked');
+const store = pgCrlStore(pool);
+const deps = {
+  store,
+  signer: rpcCrlSigner(keymgr.signing),
+  clock: systemClock,
+  validity: 86_400_000,
+};
+for (let i = 0; i < 3; i++) {
+  const [shard] = await pgShardDirectory(pool).list();
+  const start = performance.now();
+  { const c = await pool.connect(); const t0=performance.now(); const { readEntries } = await import('../src/adapters/pg-entries.ts'); await readEntries(c, shard!); console.log('read', performance.now()-t0); c.release(); const s2 = { ...store, intend: async (a,b) => { const t=performance.now(); const r = await store.intend(a,b); console.log('intend', performance.now()-t); return r; }, publish: async (a,b) => { const t=performance.now(); const r = await store.publish(a,b); console.log('publish', performance.now()-t); return r; }}; const t=performance.now(); await generateCrl({...deps, store: s2}, shard!, true); console.log('total', performance.now()-t) }
+  const seconds = (performance.now() - start) / 1000;
+  const { rss } = process.memoryUsage();
+  process.stdout.write(
+    `${JSON.stringify({ entries, seconds, rssMiB: Math.round(rss / 2 ** 20) })}\n`,
+  );
+}
+await database.stop();
