@@ -2,6 +2,7 @@ import { startTestDatabase } from '@gigvault/testkit/test-database';
 import { systemClock } from '@gigvault/time/clock';
 import { encodeCrlEntry } from '@gigvault/x509/crl';
 import { CrlInit1764000000000 } from '../migrations/1764000000000-crl-init.ts';
+import { CrlEntryOrder1764100000000 } from '../migrations/1764100000000-crl-entry-order.ts';
 import { pgCrlStore } from '../src/adapters/pg-crl-store.ts';
 import { pgIssuerStore } from '../src/adapters/pg-issuer-store.ts';
 import { pgShardDirectory } from '../src/adapters/pg-shard-directory.ts';
@@ -13,7 +14,7 @@ import { fakeKeymgr } from '../test/fake-keymgr.ts';
 /** One shard of N entries, from table to published, RPC left out: `node services/crl/bench/generate-crl.ts [entries]`. */
 const entries = Number(process.argv[2] ?? 1_000_000);
 const database = await startTestDatabase();
-const pool = await database.pool('crl', [CrlInit1764000000000]);
+const pool = await database.pool('crl', [CrlInit1764000000000, CrlEntryOrder1764100000000]);
 const keymgr = fakeKeymgr();
 const issuer = fakeCa(systemClock).addIssuer('issuing', 1, keymgr.keys);
 await pgIssuerStore(pool).save([issuer]);

@@ -11,6 +11,7 @@ import { RPC } from '@gigvault/rpc/contracts';
 import { periodic, type Worker } from '@gigvault/time/worker';
 import { Module } from '@nestjs/common';
 import { CrlInit1764000000000 } from '../migrations/1764000000000-crl-init.ts';
+import { CrlEntryOrder1764100000000 } from '../migrations/1764100000000-crl-entry-order.ts';
 import { rootCrlFile } from './adapters/file-root-crl.ts';
 import { pgCrlStore } from './adapters/pg-crl-store.ts';
 import { pgIssuerStore } from './adapters/pg-issuer-store.ts';
@@ -36,7 +37,7 @@ export const crlService: ServiceDefinition<CrlConfig> = {
   name: 'crl',
   zone: 'inside',
   config: crlConfig,
-  migrations: [CrlInit1764000000000],
+  migrations: [CrlInit1764000000000, CrlEntryOrder1764100000000],
   serves: [],
   module: (context) => {
     const parts = wireCrl(context);

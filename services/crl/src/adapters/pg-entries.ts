@@ -6,21 +6,21 @@ const CHUNK = 50_000;
 
 const READ = {
   name: 'crl-read-entries',
-  text: `SELECT count(*)::integer AS n, max(serial_number) AS last, string_agg(entry, ''::bytea ORDER BY serial_number) AS entries
-           FROM (SELECT serial_number, entry FROM revoked
-                  WHERE issuer_id = $1 AND crl_shard = $2 AND serial_number > $3
-                  ORDER BY serial_number LIMIT $4) AS chunk`,
+  text: `SELECT count(*)::integer AS n, max(seq) AS last, string_agg(entry, ''::bytea) AS entries
+           FROM (SELECT seq, entry FROM revoked
+                  WHERE issuer_id = $1 AND crl_shard = $2 AND seq > $3
+                  ORDER BY seq LIMIT $4) AS chunk`,
 };
 
-/** The shard's entries as they stand in the CRL, by serial number, already encoded: memory is their size, once. */
+/** The shard's entries as they stand in the CRL, already encoded, oldest first: memory is their size, once. */
 export async function readEntries(
   client: PoolClient,
   { issuerId, crlShard }: ShardKey,
 ): Promise<{ readonly entries: Buffer; readonly count: number }> {
   const chunks: Buffer[] = [];
   let count = 0;
-  for (let last = ''; ; ) {
-    const { rows } = await client.query<{ n: number; last: string; entries: Buffer | null }>({
+  for (let last: number | string = 0; ; ) {
+    const { rows } = await client.query<ChunkRow>({
       ...READ,
       values: [issuerId, crlShard, last, CHUNK],
     });
@@ -32,4 +32,10 @@ export async function readEntries(
     last = row.last;
   }
   return { entries: Buffer.concat(chunks), count };
+}
+
+interface ChunkRow {
+  readonly n: number;
+  readonly last: number | string;
+  readonly entries: Buffer | null;
 }
