@@ -1,9 +1,9 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { join } from 'node:path';
+import { installationRoot } from '@gigvault/host/home';
 
 /** The two ways to run; every system scenario runs in both. */
 export const MODES = ['one process', 'split'] as const;
@@ -50,7 +50,7 @@ export interface CliResult {
 }
 
 /** The repository's root. */
-export const REPOSITORY = dirname(dirname(dirname(dirname(fileURLToPath(import.meta.url)))));
+export const REPOSITORY = installationRoot();
 
 const CLOSING_LINE = /^ {2}(DEV|PRODUCTION) PROFILE/m;
 const START_LIMIT = 60_000;
@@ -58,6 +58,8 @@ const START_LIMIT = 60_000;
 /** Starts a fresh PKI. Rejects with its output when it does not come up within a minute. */
 export async function startPki(mode: Mode, ...flags: string[]): Promise<PkiProcess> {
   const home = mkdtempSync(join(tmpdir(), 'gv-'));
+  // As root, PostgreSQL runs as a user of its own, which must be able to pass through.
+  chmodSync(home, 0o711);
   const [https, grpc, http, http01] = (await freePorts(4)) as [number, number, number, number];
   const dataDir = join(home, 'data');
   const configHome = join(home, 'config');

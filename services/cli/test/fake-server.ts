@@ -13,7 +13,11 @@ export interface FakeRequest {
 }
 
 /** What a route answers: a body with 200, or with a status. */
-export type FakeReply = { readonly status: number; readonly body?: unknown; readonly headers?: Record<string, string> };
+export type FakeReply = {
+  readonly status: number;
+  readonly body?: unknown;
+  readonly headers?: Record<string, string>;
+};
 
 /** Routes by `METHOD /path`; a path may end in `*`. */
 export type FakeRoutes = Record<string, (request: FakeRequest) => FakeReply>;
@@ -37,10 +41,23 @@ export interface FakeServer {
 }
 
 /** A problem document as GigVault sends it. */
-export function problem(status: number, code: string, detail: string, errors?: object[]): FakeReply {
+export function problem(
+  status: number,
+  code: string,
+  detail: string,
+  errors?: object[],
+): FakeReply {
   const type = `https://docs.gigvault.dev/errors/GV-${code.replaceAll('_', '-')}`;
   const error = { code, message: detail, details: {} };
-  const body = { type, title: code, status, detail, traceId: '4bf92f3577b34da6a3ce929d0e0e4736', error, ...(errors ? { errors } : {}) };
+  const body = {
+    type,
+    title: code,
+    status,
+    detail,
+    traceId: '4bf92f3577b34da6a3ce929d0e0e4736',
+    error,
+    ...(errors ? { errors } : {}),
+  };
   return { status, body, headers: { 'content-type': 'application/problem+json' } };
 }
 
@@ -52,15 +69,25 @@ export async function startFakeServer(): Promise<FakeServer> {
   let token = 0;
   const routes: FakeRoutes = {
     [`POST ${API}/token`]: ({ body }) => {
-      if (!apiKeys.has(body.clientSecret)) return problem(401, 'UNAUTHENTICATED', 'The API key is not valid.');
+      if (!apiKeys.has(body.clientSecret))
+        return problem(401, 'UNAUTHENTICATED', 'The API key is not valid.');
       token += 1;
-      return { status: 200, body: { accessToken: `t${token}`, tokenType: 'Bearer', expiresIn: 900 } };
+      return {
+        status: 200,
+        body: { accessToken: `t${token}`, tokenType: 'Bearer', expiresIn: 900 },
+      };
     },
     'GET /version': () => ({ status: 200, body: { name: 'gigvault', version: '9.9.9' } }),
     'GET /ready': () => ({ status: 200, body: { status: 'ok' } }),
     [`GET ${API}/whoami`]: () => ({
       status: 200,
-      body: { userId: 'u1', name: 'ada', roles: ['admin'], permissions: ['audit:read', 'keys:read'], tenantId: 'default' },
+      body: {
+        userId: 'u1',
+        name: 'ada',
+        roles: ['admin'],
+        permissions: ['audit:read', 'keys:read'],
+        tenantId: 'default',
+      },
     }),
   };
 
@@ -68,7 +95,9 @@ export async function startFakeServer(): Promise<FakeServer> {
     const isOpen = !request.route.includes(API) || /\/(token|setup)$/.test(request.route);
     if (!isOpen && request.authorization !== `Bearer t${token}`)
       return problem(401, 'UNAUTHENTICATED', 'The access token is invalid.');
-    const wildcard = Object.keys(routes).find((key) => key.endsWith('*') && request.route.startsWith(key.slice(0, -1)));
+    const wildcard = Object.keys(routes).find(
+      (key) => key.endsWith('*') && request.route.startsWith(key.slice(0, -1)),
+    );
     const route = routes[request.route] ?? (wildcard ? routes[wildcard] : undefined);
     return route ? route(request) : problem(404, 'NOT_FOUND', `no route ${request.route}`);
   }
@@ -110,6 +139,8 @@ export async function startFakeServer(): Promise<FakeServer> {
 
 function listen(server: Server): Promise<string> {
   return new Promise((resolve) => {
-    server.listen(0, '127.0.0.1', () => resolve(`https://localhost:${(server.address() as AddressInfo).port}`));
+    server.listen(0, '127.0.0.1', () =>
+      resolve(`https://localhost:${(server.address() as AddressInfo).port}`),
+    );
   });
 }

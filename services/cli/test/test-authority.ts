@@ -49,12 +49,36 @@ export interface TestAuthority {
 export function createTestAuthority(): TestAuthority {
   const root = generateKeyPairSync('ec', { namedCurve: 'P-384' }).privateKey;
   const issuing = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey;
-  const rootDer = caCertificate('GigVault Test Root CA', '01', root, 'GigVault Test Root CA', root, 'ec-p384');
-  const issuingDer = caCertificate('GigVault Test Issuing CA', '02', issuing, 'GigVault Test Root CA', root, 'ec-p384');
+  const rootDer = caCertificate(
+    'GigVault Test Root CA',
+    '01',
+    root,
+    'GigVault Test Root CA',
+    root,
+    'ec-p384',
+  );
+  const issuingDer = caCertificate(
+    'GigVault Test Issuing CA',
+    '02',
+    issuing,
+    'GigVault Test Root CA',
+    root,
+    'ec-p384',
+  );
   const urls = { ocspUrl: 'http://x/ocsp', issuerUrl: 'http://x/ca', crlBaseUrl: 'http://x/crl' };
-  const template = compileTemplate(PROFILE, { certificate: issuingDer, keyType: 'ec-p256', ...urls });
+  const template = compileTemplate(PROFILE, {
+    certificate: issuingDer,
+    keyType: 'ec-p256',
+    ...urls,
+  });
 
-  function leaf(key: KeyObject, names: readonly GeneralName[], serialNumber: string, from: number, until: number): string {
+  function leaf(
+    key: KeyObject,
+    names: readonly GeneralName[],
+    serialNumber: string,
+    from: number,
+    until: number,
+  ): string {
     const tbs = template.build({
       serialNumber,
       notBefore: from,
@@ -64,14 +88,19 @@ export function createTestAuthority(): TestAuthority {
       publicKey: spkiOf(key),
       crlShard: 0,
     });
-    return toPem('CERTIFICATE', assembleSigned(tbs, signatureAlgorithm('ec-p256'), signTbs(issuing, tbs)));
+    return toPem(
+      'CERTIFICATE',
+      assembleSigned(tbs, signatureAlgorithm('ec-p256'), signTbs(issuing, tbs)),
+    );
   }
 
   return {
     root: toPem('CERTIFICATE', rootDer),
     issuing: toPem('CERTIFICATE', issuingDer),
     issue(request, serialNumber, notBefore = NOW, notAfter = NOW + 47 * DAY) {
-      const { publicKey, subjectAltName } = parseCertificationRequest(fromPem(request)[0] as Buffer);
+      const { publicKey, subjectAltName } = parseCertificationRequest(
+        fromPem(request)[0] as Buffer,
+      );
       return leaf(publicKey.keyObject, subjectAltName, serialNumber, notBefore, notAfter);
     },
     server() {

@@ -29,7 +29,10 @@ export interface TestMachine {
 }
 
 /** A machine; with a server, its context `local` is signed in there. */
-export async function createTestMachine(server?: FakeServer, more: Partial<Context> = {}): Promise<TestMachine> {
+export async function createTestMachine(
+  server?: FakeServer,
+  more: Partial<Context> = {},
+): Promise<TestMachine> {
   const home = await mkdtemp(join(tmpdir(), 'gigvault-cli-'));
   const cwd = join(home, 'work');
   const config = join(home, '.config', 'gigvault');
@@ -69,13 +72,21 @@ export async function createTestMachine(server?: FakeServer, more: Partial<Conte
       return { code, ...written };
     },
     async writeContexts(current, contexts) {
-      await writeFile(join(config, 'contexts.yaml'), stringify({ current, contexts }), { mode: 0o600 });
+      await writeFile(join(config, 'contexts.yaml'), stringify({ current, contexts }), {
+        mode: 0o600,
+      });
     },
     remove: () => rm(home, { recursive: true, force: true }),
   };
   if (server) {
     await writeFile(join(config, 'root.crt'), server.authority.root);
-    const local = { server: server.url, caFile: 'root.crt', apiKey: 'gv_key_good', environment: 'development', ...more } as const;
+    const local = {
+      server: server.url,
+      caFile: 'root.crt',
+      apiKey: 'gv_key_good',
+      environment: 'development',
+      ...more,
+    } as const;
     await machine.writeContexts('local', { local });
   }
   return machine;

@@ -1,19 +1,12 @@
-import { execFile } from 'node:child_process';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { promisify } from 'node:util';
-import { startHttpServer } from '@gigvault/http/http-server';
 import { installFaultHook } from '@gigvault/telemetry/durable-step';
-import { silentLog } from '@gigvault/telemetry/log';
 import { startTestDatabase, type TestDatabase } from '@gigvault/testkit/test-database';
 import { readCertificate } from '@gigvault/x509/certificate';
-import { toPem } from '@gigvault/x509/pem';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Pool } from 'pg';
 import { ocspService } from '../src/ocsp.module.ts';
 import { certId, ocspRequest, readAnswer } from './ocsp-request.ts';
 import { eventually, type OcspWorld, ocspWorld } from './ocsp-world.ts';
+import { listen, opensslClient } from './openssl-client.ts';
 
 const HOUR = 3_600_000;
 const DAY = 24 * HOUR;
@@ -56,7 +49,7 @@ describe('OCSP answers', () => {
   it('openssl accepts good, revoked with its reason, and unknown, by POST, with and without nonce', async () => {
     await started();
     const { serialNumber, certificate } = world.ca.issue();
-    const server = await listen();
+    const server = await listen(world);
     const openssl = await opensslClient(world.ca.issuerCertificate, certificate, server.port);
     try {
       expect(await openssl('-cert')).toMatch(/Response verify OK[\s\S]*leaf.pem: good/);
@@ -143,7 +136,7 @@ describe('OCSP answers', () => {
 describe('OCSP over HTTP', () => {
   it('GET takes base64 plain, with slashes, percent-encoded, and refuses the rest (covers: T54)', async () => {
     await started();
-    const server = await listen();
+    const server = await listen(world);
     const { issuerCertificate } = world.ca;
     try {
       const url = `http://127.0.0.1:${server.port}/ocsp`;
@@ -357,48 +350,3 @@ describe('the responder certificate', () => {
     },
   );
 });
-
-function listen() {
-  return startHttpServer({
-    listeners: ['status'],
-    host: '127.0.0.1',
-    port: 0,
-    baseUrl: 'http://127.0.0.1',
-    behindProxy: false,
-    routes: world.routes.map((route) => ({
-      service: 'ocsp',
-      route,
-      authenticator: { authenticate: () => Promise.reject(new Error('not used')) },
-    })),
-    log: silentLog,
-    metrics: world.metrics,
-  });
-}
-
-/** `openssl ocsp` about one leaf. `-cert` asks for the leaf; `-sha256` too, with that hash; `-serial` for a number never issued. */
-async function opensslClient(ca: Buffer, leaf: Buffer, port: number) {
-  const directory = await mkdtemp(join(tmpdir(), 'gigvault-ocsp-'));
-  await writeFile(join(directory, 'ca.pem'), toPem('CERTIFICATE', ca));
-  await writeFile(join(directory, 'leaf.pem'), toPem('CERTIFICATE', leaf));
-  const run = async (what: '-cert' | '-serial' | '-sha256', ...more: string[]) => {
-    const about = what === '-serial' ? ['-serial', '0x1234abcd'] : ['-cert', 'leaf.pem'];
-    const { stdout, stderr } = await promisify(execFile)(
-      'openssl',
-      [
-        'ocsp',
-        ...(what === '-sha256' ? ['-sha256'] : []),
-        '-issuer',
-        'ca.pem',
-        ...about,
-        '-CAfile',
-        'ca.pem',
-        '-url',
-        `http://127.0.0.1:${port}/ocsp`,
-        ...more,
-      ],
-      { cwd: directory },
-    );
-    return stderr + stdout;
-  };
-  return Object.assign(run, { end: () => rm(directory, { recursive: true, force: true }) });
-}

@@ -180,7 +180,7 @@ export function issuerFileRoutes(deps: CaDeps): HttpRoute[] {
 async function issuerFile(deps: CaDeps, file: string): Promise<HttpReply> {
   const match = /^([a-z0-9-]{1,63})\.(crt|pem)$/.exec(file);
   if (!match) throw new GigvaultError('NOT_FOUND', 'There is no such file.');
-  const { record } = await deps.issuers.issuers.get(match[1] ?? '');
+  const certificate = await certificateOf(deps, match[1] ?? '');
   const pem = match[2] === 'pem';
   return {
     status: 200,
@@ -188,8 +188,17 @@ async function issuerFile(deps: CaDeps, file: string): Promise<HttpReply> {
       'content-type': pem ? 'application/x-pem-file' : 'application/pkix-cert',
       'cache-control': 'public, max-age=86400',
     },
-    body: pem ? toPem('CERTIFICATE', record.certificate) : record.certificate,
+    body: pem ? toPem('CERTIFICATE', certificate) : certificate,
   };
+}
+
+/** An issuer's certificate by its id; `root` is the root that the issuers' chains end in, where their own certificates say it is. */
+async function certificateOf(deps: CaDeps, issuerId: string): Promise<Buffer> {
+  if (issuerId !== 'root') return (await deps.issuers.issuers.get(issuerId)).record.certificate;
+  const [issuer] = await deps.issuers.issuers.list();
+  const root = issuer?.chain.at(-1);
+  if (root === undefined) throw new GigvaultError('NOT_FOUND', 'There is no root yet.');
+  return root;
 }
 
 function fileError(error: unknown): HttpReply {

@@ -43,12 +43,9 @@ export const auditVerify: Action = async (session, _args, options) => {
   const source = from
     ? await openExport(resolve(session.terminal.cwd, from))
     : await downloaded(await session.api());
-  const previous = await lastCheckpoint(context);
-  const head = signedHead(
-    source.checkpoint,
-    pinnedKey(session, context, source.checkpoint),
-    previous,
-  );
+  const key = pinnedKey(session, context, source.checkpoint);
+  const previous = await lastCheckpoint(session, context, key);
+  const head = signedHead(source.checkpoint, key, previous);
   // An older export is verified for itself: the head of today says nothing about its end.
   const earlier = previous && !(from && previous.size > head.size) ? [previous] : [];
   const report = await verified(session, source, [...earlier, head], options);
@@ -143,14 +140,34 @@ async function verified(
   }
 }
 
-async function lastCheckpoint({ folder }: SelectedContext): Promise<CheckpointNote | undefined> {
-  const note = await readFile(join(folder, STATE_FILE), 'utf8').catch(
-    (error: NodeJS.ErrnoException) => {
-      if (error.code === 'ENOENT') return undefined;
-      throw error;
-    },
+/** What this machine verified last; nothing when that was signed by another key: `up` made a new PKI since. */
+async function lastCheckpoint(
+  { output }: Session,
+  { folder }: SelectedContext,
+  publicKey: string,
+): Promise<CheckpointNote | undefined> {
+  const path = join(folder, STATE_FILE);
+  const note = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return undefined;
+    throw error;
+  });
+  if (note === undefined) return undefined;
+  const previous = parsed(note);
+  if (isSignedBy(previous, note, publicKey)) return previous;
+  output.notice(
+    `${output.noticeStyle.warn} the context has another audit key than the last time: a new log starts here`,
   );
-  return note === undefined ? undefined : parsed(note);
+  return undefined;
+}
+
+function isSignedBy({ origin }: CheckpointNote, note: string, publicKey: string): boolean {
+  try {
+    verifyCheckpoint(note, Buffer.from(publicKey, 'base64'), origin);
+    return true;
+  } catch (error) {
+    if (error instanceof GigvaultError) return false;
+    throw error;
+  }
 }
 
 async function remember(

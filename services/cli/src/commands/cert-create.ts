@@ -129,10 +129,10 @@ function issuedText(
   const saved = `${files.certificate} (leaf + chain)${files.key ? `   ${files.key} (mode 0600)` : ''}`;
   const head = `${style.green(style.ok)} Issued  ${facts.subject}`;
   const lines = [
-    `${head}${' '.repeat(Math.max(3, 46 - facts.subject.length))}serial ${shortSerial(facts.serialNumber, style)}`,
+    `${head}${' '.repeat(Math.max(3, 48 - facts.subject.length))}serial ${shortSerial(facts.serialNumber, style)}`,
     `  names     ${facts.names.join('  ')}`,
     `  issuer    ${facts.issuer}        profile  ${profile}`,
-    `  valid     ${validityText(facts, style)}   renews from ${day(renewsFrom(facts))}`,
+    `  valid     ${validityText(facts)}   renews from ${day(renewsFrom(facts))}`,
     `  saved     ${saved}`,
     `  check     gigvault cert verify ${files.certificate}`,
   ];

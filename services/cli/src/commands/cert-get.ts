@@ -33,10 +33,7 @@ export const certGet: Action = async (session, [serial = ''], options) => {
           ['status', statusText(found)],
           ['profile', found.profile],
           ['issuer', found.issuerId],
-          [
-            'valid',
-            `${day(found.notBefore)} ${style.arrow} ${dayAndDistance(found.notAfter, now)}`,
-          ],
+          ['valid', `${day(found.notBefore)} → ${dayAndDistance(found.notAfter, now)}`],
           ['requester', found.requester],
         ],
         style,

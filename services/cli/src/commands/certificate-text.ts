@@ -54,17 +54,17 @@ export async function serialNumberOf(
 }
 
 /** `5f:03:…:c2` on a terminal, where the whole one would push the rest off the line; otherwise the whole. */
-export function shortSerial(serialNumber: string, { colour, ellipsis }: Style): string {
+export function shortSerial(serialNumber: string, { colour }: Style): string {
   const whole = formatSerialNumber(serialNumber);
   const parts = whole.split(':');
   return colour && parts.length > 6
-    ? [...parts.slice(0, 2), ellipsis, ...parts.slice(-1)].join(':')
+    ? [...parts.slice(0, 2), '…', ...parts.slice(-1)].join(':')
     : whole;
 }
 
 /** `2026-11-21 → 2027-01-07 (47 days)`. */
-export function validityText({ notBefore, notAfter }: CertificateFacts, style: Style): string {
-  return `${day(notBefore)} ${style.arrow} ${day(notAfter)} (${span(notAfter - notBefore).replace(/ d$/, ' days')})`;
+export function validityText({ notBefore, notAfter }: CertificateFacts): string {
+  return `${day(notBefore)} → ${day(notAfter)} (${span(notAfter - notBefore).replace(/ d$/, ' days')})`;
 }
 
 /** When two thirds of the life are over: the day from which it should be renewed. */

@@ -1,3 +1,4 @@
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
   type Context,
@@ -28,7 +29,7 @@ interface Redeemed {
 export const setup: Action = async (session, [text = ''], options) => {
   const { token, origin } = parseToken(text);
   const base = await baseContext(session, origin);
-  await writePrivateFile(join(configFolder(session.terminal), '.writable'), '');
+  await checkWritable(configFolder(session.terminal));
   const body = { token, ...nameOf(textOption(options, 'name')) };
   const redeemed = await session.apiOf(base).anonymous<Redeemed>('POST', `${API_ROOT}/setup`, body);
   const name = await remember(session, base, redeemed);
@@ -62,6 +63,17 @@ async function baseContext(
   const server = options.server ?? origin;
   const { context: _own, ...flags } = options;
   return selectContext(terminal, { ...flags, ...(server === undefined ? {} : { server }) });
+}
+
+/** Fails before the token is used up when its API key could not be kept. */
+async function checkWritable(folder: string): Promise<void> {
+  const probe = join(folder, '.probe');
+  try {
+    await writePrivateFile(probe, '');
+    await rm(probe);
+  } catch (cause) {
+    throw new CliFailure(`cannot write in ${folder}`, { code: 'INVALID_ARGUMENT', cause });
+  }
 }
 
 async function remember(

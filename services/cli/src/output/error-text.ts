@@ -15,7 +15,7 @@ export function errorText(failure: CliFailure, style: Style): string {
     ...tryLines(failure),
     more,
   ];
-  return `${lines.join('\n')}\n`;
+  return style.shown(`${lines.join('\n')}\n`);
 }
 
 function factLines(facts: readonly Fact[], style: Style): string[] {

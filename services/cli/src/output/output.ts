@@ -41,21 +41,22 @@ export interface OutputOptions {
 export function createOutput(terminal: Terminal, options: OutputOptions): Output {
   const style = styleFor(terminal, terminal.stdoutIsTty, options.noColor);
   const format = options.quiet ? 'name' : options.format;
+  const noticeStyle = styleFor(terminal, terminal.stderrIsTty, options.noColor);
   return {
     format,
     style,
-    noticeStyle: styleFor(terminal, terminal.stderrIsTty, options.noColor),
+    noticeStyle,
     async result(result) {
       terminal.writeOut(await rendered(format, result, style));
     },
     notice(line) {
-      if (!options.quiet) terminal.writeErr(`${line}\n`);
+      if (!options.quiet) terminal.writeErr(noticeStyle.shown(`${line}\n`));
     },
   };
 }
 
 async function rendered(format: OutputFormat, result: Result, style: Style): Promise<string> {
-  if (format === 'table') return result.text(style);
+  if (format === 'table') return style.shown(result.text(style));
   if (format === 'name') return result.names.map((name) => `${name}\n`).join('');
   if (format === 'json') return `${JSON.stringify(result.data, undefined, 2)}\n`;
   const { stringify } = await import('yaml');

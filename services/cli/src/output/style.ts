@@ -5,15 +5,23 @@ export interface Style {
   readonly ok: string;
   readonly bad: string;
   readonly warn: string;
-  readonly arrow: string;
-  readonly ellipsis: string;
   readonly colour: boolean;
   green(text: string): string;
   red(text: string): string;
   yellow(text: string): string;
   bold(text: string): string;
   dim(text: string): string;
+  /** The text in what the terminal's locale can show: marks and arrows become ASCII where it is not UTF-8. */
+  shown(text: string): string;
 }
+
+const ASCII: Readonly<Record<string, string>> = {
+  '✔': 'ok',
+  '✖': 'x',
+  '→': '->',
+  '←': '<-',
+  '…': '...',
+};
 
 /** Colour on a terminal, unless `NO_COLOR`, `TERM=dumb` or `--no-color`; `FORCE_COLOR` turns it on. ASCII where the locale is not UTF-8. */
 export function styleFor(terminal: Terminal, isTty: boolean, noColor: boolean): Style {
@@ -22,17 +30,16 @@ export function styleFor(terminal: Terminal, isTty: boolean, noColor: boolean): 
   const paint = (code: number) => (text: string) =>
     colour ? `\u001b[${code}m${text}\u001b[0m` : text;
   return {
-    ok: utf8 ? '✔' : 'ok',
-    bad: utf8 ? '✖' : 'x',
+    ok: '✔',
+    bad: '✖',
     warn: '!',
-    arrow: utf8 ? '→' : '->',
-    ellipsis: utf8 ? '…' : '...',
     colour,
     green: paint(32),
     red: paint(31),
     yellow: paint(33),
     bold: paint(1),
     dim: paint(2),
+    shown: (text) => (utf8 ? text : text.replace(/[✔✖→←…]/g, (mark) => ASCII[mark] ?? mark)),
   };
 }
 

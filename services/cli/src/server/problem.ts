@@ -53,7 +53,7 @@ export function failureOf(reply: HttpsReply): CliFailure {
 
 /** `subject: text` taken apart, as messages of decisions are written. */
 export function factOf(message: string, pointer = ''): Fact {
-  const [, subject, text] = /^([A-Za-z]+(?:\[\d+\])?(?: "[^"]*")?): (.+)$/s.exec(message) ?? [];
+  const [, subject, text] = /^([A-Za-z][^:"]{0,40}(?:"[^"]*")?): (.+)$/s.exec(message) ?? [];
   return subject && text
     ? { subject, text }
     : { subject: pointer.replace(/^\//, '').replaceAll('/', '.'), text: message };
@@ -67,7 +67,7 @@ function withoutFacts(message: string, { errors }: Problem): string {
   const pointed = entries
     .map(({ pointer, message: text }) => `${pointer || '/'}: ${text}`)
     .join('; ');
-  for (const tail of [joined, pointed])
+  for (const tail of [pointed, joined])
     if (message.endsWith(tail)) return message.slice(0, -tail.length).replace(/:?\s*$/, '');
   return message;
 }

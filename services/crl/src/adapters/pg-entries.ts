@@ -19,19 +19,21 @@ export async function readEntries(
 ): Promise<{ readonly entries: Buffer; readonly count: number }> {
   const chunks: Buffer[] = [];
   let count = 0;
-  for (let last: number | string = 0; ; ) {
-    const { rows } = await client.query<ChunkRow>({
-      ...READ,
-      values: [issuerId, crlShard, last, CHUNK],
-    });
-    const [row] = rows;
-    if (!row?.entries) break;
-    chunks.push(row.entries);
-    count += row.n;
-    if (row.n < CHUNK) break;
-    last = row.last;
+  let last: number | string = 0;
+  for (;;) {
+    const chunk: ChunkRow = await readChunk(client, [issuerId, crlShard, last, CHUNK]);
+    if (!chunk.entries) break;
+    chunks.push(chunk.entries);
+    count += chunk.n;
+    last = chunk.last;
   }
   return { entries: Buffer.concat(chunks), count };
+}
+
+/** An aggregate always has one row; without entries its columns are NULL. */
+async function readChunk(client: PoolClient, values: unknown[]): Promise<ChunkRow> {
+  const { rows } = await client.query<ChunkRow>({ ...READ, values });
+  return rows[0]!;
 }
 
 interface ChunkRow {

@@ -1,4 +1,5 @@
 import { type Batcher, createBatcher } from '@gigvault/database/batcher';
+import { databaseError } from '@gigvault/database/database-error';
 import type { Pool, PoolClient } from 'pg';
 import type { CertificateKey, CertificateState, StateChange } from '../ports/certificate-state.ts';
 import type { StatusChanges, StatusStore } from '../ports/status-store.ts';
@@ -43,10 +44,10 @@ async function findAll(
   pool: Pool,
   keys: readonly CertificateKey[],
 ): Promise<ReadonlyMap<string, CertificateState>> {
-  const { rows } = await pool.query<StatusRow>({
-    ...FIND,
-    values: [keys.map((k) => k.issuerId), keys.map((k) => k.serialNumber)],
-  });
+  const values = [keys.map((k) => k.issuerId), keys.map((k) => k.serialNumber)];
+  const { rows } = await pool
+    .query<StatusRow>({ ...FIND, values })
+    .catch((error) => Promise.reject(databaseError(error)));
   return new Map(
     rows.map((row) => [
       keyOf({ issuerId: row.issuer_id, serialNumber: row.serial_number }),

@@ -51,7 +51,7 @@ export interface ListKeysResponse {
 /** Key lifecycle. */
 export interface KeyService {
   /**
-   * Generates a key pair for the calling service: only the caller may use it, for the purposes that deploy/keys.yaml grants it.
+   * Generates a key pair for the calling service: only the caller may use it, for the purposes that the key manager grants to that caller.
    * Errors: ALREADY_EXISTS, KEY_USE_REFUSED, INVALID_ARGUMENT.
    */
   generateKey(request: GenerateKeyRequest): Promise<Key>;

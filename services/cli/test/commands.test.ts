@@ -1,0 +1,314 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { API, type FakeServer, problem, startFakeServer } from './fake-server.ts';
+import { createTestMachine, type TestMachine } from './test-terminal.ts';
+
+const ID = '0f8c2d1e-0000-4000-8000-000000000001';
+const CSR = {
+  requestId: ID,
+  status: 'pending',
+  requester: 'user:u1',
+  profile: 'tls-server',
+  commonName: 'shop.example',
+  names: ['shop.example', 'www.shop.example'],
+  createdAt: '2026-11-21T11:00:00.000Z',
+  reason: 'new shop',
+  decision: {
+    outcome: 'review',
+    policy: 'default',
+    rules: [{ rule: 'names.review', outcome: 'review', message: 'shop.example: people decide' }],
+  },
+  approvalsNeeded: 2,
+  votes: [{ actor: 'user:u2', approve: true, comment: 'fine', at: '2026-11-21T11:30:00.000Z' }],
+  certificationRequest: 'PEM',
+};
+const ISSUED = {
+  ...CSR,
+  status: 'issued',
+  serialNumber: '5f03ab',
+  certificate: 'LEAF\n',
+  chain: 'CHAIN\n',
+};
+
+let server: FakeServer;
+let machine: TestMachine;
+
+beforeAll(async () => {
+  server = await startFakeServer();
+});
+
+afterAll(() => server.stop());
+
+beforeEach(async () => {
+  machine = await createTestMachine(server);
+  server.requests.length = 0;
+});
+
+afterEach(() => machine.remove());
+
+const last = () => server.requests.at(-1);
+
+// covers: G69, G18
+describe('csr', () => {
+  it('submit sends the file and exits 8 while people have not decided', async () => {
+    await writeFile(join(machine.cwd, 'shop.csr'), 'PEM');
+    server.routes[`POST ${API}/csrs`] = () => ({ status: 202, body: CSR });
+    const run = await machine.run(['csr', 'submit', 'shop.csr', '--reason', 'new shop']);
+    expect(run.code).toBe(8);
+    expect(run.out).toBe(`${ID}  pending\n`);
+    expect(run.err).toMatchInlineSnapshot(`
+"! waiting for approval (1 of 2)
+  somebody else:  gigvault csr approve 0f8c2d1e-0000-4000-8000-000000000001
+"
+`);
+    expect(last()?.body).toEqual({
+      certificationRequest: 'PEM',
+      profile: 'tls-server',
+      reason: 'new shop',
+    });
+  });
+
+  it('submit exits 0 when it was issued at once', async () => {
+    await writeFile(join(machine.cwd, 'shop.csr'), 'PEM');
+    server.routes[`POST ${API}/csrs`] = () => ({ status: 201, body: ISSUED });
+    expect(await machine.run('csr submit shop.csr -q')).toEqual({
+      code: 0,
+      out: `${ID}\n`,
+      err: '',
+    });
+  });
+
+  it('list and get', async () => {
+    server.routes[`GET ${API}/csrs`] = () => ({
+      status: 200,
+      body: { items: [CSR], nextCursor: '' },
+    });
+    server.routes[`GET ${API}/csrs/${ID}`] = () => ({ status: 200, body: CSR });
+    expect((await machine.run('csr list --status pending')).out).toMatchInlineSnapshot(`
+"ID                                    NAMES                          PROFILE     STATUS   VOTES   REQUESTER  CREATED
+0f8c2d1e-0000-4000-8000-000000000001  shop.example,www.shop.example  tls-server  pending  1 of 2  user:u1    2026-11-21 (60 min ago)
+"
+`);
+    expect(last()?.query.get('status')).toBe('pending');
+    expect((await machine.run(`csr get ${ID}`)).out).toMatchInlineSnapshot(`
+"id         0f8c2d1e-0000-4000-8000-000000000001
+names      shop.example  www.shop.example
+profile    tls-server
+status     pending
+requester  user:u1
+reason     new shop
+decision   review by policy "default"
+rule       review: shop.example: people decide
+approvals  1 of 2
+vote       user:u2 approved fine
+"
+`);
+    expect((await machine.run(`csr get ${ID} --pem`)).code).toBe(8);
+    server.routes[`GET ${API}/csrs/${ID}`] = () => ({ status: 200, body: ISSUED });
+    expect((await machine.run(`csr get ${ID} --pem`)).out).toBe('LEAF\nCHAIN\n');
+  });
+
+  it('approve and reject send the vote', async () => {
+    server.routes[`POST ${API}/csrs/${ID}/approve`] = () => ({ status: 200, body: ISSUED });
+    server.routes[`POST ${API}/csrs/${ID}/reject`] = () => ({
+      status: 200,
+      body: { ...CSR, status: 'rejected', votes: [] },
+    });
+    expect((await machine.run(`csr approve ${ID} --comment ok`)).out).toMatchInlineSnapshot(`
+"✔ Approved (1 of 2)  shop.example  www.shop.example   issued
+  serial    5f:03:ab
+"
+`);
+    expect(last()?.body).toEqual({ comment: 'ok' });
+    expect((await machine.run(`csr reject ${ID}`)).out).toContain('Rejected');
+  });
+
+  it('approve of one’s own request exits 4 and says who can', async () => {
+    server.routes[`POST ${API}/csrs/${ID}/approve`] = () =>
+      problem(403, 'SELF_APPROVAL', 'Nobody approves their own request.');
+    const run = await machine.run(`csr approve ${ID}`);
+    expect(run.code).toBe(4);
+    expect(run.err).toContain('another person decides');
+  });
+});
+
+// covers: G70
+describe('key', () => {
+  const KEY = {
+    keyId: 'my-key',
+    keyType: 'ec-p384',
+    publicKey: '-----BEGIN PUBLIC KEY-----\nAA==\n-----END PUBLIC KEY-----\n',
+    state: 'active',
+    createdAt: '2026-11-21T11:00:00.000Z',
+    owner: 'user:u1',
+    purposes: [],
+    backend: 'pkcs8',
+  };
+
+  it('generate and list', async () => {
+    server.routes[`POST ${API}/keys`] = () => ({ status: 201, body: KEY });
+    server.routes[`GET ${API}/keys`] = () => ({
+      status: 200,
+      body: { items: [KEY], nextCursor: '' },
+    });
+    expect(
+      (await machine.run('key generate my-key --key-type ec-p384')).out,
+    ).toMatchInlineSnapshot(`
+"✔ Generated  my-key   ec-p384   active   backend pkcs8
+-----BEGIN PUBLIC KEY-----
+AA==
+-----END PUBLIC KEY-----
+"
+`);
+    expect(last()?.body).toEqual({ keyId: 'my-key', keyType: 'ec-p384' });
+    expect((await machine.run('key list')).out).toMatchInlineSnapshot(`
+"NAME    TYPE     STATE   BACKEND  OWNER    PURPOSES  CREATED
+my-key  ec-p384  active  pkcs8    user:u1  -         2026-11-21
+"
+`);
+  });
+
+  it('generate exits 6 when the name is taken and 2 for what the server finds wrong, with each fact', async () => {
+    server.routes[`POST ${API}/keys`] = () =>
+      problem(409, 'ALREADY_EXISTS', "Key 'my-key' exists already.");
+    expect((await machine.run('key generate my-key')).code).toBe(6);
+    const message = '1 to 255 letters, digits and dashes';
+    server.routes[`POST ${API}/keys`] = () =>
+      problem(400, 'INVALID_ARGUMENT', `/keyId: ${message}`, [
+        { pointer: '/keyId', code: 'INVALID_ARGUMENT', message },
+      ]);
+    const run = await machine.run(['key', 'generate', 'my key']);
+    expect(run.code).toBe(2);
+    expect(run.err).toMatchInlineSnapshot(`
+"error: Invalid request                                         GV-INVALID-ARGUMENT
+  ✖ keyId   1 to 255 letters, digits and dashes
+  more  https://docs.gigvault.dev/errors/GV-INVALID-ARGUMENT      trace 4bf92f3577b34da6a3ce929d0e0e4736
+"
+`);
+  });
+});
+
+// covers: G50, G52
+describe('user and apikey', () => {
+  const USER = {
+    userId: 'u9',
+    name: 'grace',
+    displayName: 'grace',
+    roles: ['approver', 'auditor'],
+    status: 'invited',
+    createdAt: '2026-11-21T12:00:00.000Z',
+  };
+
+  it('user create prints the token to hand over', async () => {
+    server.routes[`POST ${API}/users`] = () => ({
+      status: 201,
+      body: {
+        ...USER,
+        setupToken: 'gv_setup_XYZ',
+        setupTokenExpiresAt: '2026-11-21T12:30:00.000Z',
+      },
+    });
+    expect(
+      (await machine.run('user create grace --role approver --role auditor')).out,
+    ).toMatchInlineSnapshot(`
+"✔ Created  grace   approver, auditor
+  hand over   gigvault setup gv_setup_XYZ
+  one use     until 2026-11-21 (in 30 min)
+"
+`);
+    expect(last()?.body).toEqual({ name: 'grace', roles: ['approver', 'auditor'] });
+    expect((await machine.run('user create grace --role approver -q')).out).toBe('gv_setup_XYZ\n');
+    expect((await machine.run('user create grace')).code).toBe(2);
+  });
+
+  it('user list and disable', async () => {
+    server.routes[`GET ${API}/users`] = () => ({ status: 200, body: { items: [USER] } });
+    server.routes[`POST ${API}/users/grace/disable`] = () => ({
+      status: 200,
+      body: { ...USER, status: 'disabled' },
+    });
+    expect((await machine.run('user list')).out).toMatchInlineSnapshot(`
+"NAME   ROLES             STATUS   CREATED
+grace  approver,auditor  invited  2026-11-21
+"
+`);
+    expect((await machine.run('user disable grace')).code).toBe(2);
+    expect((await machine.run('user disable grace --yes')).code).toBe(0);
+  });
+
+  it('apikey create prints the secret alone, list never, revoke asks', async () => {
+    const key = {
+      keyId: '0123456789abcdef',
+      label: 'pipeline',
+      createdAt: '2026-11-21T12:00:00.000Z',
+      expiresAt: '2027-02-19T12:00:00.000Z',
+    };
+    server.routes[`POST ${API}/api-keys`] = () => ({
+      status: 201,
+      body: { ...key, apiKey: 'gv_key_secret' },
+    });
+    server.routes[`GET ${API}/api-keys`] = () => ({ status: 200, body: { items: [key] } });
+    server.routes[`DELETE ${API}/api-keys/0123456789abcdef`] = () => ({ status: 204 });
+    expect((await machine.run('apikey create pipeline --expires-in 90d')).out).toBe(
+      'gv_key_secret\n',
+    );
+    expect(last()?.body).toEqual({ label: 'pipeline', expiresIn: 7_776_000 });
+    expect((await machine.run('apikey list')).out).toMatchInlineSnapshot(`
+"ID                LABEL     STATUS  EXPIRES               LAST USED  CREATED
+0123456789abcdef  pipeline  active  2027-02-19 (in 90 d)  never      2026-11-21
+"
+`);
+    expect((await machine.run('apikey revoke 0123456789abcdef')).code).toBe(2);
+    expect((await machine.run('apikey revoke 0123456789abcdef --yes')).code).toBe(0);
+  });
+
+  it('exit 4 for who may not', async () => {
+    server.routes[`GET ${API}/users`] = () =>
+      problem(403, 'FORBIDDEN', 'ada lacks the permission users:manage.');
+    expect((await machine.run('user list')).code).toBe(4);
+  });
+
+  it('exit 9 when asked to slow down, and say for how long', async () => {
+    server.routes[`GET ${API}/users`] = () => ({
+      ...problem(429, 'RATE_LIMITED', 'Too many requests.'),
+      headers: { 'retry-after': '17' },
+    });
+    const run = await machine.run('user list');
+    expect(run.code).toBe(9);
+    expect(run.err).toContain('try again in 17 s');
+  });
+});
+
+describe('what the server says', () => {
+  it('cannot steer the terminal', async () => {
+    server.routes[`GET ${API}/users`] = () =>
+      problem(500, 'INTERNAL', 'broken \u001b]0;owned\u0007\u001b[2J');
+    const run = await machine.run('user list');
+    expect(run.code).toBe(1);
+    expect(run.err).not.toContain('\u001b');
+  });
+
+  it('of a newer version, with a code that this one does not know, is told by its status', async () => {
+    server.routes[`GET ${API}/users`] = () => problem(409, 'BRAND_NEW', 'Something new.');
+    const run = await machine.run('user list');
+    expect(run.code).toBe(6);
+    expect(run.err).toContain('GV-BRAND-NEW');
+  });
+
+  it('that is no JSON is a failure of its own', async () => {
+    server.routes[`GET ${API}/users`] = () => ({ status: 502, body: 'gateway' });
+    expect((await machine.run('user list')).code).toBe(1);
+  });
+});
+
+describe('the README', () => {
+  it('names every command', async () => {
+    const { COMMANDS } = await import('../src/program/program.ts');
+    const readme = await readFile(new URL('../README.md', import.meta.url), 'utf8');
+    const missing = COMMANDS.map(({ usage }) => usage.replace(/ [<[].*$/, '')).filter(
+      (name) => !readme.includes(`\`${name}`),
+    );
+    expect(missing).toEqual([]);
+  });
+});

@@ -1,0 +1,311 @@
+import { chmod, readFile, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { parse } from 'yaml';
+import { fingerprintOf } from '../src/context/selected-context.ts';
+import { API, type FakeServer, problem, startFakeServer } from './fake-server.ts';
+import { createTestMachine, type TestMachine } from './test-terminal.ts';
+
+const TOKEN = `gv_setup_${'A'.repeat(43)}`;
+
+let server: FakeServer;
+let machine: TestMachine;
+
+beforeAll(async () => {
+  server = await startFakeServer();
+});
+
+afterAll(() => server.stop());
+
+beforeEach(async () => {
+  machine = await createTestMachine(server);
+  server.requests.length = 0;
+  server.expireTokens();
+});
+
+afterEach(() => machine.remove());
+
+const exchanges = () =>
+  server.requests.filter((request) => request.route === `POST ${API}/token`).length;
+const modeOf = async (...path: string[]) =>
+  (await stat(join(machine.config, ...path))).mode & 0o777;
+
+// covers: C52, C56
+describe('access tokens', () => {
+  it('are exchanged once and kept for their owner only', async () => {
+    expect((await machine.run('whoami')).code).toBe(0);
+    expect((await machine.run('whoami')).code).toBe(0);
+    expect(exchanges()).toBe(1);
+    expect(await modeOf('contexts', 'local', 'access-token.json')).toBe(0o600);
+    expect(await modeOf('contexts', 'local')).toBe(0o700);
+  });
+
+  it('are renewed shortly before they expire', async () => {
+    await machine.run('whoami');
+    machine.clock.advance(869_000);
+    await machine.run('whoami');
+    expect(exchanges()).toBe(1);
+    machine.clock.advance(2_000);
+    expect((await machine.run('whoami')).code).toBe(0);
+    expect(exchanges()).toBe(2);
+  });
+
+  it('that the server refuses are renewed once, and no more than once', async () => {
+    await machine.run('whoami');
+    server.expireTokens();
+    expect((await machine.run('whoami')).code).toBe(0);
+    expect(exchanges()).toBe(2);
+    const refusing = `GET ${API}/keys`;
+    server.routes[refusing] = () => problem(401, 'UNAUTHENTICATED', 'The access token is invalid.');
+    expect((await machine.run('key list')).code).toBe(3);
+    expect(server.requests.filter((request) => request.route === refusing)).toHaveLength(2);
+  });
+
+  it('are not used for another API key', async () => {
+    await machine.run('whoami');
+    server.apiKeys.add('gv_key_other');
+    await machine.run('whoami', { env: { GIGVAULT_API_KEY: 'gv_key_other' } });
+    expect(exchanges()).toBe(2);
+  });
+
+  it('are not given for a wrong key: exit 3, with what to do', async () => {
+    const run = await machine.run('whoami', { env: { GIGVAULT_API_KEY: 'gv_key_wrong' } });
+    expect(run).toMatchObject({ code: 3, out: '' });
+    expect(run.err).toMatchInlineSnapshot(`
+"error: The API key is not valid.                               GV-UNAUTHENTICATED
+  try   npm run up               (renews this machine's context)
+        gigvault setup <token>   (redeem a one-use token)
+  more  https://docs.gigvault.dev/errors/GV-UNAUTHENTICATED      trace 4bf92f3577b34da6a3ce929d0e0e4736
+"
+`);
+  });
+
+  it('survive a broken file', async () => {
+    await machine.run('whoami');
+    await writeFile(join(machine.config, 'contexts', 'local', 'access-token.json'), '{');
+    expect((await machine.run('whoami')).code).toBe(0);
+  });
+});
+
+describe('the server', () => {
+  it('that is not there: exit 9 with what to do', async () => {
+    const run = await machine.run('whoami --server https://localhost:1');
+    expect(run.code).toBe(3);
+    await machine.writeContexts('local', {
+      local: { server: 'https://localhost:1', caFile: 'root.crt', apiKey: 'k' },
+    });
+    const gone = await machine.run('whoami');
+    expect(gone.code).toBe(9);
+    expect(gone.err).toMatchInlineSnapshot(`
+"error: cannot reach the server https://localhost:1             GV-UNAVAILABLE
+  ✖ nothing listens there
+  try   npm run up              (start it on this machine)
+        gigvault context show   (where the command looks)
+  more  https://docs.gigvault.dev/errors/GV-UNAVAILABLE
+"
+`);
+  });
+
+  it('that is somebody else is not talked to: only the context’s CA is trusted', async () => {
+    const other = await startFakeServer();
+    await machine.writeContexts('local', {
+      local: { server: other.url, caFile: 'root.crt', apiKey: 'gv_key_good' },
+    });
+    const run = await machine.run('whoami');
+    expect(run.code).toBe(9);
+    expect(run.err).toContain('not the one that the context trusts');
+    expect(other.requests).toEqual([]);
+    await other.stop();
+  });
+
+  it('never gets the credential of another one', async () => {
+    const other = await startFakeServer();
+    await writeFile(join(machine.cwd, 'other.crt'), other.authority.root);
+    const run = await machine.run(`whoami --server ${other.url} --ca-file other.crt`);
+    expect(run.code).toBe(3);
+    expect(other.requests).toEqual([]);
+    await other.stop();
+  });
+
+  it('that takes too long is given up', async () => {
+    const { createServer } = await import('node:net');
+    const silent = createServer(() => undefined).listen(0, '127.0.0.1');
+    await new Promise((resolve) => silent.once('listening', resolve));
+    const { port } = silent.address() as { port: number };
+    await machine.writeContexts('local', {
+      local: { server: `https://localhost:${port}`, caFile: 'root.crt', apiKey: 'k' },
+    });
+    const run = await machine.run('whoami --timeout 1s');
+    expect(run.code).toBe(9);
+    expect(run.err).toContain('no answer within 1 s');
+    silent.close();
+  });
+
+  it('over plain HTTP is refused', async () => {
+    const run = await machine.run('whoami --server http://localhost:8080');
+    expect(run.code).toBe(2);
+  });
+
+  it('is pinned by the root’s fingerprint', async () => {
+    const pinned = fingerprintOf(server.authority.root);
+    const local = { server: server.url, caFile: 'root.crt', apiKey: 'gv_key_good' };
+    const colons = `SHA256 ${pinned.toUpperCase().replace(/..(?=.)/g, '$&:')}`;
+    await machine.writeContexts('local', { local: { ...local, rootFingerprint: colons } });
+    expect((await machine.run('whoami')).code).toBe(0);
+    await machine.writeContexts('local', {
+      local: { ...local, rootFingerprint: pinned.replace(/.$/, (d) => (d === '0' ? '1' : '0')) },
+    });
+    expect((await machine.run('whoami')).code).toBe(10);
+  });
+});
+
+describe('contexts', () => {
+  it('are listed and shown without the credential, and chosen', async () => {
+    await machine.writeContexts('local', {
+      local: {
+        server: server.url,
+        caFile: 'root.crt',
+        apiKey: 'gv_key_secret',
+        environment: 'development',
+      },
+      prod: { server: 'https://pki.example', environment: 'production' },
+    });
+    for (const line of [
+      'context list',
+      'context show',
+      'context list -o json',
+      'context show local -o yaml',
+    ])
+      expect((await machine.run(line)).out).not.toContain('gv_key_secret');
+    expect((await machine.run('context list -q')).out).toBe('local\nprod\n');
+    expect((await machine.run('context use prod')).code).toBe(0);
+    expect((await machine.run('context show -q')).out).toBe('prod\n');
+    expect((await machine.run('context use nowhere')).code).toBe(5);
+    expect((await machine.run('whoami --context nowhere')).code).toBe(5);
+    expect(await modeOf('contexts.yaml')).toBe(0o600);
+    const file = parse(await readFile(join(machine.config, 'contexts.yaml'), 'utf8'));
+    expect(file.contexts.local.apiKey).toBe('gv_key_secret');
+  });
+
+  it('that others could read are closed', async () => {
+    await chmod(join(machine.config, 'contexts.yaml'), 0o644);
+    await machine.run('context list');
+    expect(await modeOf('contexts.yaml')).toBe(0o600);
+  });
+
+  it('lie where XDG_CONFIG_HOME says', async () => {
+    const run = await machine.run('context list -q', {
+      env: { XDG_CONFIG_HOME: join(machine.home, 'elsewhere') },
+    });
+    expect(run.out).toBe('');
+  });
+
+  it.each([
+    'current: [',
+    'hello',
+    'current: a\ncontexts: {a: 1}',
+    'current: a\ncontexts: {../../x: {server: https://x}}',
+  ])('that are not what they should be are refused: %j', async (text) => {
+    await writeFile(join(machine.config, 'contexts.yaml'), text);
+    expect((await machine.run('context list')).code).toBe(2);
+  });
+
+  it('that do not exist at all say how to get one', async () => {
+    const fresh = await createTestMachine();
+    const run = await fresh.run('cert list');
+    expect(run.code).toBe(3);
+    expect(run.err).toMatchInlineSnapshot(`
+"error: There is no context: this machine does not know a GigVault server.  GV-UNAUTHENTICATED
+  try   npm run up                                                     (start one on this machine)
+        gigvault setup <token> --server https://… --ca-file root.crt   (join one)
+  more  https://docs.gigvault.dev/errors/GV-UNAUTHENTICATED
+"
+`);
+    await fresh.remove();
+  });
+});
+
+// covers: X20
+describe('setup', () => {
+  beforeEach(() => {
+    server.apiKeys.add('gv_key_new');
+    server.routes[`POST ${API}/setup`] = ({ body }) => ({
+      status: 201,
+      body: { userId: 'u2', name: body.name ?? 'admin', roles: ['admin'], apiKey: 'gv_key_new' },
+    });
+  });
+
+  it('signs the person in, in a context beside the machine’s own', async () => {
+    const run = await machine.run(`setup ${TOKEN} --name grace`);
+    expect(run.code).toBe(0);
+    expect(run.out).toMatchInlineSnapshot(`
+"✔ Signed in  grace   admin
+  context   grace@local   (the current one from now on)
+  check     gigvault whoami
+"
+`);
+    expect(run.out + run.err).not.toContain('gv_key_new');
+    expect(server.requests[0]?.body).toEqual({ token: TOKEN, name: 'grace' });
+    expect(await modeOf('contexts', 'grace@local', 'api-key')).toBe(0o600);
+    const file = parse(await readFile(join(machine.config, 'contexts.yaml'), 'utf8'));
+    expect(file.current).toBe('grace@local');
+    expect(file.contexts.local.apiKey).toBe('gv_key_good');
+    expect(file.contexts['grace@local'].rootFingerprint).toBe(fingerprintOf(server.authority.root));
+    expect((await machine.run('whoami')).code).toBe(0);
+  });
+
+  it('joins a server that the machine did not know', async () => {
+    const fresh = await createTestMachine();
+    await writeFile(join(fresh.cwd, 'root.crt'), server.authority.root);
+    expect((await fresh.run(`setup ${TOKEN} --server ${server.url} --ca-file root.crt`)).code).toBe(
+      0,
+    );
+    expect((await fresh.run('context list -q')).out).toBe('admin@localhost\n');
+    expect((await fresh.run('whoami')).code).toBe(0);
+    await fresh.remove();
+  });
+
+  it('takes the link that `up` prints', async () => {
+    const run = await machine.run(`setup ${server.url}/setup#t=${TOKEN}`);
+    expect(run.code).toBe(0);
+    expect(server.requests[0]?.body).toEqual({ token: TOKEN });
+  });
+
+  it('refuses what is no token, and tells what the server refuses', async () => {
+    expect((await machine.run('setup gv_setup_short')).code).toBe(2);
+    expect(server.requests).toEqual([]);
+    server.routes[`POST ${API}/setup`] = () =>
+      problem(
+        401,
+        'UNAUTHENTICATED',
+        'The setup token is not valid: it is wrong, used or expired.',
+      );
+    const run = await machine.run(`setup ${TOKEN}`);
+    expect(run.code).toBe(3);
+    expect(run.err).toContain('The setup token is not valid');
+    expect((await machine.run('context list -q')).out).toBe('local\n');
+  });
+});
+
+describe('status', () => {
+  it('tells the server, the caller and the root', async () => {
+    const run = await machine.run('status -o json');
+    expect(JSON.parse(run.out)).toMatchObject({
+      context: 'local',
+      ready: true,
+      version: '9.9.9',
+      user: 'ada',
+      root: { notAfter: '2049-01-01T00:00:00.000Z' },
+    });
+    expect((await machine.run('status')).out).toContain('status   ✔ ready\n');
+  });
+
+  it('works for who is not signed in, and exits 9 when the server is not ready', async () => {
+    await machine.writeContexts('local', { local: { server: server.url, caFile: 'root.crt' } });
+    server.routes['GET /ready'] = () => ({ status: 503, body: { status: 'unavailable' } });
+    const run = await machine.run('status');
+    expect(run.code).toBe(9);
+    expect(run.out).toContain('not signed in');
+    server.routes['GET /ready'] = () => ({ status: 200, body: { status: 'ok' } });
+  });
+});
