@@ -70,19 +70,7 @@ process.exitCode = await commands[command]();
 
 /** Installs exactly what the lock file says; production dependencies only, unless tests need the rest. */
 function install({ everything }) {
-  const toolsStamp = fingerprint([join(root, 'scripts/tools/package-lock.json')]);
-  if (read(join(tools, 'stamp')) !== toolsStamp) {
-    say('getting Node 26 and pnpm');
-    mkdirSync(tools, { recursive: true });
-    for (const file of ['package.json', 'package-lock.json'])
-      copyFileSync(join(root, 'scripts/tools', file), join(tools, file));
-    run(
-      'npm',
-      ['ci', '--prefix', tools, '--no-audit', '--no-fund', '--ignore-scripts', '--loglevel=error'],
-      process.env,
-    );
-    writeFileSync(join(tools, 'stamp'), toolsStamp);
-  }
+  installTools();
   const wanted = fingerprint([join(root, 'pnpm-lock.yaml'), join(root, 'package.json')]);
   const stampFile = join(root, 'node_modules', '.gigvault-install');
   const [installed, extent] = (read(stampFile) ?? '').split(' ');
@@ -95,6 +83,27 @@ function install({ everything }) {
   );
   mkdirSync(dirname(stampFile), { recursive: true });
   writeFileSync(stampFile, `${wanted} ${everything ? 'everything' : 'production'}`);
+}
+
+/** Node 26 and pnpm, at the versions and with the content that scripts/tools.json names. */
+function installTools() {
+  const pinned = JSON.parse(readFileSync(join(root, 'scripts/tools.json'), 'utf8'));
+  const stamp = fingerprint([join(root, 'scripts/tools.json')]);
+  if (read(join(tools, 'stamp')) === stamp) return;
+  say('getting Node 26 and pnpm');
+  rmSync(tools, { recursive: true, force: true });
+  mkdirSync(tools, { recursive: true });
+  const wanted = ['pnpm', nodePackage].map((name) => `${name}@${pinned[name].version}`);
+  run('npm', ['install', '--prefix', tools, '--no-save', '--no-audit', '--no-fund', '--ignore-scripts', '--loglevel=error', ...wanted], process.env);
+  const got = JSON.parse(readFileSync(join(tools, 'node_modules/.package-lock.json'), 'utf8')).packages;
+  for (const [path, { integrity }] of Object.entries(got)) {
+    const name = path.slice('node_modules/'.length);
+    if (pinned[name]?.integrity !== integrity) {
+      rmSync(tools, { recursive: true, force: true });
+      fail(`${name} is not what scripts/tools.json names: got ${integrity}`);
+    }
+  }
+  writeFileSync(join(tools, 'stamp'), stamp);
 }
 
 /** Bundles the programs when a source is newer than the bundle. */
