@@ -94,8 +94,24 @@ function installTools() {
   rmSync(tools, { recursive: true, force: true });
   mkdirSync(tools, { recursive: true });
   const wanted = ['pnpm', nodePackage].map((name) => `${name}@${pinned[name].version}`);
-  run('npm', ['install', '--prefix', tools, '--no-save', '--no-audit', '--no-fund', '--ignore-scripts', '--loglevel=error', ...wanted], process.env);
-  const got = JSON.parse(readFileSync(join(tools, 'node_modules/.package-lock.json'), 'utf8')).packages;
+  run(
+    'npm',
+    [
+      'install',
+      '--prefix',
+      tools,
+      '--no-save',
+      '--no-audit',
+      '--no-fund',
+      '--ignore-scripts',
+      '--loglevel=error',
+      ...wanted,
+    ],
+    process.env,
+  );
+  const got = JSON.parse(
+    readFileSync(join(tools, 'node_modules/.package-lock.json'), 'utf8'),
+  ).packages;
   for (const [path, { integrity }] of Object.entries(got)) {
     const name = path.slice('node_modules/'.length);
     if (pinned[name]?.integrity !== integrity) {

@@ -63,14 +63,8 @@ export function eventConsumer(options: EventConsumerOptions): EventConsumer {
   const name = `${options.consumer ?? 'events'}.from-${producer}`;
   const stopping = new AbortController();
   const state = { position: 0, head: 0, heardAt: 0, failure: undefined as unknown };
-  let waiters: Waiter[] = [];
+  const waiters = createWaiters();
   let running: Promise<void> = Promise.resolve();
-
-  function moved(): void {
-    const reached = waiters.filter((waiter) => waiter.target <= state.position);
-    waiters = waiters.filter((waiter) => waiter.target > state.position);
-    for (const waiter of reached) waiter.resolve();
-  }
 
   async function round(): Promise<void> {
     const request = { acknowledged: state.position, limit: options.batch ?? 500, waitMs: WAIT };
@@ -81,17 +75,9 @@ export function eventConsumer(options: EventConsumerOptions): EventConsumer {
     state.head = head;
     state.heardAt = clock.now();
     if (events.length === 0) return;
-    checkOrder(producer, state.position, events);
-    const position = events.at(-1)!.position;
-    await durableStep(`${options.consumer ?? 'events'}.consume`, () =>
-      transaction(options.pool, async (client) => {
-        await moveCursor(client, producer, state.position, position);
-        await options.handle(client, events);
-      }),
-    );
-    state.position = position;
+    state.position = await consume(options, state.position, events);
     options.afterCommit?.(events);
-    moved();
+    waiters.reached(state.position);
   }
 
   async function loop(): Promise<void> {
@@ -101,7 +87,7 @@ export function eventConsumer(options: EventConsumerOptions): EventConsumer {
       try {
         if (!known) state.position = await readCursor(options.pool, producer);
         known = true;
-        moved();
+        waiters.reached(state.position);
         await round();
         state.failure = undefined;
         delay = FIRST_RETRY;
@@ -117,8 +103,7 @@ export function eventConsumer(options: EventConsumerOptions): EventConsumer {
         delay = Math.min(delay * 2, LONGEST_RETRY);
       }
     }
-    for (const waiter of waiters) waiter.reject(stopped(name));
-    waiters = [];
+    waiters.reject(stopped(name));
   }
 
   return {
@@ -135,19 +120,53 @@ export function eventConsumer(options: EventConsumerOptions): EventConsumer {
       const acknowledged = await readCursor(options.pool, producer);
       const { head } = await options.source.pull({ acknowledged, limit: 1, waitMs: 0 });
       if (stopping.signal.aborted) throw stopped(name);
-      await new Promise<void>((resolve, reject) => {
-        waiters.push({ target: head, resolve, reject });
-        moved();
-      });
+      const reached = waiters.until(head);
+      waiters.reached(state.position);
+      await reached;
     },
     progress: () => ({ ...state }),
   };
+}
+
+/** The effects of a batch and the cursor behind it, in one transaction. Returns where the cursor then is. */
+async function consume(
+  options: EventConsumerOptions,
+  from: number,
+  events: readonly Event[],
+): Promise<number> {
+  const { producer } = options;
+  checkOrder(producer, from, events);
+  const to = events.at(-1)!.position;
+  await durableStep(`${options.consumer ?? 'events'}.consume`, () =>
+    transaction(options.pool, async (client) => {
+      await moveCursor(client, producer, from, to);
+      await options.handle(client, events);
+    }),
+  );
+  return to;
 }
 
 interface Waiter {
   readonly target: number;
   resolve(): void;
   reject(error: unknown): void;
+}
+
+/** Those who wait for the cursor to reach a position. */
+function createWaiters() {
+  let waiting: Waiter[] = [];
+  return {
+    until: (target: number) =>
+      new Promise<void>((resolve, reject) => waiting.push({ target, resolve, reject })),
+    reached(position: number): void {
+      const done = waiting.filter((waiter) => waiter.target <= position);
+      waiting = waiting.filter((waiter) => waiter.target > position);
+      for (const waiter of done) waiter.resolve();
+    },
+    reject(error: unknown): void {
+      for (const waiter of waiting.splice(0)) waiter.reject(error);
+    },
+  };
 }
 
 async function readCursor(pool: Pool, producer: string): Promise<number> {

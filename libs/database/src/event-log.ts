@@ -1,3 +1,4 @@
+import { canonicalJson } from '@gigvault/canonical-json/canonical-json';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import type { Event, PullRequest, PullResponse } from '@gigvault/proto/event/v1/event_log';
 import type { ServiceName } from '@gigvault/rpc/service-name';
@@ -6,7 +7,6 @@ import type { Worker } from '@gigvault/time/worker';
 import { trace } from '@opentelemetry/api';
 import type { Pool, PoolClient } from 'pg';
 import type { QueryRunner } from 'typeorm';
-import { canonicalJson } from './canonical-json.ts';
 import { databaseError } from './database-error.ts';
 import { createEventSignal } from './event-signal.ts';
 

@@ -1,14 +1,18 @@
+import { readFileSync, rmSync } from 'node:fs';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import { installFaultHook } from '@gigvault/telemetry/durable-step';
 
+const FAULT = /^[a-z]+\.[a-z-]+:(before|after)$/;
+
 /**
- * Makes this process die by SIGKILL at a durable step, for tests of crashes.
+ * Makes this process die by SIGKILL at the durable step that `file` names, for tests of crashes. The file holds
+ * `<step>:<before|after>`, as `ca.intent:after`; it may come and go while the process runs, and it is removed before the
+ * process dies: each fault happens once, and whoever starts again finds none.
  *
- * @param spec `<step>:<before|after>[:<n>]`, as `ca.intent:after` or `keymgr.signature:before:3` (the third time).
- * Errors: INVALID_ARGUMENT outside the development environment, or when the spec cannot be read.
+ * Errors: INVALID_ARGUMENT outside the development environment.
  */
 export function installFaultInjection(
-  spec: string,
+  file: string,
   environment: 'development' | 'production',
 ): void {
   if (environment !== 'development')
@@ -16,15 +20,19 @@ export function installFaultInjection(
       'INVALID_ARGUMENT',
       'Faults are injected in the development environment only.',
     );
-  const match = /^([a-z-]+\.[a-z-]+):(before|after)(?::(\d+))?$/.exec(spec);
-  if (!match)
-    throw new GigvaultError(
-      'INVALID_ARGUMENT',
-      `"${spec}" is no fault: expected <step>:<before|after>[:<n>].`,
-    );
-  const [, step, moment] = match;
-  let left = Number(match[3] ?? 1);
-  installFaultHook((name, when) => {
-    if (name === step && when === moment && --left === 0) process.kill(process.pid, 'SIGKILL');
+  installFaultHook((step, moment) => {
+    if (wantedFault(file) !== `${step}:${moment}`) return;
+    rmSync(file);
+    process.kill(process.pid, 'SIGKILL');
   });
+}
+
+function wantedFault(file: string): string | undefined {
+  try {
+    const text = readFileSync(file, 'utf8').trim();
+    return FAULT.test(text) ? text : undefined;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  }
 }

@@ -1,4 +1,4 @@
-import type { MountedRoute } from '@gigvault/http/http-server';
+import type { MountedRoute } from '@gigvault/http/mounting';
 import { openApiDocument } from '@gigvault/http/openapi';
 import { problemReply } from '@gigvault/http/problem';
 import type { HttpReply } from '@gigvault/http/route';

@@ -18,7 +18,7 @@ export const sharedConfig = {
   metrics: z
     .strictObject({ address: z.string().default('127.0.0.1'), port: port.default(9464) })
     .prefault({}),
-  /** Crash tests only: see fault-injection.ts. Refused in production. */
+  /** Crash tests only: the file that names the fault, see fault-injection.ts. Refused in production. */
   faults: z.string().optional(),
 } as const;
 

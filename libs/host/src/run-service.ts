@@ -1,5 +1,5 @@
 import type { Authenticator } from '@gigvault/access/permissions';
-import type { MountedRoute } from '@gigvault/http/http-server';
+import type { MountedRoute } from '@gigvault/http/mounting';
 import type { HttpRoute } from '@gigvault/http/route';
 import type { Client } from '@gigvault/rpc/call';
 import type { RpcService } from '@gigvault/rpc/contracts';
@@ -98,7 +98,11 @@ export async function runService<C>(
   let stopped: Promise<void> | undefined;
   async function stop(): Promise<void> {
     for (const worker of started.reverse()) {
-      await worker.stop().catch((error) => log.error({ error, operation: worker.name }, 'worker did not stop cleanly'));
+      await worker
+        .stop()
+        .catch((error) =>
+          log.error({ error, operation: worker.name }, 'worker did not stop cleanly'),
+        );
     }
     await app.close();
   }

@@ -24,17 +24,22 @@ import { startAdminListener, startMetricsListener } from './operator-listeners.t
 import { type ServiceProcessConfig, serviceProcessConfig } from './process-config.ts';
 import { type ProcessHost, runService } from './run-service.ts';
 import type { ServiceDefinition } from './service.ts';
+import { failProcess, stopWithSupervisor } from './supervised.ts';
 
 /** Longest time that calls in flight may take once a stop has begun, in milliseconds (fault T19). */
 export const DRAIN_LIMIT = 30_000;
 
 /**
- * The main program of one service: `--config <file>`, `--check-config`. Prints one line of JSON with its ports on
+ * The main program of one service: `--config <file>`, `--check-config`, `--supervised` (stops when its stdin ends). Prints one line of JSON with its ports on
  * stdout once it serves, drains on SIGTERM and SIGINT.
  */
 export async function runServiceProcess<C>(definition: ServiceDefinition<C>): Promise<void> {
   const { values } = parseArgs({
-    options: { config: { type: 'string' }, 'check-config': { type: 'boolean' } },
+    options: {
+      config: { type: 'string' },
+      'check-config': { type: 'boolean' },
+      supervised: { type: 'boolean' },
+    },
     strict: true,
   });
   const config = loadConfig(serviceProcessConfig, {
@@ -55,9 +60,10 @@ export async function runServiceProcess<C>(definition: ServiceDefinition<C>): Pr
     process.exit(1);
   });
   if (config.faults !== undefined) installFaultInjection(config.faults, config.environment);
-  const running = await startServiceProcess(definition, section, config, log);
+  const running = await startServiceProcess(definition, section, config, log).catch(failProcess);
   process.stdout.write(`${JSON.stringify(running.ports)}\n`);
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => running.stop());
+  if (values.supervised) stopWithSupervisor(() => void running.stop());
 }
 
 async function startServiceProcess<C>(

@@ -4,19 +4,15 @@ import { GigvaultError } from '@gigvault/errors/gigvault-error';
 const MAX_DEPTH = 32;
 
 /**
- * Parses a JSON body (RFC 8259). Errors: INVALID_ARGUMENT for what is not UTF-8 or not JSON, is nested deeper than 32,
- * or names `__proto__`.
+ * Parses a JSON body as I-JSON (RFC 7493), so that no two readers can understand it differently. Errors:
+ * INVALID_ARGUMENT for what is not UTF-8 or not JSON, is nested deeper than 32, names a key twice or names `__proto__`,
+ * and for integers beyond ±(2^53 - 1), numbers beyond a double and lone surrogates (fault T70).
  */
 export function parseJson(body: Buffer): unknown {
   const text = decodeUtf8(body);
-  if (depthOf(text) > MAX_DEPTH)
-    throw new GigvaultError('INVALID_ARGUMENT', `The body is nested deeper than ${MAX_DEPTH}.`);
+  refuseUnlessPlain(text);
   try {
-    return JSON.parse(text, (key, value) => {
-      if (key === '__proto__')
-        throw new GigvaultError('INVALID_ARGUMENT', 'The body may not name __proto__.');
-      return value;
-    });
+    return JSON.parse(text, refuseLossyValue);
   } catch (error) {
     if (error instanceof GigvaultError) throw error;
     throw new GigvaultError('INVALID_ARGUMENT', 'The body is not JSON.', { cause: error });
@@ -31,19 +27,54 @@ function decodeUtf8(body: Buffer): string {
   }
 }
 
-/** Upper bound of the nesting: brackets inside strings are skipped. */
-function depthOf(text: string): number {
-  let depth = 0;
-  let deepest = 0;
-  let inString = false;
-  for (let i = 0; i < text.length; i++) {
-    const c = text.charCodeAt(i);
-    if (inString) {
-      if (c === 0x5c) i++;
-      else if (c === 0x22) inString = false;
-    } else if (c === 0x22) inString = true;
-    else if (c === 0x5b || c === 0x7b) deepest = Math.max(deepest, ++depth);
-    else if (c === 0x5d || c === 0x7d) depth--;
+const TOKEN = /"(?:[^"\\]|\\.)*"|[[\]{}]/gs;
+const COLON = /\s*:/y;
+
+/** Depth and keys, before JSON.parse: it keeps the last of two equal keys and the reviver recurses. What is no JSON may pass. */
+function refuseUnlessPlain(text: string): void {
+  const open: Set<string>[] = [];
+  for (const match of text.matchAll(TOKEN)) {
+    const [token] = match;
+    if (token === '{' || token === '[') {
+      if (open.push(new Set()) > MAX_DEPTH)
+        throw refused(`The body is nested deeper than ${MAX_DEPTH}.`);
+    } else if (token === '}' || token === ']') {
+      open.pop();
+    } else {
+      COLON.lastIndex = match.index + token.length;
+      if (COLON.test(text)) addKey(token, open.at(-1));
+    }
   }
-  return deepest;
+}
+
+function addKey(token: string, keys: Set<string> | undefined): void {
+  const key = unquote(token);
+  if (key === '__proto__') throw refused('The body may not name __proto__.');
+  if (keys?.has(key)) throw refused(`The body names ${JSON.stringify(key.slice(0, 64))} twice.`);
+  keys?.add(key);
+}
+
+/** A key with its escapes read: `"\u0061"` and `"a"` are the same one. */
+function unquote(token: string): string {
+  try {
+    return JSON.parse(token) as string;
+  } catch {
+    // Not a JSON string: JSON.parse of the whole says so.
+    return token;
+  }
+}
+
+function refuseLossyValue(key: string, value: unknown, context?: { source?: string }): unknown {
+  if (typeof value === 'number') {
+    const whole = /^-?\d+$/.test(context?.source ?? '');
+    if (!Number.isFinite(value) || (whole && !Number.isSafeInteger(value)))
+      throw refused('The body holds a number that is too large.');
+  }
+  if (!key.isWellFormed() || (typeof value === 'string' && !value.isWellFormed()))
+    throw refused('The body holds half of a surrogate pair.');
+  return value;
+}
+
+function refused(message: string): GigvaultError {
+  return new GigvaultError('INVALID_ARGUMENT', message);
 }

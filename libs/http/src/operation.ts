@@ -1,5 +1,6 @@
 import type { Authenticator, Principal } from '@gigvault/access/permissions';
 import { GigvaultError, type Problem } from '@gigvault/errors/gigvault-error';
+import { currentCorrelation } from '@gigvault/telemetry/correlation';
 import type { ZodType } from 'zod';
 import { parseJson } from './json.ts';
 import type { HttpReply, HttpRequest, Operation } from './route.ts';
@@ -17,13 +18,14 @@ export async function runOperation(
   const params = validate(operation.params, request.params, '/path');
   const query = validate(operation.query, request.query, '/query');
   const body = operation.body ? validate(operation.body, readJson(request), '') : undefined;
-  return operation.handle({
+  const answer = await operation.handle({
     ...request,
     params,
     query,
     body,
     ...(principal ? { principal } : {}),
   } as never);
+  return { ...answer, headers: { 'cache-control': 'no-store', ...answer.headers } };
 }
 
 async function admit(
@@ -34,6 +36,8 @@ async function admit(
   if (operation.permission === 'anonymous') return undefined;
   const header = request.headers['authorization'];
   const principal = await authenticator.authenticate(Array.isArray(header) ? header[0] : header);
+  const correlation = currentCorrelation();
+  if (correlation) correlation.actor = principal.actor;
   if (operation.permission !== 'signed-in' && !principal.permissions.has(operation.permission)) {
     throw new GigvaultError(
       'FORBIDDEN',

@@ -17,6 +17,7 @@ export function problemReply(error: unknown, instance: string, traceId: string):
     status: row.http,
     headers: {
       'content-type': 'application/problem+json',
+      'cache-control': 'no-store',
       ...(ours.retryAfter === undefined
         ? {}
         : { 'retry-after': String(Math.ceil(ours.retryAfter)) }),

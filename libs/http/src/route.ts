@@ -30,7 +30,7 @@ export interface HttpReply {
   readonly body?: object | string | Buffer;
 }
 
-/** Turns an error into the protocol's own form. Also called for bodies too large, wrong media types and unknown methods. */
+/** Turns an error into the protocol's own form. Also called for bodies too large, unknown methods and paths below the protocol's that nothing serves. */
 export type ErrorReply = (error: unknown, request: HttpRequest) => HttpReply | Promise<HttpReply>;
 
 /** A route of a protocol that is not REST: ACME, OCSP, CRL files. Bodies arrive as raw bytes. */

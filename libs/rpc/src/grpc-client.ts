@@ -1,4 +1,4 @@
-import { currentCorrelation, traceparent } from '@gigvault/telemetry/correlation';
+import { currentCorrelation, currentTraceparent } from '@gigvault/telemetry/correlation';
 import { Client as GrpcChannel, Metadata, type ServiceError } from '@grpc/grpc-js';
 import type { CallOptions, Client } from './call.ts';
 import { memberName, methodsOf, type RpcMethod } from './contract-descriptors.ts';
@@ -79,11 +79,10 @@ function call(
   options: CallOptions,
 ): Promise<object> {
   const metadata = new Metadata();
+  const traceparent = currentTraceparent();
+  if (traceparent !== undefined) metadata.set('traceparent', traceparent);
   const correlation = currentCorrelation();
-  if (correlation) {
-    metadata.set('traceparent', traceparent(correlation.traceId));
-    metadata.set('x-request-id', correlation.requestId);
-  }
+  if (correlation) metadata.set('x-request-id', correlation.requestId);
   return new Promise((resolve, reject) => {
     const deadline = Date.now() + (options.deadline ?? DEFAULT_DEADLINE);
     open.calls++;

@@ -35,7 +35,7 @@ export interface GrpcServerOptions {
   readonly tables: readonly HandlerTable[];
 }
 
-/** Serves handler tables over mTLS gRPC, with `grpc.health.v1.Health` and reflection. Rejects when the port is in use. */
+/** Serves handler tables over mTLS gRPC, with `grpc.health.v1.Health` and reflection. Rejects with CONFLICT, naming the port, when it is in use. */
 export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcServer> {
   const server = new Server({
     'grpc.max_receive_message_length': MAX_MESSAGE,
@@ -58,7 +58,7 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
     server.bindAsync(
       `${options.host}:${options.port}`,
       new MtlsServerCredentials(options.identity),
-      (error, bound) => (error ? reject(error) : resolve(bound)),
+      (error, bound) => (error ? reject(bindError(error, options.port)) : resolve(bound)),
     );
   });
   return {
@@ -72,6 +72,14 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
         });
       }),
   };
+}
+
+function bindError(error: Error, port: number): Error {
+  if (!error.message.includes('EADDRINUSE')) return error;
+  return new GigvaultError('CONFLICT', `Port ${port} (gRPC listener) is in use by another program.`, {
+    details: { port },
+    cause: error,
+  });
 }
 
 function soleServers(tables: readonly HandlerTable[]): [string, HandlerTable][] {
@@ -113,6 +121,7 @@ async function answer(
       signal: hangUp.signal,
       requestId: requestId?.toString() ?? randomUUID(),
       traceId: traceIdOf(parent?.toString()),
+      traceparent: parent?.toString(),
     });
     done(null, response);
   } catch (error) {

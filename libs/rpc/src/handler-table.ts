@@ -1,6 +1,9 @@
 import { asGigvaultError, GigvaultError } from '@gigvault/errors/gigvault-error';
 import { withCorrelation } from '@gigvault/telemetry/correlation';
 import type { Log } from '@gigvault/telemetry/log';
+import type { Metrics } from '@gigvault/telemetry/metrics';
+import { type OpenSpan, openSpan } from '@gigvault/telemetry/span';
+import { status } from '@grpc/grpc-js';
 import { type CustomTransportStrategy, ServerGrpc } from '@nestjs/microservices';
 import { isObservable, lastValueFrom } from 'rxjs';
 import type { CallContext } from './call.ts';
@@ -19,6 +22,8 @@ export interface IncomingCall {
   readonly signal: AbortSignal;
   readonly requestId: string;
   readonly traceId: string;
+  /** The caller's span as it came over the wire; in one process the active span is the caller's. */
+  readonly traceparent?: string | undefined;
 }
 
 /** Everything one service answers, whatever the transport: the peer table is asked here, once, for both. */
@@ -36,14 +41,17 @@ export interface HandlerTable {
 export class HandlerTableServer extends ServerGrpc implements CustomTransportStrategy {
   readonly table: HandlerTable;
   readonly #handlers = new Map<string, NestHandler>();
+  readonly #count: (rpc: string, seconds: number, error?: GigvaultError) => void;
 
   constructor(
     private readonly service: ServiceName,
     private readonly serves: readonly RpcService<unknown>[],
     private readonly peers: PeerTable,
     private readonly log: Log,
+    metrics?: Metrics,
   ) {
     super({ package: [], url: '' });
+    this.#count = callCounter(metrics);
     this.table = { service, serves, dispatch: (call) => this.#dispatch(call) };
   }
 
@@ -93,34 +101,66 @@ export class HandlerTableServer extends ServerGrpc implements CustomTransportStr
     const handler = this.#handlers.get(call.rpc);
     if (handler === undefined)
       throw new GigvaultError('METHOD_NOT_ALLOWED', `${this.service} does not serve ${call.rpc}.`);
-    if (!this.peers.allows(call.peer, this.service, call.rpc)) {
+    const start = performance.now();
+    const span = openCallSpan(call);
+    const correlation = { traceId: span.traceId ?? call.traceId, requestId: call.requestId };
+    let failure: GigvaultError | undefined;
+    try {
+      return await span.run(() => withCorrelation(correlation, () => this.#answer(handler, call)));
+    } catch (error) {
+      failure = asGigvaultError(error);
+      throw failure;
+    } finally {
+      this.#count(call.rpc, (performance.now() - start) / 1000, failure);
+      span.end({ 'rpc.grpc.status_code': failure?.row.grpc ?? 0 }, failure);
+    }
+  }
+
+  async #answer(handler: NestHandler, call: IncomingCall): Promise<object> {
+    const { peer, rpc, signal, requestId } = call;
+    if (!this.peers.allows(peer, this.service, rpc)) {
       this.log.warn(
-        { operation: call.rpc, 'actor.id': `service:${call.peer}`, outcome: 'refused' },
+        { operation: rpc, 'actor.id': `service:${peer}`, outcome: 'refused' },
         'peer is not allowed to call this',
       );
-      throw new GigvaultError('FORBIDDEN', `${call.peer} may not call ${call.rpc}.`);
+      throw new GigvaultError('FORBIDDEN', `${peer} may not call ${rpc}.`);
     }
-    const context: CallContext = {
-      peer: call.peer,
-      rpc: call.rpc,
-      signal: call.signal,
-      requestId: call.requestId,
-    };
     try {
-      return await withCorrelation({ traceId: call.traceId, requestId: call.requestId }, () =>
-        run(handler, call.request, context),
-      );
+      return await run(handler, call.request, { peer, rpc, signal, requestId });
     } catch (error) {
       const ours = asGigvaultError(error);
-      if (ours.code === 'INTERNAL') {
-        this.log.error(
-          { operation: call.rpc, trace_id: call.traceId, error: ours.cause ?? ours },
-          'call failed',
-        );
-      }
+      if (ours.code === 'INTERNAL')
+        this.log.error({ operation: rpc, error: ours.cause ?? ours }, 'call failed');
       throw ours;
     }
   }
+}
+
+/** Long polls, which would fill every trace store with spans that tell nothing. */
+const UNTRACED = 'gigvault.event.v1.EventLogService/Pull';
+
+function openCallSpan(call: IncomingCall): OpenSpan {
+  if (call.rpc === UNTRACED) return NO_SPAN;
+  return openSpan(call.rpc, { kind: 'server', traceparent: call.traceparent });
+}
+
+const NO_SPAN: OpenSpan = { traceId: undefined, run: (run) => run(), end: () => undefined };
+
+/** Counts calls of either transport; the status is gRPC's name of it, as `PERMISSION_DENIED`. */
+function callCounter(metrics: Metrics | undefined) {
+  const total = metrics?.counter('grpc_requests_total', 'RPCs answered, over either transport.', [
+    'method',
+    'status',
+  ] as const);
+  const duration = metrics?.histogram(
+    'grpc_request_duration_seconds',
+    'Time to answer an RPC, over either transport.',
+    ['method'] as const,
+  );
+  return (method: string, seconds: number, failure?: GigvaultError) => {
+    total?.inc({ method, status: status[failure?.row.grpc ?? status.OK] });
+    duration?.observe({ method }, seconds);
+  };
 }
 
 async function run(handler: NestHandler, request: object, context: CallContext): Promise<object> {

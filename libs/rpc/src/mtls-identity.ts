@@ -69,7 +69,8 @@ export function serverTls(identity: MtlsIdentity) {
   });
   return {
     ...contextOptions(identity.current()),
-    SNICallback: (_name: string, done: (error: Error | null, context?: SecureContext) => void) => done(null, context),
+    SNICallback: (_name: string, done: (error: Error | null, context?: SecureContext) => void) =>
+      done(null, context),
   };
 }
 
@@ -92,17 +93,14 @@ export class MtlsServerCredentials extends ServerCredentials {
 /** Credentials of a gRPC client that talks to this callee and nobody else. */
 export function channelCredentials(identity: MtlsIdentity, callee: PeerName): ChannelCredentials {
   const expected = spiffeId(identity.trustDomain, callee);
-  return ChannelCredentials.createFromSecureContext(
-    createSecureContext(clientTls(identity)),
-    {
-      checkServerIdentity: (_host: string, certificate: PeerCertificate) =>
-        certificate.subjectaltname === `URI:${expected}`
-          ? undefined
-          : new Error(
-              `expected ${expected}, the server is ${certificate.subjectaltname ?? 'nameless'}`,
-            ),
-    },
-  );
+  return ChannelCredentials.createFromSecureContext(createSecureContext(clientTls(identity)), {
+    checkServerIdentity: (_host: string, certificate: PeerCertificate) =>
+      certificate.subjectaltname === `URI:${expected}`
+        ? undefined
+        : new Error(
+            `expected ${expected}, the server is ${certificate.subjectaltname ?? 'nameless'}`,
+          ),
+  });
 }
 
 const PEERS: readonly PeerName[] = [...SERVICE_NAMES, 'gigvault', 'edge'];

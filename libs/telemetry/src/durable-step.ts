@@ -1,6 +1,4 @@
-import { SpanStatusCode, trace } from '@opentelemetry/api';
-
-const tracer = trace.getTracer('gigvault');
+import { inSpan } from './span.ts';
 
 /** What a test may do before and after a durable step: nothing, or end the process. */
 export type FaultHook = (step: string, moment: 'before' | 'after') => void | Promise<void>;
@@ -19,16 +17,10 @@ export function installFaultHook(newHook: FaultHook | undefined): void {
  * @param name `<service>.<what becomes durable>`, as `ca.intent`.
  */
 export async function durableStep<T>(name: string, run: () => Promise<T>): Promise<T> {
-  const span = tracer.startSpan(name);
-  try {
+  return inSpan(name, async () => {
     if (hook) await hook(name, 'before');
     const result = await run();
     if (hook) await hook(name, 'after');
     return result;
-  } catch (error) {
-    span.setStatus({ code: SpanStatusCode.ERROR, message: String(error) });
-    throw error;
-  } finally {
-    span.end();
-  }
+  });
 }

@@ -1,4 +1,6 @@
 import { pino } from 'pino';
+import { activeSpanContext, currentCorrelation } from './correlation.ts';
+import { redact, redactText } from './redact.ts';
 
 /** A logger of one service. One JSON line an entry, the field names of docs/operations/logs.md. */
 export interface Log {
@@ -10,20 +12,6 @@ export interface Log {
   child(fields: object): Log;
 }
 
-/** Names of fields whose values never reach a log line, at any of the first three depths. */
-const REDACTED = [
-  'authorization',
-  'password',
-  'passphrase',
-  'pin',
-  'secret',
-  'token',
-  'apiKey',
-  'privateKey',
-  'cookie',
-  'setupToken',
-];
-
 /** Where log lines go and which. */
 export interface LogOptions {
   readonly service: string;
@@ -33,32 +21,50 @@ export interface LogOptions {
   readonly destination: string | number;
 }
 
-/** A logger that writes JSON lines, secrets masked. */
+/**
+ * A logger that writes JSON lines. Inside a request every line has its `request_id`, `trace_id`, `span_id` and
+ * `actor.id`; fields that are secrets by name or by form are masked at any depth, in errors' messages and causes too.
+ */
 export function createLog(options: LogOptions): Log {
   return pino(
     {
       level: options.level,
       base: { service: options.service, version: options.version, instance: String(process.pid) },
       timestamp: pino.stdTimeFunctions.isoTime,
-      formatters: { level: (label) => ({ level: label }) },
-      serializers: { error: (error: unknown) => errorFields(error) },
-      redact: { paths: REDACTED.flatMap((k) => [k, `*.${k}`, `*.*.${k}`]), censor: '[redacted]' },
+      mixin: correlationFields,
+      formatters: {
+        level: (label) => ({ level: label }),
+        bindings: redact,
+        log: (fields) => redact({ ...fields, ...errorCode(fields['error']) }),
+      },
+      // The formatter has made fields of errors by then; pino's own serializer would look into them again.
+      serializers: { err: (error: unknown) => error },
+      hooks: {
+        logMethod(args, method) {
+          const [fields, msg] = args as unknown as [object, string];
+          method.apply(this, [fields, redactText(msg)] as never);
+        },
+      },
     },
     pino.destination({ dest: options.destination, sync: true, mkdir: true }),
   );
 }
 
-/** What a line says of an error, three causes deep. Its other properties stay out: drivers hang whole connections on theirs. */
-function errorFields(error: unknown, depth = 0): unknown {
-  if (!(error instanceof Error)) return String(error);
-  const { code } = error as { code?: unknown };
+function correlationFields(): object {
+  const correlation = currentCorrelation();
+  const span = activeSpanContext();
+  const traceId = span?.traceId ?? correlation?.traceId;
   return {
-    type: error.name,
-    message: error.message,
-    ...(typeof code === 'string' ? { code } : {}),
-    stack: error.stack,
-    ...(error.cause === undefined || depth === 3 ? {} : { cause: errorFields(error.cause, depth + 1) }),
+    ...(correlation ? { request_id: correlation.requestId } : {}),
+    ...(traceId ? { trace_id: traceId } : {}),
+    ...(span ? { span_id: span.spanId } : {}),
+    ...(correlation?.actor ? { 'actor.id': correlation.actor } : {}),
   };
+}
+
+function errorCode(error: unknown): object {
+  const code = error instanceof Error ? (error as { code?: unknown }).code : undefined;
+  return typeof code === 'string' ? { 'error.code': code } : {};
 }
 
 /** A logger that forgets everything, for tests of flows. */

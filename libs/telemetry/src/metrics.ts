@@ -8,7 +8,7 @@ export interface Metrics {
   gauge<L extends string>(name: string, help: string, labels: readonly L[]): Gauge<L>;
   /** @param name without the prefix, ends in `_seconds`. */
   histogram<L extends string>(name: string, help: string, labels: readonly L[]): Histogram<L>;
-  /** The exposition text, OpenMetrics. */
+  /** Everything, in the Prometheus text format 0.0.4. */
   exposition(): Promise<string>;
 }
 
@@ -47,4 +47,11 @@ export function createMetrics(): Metrics {
       ),
     exposition: () => registry.metrics(),
   };
+}
+
+/** Says once which build runs, as `gigvault_build_info{version,commit,node} 1`. */
+export function recordBuild(metrics: Metrics, version: string, commit: string): void {
+  metrics
+    .gauge('build_info', 'Which build runs; always 1.', ['version', 'commit', 'node'])
+    .set({ version, commit, node: process.version }, 1);
 }

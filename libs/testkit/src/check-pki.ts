@@ -86,10 +86,10 @@ export async function connect(pki: PkiProcess): Promise<Client> {
 
 /** Waits until nothing is open and nobody lags; what still does is a finding. */
 async function settle(database: Client): Promise<string[]> {
-  const end = Date.now() + SETTLE_LIMIT;
+  const end = systemClock.now() + SETTLE_LIMIT;
   for (;;) {
     const open = await unsettled(database);
-    if (open.length === 0 || Date.now() > end)
+    if (open.length === 0 || systemClock.now() > end)
       return open.map((what) => `after ${SETTLE_LIMIT} ms: ${what}`);
     await systemClock.sleep(100);
   }

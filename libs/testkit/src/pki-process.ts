@@ -1,9 +1,13 @@
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
-import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { installationRoot } from '@gigvault/host/home';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { freePorts } from '@gigvault/rpc/free-ports';
+import { systemClock } from '@gigvault/time/clock';
+import { killAll, processesOf } from './leftovers.ts';
+import { type ProgramOptions, type ProgramResult, runProgram } from './run-program.ts';
 
 /** The two ways to run; every system scenario runs in both. */
 export const MODES = ['one process', 'split'] as const;
@@ -14,9 +18,9 @@ export type Mode = (typeof MODES)[number];
 /** A whole PKI, started as a user starts it, in a directory and on ports of its own. */
 export interface PkiProcess {
   readonly mode: Mode;
+  /** Everything of this PKI, and a place for a test's own files. */
+  readonly home: string;
   readonly dataDir: string;
-  /** XDG_CONFIG_HOME of whoever started it: the CLI's context is here. */
-  readonly configHome: string;
   readonly publicUrl: string;
   readonly statusUrl: string;
   readonly ports: Readonly<Record<'https' | 'grpc' | 'http' | 'http01', number>>;
@@ -28,138 +32,92 @@ export interface PkiProcess {
   errors(): string;
   /** Milliseconds from the last start's command to its closing table. */
   startTime(): number;
-  /** Resolves with the exit code once the main process is gone. */
+  /** Resolves with the exit code, or the signal, once the main process is gone. */
   exited(): Promise<number | string>;
   /** SIGTERM, and waits for the end. Resolves with the exit code. */
   stop(): Promise<number | string>;
-  /** SIGKILL of the main process and everything that it started but the database, which the next start must cope with. */
+  /** SIGKILL of the main process and every service; the database stays, and the next start must cope with it. */
   kill(): Promise<void>;
   /** Starts again on the same data, with more flags. Rejects with the output when it does not come up. */
   start(...flags: string[]): Promise<void>;
-  /** `gigvault <args>` with this PKI's context. Never rejects: the exit code tells. */
-  cli(...args: string[]): CliResult;
-  /** Ends everything and removes the directories. */
+  /** The same command to its end, with more flags: for starts that are refused. */
+  tryStart(...flags: string[]): Promise<ProgramResult>;
+  /** `gigvault <args>` with the context that `up` wrote. */
+  cli(...args: string[]): Promise<ProgramResult>;
+  /** `gigvault <args>` of another person on this machine. */
+  cliOf(person: string, args: readonly string[], options?: ProgramOptions): Promise<ProgramResult>;
+  /** Ends everything and removes the files. */
   dispose(): Promise<void>;
 }
 
-/** What a command said. */
-export interface CliResult {
-  readonly code: number;
-  readonly stdout: string;
-  readonly stderr: string;
-}
+/** The repository's root: from source and from a bundle alike. */
+export const REPOSITORY = repositoryOf(dirname(fileURLToPath(import.meta.url)));
 
-/** The repository's root. */
-export const REPOSITORY = installationRoot();
-
+/** Where `npm run up` has it too. */
+const COMPILE_CACHE = join(REPOSITORY, 'dist', '.compile-cache');
 const CLOSING_LINE = /^ {2}(DEV|PRODUCTION) PROFILE/m;
-const START_LIMIT = 60_000;
+const START_LIMIT = 90_000;
+const PORTS = { first: 22_000, block: 20, blocks: 500 };
 
-/** Starts a fresh PKI. Rejects with its output when it does not come up within a minute. */
+/** Starts a fresh PKI. Rejects with its output when it does not come up in time. */
 export async function startPki(mode: Mode, ...flags: string[]): Promise<PkiProcess> {
   const home = mkdtempSync(join(tmpdir(), 'gv-'));
-  // As root, PostgreSQL runs as a user of its own, which must be able to pass through.
+  // As root, the database runs as a user of its own, which must be able to pass.
   chmodSync(home, 0o711);
-  const [https, grpc, http, http01] = (await freePorts(4)) as [number, number, number, number];
+  const [https, grpc, http, http01] = (await freePorts(4, PORTS)) as [
+    number,
+    number,
+    number,
+    number,
+  ];
+  const ports = { https, grpc, http, http01 };
   const dataDir = join(home, 'data');
-  const configHome = join(home, 'config');
-  const environment = { ...process.env, XDG_CONFIG_HOME: configHome, NODE_OPTIONS: '' };
-  let main: ChildProcess | undefined;
-  let output = '';
-  let errors = '';
-  let startTime = 0;
+  const environment = environmentOf(join(home, 'config'));
+  const command = [...upCommand(mode, dataDir, ports), ...flags];
+  let main: Start | undefined;
 
-  async function start(...more: string[]): Promise<void> {
-    output = '';
-    errors = '';
-    const begin = performance.now();
-    const args = [
-      '--disable-warning=ExperimentalWarning',
-      join(REPOSITORY, 'dist', 'gigvault.js'),
-      'up',
-      ...[
-        '--data-dir',
-        dataDir,
-        '--https-port',
-        `${https}`,
-        '--grpc-port',
-        `${grpc}`,
-        '--http-port',
-        `${http}`,
-      ],
-      ...['--ra-http01-port', `${http01}`, '--metrics-port', '0', '--encode-in-process', 'true'],
-      ...(mode === 'split' ? ['--split'] : []),
-      ...flags,
-      ...more,
-    ];
-    const child = spawn(process.execPath, args, {
-      env: environment,
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
-    main = child;
-    await new Promise<void>((resolve, reject) => {
-      const timer = setTimeout(
-        () => reject(new Error(`no closing table within ${START_LIMIT} ms:\n${errors}${output}`)),
-        START_LIMIT,
-      );
-      child.stderr.on('data', (text: Buffer) => {
-        errors += text.toString();
-      });
-      child.stdout.on('data', (text: Buffer) => {
-        output += text.toString();
-        if (!CLOSING_LINE.test(output)) return;
-        clearTimeout(timer);
-        startTime = performance.now() - begin;
-        resolve();
-      });
-      child.once('exit', (code, signal) => {
-        clearTimeout(timer);
-        reject(new Error(`the start ended with ${signal ?? code}:\n${errors}${output}`));
-      });
-    });
-  }
-
-  const exited = () =>
-    new Promise<number | string>((resolve) => {
-      if (main === undefined) resolve('not started');
-      else if (main.exitCode !== null || main.signalCode !== null)
-        resolve(main.signalCode ?? main.exitCode ?? '');
-      else main.once('exit', (code, signal) => resolve(signal ?? code ?? ''));
-    });
-
+  const exited = () => main?.exited ?? Promise.resolve('not started');
   const pki: PkiProcess = {
     mode,
+    home,
     dataDir,
-    configHome,
     publicUrl: `https://localhost:${https}`,
     statusUrl: `http://localhost:${http}`,
-    ports: { https, grpc, http, http01 },
+    ports,
     rootFile: join(dataDir, 'root', 'root.crt'),
-    output: () => output,
-    errors: () => errors,
-    startTime: () => startTime,
+    output: () => main?.output() ?? '',
+    errors: () => main?.errors() ?? '',
+    startTime: () => main?.startTime() ?? 0,
     exited,
     stop() {
-      const end = exited();
-      main?.kill('SIGTERM');
-      return end;
+      main?.child.kill('SIGTERM');
+      return exited();
     },
     async kill() {
-      const end = exited();
-      main?.kill('SIGKILL');
-      await end;
-      for (const pid of leftovers(dataDir)) killQuietly(pid);
+      main?.child.kill('SIGKILL');
+      await exited();
+      await killAll(processesOf(dataDir, 'services'));
     },
-    start,
-    cli: (...args) => runCli(args, environment),
+    start(...more) {
+      main = startUp([...command, ...more], environment, home);
+      return main.ready;
+    },
+    tryStart: (...more) =>
+      runProgram(process.execPath, [...command, ...more], { env: environment, cwd: home }),
+    cli: (...args) => runProgram(CLI, args, { env: environment, cwd: home }),
+    cliOf(person, args, options = {}) {
+      const folder = join(home, person);
+      mkdirSync(folder, { recursive: true });
+      return runProgram(CLI, args, { env: environmentOf(folder), cwd: folder, ...options });
+    },
     async dispose() {
       await pki.kill();
-      for (const pid of leftovers(dataDir, 'with the database')) killQuietly(pid);
+      await killAll(processesOf(dataDir, 'services and database'));
       rmSync(home, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
     },
   };
   try {
-    await start();
+    await pki.start();
     return pki;
   } catch (error) {
     await pki.dispose();
@@ -167,53 +125,92 @@ export async function startPki(mode: Mode, ...flags: string[]): Promise<PkiProce
   }
 }
 
-/** Ports that are free now, each different. */
-export async function freePorts(count: number): Promise<number[]> {
-  const servers = await Promise.all(
-    Array.from(
-      { length: count },
-      () =>
-        new Promise<ReturnType<typeof createServer>>((resolve, reject) => {
-          const server = createServer().once('error', reject);
-          server.listen(0, '127.0.0.1', () => resolve(server));
-        }),
-    ),
+const CLI = join(REPOSITORY, 'services', 'cli', 'bin', 'gigvault');
+
+/** The command line of `up` in this mode, without the node program. `--encode-in-process`: as on the wire. */
+function upCommand(mode: Mode, dataDir: string, ports: PkiProcess['ports']): string[] {
+  return [
+    '--disable-warning=ExperimentalWarning',
+    join(REPOSITORY, 'dist', 'gigvault.js'),
+    'up',
+    ...['--data-dir', dataDir, '--metrics-port', '0', '--encode-in-process', 'true'],
+    ...['--https-port', `${ports.https}`, '--grpc-port', `${ports.grpc}`],
+    ...['--http-port', `${ports.http}`, '--ra-http01-port', `${ports.http01}`],
+    ...(mode === 'split' ? ['--split'] : []),
+  ];
+}
+
+/** Nothing of the tester's own configuration may reach what is tested. */
+function environmentOf(configHome: string): Record<string, string | undefined> {
+  const own = Object.entries(process.env).filter(
+    ([name]) => !name.startsWith('GIGVAULT_') && name !== 'NODE_OPTIONS',
   );
-  const ports = servers.map((server) => (server.address() as { port: number }).port);
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  return ports;
+  return {
+    NODE_COMPILE_CACHE: COMPILE_CACHE,
+    ...Object.fromEntries(own),
+    XDG_CONFIG_HOME: configHome,
+  };
 }
 
-function runCli(args: readonly string[], env: NodeJS.ProcessEnv): CliResult {
-  try {
-    const stdout = execFileSync(join(REPOSITORY, 'services', 'cli', 'bin', 'gigvault'), args, {
-      env,
-      encoding: 'utf8',
-      stdio: ['ignore', 'pipe', 'pipe'],
-      timeout: 30_000,
+interface Start {
+  readonly child: ChildProcess;
+  /** Resolves at the closing table. */
+  readonly ready: Promise<void>;
+  readonly exited: Promise<number | string>;
+  output(): string;
+  errors(): string;
+  startTime(): number;
+}
+
+function startUp(
+  command: readonly string[],
+  env: Readonly<Record<string, string | undefined>>,
+  cwd: string,
+): Start {
+  const begin = performance.now();
+  const child = spawn(process.execPath, command, {
+    env: env as NodeJS.ProcessEnv,
+    cwd,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  const exited = once(child, 'exit').then(([code, signal]) => (signal ?? code) as number | string);
+  let output = '';
+  let errors = '';
+  let startTime = 0;
+  const printed = new Promise<void>((resolve) => {
+    child.stdout.on('data', (text: Buffer) => {
+      output += text.toString();
+      if (startTime > 0 || !CLOSING_LINE.test(output)) return;
+      startTime = performance.now() - begin;
+      resolve();
     });
-    return { code: 0, stdout, stderr: '' };
-  } catch (error) {
-    const failed = error as { status?: number; stdout?: string; stderr?: string };
-    return { code: failed.status ?? -1, stdout: failed.stdout ?? '', stderr: failed.stderr ?? '' };
-  }
+  });
+  child.stderr.on('data', (text: Buffer) => {
+    errors += text.toString();
+  });
+  const timer = new AbortController();
+  const failed = (why: string) => () => {
+    throw new Error(`${why}:\n${errors}${output}`);
+  };
+  const ready = Promise.race([
+    printed,
+    exited.then((how) => failed(`the start ended with ${how}`)()),
+    systemClock
+      .sleep(START_LIMIT, timer.signal)
+      .then(failed(`no closing table within ${START_LIMIT} ms`)),
+  ]).finally(() => timer.abort());
+  return {
+    child,
+    ready,
+    exited,
+    output: () => output,
+    errors: () => errors,
+    startTime: () => startTime,
+  };
 }
 
-/** Processes that belong to this data directory by their command line: services of split mode, and the database if asked. */
-function leftovers(dataDir: string, withDatabase?: 'with the database'): number[] {
-  const lines = execFileSync('ps', ['-eo', 'pid=,args='], { encoding: 'utf8' }).split('\n');
-  const own = lines
-    .filter((line) => line.includes(`--config ${dataDir}/`))
-    .map((line) => Number.parseInt(line, 10));
-  const pidFile = join(dataDir, 'pg', 'cluster', 'postmaster.pid');
-  if (!withDatabase || !existsSync(pidFile)) return own;
-  return [...own, Number.parseInt(readFileSync(pidFile, 'utf8'), 10)];
-}
-
-function killQuietly(pid: number): void {
-  try {
-    process.kill(pid, 'SIGKILL');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
-  }
+function repositoryOf(folder: string): string {
+  if (existsSync(join(folder, 'pnpm-workspace.yaml'))) return folder;
+  if (folder === dirname(folder)) throw new Error('this is not in the repository');
+  return repositoryOf(dirname(folder));
 }

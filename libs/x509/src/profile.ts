@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { canonicalJson } from '@gigvault/canonical-json/canonical-json';
 import type { KeyUsage } from './extension-values.ts';
 import type { GeneralNameType } from './general-name.ts';
 import type { KeyType } from './public-key.ts';
@@ -47,11 +48,4 @@ export function keyUsageFor(profile: CertificateProfile, keyType: KeyType): KeyU
 /** SHA-256 (hex) of the profile's canonical JSON: keys sorted, no spaces, lists in their order. */
 export function profileHash(profile: CertificateProfile): string {
   return createHash('sha256').update(canonicalJson(profile)).digest('hex');
-}
-
-function canonicalJson(value: unknown): string {
-  return JSON.stringify(value, (_, member: unknown) => {
-    if (typeof member !== 'object' || member === null || Array.isArray(member)) return member;
-    return Object.fromEntries(Object.entries(member).sort(([a], [b]) => (a < b ? -1 : 1)));
-  });
 }

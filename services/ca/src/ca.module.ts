@@ -10,6 +10,7 @@ import {
 } from '@gigvault/host/service';
 import type { IssuedCertificate } from '@gigvault/proto/ca/v1/issuance';
 import { RPC } from '@gigvault/rpc/contracts';
+import { createSingleFlight } from '@gigvault/time/single-flight';
 import { periodic, type Worker } from '@gigvault/time/worker';
 import { Module } from '@nestjs/common';
 import { CaInit1700000000000 } from '../migrations/ca-init.ts';
@@ -32,7 +33,6 @@ import { createCaMetrics } from './ca-metrics.ts';
 import { EVENT_CONSUMERS } from './event-consumers.ts';
 import { createAuditGate } from './issuance/audit-gate.ts';
 import { profileTable } from './issuance/profile-table.ts';
-import { createSingleFlight } from './issuance/single-flight.ts';
 import { createIssuerRegistry, type IssuerRegistry } from './issuers/issuer-registry.ts';
 import { type ReconcileDeps, reconcileIntents } from './reconciliation/reconcile-intents.ts';
 

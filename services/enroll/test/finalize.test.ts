@@ -102,7 +102,8 @@ describe('finalize', () => {
     expect(processing.headers['retry-after']).toBe('3');
     go();
     expect((await client.post(String(order.headers.location), '')).json.status).toBe('valid');
-    expect(world.ra.submissions.filter((s) => s.subjectAltName[0]?.value === name)).toHaveLength(1);
+    // The answer may find the order in processing and the run over: it then asks the RA again, which is idempotent.
+    expect(issuedFor(name)).toBe(1);
   });
 
   it('waits for people, then follows what they decide', async () => {

@@ -17,6 +17,7 @@ import { createMetrics } from '@gigvault/telemetry/metrics';
 import { systemClock } from '@gigvault/time/clock';
 import type { Worker } from '@gigvault/time/worker';
 import type { Pool } from 'pg';
+import { checkPorts } from './bootstrap/check-ports.ts';
 import {
   announce,
   claimDataDirectory,
@@ -25,9 +26,10 @@ import {
   type RunningInstance,
   releaseDataDirectory,
 } from './bootstrap/data-directory.ts';
+import { requireFreePorts } from './bootstrap/free-ports.ts';
 import { issueIdentities } from './bootstrap/identities.ts';
 import { openDatabase } from './bootstrap/open-database.ts';
-import { type Pki, preparePki, registerIssuers } from './bootstrap/pki.ts';
+import { preparePki, registerIssuers } from './bootstrap/pki.ts';
 import { openSecrets, type Secrets } from './bootstrap/secrets.ts';
 import { writeCliContext } from './cli-context.ts';
 import { createSuiteProcess, type SuiteProcess, serveSuite } from './composition/one-process.ts';
@@ -145,21 +147,43 @@ async function start(
     const there = logs.get(service);
     if (there) return there;
     const destination = config.log.file ?? directory.logFile;
-    const made = createLog({ service, version: installedVersion(), level: config.log.level, destination });
+    const made = createLog({
+      service,
+      version: installedVersion(),
+      level: config.log.level,
+      destination,
+    });
     logs.set(service, made);
     return made;
   };
   const log = logOf('gigvault');
+  await checkPorts(config);
   const secrets = openSecrets(directory);
 
-  // 2. The database, provisioned and migrated.
+  // 2. Ports, before anything is made; then the database, provisioned and migrated.
+  await requireFreePorts(config.host, {
+    https: config.https.port,
+    http: config.http.port,
+    ...(config.split ? {} : { grpc: config.grpc.port, metrics: config.metrics.port }),
+  });
   const database = await progress.step('database', async () => {
     const value = await openDatabase({ directory, secrets, url: config.database.url, log });
     return { say: value.description, value };
   });
   undo.push(() => database.stop());
-  const ground = layGround({ config, written, directory, secrets, database, publicUrl, log, logOf });
-  undo.push(async () => void (await Promise.all([...ground.pools.values()].map((pool) => pool.end()))));
+  const ground = layGround({
+    config,
+    written,
+    directory,
+    secrets,
+    database,
+    publicUrl,
+    log,
+    logOf,
+  });
+  undo.push(
+    async () => void (await Promise.all([...ground.pools.values()].map((pool) => pool.end()))),
+  );
   undo.push(async () => {
     for (const service of [...ground.suite.running()].reverse()) await service.stop();
   });

@@ -1,6 +1,7 @@
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import type { IssuedCertificate } from '@gigvault/proto/ca/v1/issuance';
 import type { Log } from '@gigvault/telemetry/log';
+import type { SingleFlight } from '@gigvault/time/single-flight';
 import type { Intent } from '../ports/intent-store.ts';
 import type { IssuanceObserver } from '../ports/observer.ts';
 import { type SettleDeps, settleIntent } from '../reconciliation/settle-intent.ts';
@@ -10,7 +11,6 @@ import { finishCertificate } from './finish-certificate.ts';
 import { intendedEvent } from './issuance-events.ts';
 import type { IssuanceOrder } from './issuance-order.ts';
 import { type PreparedCertificate, prepareCertificate } from './prepared-certificate.ts';
-import type { SingleFlight } from './single-flight.ts';
 
 /** What issuance needs. */
 export interface IssueDeps extends SettleDeps, CheckDeps {

@@ -22,10 +22,11 @@ export function table<T>(columns: readonly Column<T>[], items: readonly T[], sty
   return `${[style.bold(line(heads)), ...rows.map(line)].join('\n')}\n`;
 }
 
-/** `name  value` lines with the values under one another. */
+/** `name  value` lines with the values under one another; a field without a value is left out. */
 export function fieldLines(fields: readonly (readonly [string, string])[], style: Style): string {
   const widest = Math.max(...fields.map(([name]) => name.length));
   return fields
+    .filter(([, value]) => value !== '')
     .map(([name, value]) => `${style.dim(name.padEnd(widest))}  ${printable(value)}\n`)
     .join('');
 }

@@ -1,15 +1,17 @@
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
+const YEAR = 365 * DAY;
 
 /** `2026-11-21`. */
 export function day(time: string | number): string {
   return new Date(time).toISOString().slice(0, 10);
 }
 
-/** A span as `47 d`, `3 h`, `5 min`, `20 s`: the largest unit of which there are two, days at most. */
+/** A span as `20 y`, `47 d`, `3 h`, `5 min`, `20 s`: the largest unit of which there are two. */
 export function span(ms: number): string {
   const amount = Math.abs(ms);
+  if (amount >= 2 * YEAR) return `${Math.round(amount / YEAR)} y`;
   if (amount >= 2 * DAY) return `${Math.round(amount / DAY)} d`;
   if (amount >= 2 * HOUR) return `${Math.round(amount / HOUR)} h`;
   if (amount >= 2 * MINUTE) return `${Math.round(amount / MINUTE)} min`;
@@ -31,7 +33,7 @@ export function parseSpan(text: string): number | undefined {
     h: HOUR,
     d: DAY,
     w: 7 * DAY,
-    y: 365 * DAY,
+    y: YEAR,
   };
   return digits && unit ? Number(digits) * (units[unit] ?? 0) : undefined;
 }

@@ -19,10 +19,16 @@ interface Row {
   readonly created_at: string | number;
 }
 
+interface Statement {
+  readonly name: string;
+  readonly text: string;
+  readonly values: unknown[];
+}
+
 /** Accounts in the table `account`; each change commits with its event. */
 export function pgAccounts(pool: Pool, eventLog: EventLog): Accounts {
   async function change(
-    statement: { name: string; text: string; values: unknown[] },
+    statement: Statement,
     event: (account: Account) => NewEvent,
   ): Promise<Account | undefined> {
     return transaction(pool, async (client) => {
@@ -33,20 +39,7 @@ export function pgAccounts(pool: Pool, eventLog: EventLog): Accounts {
   }
 
   async function find(key: AccountKey): Promise<Account | undefined> {
-    return one(
-      pool,
-      'accountId' in key
-        ? {
-            name: 'account_by_id',
-            text: `SELECT ${COLUMNS} FROM account WHERE account_id = $1`,
-            values: [key.accountId],
-          }
-        : {
-            name: 'account_by_key',
-            text: `SELECT ${COLUMNS} FROM account WHERE jwk_thumbprint = $1`,
-            values: [key.jwkThumbprint],
-          },
-    );
+    return one(pool, selection(key));
   }
 
   return {
@@ -81,23 +74,44 @@ export function pgAccounts(pool: Pool, eventLog: EventLog): Accounts {
             (account) => event('account.deactivated', account, {}),
           ),
     async changeKey(accountId, from, to) {
-      const changed = await change(
-        {
-          name: 'account_key',
-          text: `UPDATE account SET jwk = $3, jwk_thumbprint = $4
-                 WHERE account_id = $1 AND jwk_thumbprint = $2 AND status = 'valid'
-                   AND NOT EXISTS (SELECT 1 FROM account WHERE jwk_thumbprint = $4)
-                 RETURNING ${COLUMNS}`,
-          values: [accountId, from, to.jwk, to.jwkThumbprint],
-        },
-        (account) => event('account.key-changed', account, { from, to: to.jwkThumbprint }),
+      const changed = await change(keyChange(accountId, from, to), (account) =>
+        event('account.key-changed', account, { from, to: to.jwkThumbprint }),
       );
       return changed ?? find({ jwkThumbprint: to.jwkThumbprint });
     },
   };
 }
 
-function insertion(account: Account): { name: string; text: string; values: unknown[] } {
+function selection(key: AccountKey): Statement {
+  return 'accountId' in key
+    ? {
+        name: 'account_by_id',
+        text: `SELECT ${COLUMNS} FROM account WHERE account_id = $1`,
+        values: [key.accountId],
+      }
+    : {
+        name: 'account_by_key',
+        text: `SELECT ${COLUMNS} FROM account WHERE jwk_thumbprint = $1`,
+        values: [key.jwkThumbprint],
+      };
+}
+
+function keyChange(
+  accountId: string,
+  from: string,
+  to: Pick<Account, 'jwk' | 'jwkThumbprint'>,
+): Statement {
+  return {
+    name: 'account_key',
+    text: `UPDATE account SET jwk = $3, jwk_thumbprint = $4
+           WHERE account_id = $1 AND jwk_thumbprint = $2 AND status = 'valid'
+             AND NOT EXISTS (SELECT 1 FROM account WHERE jwk_thumbprint = $4)
+           RETURNING ${COLUMNS}`,
+    values: [accountId, from, to.jwk, to.jwkThumbprint],
+  };
+}
+
+function insertion(account: Account): Statement {
   return {
     name: 'account_create',
     text: `INSERT INTO account (${COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7)
@@ -118,10 +132,7 @@ function event(type: string, account: Account, data: object): NewEvent {
   return { type, actor: requesterOf(account.accountId), subject: account.accountId, data };
 }
 
-async function one(
-  client: Pool | PoolClient,
-  statement: { name: string; text: string; values: unknown[] },
-): Promise<Account | undefined> {
+async function one(client: Pool | PoolClient, statement: Statement): Promise<Account | undefined> {
   const { rows } = await client
     .query<Row>(statement)
     .catch((error: unknown) => Promise.reject(databaseError(error)));

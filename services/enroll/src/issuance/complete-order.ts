@@ -8,6 +8,7 @@ import type { EnrolmentRequest, SubmitRequestRequest } from '@gigvault/proto/ra/
 import { durableStep } from '@gigvault/telemetry/durable-step';
 import type { Log } from '@gigvault/telemetry/log';
 import type { Clock } from '@gigvault/time/clock';
+import { createSingleFlight } from '@gigvault/time/single-flight';
 import { requesterOf } from '../account/requester.ts';
 import type { Order, OrderStep, Orders } from '../ports/orders.ts';
 import type { Enrolment } from '../ports/registration-authority.ts';
@@ -36,14 +37,10 @@ const LONGEST_PAUSE = 600_000;
 
 /** An OrderCompletion; one a process. */
 export function createOrderCompletion(deps: CompleteOrderDeps): OrderCompletion {
-  const running = new Map<string, Promise<Order>>();
+  const flights = createSingleFlight<Order>();
 
   function complete(order: Order): Promise<Order> {
-    const shared = running.get(order.orderId);
-    if (shared) return shared;
-    const run = runOnce(deps, order).finally(() => running.delete(order.orderId));
-    running.set(order.orderId, run);
-    return run;
+    return flights.join(order.orderId, () => runOnce(deps, order));
   }
 
   async function completeWithin(order: Order, wait: number): Promise<Order> {

@@ -1,11 +1,12 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import { writeFileDurably } from '@gigvault/host/atomic-file';
 import { installationRoot } from '@gigvault/host/home';
+import { freePorts } from '@gigvault/rpc/free-ports';
 import { SERVICE_NAMES, type ServiceName } from '@gigvault/rpc/service-name';
 import type { Log } from '@gigvault/telemetry/log';
+import { systemClock } from '@gigvault/time/clock';
 import { stringify } from 'yaml';
 import type { DataDirectory } from '../bootstrap/data-directory.ts';
 import type { Secrets } from '../bootstrap/secrets.ts';
@@ -14,8 +15,6 @@ import type { GigvaultConfig } from '../gigvault.config.ts';
 /** A process of split mode. */
 export interface SplitProcess {
   readonly name: ServiceName | 'edge';
-  /** The ports that it printed. */
-  readonly ports: Readonly<Record<string, number>>;
   readonly child: ChildProcess;
 }
 
@@ -41,52 +40,62 @@ export interface SplitOptions {
 
 /** Milliseconds before a process that died is started again. */
 const RESTART_DELAY = 300;
+const LONGEST_RESTART_DELAY = 10_000;
+const PORTS = { first: 10_000, block: 24, blocks: 500 };
 
-/** Starts one process per service, each with its own configuration file, and the edge proxy; a process that dies is started again. */
+/**
+ * Starts one process per service, each with its own configuration file, and the edge proxy; a process that dies is
+ * started again. When one does not come up, the others are ended and the error is thrown.
+ */
 export async function startSplit(options: SplitOptions): Promise<SplitSuite> {
-  const grpcPorts = await freePorts(SERVICE_NAMES.length);
-  const httpsPorts = await freePorts(SERVICE_NAMES.length);
-  const byService = (ports: readonly number[]) =>
-    Object.fromEntries(SERVICE_NAMES.map((name, i) => [name, `127.0.0.1:${ports[i]}`])) as Record<
-      ServiceName,
-      string
-    >;
-  const addresses = byService(grpcPorts);
-  const upstreams = byService(httpsPorts);
-  const processes = new Map<string, SplitProcess>();
-  let stopping = false;
+  const ports = await freePorts(2 * SERVICE_NAMES.length, PORTS);
+  const addresses = byService(ports);
+  const files = writeConfigs(options, addresses, byService(ports.slice(SERVICE_NAMES.length)));
+  const processes = new Map<SplitProcess['name'], SplitProcess>();
+  const stopping = new AbortController();
 
-  async function launch(name: ServiceName | 'edge', configFile: string): Promise<void> {
-    const { child, ports } = await spawnProgram(name, configFile, options.log);
-    processes.set(name, { name, ports, child });
-    child.once('exit', (code, signal) => {
-      if (stopping) return;
-      options.log.error(
-        { operation: 'supervise', process: name, code, signal },
-        'process ended; starting it again',
-      );
-      const timer = setTimeout(() => {
-        launch(name, configFile).catch((error) =>
-          options.log.error({ error, process: name }, 'process could not be started again'),
-        );
-      }, RESTART_DELAY);
-      timer.unref();
-    });
+  async function launch(name: SplitProcess['name']): Promise<void> {
+    const child = spawnProgram(name, files[name]);
+    processes.set(name, { name, child });
+    await serving(name, child, options.log);
+    child.once('exit', () => void relaunch(name));
   }
 
-  const files = writeConfigs(options, addresses, upstreams);
-  await Promise.all(SERVICE_NAMES.map((name) => launch(name, files[name])));
-  await launch('edge', files.edge);
-  return {
-    addresses,
-    processes: () => [...processes.values()],
-    async stop() {
-      stopping = true;
-      const edge = processes.get('edge');
-      if (edge) await end(edge.child);
-      await Promise.all([...processes.values()].map(({ child }) => end(child)));
-    },
-  };
+  /** Until it runs, or everything stops. */
+  async function relaunch(name: SplitProcess['name']): Promise<void> {
+    for (let delay = RESTART_DELAY; ; delay = Math.min(2 * delay, LONGEST_RESTART_DELAY)) {
+      await systemClock.sleep(delay, stopping.signal).catch(() => undefined);
+      if (stopping.signal.aborted) return;
+      options.log.error({ operation: 'supervise', process: name }, 'process is started again');
+      try {
+        return await launch(name);
+      } catch (error) {
+        options.log.error({ error, process: name }, 'process could not be started again');
+      }
+    }
+  }
+
+  async function stop(): Promise<void> {
+    stopping.abort();
+    const edge = processes.get('edge');
+    if (edge) await end(edge.child);
+    await Promise.all([...processes.values()].map(({ child }) => end(child)));
+  }
+
+  try {
+    await Promise.all(SERVICE_NAMES.map(launch));
+    await launch('edge');
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  return { addresses, processes: () => [...processes.values()], stop };
+}
+
+function byService(ports: readonly number[]): Record<ServiceName, string> {
+  return Object.fromEntries(
+    SERVICE_NAMES.map((name, i) => [name, `127.0.0.1:${ports[i]}`]),
+  ) as Record<ServiceName, string>;
 }
 
 function writeConfigs(
@@ -102,6 +111,7 @@ function writeConfigs(
     // Ports of operators' listeners are free ones: ten processes cannot share the configured one.
     admin: { port: 0 },
     metrics: { address: config.metrics.address, port: 0 },
+    ...(config.faults === undefined ? {} : { faults: config.faults }),
     publicUrl: options.publicUrl,
   };
   const write = (name: ServiceName | 'edge', content: object): string => {
@@ -120,7 +130,6 @@ function writeConfigs(
       adminToken: secrets.reference('admin-token'),
       addresses,
       service: sectionOf(options, name),
-      ...faultOf(config, name),
     };
     return [name, write(name, content)] as const;
   });
@@ -142,49 +151,47 @@ function sectionOf(options: SplitOptions, name: ServiceName): unknown {
   return name === 'crl' ? { rootCrlFile: options.directory.rootCrl, ...section } : section;
 }
 
-/** A fault goes to the service whose step it names. */
-function faultOf(config: GigvaultConfig, name: ServiceName): { faults?: string } {
-  return config.faults?.startsWith(`${name}.`) ? { faults: config.faults } : {};
-}
-
 function hostAndPort(address: string): { host: string; port: number } {
   const [host, port] = address.split(':') as [string, string];
   return { host, port: Number(port) };
 }
 
-function spawnProgram(
-  name: string,
-  configFile: string,
-  log: Log,
-): Promise<{ child: ChildProcess; ports: Record<string, number> }> {
+function spawnProgram(name: string, configFile: string): ChildProcess {
   const program = join(installationRoot(), 'dist', `${name}.js`);
-  const child = spawn(
+  return spawn(
     process.execPath,
-    ['--disable-warning=ExperimentalWarning', program, '--config', configFile],
+    ['--disable-warning=ExperimentalWarning', program, '--supervised', '--config', configFile],
     {
-      stdio: ['ignore', 'pipe', 'pipe'],
+      // Its stdin ends with this process, however that ends, and then it stops too.
+      stdio: ['pipe', 'pipe', 'pipe'],
       // Its own process group: Ctrl-C on the terminal reaches the supervisor alone, which drains in order.
       detached: true,
     },
   );
-  let errors = '';
-  child.stderr.on('data', (text: Buffer) => {
-    errors = (errors + text.toString()).slice(-4_000);
+}
+
+/** Resolves when the process has printed its ports. Errors: UNAVAILABLE with the last that it said when it ends before. */
+function serving(name: string, child: ChildProcess, log: Log): Promise<void> {
+  let said = '';
+  child.stderr?.on('data', (text: Buffer) => {
+    said = (said + text.toString()).slice(-4_000);
   });
   return new Promise((resolve, reject) => {
     child.once('error', reject);
     child.once('exit', (code, signal) => {
-      log.error({ process: name, code, signal, stderr: errors }, 'process ended');
+      log.error(
+        { operation: 'supervise', process: name, code, signal, stderr: said },
+        'process ended',
+      );
+      const why = /^error: (.*?)( {3}GV-.*)?$/m.exec(said)?.[1];
       reject(
         new GigvaultError(
           'UNAVAILABLE',
-          `${name} did not start (${signal ?? code}): ${errors.trim().split('\n').at(-1) ?? ''}`,
+          why ?? `${name} did not start (${signal ?? code}): ${said}`,
         ),
       );
     });
-    child.stdout.once('data', (text: Buffer) =>
-      resolve({ child, ports: JSON.parse(text.toString().split('\n', 1)[0] as string) }),
-    );
+    child.stdout?.once('data', () => resolve());
   });
 }
 
@@ -193,21 +200,4 @@ async function end(child: ChildProcess): Promise<void> {
   const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()));
   child.kill('SIGTERM');
   await exited;
-}
-
-/** Ports that are free now, each different. */
-async function freePorts(count: number): Promise<number[]> {
-  const servers = await Promise.all(
-    Array.from(
-      { length: count },
-      () =>
-        new Promise<ReturnType<typeof createServer>>((resolve, reject) => {
-          const server = createServer().once('error', reject);
-          server.listen(0, '127.0.0.1', () => resolve(server));
-        }),
-    ),
-  );
-  const ports = servers.map((server) => (server.address() as { port: number }).port);
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  return ports;
 }

@@ -72,7 +72,11 @@ export async function startEdgeListener(options: EdgeListenerOptions): Promise<E
 /** The edge's client certificate; a getter, so that a renewed identity is used by the next connection. */
 function upstreamTls(identity: MtlsIdentity): object {
   // Upstreams are addressed by loopback address: the chain is verified, the name in it is a SPIFFE ID.
-  return { ...clientTls(identity), servername: `upstream.${identity.trustDomain}`, checkServerIdentity: () => undefined };
+  return {
+    ...clientTls(identity),
+    servername: `upstream.${identity.trustDomain}`,
+    checkServerIdentity: () => undefined,
+  };
 }
 
 function forward(

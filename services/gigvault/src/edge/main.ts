@@ -4,6 +4,7 @@ import { processEnvironment } from '@gigvault/config/process-environment';
 import { installedVersion } from '@gigvault/host/home';
 import { readIdentity } from '@gigvault/host/identity-files';
 import { identityRenewal } from '@gigvault/host/identity-renewal';
+import { failProcess, stopWithSupervisor } from '@gigvault/host/supervised';
 import { RPC } from '@gigvault/rpc/contracts';
 import { createGrpcClients } from '@gigvault/rpc/grpc-client';
 import { createMtlsIdentity } from '@gigvault/rpc/mtls-identity';
@@ -14,7 +15,10 @@ import { edgeConfig } from './edge.config.ts';
 import { startEdgeListener } from './edge-proxy.ts';
 import { publicCertificateRenewal, publicTls } from './public-certificate.ts';
 
-const { values } = parseArgs({ options: { config: { type: 'string' } }, strict: true });
+const { values } = parseArgs({
+  options: { config: { type: 'string' }, supervised: { type: 'boolean' } },
+  strict: true,
+});
 const config = loadConfig(edgeConfig, {
   flags: {},
   environment: processEnvironment,
@@ -34,42 +38,41 @@ const certificate = {
   issuance: clients.client(RPC.issuance, 'ca'),
   clock: systemClock,
 };
-const upstreams = config.upstreams as Record<ServiceName, string>;
-const shared = { host: config.host, identity, upstreams, log };
-const publicListener = await startEdgeListener({
-  ...shared,
-  listener: 'public',
-  port: config.https.port,
-  tls: await publicTls(certificate),
-});
-const statusListener = await startEdgeListener({
-  ...shared,
-  listener: 'status',
-  port: config.http.port,
-});
-const workers = [
-  publicCertificateRenewal({ ...certificate, log, use: (tls) => publicListener.replaceTls(tls) }),
-  identityRenewal({
-    identity,
-    files: config.tls,
-    issuance: certificate.issuance,
-    clock: systemClock,
-    log,
-  }),
-];
-for (const worker of workers) await worker.start();
-process.stdout.write(
-  `${JSON.stringify({ service: 'edge', https: publicListener.port, http: statusListener.port })}\n`,
-);
+const running = await start().catch(failProcess);
+process.stdout.write(`${JSON.stringify(running.ports)}\n`);
+for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, running.stop);
+if (values.supervised) stopWithSupervisor(running.stop);
 
-for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-  process.once(signal, async () => {
-    await Promise.all([
-      publicListener.stop(),
-      statusListener.stop(),
-      ...workers.map((worker) => worker.stop()),
-    ]);
-    clients.close();
-    process.exit(0);
+async function start() {
+  const upstreams = config.upstreams as Record<ServiceName, string>;
+  const shared = { host: config.host, identity, upstreams, log };
+  const publicListener = await startEdgeListener({
+    ...shared,
+    listener: 'public',
+    port: config.https.port,
+    tls: await publicTls(certificate),
   });
+  const statusListener = await startEdgeListener({
+    ...shared,
+    listener: 'status',
+    port: config.http.port,
+  });
+  const { issuance } = certificate;
+  const workers = [
+    publicCertificateRenewal({ ...certificate, log, use: (tls) => publicListener.replaceTls(tls) }),
+    identityRenewal({ identity, files: config.tls, issuance, clock: systemClock, log }),
+  ];
+  for (const worker of workers) await worker.start();
+  return {
+    ports: { service: 'edge', https: publicListener.port, http: statusListener.port },
+    async stop() {
+      await Promise.all([
+        publicListener.stop(),
+        statusListener.stop(),
+        ...workers.map((worker) => worker.stop()),
+      ]);
+      clients.close();
+      process.exit(0);
+    },
+  };
 }

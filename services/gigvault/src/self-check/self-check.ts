@@ -45,7 +45,9 @@ const AUDITED_WITHIN = 10_000;
  */
 export async function selfCheck(options: SelfCheckOptions): Promise<string> {
   const issuer = await issuingCa(options.clients.issuer);
-  await until(options.clock, READY_WITHIN, 'the OCSP responder does not answer', () => answers(options, issuer));
+  await until(options.clock, READY_WITHIN, 'the OCSP responder does not answer', () =>
+    answers(options, issuer),
+  );
   if (!options.whole) {
     const status = await ocspStatus(options, issuer, '01');
     require(status ===

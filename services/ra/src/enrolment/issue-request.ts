@@ -2,6 +2,7 @@ import { asGigvaultError, type GigvaultError } from '@gigvault/errors/gigvault-e
 import type { IssuedCertificate } from '@gigvault/proto/ca/v1/issuance';
 import { durableStep } from '@gigvault/telemetry/durable-step';
 import type { Clock } from '@gigvault/time/clock';
+import { createSingleFlight } from '@gigvault/time/single-flight';
 import type { CertificateAuthority } from '../ports/certificate-authority.ts';
 import type { IssuingStore, RequestStore } from '../ports/request-store.ts';
 import type { StoredRequest } from './stored-request.ts';
@@ -29,16 +30,12 @@ export interface Issuer {
 
 /** An Issuer in which callers that come while a request is being issued wait for the same result (T1). */
 export function createIssuer(deps: IssueDeps): Issuer {
-  const inFlight = new Map<string, Promise<StoredRequest>>();
+  const flights = createSingleFlight<StoredRequest>();
   return {
-    issue(request) {
-      if (request.status !== 'approved') return Promise.resolve(request);
-      const running = inFlight.get(request.requestId);
-      if (running) return running;
-      const started = issueRequest(deps, request).finally(() => inFlight.delete(request.requestId));
-      inFlight.set(request.requestId, started);
-      return started;
-    },
+    issue: (request) =>
+      request.status === 'approved'
+        ? flights.join(request.requestId, () => issueRequest(deps, request))
+        : Promise.resolve(request),
   };
 }
 

@@ -1,5 +1,5 @@
+import { canonicalJson } from '@gigvault/canonical-json/canonical-json';
 import type { Clock } from '@gigvault/time/clock';
-import { canonicalJson } from '../canonical-json.ts';
 import type { Plan } from '../plan/plan.ts';
 import { createRoot } from './create-root.ts';
 import { issueRootCrl } from './issue-root-crl.ts';

@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
+import { canonicalJson } from '@gigvault/canonical-json/canonical-json';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import type { Clock } from '@gigvault/time/clock';
 import { readCertificate } from '@gigvault/x509/certificate';
 import { signatureAlgorithm, signTbs, verifySignature } from '@gigvault/x509/signature';
 import { z } from 'zod';
-import { canonicalJson } from '../canonical-json.ts';
 import { planHash } from '../plan/plan.ts';
 import { VERSION } from '../version.ts';
 import type { Root } from './root.ts';

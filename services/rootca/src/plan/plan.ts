@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
+import { canonicalJson } from '@gigvault/canonical-json/canonical-json';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import type { Attribute } from '@gigvault/x509/name';
 import { parseDocument } from 'yaml';
 import { z } from 'zod';
-import { canonicalJson } from '../canonical-json.ts';
 
 const subject = z.strictObject({
   commonName: z.string().min(1).max(64),

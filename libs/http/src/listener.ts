@@ -1,0 +1,187 @@
+import { createServer, type RequestListener, type Server, type ServerOptions } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
+import type { AddressInfo, Socket } from 'node:net';
+import type { SecureContextOptions, TLSSocket, TlsOptions } from 'node:tls';
+import { GigvaultError } from '@gigvault/errors/gigvault-error';
+import type { Clock } from '@gigvault/time/clock';
+
+/** Milliseconds that a client may take. */
+export interface ListenerTimeouts {
+  /** For the TLS handshake, and then for the header of a request. */
+  readonly header: number;
+  /** For a whole request, body included. */
+  readonly request: number;
+  /** For nothing at all on an open connection. */
+  readonly idle: number;
+}
+
+/** What a listener needs. */
+export interface ListenerOptions {
+  /** For messages, as `public listener`. */
+  readonly name: string;
+  /** An address; `localhost` is both loopback addresses. */
+  readonly host: string;
+  /** 0 picks a free one. */
+  readonly port: number;
+  /** Absent: plain HTTP. */
+  readonly tls?: TlsOptions | undefined;
+  /** The only client certificate that may connect, by its `subjectaltname` (node:tls). */
+  readonly onlyPeer?: string | undefined;
+  readonly timeouts?: ListenerTimeouts | undefined;
+  readonly clock: Clock;
+}
+
+/** What listens. */
+export interface OpenListener {
+  readonly port: number;
+  /** New key and certificate for new connections. */
+  replaceTls(tls: SecureContextOptions): void;
+  /** Takes no new connection, lets requests in flight end for at most `limit` milliseconds, then closes what is left. */
+  stop(limit: number): Promise<void>;
+}
+
+const TIMEOUTS: ListenerTimeouts = { header: 10_000, request: 30_000, idle: 60_000 };
+
+/** Starts a listener. Rejects with CONFLICT, naming the port, when it is in use. */
+export async function openListener(
+  options: ListenerOptions,
+  handle: RequestListener,
+): Promise<OpenListener> {
+  const hosts = options.host === 'localhost' ? ['127.0.0.1', '::1'] : [options.host];
+  const servers: Server[] = [];
+  let { port } = options;
+  for (const host of hosts) {
+    const server = createOne(options, handle);
+    try {
+      await listen(server, host, port);
+    } catch (error) {
+      // A machine without IPv6 has no ::1; `localhost` is the IPv4 address there.
+      if (servers.length > 0 && hasNoAddress(error)) break;
+      await Promise.all(servers.map(closed));
+      throw listenError(error, options, port);
+    }
+    servers.push(server);
+    port = (server.address() as AddressInfo).port;
+  }
+  return {
+    port,
+    replaceTls(tls) {
+      for (const server of servers)
+        (server as unknown as { setSecureContext(tls: SecureContextOptions): void }).setSecureContext({
+          ...withVersions(options.tls),
+          ...tls,
+        });
+    },
+    stop: (limit) => drain(servers, limit, options.clock),
+  };
+}
+
+function createOne(options: ListenerOptions, handle: RequestListener): Server {
+  const { header, request, idle } = options.timeouts ?? TIMEOUTS;
+  const limits: ServerOptions = {
+    headersTimeout: header,
+    requestTimeout: request,
+    connectionsCheckingInterval: Math.min(5_000, header / 2),
+    keepAliveTimeout: Math.min(20_000, idle),
+  };
+  const server = options.tls
+    ? createTlsServer({ ...limits, handshakeTimeout: header, ...withVersions(options.tls) }, handle)
+    : createServer(limits, handle);
+  server.setTimeout(idle, (socket: Socket) => socket.destroy());
+  server.on('clientError', refuseGarbage);
+  const { onlyPeer } = options;
+  if (onlyPeer !== undefined) {
+    // Before a request is read: whoever connects here is believed about its clients.
+    server.on('secureConnection', (socket: TLSSocket) => {
+      if (socket.getPeerCertificate().subjectaltname !== onlyPeer) socket.destroy();
+    });
+  }
+  return server;
+}
+
+/** TLS 1.3, unless the options say 1.2: then forward secrecy and AEAD only (requirement X1). */
+function withVersions(tls: TlsOptions | undefined): TlsOptions {
+  return {
+    minVersion: 'TLSv1.3',
+    ...tls,
+    ...(tls?.minVersion === 'TLSv1.2' ? { ciphers: TLS_1_2_CIPHERS } : {}),
+  };
+}
+
+const TLS_1_2_CIPHERS = [
+  'TLS_AES_256_GCM_SHA384',
+  'TLS_CHACHA20_POLY1305_SHA256',
+  'TLS_AES_128_GCM_SHA256',
+  'ECDHE-ECDSA-AES256-GCM-SHA384',
+  'ECDHE-RSA-AES256-GCM-SHA384',
+  'ECDHE-ECDSA-CHACHA20-POLY1305',
+  'ECDHE-RSA-CHACHA20-POLY1305',
+  'ECDHE-ECDSA-AES128-GCM-SHA256',
+  'ECDHE-RSA-AES128-GCM-SHA256',
+].join(':');
+
+const STATUS_OF: Readonly<Record<string, string>> = {
+  HPE_HEADER_OVERFLOW: '431 Request Header Fields Too Large',
+  ERR_HTTP_REQUEST_TIMEOUT: '408 Request Timeout',
+};
+
+/** What is no HTTP request has no route either: a status line, and the connection ends. */
+function refuseGarbage(error: NodeJS.ErrnoException, socket: Socket): void {
+  if (!socket.writable || socket.bytesWritten > 0 || error.code === 'ECONNRESET') {
+    socket.destroy();
+    return;
+  }
+  const status = STATUS_OF[error.code ?? ''] ?? '400 Bad Request';
+  socket.end(`HTTP/1.1 ${status}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`);
+}
+
+function listen(server: Server, host: string, port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen({ host, port }, () => {
+      server.off('error', reject);
+      resolve();
+    });
+  });
+}
+
+function hasNoAddress(error: unknown): boolean {
+  return ['EADDRNOTAVAIL', 'EAFNOSUPPORT'].includes((error as NodeJS.ErrnoException).code ?? '');
+}
+
+function listenError(error: unknown, { name, host }: ListenerOptions, port: number): unknown {
+  const { code } = error as NodeJS.ErrnoException;
+  const why: Record<string, string> = {
+    EADDRINUSE: 'is in use by another program',
+    EACCES: 'may not be opened by this user',
+    EADDRNOTAVAIL: `cannot be opened: ${host} is not an address of this machine`,
+  };
+  const reason = why[code ?? ''];
+  if (reason === undefined) return error;
+  const kind = code === 'EADDRINUSE' ? 'CONFLICT' : 'INVALID_ARGUMENT';
+  return new GigvaultError(kind, `Port ${port} (${name}) ${reason}.`, {
+    details: { port },
+    cause: error,
+  });
+}
+
+async function drain(servers: readonly Server[], limit: number, clock: Clock): Promise<void> {
+  const all = Promise.all(servers.map(closed));
+  const enough = new AbortController();
+  const late = clock.sleep(limit, enough.signal).then(
+    () => {
+      for (const server of servers) server.closeAllConnections();
+    },
+    () => undefined,
+  );
+  await all;
+  enough.abort();
+  await late;
+}
+
+function closed(server: Server): Promise<void> {
+  return new Promise((resolve) => {
+    server.close(() => resolve());
+    server.closeIdleConnections();
+  });
+}

@@ -1,0 +1,68 @@
+import { dirname } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, it } from '@jest/globals';
+import {
+  consoleCalls,
+  environmentReads,
+  focusedTests,
+  hiddenWiring,
+  inheritanceAndDefaults,
+  ownClocks,
+} from './tidy/code-rules.ts';
+import { staleContracts } from './tidy/contract-rules.ts';
+import { deadLinks, durableSteps, namedFiles } from './tidy/markdown-rules.ts';
+import { poorNames } from './tidy/name-rules.ts';
+import { packageManifests, peerRows, serviceParts } from './tidy/service-rules.ts';
+import { largeBinaries, longFiles, longFunctions } from './tidy/size-rules.ts';
+import { type Finding, readTree, type Tree } from './tidy/tree.ts';
+import {
+  machinePaths,
+  malformedCitations,
+  registryHosts,
+  undocumentedExports,
+  undocumentedRpcs,
+  unfinished,
+} from './tidy/word-rules.ts';
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+
+/** The house rules that no other tool checks: one row a rule. */
+const RULES: Readonly<Record<string, (tree: Tree) => readonly Finding[]>> = {
+  'files stay short': longFiles,
+  'functions stay short': longFunctions,
+  'binaries stay out': largeBinaries,
+  'names name an idea': poorNames,
+  'wiring is explicit': hiddenWiring,
+  'the environment is read in one place': environmentReads,
+  'nobody writes to the console': consoleCalls,
+  'the time comes from a Clock': ownClocks,
+  'nothing is inherited, nothing is a default export': inheritanceAndDefaults,
+  'every test runs': focusedTests,
+  'exported names have doc comments': undocumentedExports,
+  'RPCs have comments': undocumentedRpcs,
+  'RFCs are cited in one form': malformedCitations,
+  'nothing is left for later': unfinished,
+  'no path of one machine': machinePaths,
+  'no registry by name': registryHosts,
+  'links lead somewhere': deadLinks,
+  'files named in documents exist': namedFiles,
+  'durable steps named in the flows exist': durableSteps,
+  'every service has its standard parts': serviceParts,
+  'every RPC has its row in peers.yaml, and every row its RPC': peerRows,
+  'packages are alike': packageManifests,
+};
+
+describe('tidy', () => {
+  const tree = readTree(root);
+  for (const [name, rule] of Object.entries(RULES)) {
+    it(name, () => expect(lines(rule(tree))).toEqual([]));
+  }
+
+  it('generated contracts are those of the generator', () => {
+    expect(lines(staleContracts(root, tree))).toEqual([]);
+  }, 60_000);
+});
+
+function lines(findings: readonly Finding[]): string[] {
+  return findings.map(({ path, line, message }) => `${path}:${line}  ${message}`);
+}
