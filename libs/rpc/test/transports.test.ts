@@ -102,6 +102,7 @@ function request(profile: string): EvaluateRequest {
     keyType: '',
     validity: 0,
     tenantId: '',
+    keyUsages: [],
   };
 }
 

@@ -17,6 +17,7 @@ const REQUEST = {
   keyType: 'ec-p256',
   validity: 47 * DAY,
   tenantId: 'default',
+  keyUsages: ['digitalSignature', 'serverAuth'],
 };
 
 let directory: string;

@@ -63,6 +63,7 @@ export const TLS_SERVER: Profile = {
   maxValidity: 90 * DAY,
   issuerId: 'issuing',
   public: true,
+  keyUsages: ['digitalSignature', 'serverAuth'],
 };
 
 /** A CA that keeps its promise: one certificate for each request id. */

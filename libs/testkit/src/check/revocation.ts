@@ -13,7 +13,7 @@ export interface StatusListener {
 
 /** Whether OCSP and the CRLs, asked as relying parties ask, say of every certificate what `ca` says. */
 export async function checkRevocation(
-  status: StatusListener,
+  listener: StatusListener,
   rows: readonly CertificateRow[],
   issuers: ReadonlyMap<string, Buffer>,
 ): Promise<string[]> {
@@ -22,7 +22,7 @@ export async function checkRevocation(
     const own = rows.filter((row) => row.issuer_id === issuerId);
     const listed = new Map<string, number>();
     for (const shard of new Set([0, ...own.map((row) => row.crl_shard)])) {
-      const crl = readCertList(await fetchFile(status, `/crl/${issuerId}/${shard}.crl`));
+      const crl = readCertList(await fetchFile(listener, `/crl/${issuerId}/${shard}.crl`));
       const key = readCertificate(issuer).publicKey;
       if (!verifySignature(key.keyObject, crl.signatureAlgorithm, crl.tbs, crl.signature))
         findings.push(`CRL ${issuerId}/${shard} does not verify`);
@@ -37,20 +37,20 @@ export async function checkRevocation(
           `certificate ${row.serial_number} has reason ${row.reason_code}, the CRL says ${onCrl}`,
         );
     }
-    if (issuerId === 'issuing') findings.push(...(await checkOcsp(status, own, issuer)));
+    if (issuerId === 'issuing') findings.push(...(await checkOcsp(listener, own, issuer)));
   }
   return findings;
 }
 
 async function checkOcsp(
-  status: StatusListener,
+  listener: StatusListener,
   rows: readonly CertificateRow[],
   issuer: Buffer,
 ): Promise<string[]> {
   const findings: string[] = [];
   for (const row of rows) {
     const answer = readOcspResponse(
-      await fetchFile(status, '/ocsp', buildOcspRequest(issuer, row.serial_number)),
+      await fetchFile(listener, '/ocsp', buildOcspRequest(issuer, row.serial_number)),
     );
     const status = answer.data.responses[0]?.status;
     const said = typeof status === 'object' ? 'revoked' : status;

@@ -18,6 +18,7 @@ export function listProfiles(profiles: ProfileTable): WireProfile[] {
     maxValidity: profile.certificate.maxValidity,
     issuerId: profile.issuerId,
     public: profile.public,
+    keyUsages: [...profile.certificate.keyUsage, ...profile.certificate.extendedKeyUsage],
   }));
 }
 

@@ -3,7 +3,6 @@ import type { EvaluateRequest, EvaluateResponse } from '@gigvault/proto/policy/v
 import type { DecisionRule } from '@gigvault/proto/ra/v1/enrolment';
 import { matchName, matchText } from './match-name.ts';
 import type { Outcome, Patterns, Policy, PolicyDocument } from './policy-document.ts';
-import { PROFILE_KEY_USAGES } from './profile-key-usages.ts';
 
 const DAY = 86_400_000;
 const SEVERITY: Readonly<Record<Outcome, number>> = { deny: 2, review: 1, allow: 0 };
@@ -136,11 +135,10 @@ function judgeValidity(
 
 function judgeKeyUsages(
   { keyUsages }: PolicyDocument,
-  { profile }: EvaluateRequest,
+  { profile, keyUsages: used }: EvaluateRequest,
 ): DecisionRule[] {
   if (keyUsages === undefined) return [];
-  const used = Object.hasOwn(PROFILE_KEY_USAGES, profile) ? PROFILE_KEY_USAGES[profile] : undefined;
-  if (!used) {
+  if (used.length === 0) {
     const message = `profile "${profile}": its key usages are not known, so they cannot be allowed`;
     return [{ rule: 'keyUsages', outcome: 'deny', message }];
   }

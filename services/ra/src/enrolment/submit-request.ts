@@ -65,7 +65,7 @@ export async function submitRequest(
   if (request.protocol === 'acme') await proveNames(deps, request, names);
 
   // 3. Policy.
-  const judgement = await judge(deps, request, names, csr, validity);
+  const judgement = await judge(deps, request, profile, names, csr, validity);
 
   // 4. The request and its decision are durable before anybody acts on them.
   const judged = toJudged(deps, request, profile, names, judgement);
@@ -137,7 +137,8 @@ async function proveNames(
 
 function judge(
   { policy }: SubmitDeps,
-  { protocol, requester, roles, profile, tenantId }: SubmitRequestRequest,
+  { protocol, requester, roles, tenantId }: SubmitRequestRequest,
+  { name: profile, keyUsages }: Profile,
   { commonName, subjectAltName }: RequestedNames,
   { publicKey: { keyType } }: CertificationRequest,
   validity: number,
@@ -150,6 +151,7 @@ function judge(
     commonName,
     subjectAltName,
     keyType,
+    keyUsages,
     validity,
     tenantId,
   });

@@ -41,6 +41,8 @@ export interface Profile {
   issuerId: string;
   /** Offered to enrolment protocols. */
   public: boolean;
+  /** What keyUsage and extendedKeyUsage say in its certificates, as `digitalSignature`, `serverAuth`. */
+  keyUsages: string[];
 }
 
 export interface ListIssuersRequest {

@@ -24,6 +24,8 @@ export interface EvaluateRequest {
   /** Milliseconds; 0: the profile's default. */
   validity: number;
   tenantId: string;
+  /** Key usages and extended key usages of the profile, as the CA lists them. */
+  keyUsages: string[];
 }
 
 export interface EvaluateResponse {
