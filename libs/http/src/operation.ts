@@ -66,15 +66,22 @@ function validate(schema: ZodType | undefined, value: unknown, at: string): unkn
   if (schema === undefined) return value;
   const result = schema.safeParse(value);
   if (result.success) return result.data;
-  const problems = result.error.issues.map(
-    (issue): Problem => ({
-      pointer: [at, ...issue.path.map(String)].join('/'),
-      message: issue.message,
-    }),
+  const problems = result.error.issues.flatMap((issue): Problem[] =>
+    issue.code === 'unrecognized_keys'
+      ? issue.keys.map((key) => ({ pointer: pointer(at, issue.path, key), message: 'Unknown.' }))
+      : [{ pointer: pointer(at, issue.path), message: issue.message }],
   );
   throw new GigvaultError(
     'INVALID_ARGUMENT',
     problems.map((p) => `${p.pointer || '/'}: ${p.message}`).join('; '),
     { problems },
   );
+}
+
+/** RFC 6901 §3. */
+function pointer(at: string, path: readonly PropertyKey[], ...more: readonly string[]): string {
+  const steps = [...path, ...more].map((step) =>
+    String(step).replaceAll('~', '~0').replaceAll('/', '~1'),
+  );
+  return [at, ...steps].join('/');
 }

@@ -120,9 +120,11 @@ export function send(reply: FastifyReply, answer: HttpReply): FastifyReply {
   for (const [name, value] of Object.entries(answer.headers ?? {})) reply.header(name, value);
   const { body } = answer;
   if (body === undefined) return reply.send();
-  if (Buffer.isBuffer(body) || typeof body === 'string') return reply.send(body);
-  if (!reply.hasHeader('content-type')) reply.header('content-type', 'application/json');
-  return reply.send(JSON.stringify(body));
+  if (Buffer.isBuffer(body)) return reply.send(body);
+  if (!reply.hasHeader('content-type'))
+    reply.type(typeof body === 'string' ? 'text/plain; charset=utf-8' : 'application/json');
+  // As octets: Fastify adds a charset to the type of a text, which JSON's types do not have.
+  return reply.send(Buffer.from(typeof body === 'string' ? body : JSON.stringify(body)));
 }
 
 function header(request: FastifyRequest, name: string): string | undefined {

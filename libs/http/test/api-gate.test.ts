@@ -11,7 +11,7 @@ describe('the allow-list of the API (covers: C53)', () => {
     const closed = await start({ allowedNetworks: ['192.0.2.0/24'] });
     for (const path of ['/service/api/v1/users', '/api/v1/users', '/api/v1/%75sers', '/service/api/v1/nothing']) {
       const answer = await api(closed, path, '{');
-      expect([path, answer.status]).toEqual([path, path.includes('%') ? 403 : 403]);
+      expect([path, answer.status]).toEqual([path, 403]);
       expect(answer.json()).toMatchObject({ error: { code: 'FORBIDDEN' } });
     }
     expect((await call(closed, '/acme/directory')).status).toBe(200);

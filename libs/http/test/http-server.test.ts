@@ -1,6 +1,7 @@
 import { connect, type SecureVersion } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { HttpServer } from '../src/http-server.ts';
+import type { HttpRequest } from '../src/route.ts';
 import { api, call, gate, identities, ROUTES, raw, start, stopAll, TLS, TOKEN } from './test-server.ts';
 
 let server: Awaited<ReturnType<typeof start>>;
@@ -324,11 +325,28 @@ describe('a stop', () => {
     gate.seen.length = 0;
     const inFlight = call(stopping, '/acme/order/8');
     while (gate.seen.length === 0) await new Promise(setImmediate);
+    const { signal } = gate.seen[0] as HttpRequest;
+    const gone = new Promise((resolve) => signal.addEventListener('abort', resolve));
     const [outcome] = await Promise.allSettled([inFlight, stopping.stop(50)]);
     expect(outcome.status).toBe('rejected');
-    expect(gate.seen[0]?.signal.aborted).toBe(true);
+    await gone;
     gate.opened = Promise.resolve();
   });
+});
+
+it('a handler learns that its client went away', async () => {
+  const abandoned = await start();
+  gate.opened = new Promise(() => undefined);
+  gate.seen.length = 0;
+  const leaving = new AbortController();
+  const request = call(abandoned, '/acme/order/9', { signal: leaving.signal });
+  while (gate.seen.length === 0) await new Promise(setImmediate);
+  const { signal } = gate.seen[0] as HttpRequest;
+  const gone = new Promise((resolve) => signal.addEventListener('abort', resolve));
+  leaving.abort();
+  await expect(request).rejects.toThrow('abort');
+  await gone;
+  gate.opened = Promise.resolve();
 });
 
 it('every request is counted under its route’s template, never under its path', async () => {

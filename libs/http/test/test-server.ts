@@ -95,7 +95,7 @@ export const ROUTES: readonly MountedRoute[] = [
       summary: 'Creates a user',
       permission: 'users:manage',
       query: z.strictObject({ dryRun: z.stringbool().optional() }),
-      body: z.strictObject({ name: z.string(), age: z.int().optional(), more: z.any() }),
+      body: z.strictObject({ name: z.string(), age: z.int().optional(), more: z.any().optional() }),
       replies: { 201: z.object({ name: z.string(), traceId: z.string(), actor: z.string() }) },
       example: { body: { name: 'ada' } },
       handle: async (request) => ({
@@ -175,11 +175,12 @@ export interface Call {
   readonly plain?: boolean;
   readonly host?: string;
   readonly client?: { cert: string; key: string };
+  readonly signal?: AbortSignal;
 }
 
 /** One request over a connection of its own. */
 export function call(server: { port: number }, path: string, options: Call = {}): Promise<Answer> {
-  const { method = 'GET', headers, body, plain, host = '127.0.0.1', client } = options;
+  const { method = 'GET', headers, body, plain, host = '127.0.0.1', client, signal } = options;
   return new Promise((resolve, reject) => {
     const send = plain ? httpRequest : httpsRequest;
     const outgoing = send(
@@ -190,6 +191,7 @@ export function call(server: { port: number }, path: string, options: Call = {})
         method,
         agent: false,
         headers,
+        signal,
         ...(plain ? {} : { ca: servicesCa, checkServerIdentity: () => undefined }),
         ...(plain ? {} : { allowPartialTrustChain: true, servername: 'gigvault.test', ...client }),
       } as never,

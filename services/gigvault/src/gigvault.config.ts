@@ -22,6 +22,8 @@ export const gigvaultConfig = z.strictObject({
   ephemeral: z.boolean().default(false),
   /** One process per service instead of one for all. */
   split: z.boolean().default(false),
+  /** Lets the key manager run in one process with services that face networks, in production. */
+  singleNode: z.boolean().default(false),
   /** The address to listen on; `localhost` is both loopback addresses. */
   host: z.string().default('localhost'),
   https: z.strictObject({ port: port.default(8443) }).prefault({}),

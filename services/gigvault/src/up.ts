@@ -1,4 +1,5 @@
 import { mkdtempSync, rmSync } from 'node:fs';
+import { isIPv6 } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { servicePool } from '@gigvault/database/pools';
@@ -102,6 +103,7 @@ export async function up(
   print: (text: string) => void,
 ): Promise<RunningSuite> {
   const { config } = options;
+  requireSafeProfile(config);
   // 1. The data directory, for this process alone.
   const path = config.ephemeral
     ? mkdtempSync(join(tmpdir(), 'gigvault-'))
@@ -119,6 +121,29 @@ export async function up(
   } catch (error) {
     await runAll(undo);
     throw error;
+  }
+}
+
+/** What the production profile does not do silently. */
+function requireSafeProfile(config: GigvaultConfig): void {
+  if (config.environment === 'development') return;
+  if (config.ra.http01Port !== undefined) {
+    throw new GigvaultError(
+      'INVALID_ARGUMENT',
+      'ra.http01Port can be set in the development environment only: http-01 asks port 80.',
+    );
+  }
+  if (!config.split && !config.singleNode) {
+    throw new GigvaultError(
+      'INVALID_ARGUMENT',
+      'In production, keymgr does not share a process with services that face networks. Use --split, or accept it with --single-node.',
+    );
+  }
+  if (config.publicUrl === undefined || config.status.publicUrl === undefined) {
+    throw new GigvaultError(
+      'INVALID_ARGUMENT',
+      'In production, say what clients use: --public-url https://pki.example.com and --status-public-url http://status.example.com. Both stand in certificates.',
+    );
   }
 }
 
@@ -233,8 +258,10 @@ async function start(
   await progress.step('self check', async () => {
     const say = await selfCheck({
       clients: serving.clients,
-      statusUrl,
-      whole: pki.isNew,
+      // By the listener itself: the public name may lead to a proxy that is not there yet.
+      statusUrl: `http://${loopbackOf(config.host)}:${config.http.port}`,
+      // The strict profile issues nothing for names that nobody controls.
+      whole: pki.isNew && config.environment === 'development',
       clock: systemClock,
     });
     return { say, value: undefined };
@@ -439,6 +466,13 @@ function selfCheckClients(
     revocation: client(RPC.revocation, 'ca'),
     token: client(RPC.token, 'auth'),
   };
+}
+
+/** Where this machine reaches a listener on `host`. */
+function loopbackOf(host: string): string {
+  if (host === '0.0.0.0') return '127.0.0.1';
+  if (host === '::') return '[::1]';
+  return isIPv6(host) ? `[${host}]` : host;
 }
 
 async function runAll(undo: (() => Promise<void>)[]): Promise<void> {
