@@ -7,7 +7,7 @@ export function openApiDocument(routes: readonly HttpRoute[], version: string): 
   const operations = routes.filter((route): route is Operation => route.kind === 'operation');
   const paths: Record<string, Record<string, object>> = {};
   for (const operation of operations) {
-    const path = operation.path.replaceAll(/:([A-Za-z]+)/g, '{$1}');
+    const path = operation.path.replaceAll(PARAMETER, '{$1}');
     paths[path] = { ...paths[path], [operation.method.toLowerCase()]: describe(operation) };
   }
   return {
@@ -33,6 +33,9 @@ export function openApiDocument(routes: readonly HttpRoute[], version: string): 
     },
   };
 }
+
+/** A parameter of a path, as Fastify writes it. */
+const PARAMETER = /:(\w+)/g;
 
 const PROBLEM = {
   type: 'object',
@@ -94,24 +97,28 @@ function replies(operation: Operation): Record<string, object> {
   return Object.fromEntries(
     Object.entries(operation.replies).map(([status, schema]) => [
       status,
-      {
-        description: operation.summary,
-        content: {
-          'application/json': {
-            schema: schemaOf(schema, 'output'),
-            ...(operation.example?.reply === undefined ? {} : { example: operation.example.reply }),
-          },
-        },
-      },
+      { description: operation.summary, ...(status === '204' ? {} : content(operation, schema)) },
     ]),
   );
+}
+
+function content(operation: Operation, schema: z.ZodType): object {
+  const example = operation.example?.reply;
+  return {
+    content: {
+      'application/json': {
+        schema: schemaOf(schema, 'output'),
+        ...(example === undefined ? {} : { example }),
+      },
+    },
+  };
 }
 
 function parameters(operation: Operation, place: 'path' | 'query'): object[] {
   const schema = place === 'path' ? operation.params : operation.query;
   const names =
     place === 'path'
-      ? [...operation.path.matchAll(/:([A-Za-z]+)/g)].map((m) => m[1] as string)
+      ? [...operation.path.matchAll(PARAMETER)].map((m) => m[1] as string)
       : [];
   const object = schema
     ? (schemaOf(schema) as { properties?: Record<string, object>; required?: string[] })

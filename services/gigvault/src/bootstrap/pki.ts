@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
@@ -89,7 +90,10 @@ async function createPki(options: PkiOptions): Promise<void> {
   const requests = await withKeymgr(options, (keymgr) => createCaKeys(keymgr, plan));
   const result = await progress.step('root CA', async () => {
     const value = await runCeremony(plan, requests, systemClock);
-    return { say: `ECDSA P-384 · 20 y · offline after this step`, value };
+    return {
+      say: `ECDSA P-384 · 20 y · offline after this step · SHA256 ${shortFingerprint(value.rootCertificate)}`,
+      value,
+    };
   });
   await progress.step('issuing CA', async () => ({ say: 'ECDSA P-256 · 5 y', value: undefined }));
   options.print(passphraseText(result.passphrase, join(directory.root, ROOT_FILES.key)));
@@ -103,6 +107,12 @@ async function createPki(options: PkiOptions): Promise<void> {
   write('services.crt', toPem('CERTIFICATE', result.servicesCertificate), 0o644);
   // Last: a root directory with its certificate is complete.
   write(ROOT_FILES.certificate, toPem('CERTIFICATE', result.rootCertificate), 0o644);
+}
+
+/** `4F:2A:…:91` of the certificate's SHA-256. */
+function shortFingerprint(certificate: Buffer): string {
+  const octets = new X509Certificate(certificate).fingerprint256.split(':');
+  return `${octets.slice(0, 2).join(':')}:…:${octets.at(-1)}`;
 }
 
 async function createCaKeys(

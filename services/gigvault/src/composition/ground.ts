@@ -1,0 +1,81 @@
+import { servicePool } from '@gigvault/database/pools';
+import { installedVersion } from '@gigvault/host/home';
+import type { ServiceName } from '@gigvault/rpc/service-name';
+import { createLog, type Log } from '@gigvault/telemetry/log';
+import { createMetrics, type Metrics } from '@gigvault/telemetry/metrics';
+import type { Pool } from 'pg';
+import type { DataDirectory } from '../bootstrap/data-directory.ts';
+import type { OpenDatabase } from '../bootstrap/open-database.ts';
+import type { Secrets } from '../bootstrap/secrets.ts';
+import type { GigvaultConfig } from '../gigvault.config.ts';
+import { createSuiteProcess, type SuiteProcess } from './one-process.ts';
+
+/** What a start builds on, once the first steps are done. */
+export interface Ground {
+  readonly config: GigvaultConfig;
+  readonly written: Readonly<Record<string, unknown>>;
+  readonly directory: DataDirectory;
+  readonly secrets: Secrets;
+  readonly database: OpenDatabase;
+  readonly publicUrl: string;
+  readonly log: Log;
+  logOf(service: ServiceName): Log;
+  readonly suite: SuiteProcess;
+  readonly pools: Map<ServiceName, Pool>;
+  readonly metrics: Metrics;
+}
+
+/** A log for each service, all in one file. */
+export function openLogs(
+  config: GigvaultConfig,
+  directory: DataDirectory,
+): (service: string) => Log {
+  const logs = new Map<string, Log>();
+  return (service) => {
+    const there = logs.get(service);
+    if (there) return there;
+    const made = createLog({
+      service,
+      version: installedVersion(),
+      level: config.log.level,
+      destination: config.log.file ?? directory.logFile,
+    });
+    logs.set(service, made);
+    return made;
+  };
+}
+
+/** The ground for either mode: an empty process, and pools that are made when they are first asked for. */
+export function layGround(parts: Omit<Ground, 'suite' | 'pools' | 'metrics'>): Ground {
+  const metrics = createMetrics();
+  const pools = new Map<ServiceName, Pool>();
+  const ground: Ground = {
+    ...parts,
+    metrics,
+    pools,
+    suite: createSuiteProcess({
+      config: parts.config,
+      publicUrl: parts.publicUrl,
+      metrics,
+      dataDir: (service) => parts.directory.of(service),
+      pool: (service) => poolOf(ground, service),
+      log: parts.logOf,
+    }),
+  };
+  return ground;
+}
+
+/** The service's pool, made when it is first asked for. */
+export function poolOf(ground: Ground, service: ServiceName): Pool {
+  const there = ground.pools.get(service);
+  if (there) return there;
+  const pool = servicePool({
+    connection: ground.database.connection,
+    database: ground.database.name,
+    service,
+    password: ground.secrets.databasePasswords[service],
+    log: ground.logOf(service),
+  });
+  ground.pools.set(service, pool);
+  return pool;
+}
