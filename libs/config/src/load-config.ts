@@ -3,8 +3,10 @@ import { GigvaultError, type Problem } from '@gigvault/errors/gigvault-error';
 import { parseDocument } from 'yaml';
 import { z } from 'zod';
 import { nearest } from './nearest.ts';
+import { keysAt, leafKeys, schemaAt } from './schema-keys.ts';
+import { fileSecret, secretReference } from './secret.ts';
 
-/** Where a configuration comes from: flags over environment over file over the schema's defaults. */
+/** Where a configuration comes from: flags over environment over file over the schema's defaults (docs/operations/configuration.md). */
 export interface ConfigSources {
   /** By dotted key, as `{ 'https.port': '8443' }`. */
   readonly flags: Readonly<Record<string, string | boolean>>;
@@ -31,24 +33,18 @@ export function readConfig<S extends z.ZodObject>(
 ): { readonly config: z.infer<S>; readonly written: Readonly<Record<string, unknown>> } {
   const keys = leafKeys(schema);
   const tree: Tree = sources.file === undefined ? {} : readYaml(sources.file);
-  const unknown = unknownKeys(schema, tree, '');
   for (const key of keys) {
-    const value = sources.environment[environmentName(key)];
-    if (value !== undefined) put(tree, key, scalar(value));
+    const value = environmentValue(key, schemaAt(schema, key.split('.')), sources.environment);
+    if (value !== undefined) put(tree, key, value);
   }
+  const problems: Problem[] = [];
   for (const [key, value] of Object.entries(sources.flags)) {
-    if (keys.includes(key)) put(tree, key, typeof value === 'string' ? scalar(value) : value);
-    else unknown.push(unknownKey(key, keys));
+    const leaf = keys.includes(key) ? schemaAt(schema, key.split('.')) : undefined;
+    if (leaf) put(tree, key, typeof value === 'string' ? fromText(value, leaf) : value);
+    else problems.push(unknownKey(key, keys));
   }
   const result = schema.safeParse(tree);
-  const problems = [
-    ...unknown,
-    ...(result.success
-      ? []
-      : result.error.issues
-          .filter((issue) => issue.code !== 'unrecognized_keys')
-          .map((i): Problem => ({ pointer: i.path.join('.'), message: i.message }))),
-  ];
+  if (!result.success) problems.push(...result.error.issues.flatMap((i) => problemsOf(i, schema)));
   if (problems.length > 0 || !result.success) {
     throw new GigvaultError(
       'INVALID_ARGUMENT',
@@ -56,7 +52,7 @@ export function readConfig<S extends z.ZodObject>(
       { problems },
     );
   }
-  return { config: Object.freeze(result.data) as z.infer<S>, written: tree };
+  return { config: freeze(result.data) as z.infer<S>, written: tree };
 }
 
 /** `https.port` → `GIGVAULT_HTTPS_PORT`; `ra.http01Port` → `GIGVAULT_RA_HTTP01_PORT`. */
@@ -67,47 +63,55 @@ export function environmentName(key: string): string {
     .toUpperCase()}`;
 }
 
-/** Every key that holds a value, dotted. */
-export function leafKeys(schema: z.ZodType, prefix = ''): string[] {
-  const object = asObject(schema);
-  if (object === undefined) return [prefix];
-  return Object.entries(object.shape).flatMap(([key, child]) =>
-    leafKeys(child as z.ZodType, prefix === '' ? key : `${prefix}.${key}`),
-  );
+/** A value of the environment: `NAME`, `NAME_0`, `NAME_1` … for a list, `NAME_FILE` for a secret. */
+function environmentValue(
+  key: string,
+  leaf: z.ZodType | undefined,
+  environment: ConfigSources['environment'],
+): unknown {
+  const name = environmentName(key);
+  const value = environment[name];
+  if (leaf === undefined) return undefined;
+  if (value !== undefined) return fromText(value, leaf);
+  const file = environment[`${name}_FILE`];
+  if (file !== undefined && leaf === secretReference) return fileSecret(file);
+  const items: string[] = [];
+  for (let i = 0; environment[`${name}_${i}`] !== undefined; i++)
+    items.push(environment[`${name}_${i}`] as string);
+  return items.length > 0 ? items : undefined;
 }
 
-function asObject(schema: z.ZodType): z.ZodObject | undefined {
-  if (schema instanceof z.ZodObject) return schema;
-  if (
-    schema instanceof z.ZodDefault ||
-    schema instanceof z.ZodPrefault ||
-    schema instanceof z.ZodOptional
-  ) {
-    return asObject(schema.unwrap() as z.ZodType);
-  }
-  return undefined;
+/** A text as its key wants it: as it is where that is right, else as the number, boolean or list that it looks like. */
+function fromText(text: string, leaf: z.ZodType): unknown {
+  const readings: unknown[] = [text];
+  if (/^-?\d{1,15}(\.\d+)?$/.test(text)) readings.push(Number(text));
+  if (text === 'true' || text === 'false') readings.push(text === 'true');
+  readings.push(text === '' ? [] : text.split(',').map((item) => item.trim()));
+  return readings.find((reading) => leaf.safeParse(reading).success) ?? text;
 }
 
 function readYaml(file: string): Tree {
-  const document = parseDocument(readFileSync(file, 'utf8'), { uniqueKeys: true });
-  const [error] = document.errors;
-  if (error) throw new GigvaultError('INVALID_ARGUMENT', `${file}: ${error.message}`);
-  const tree: unknown = document.toJS({ maxAliasCount: 0 }) ?? {};
-  if (typeof tree !== 'object' || Array.isArray(tree))
-    throw new GigvaultError('INVALID_ARGUMENT', `${file}: expected keys and values.`);
-  return tree as Tree;
+  try {
+    const document = parseDocument(readFileSync(file, 'utf8'), { uniqueKeys: true });
+    const [error] = document.errors;
+    if (error) throw error;
+    // No aliases: a few of them, one inside the other, fill the memory (fault T70).
+    const tree: unknown = document.toJS({ maxAliasCount: 0 }) ?? {};
+    if (typeof tree !== 'object' || Array.isArray(tree)) throw new Error('expected keys and values');
+    return tree as Tree;
+  } catch (error) {
+    const reason = (error as Error).message.split('\n', 1)[0];
+    throw new GigvaultError('INVALID_ARGUMENT', `The configuration file ${file} cannot be read: ${reason}`, {
+      cause: error,
+    });
+  }
 }
 
-function unknownKeys(schema: z.ZodType, tree: unknown, prefix: string): Problem[] {
-  const object = asObject(schema);
-  if (object === undefined || typeof tree !== 'object' || tree === null) return [];
-  return Object.entries(tree).flatMap(([key, value]) => {
-    const path = prefix === '' ? key : `${prefix}.${key}`;
-    const child = object.shape[key] as z.ZodType | undefined;
-    return child === undefined
-      ? [unknownKey(path, leafKeys(object, prefix))]
-      : unknownKeys(child, value, path);
-  });
+function problemsOf(issue: z.core.$ZodIssue, schema: z.ZodType): Problem[] {
+  const path = issue.path.map(String);
+  if (issue.code !== 'unrecognized_keys') return [{ pointer: path.join('.'), message: issue.message }];
+  const known = keysAt(schema, path);
+  return issue.keys.map((key) => unknownKey([...path, key].join('.'), known));
 }
 
 function unknownKey(key: string, known: readonly string[]): Problem {
@@ -129,9 +133,10 @@ function put(tree: Tree, key: string, value: unknown): void {
   node[last] = value;
 }
 
-/** A text from a flag or variable as YAML would read it: numbers and booleans are what they look like. */
-function scalar(text: string): unknown {
-  if (/^-?\d{1,15}$/.test(text)) return Number(text);
-  if (text === 'true' || text === 'false') return text === 'true';
-  return text;
+/** Freezes keys and lists all the way down; what a schema made of a value (a network, say) stays as it is. */
+function freeze(value: unknown): unknown {
+  if (typeof value !== 'object' || value === null) return value;
+  if (!Array.isArray(value) && Object.getPrototypeOf(value) !== Object.prototype) return value;
+  for (const child of Object.values(value)) freeze(child);
+  return Object.freeze(value);
 }

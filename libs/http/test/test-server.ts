@@ -170,7 +170,7 @@ export interface Answer {
 /** What a test sends. */
 export interface Call {
   readonly method?: string;
-  readonly headers?: Record<string, string | string[]>;
+  readonly headers?: Record<string, string | string[] | undefined>;
   readonly body?: string | Buffer;
   readonly plain?: boolean;
   readonly host?: string;

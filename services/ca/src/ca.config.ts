@@ -1,18 +1,9 @@
+import { duration as namedDuration } from '@gigvault/config/duration';
 import { EXTENDED_KEY_USAGE } from '@gigvault/x509/oid';
 import { z } from 'zod';
 
-const MILLISECONDS = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
-
 /** As `47d`, `90m`, `30s`, or milliseconds. */
-const duration = z.union([
-  z.int().min(0),
-  z
-    .string()
-    .regex(/^\d{1,6}[smhd]$/, 'write a number and s, m, h or d')
-    .transform(
-      (text) => Number.parseInt(text, 10) * MILLISECONDS[text.at(-1) as keyof typeof MILLISECONDS],
-    ),
-]);
+const duration = z.union([z.int().min(0), namedDuration]);
 
 const keyType = z.enum([
   'ec-p256',

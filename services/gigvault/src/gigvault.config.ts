@@ -1,7 +1,7 @@
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { leafKeys } from '@gigvault/config/load-config';
 import { processEnvironment } from '@gigvault/config/process-environment';
+import { leafKeys } from '@gigvault/config/schema-keys';
 import { sharedConfig } from '@gigvault/host/process-config';
 import { z } from 'zod';
 import { SERVICES } from './composition/services.ts';

@@ -1,13 +1,6 @@
+import { positiveDuration } from '@gigvault/config/duration';
 import { z } from 'zod';
 import { type Network, parseNetwork } from './validation/network.ts';
-
-const UNITS: Readonly<Record<string, number>> = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
-
-/** A length of time as people write it: `47d`, `12h`, `30m`, `10s`. Milliseconds afterwards. */
-export const DURATION = z
-  .string()
-  .regex(/^[1-9][0-9]{0,5}[smhd]$/, 'a length of time, as "47d", "12h" or "30m"')
-  .transform((text) => Number(text.slice(0, -1)) * (UNITS[text.slice(-1)] ?? 0));
 
 const NETWORK = z.string().transform((text, context): Network => {
   const network = parseNetwork(text);
@@ -27,11 +20,11 @@ export const raConfig = z
     /** Networks that http-01 may connect to although their use is special: private, loopback and the like. */
     allowedNetworks: z.array(NETWORK).default([]),
     /** How long the proof of control of a name is used again. */
-    authorizationValidity: DURATION.prefault('30d'),
+    authorizationValidity: positiveDuration.prefault('30d'),
     /** How long a name can be validated after it was ordered. */
-    pendingAuthorizationValidity: DURATION.prefault('7d'),
+    pendingAuthorizationValidity: positiveDuration.prefault('7d'),
     /** For everything that one validation does. */
-    validationTimeout: DURATION.prefault('10s'),
+    validationTimeout: positiveDuration.prefault('10s'),
     /** Validations at one time. */
     validationConcurrency: z.int().min(1).max(1000).default(32),
     /** The fewest people that approve a request which policy sends to review. */

@@ -14,8 +14,10 @@ import { authorizationPayload, challengePayload, readPayload } from './payloads.
 
 interface Deps extends AcmeRouteDeps {
   readonly authorizations: Authorizations;
-  readonly retryAfter: number;
 }
+
+/** Seconds: a validation that goes well takes less, and clients wait as long as they are told. */
+const RETRY_AFTER = '1';
 
 /** Authorizations and challenges (RFC 8555 §7.5). */
 export function authorizationRoutes(deps: Deps, routes: AcmeRoutes): HttpRoute[] {
@@ -69,7 +71,7 @@ function authorizationReply(deps: Deps, authorization: Authorization): HttpReply
     authorization.status === 'pending' && authorization.challenges.some(isProcessing);
   return {
     status: 200,
-    headers: validating ? { 'retry-after': String(deps.retryAfter) } : {},
+    headers: validating ? { 'retry-after': RETRY_AFTER } : {},
     body: authorizationDocument(deps.urls, authorization),
   };
 }
@@ -80,7 +82,7 @@ function challengeReply(deps: Deps, authorizationId: string, challenge: Challeng
     headers: {
       location: deps.urls.challenge(authorizationId, challenge.challengeId),
       link: `<${deps.urls.authorization(authorizationId)}>;rel="up"`,
-      ...(isProcessing(challenge) ? { 'retry-after': String(deps.retryAfter) } : {}),
+      ...(isProcessing(challenge) ? { 'retry-after': RETRY_AFTER } : {}),
     },
     body: challengeDocument(deps.urls, authorizationId, challenge),
   };

@@ -3,6 +3,7 @@ import { migrateServices } from '@gigvault/database/migrate';
 import { ownerConnection, provisionDatabase } from '@gigvault/database/provision';
 import { SERVICE_NAMES } from '@gigvault/rpc/service-name';
 import type { Log } from '@gigvault/telemetry/log';
+import { systemClock } from '@gigvault/time/clock';
 import type { ClientConfig } from 'pg';
 import { SERVICES } from '../composition/services.ts';
 import type { DataDirectory } from './data-directory.ts';
@@ -33,9 +34,9 @@ export async function openDatabase(options: {
   const { secrets } = options;
   const embedded =
     options.url === undefined
-      ? await startEmbeddedPostgres({ dataDir: options.directory.postgres, log: options.log })
+      ? await keepEmbedded({ dataDir: options.directory.postgres, log: options.log })
       : undefined;
-  const admin = embedded ? adminOf(embedded) : adminOfUrl(options.url as string);
+  const admin = embedded ? adminOf(embedded.server) : adminOfUrl(options.url as string);
   const owner = { admin, database: DATABASE, ownerPassword: secrets.databaseOwner };
   await provisionDatabase({
     ...owner,
@@ -54,10 +55,50 @@ export async function openDatabase(options: {
     connection: { host: admin.host as string, port: admin.port as number },
     name: DATABASE,
     description: embedded
-      ? `PostgreSQL ${embedded.version} embedded · ${options.directory.postgres}`
+      ? `PostgreSQL ${embedded.server.version} embedded · ${options.directory.postgres}`
       : `PostgreSQL at ${admin.host}:${admin.port}`,
     admin,
     stop: async () => embedded?.stop(),
+  };
+}
+
+/** Milliseconds between the end of a server that nobody stopped and its next start. */
+const RESTART_DELAY = 200;
+
+/** Runs the embedded server, and starts it again when it ends by itself: on the same socket, so that pools find it. */
+async function keepEmbedded(options: {
+  readonly dataDir: string;
+  readonly log: Log;
+}): Promise<{ readonly server: EmbeddedPostgres; stop(): Promise<void> }> {
+  let server = await startEmbeddedPostgres(options);
+  const stopping = new AbortController();
+
+  async function supervise(): Promise<void> {
+    while (!stopping.signal.aborted) {
+      await server.gone;
+      if (stopping.signal.aborted) return;
+      options.log.error(
+        { operation: 'database' },
+        'the embedded database ended by itself; starting it again',
+      );
+      await systemClock.sleep(RESTART_DELAY, stopping.signal);
+      server = await startEmbeddedPostgres(options);
+    }
+  }
+
+  supervise().catch((error: unknown) => {
+    if (!stopping.signal.aborted)
+      options.log.error(
+        { error, operation: 'database' },
+        'the embedded database cannot be started again',
+      );
+  });
+  return {
+    server,
+    stop() {
+      stopping.abort(new Error('stopping'));
+      return server.stop();
+    },
   };
 }
 

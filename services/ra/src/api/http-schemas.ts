@@ -1,5 +1,5 @@
+import { positiveDuration } from '@gigvault/config/duration';
 import { z } from 'zod';
-import { DURATION } from '../ra.config.ts';
 
 /** Body of POST /certificates and POST /csrs. */
 export const SUBMISSION = z.strictObject({
@@ -9,7 +9,7 @@ export const SUBMISSION = z.strictObject({
     .max(80_000)
     .describe('PKCS#10 certification request, PEM'),
   profile: z.string().min(1).max(64).default('tls-server'),
-  validity: DURATION.optional().describe('As "47d"; the profile decides when absent'),
+  validity: positiveDuration.optional().describe('As "47d"; the profile decides when absent'),
   reason: z.string().max(500).default('').describe('Why you ask; approvers see it'),
 });
 
