@@ -1,4 +1,8 @@
-/** Prints `Tests: N passed, N failed` as the very last line. A suite that cannot run counts as one failure. */
+/**
+ * Prints `Tests: N passed, N failed` as the very last line. A suite that cannot run counts as one failure.
+ *
+ * @public jest.config.mjs names it.
+ */
 export default class ClosingLine {
   onRunComplete(_contexts, results) {
     const failed = results.numFailedTests + results.numRuntimeErrorTestSuites;

@@ -8,11 +8,12 @@ import {
   hiddenWiring,
   inheritanceAndDefaults,
   ownClocks,
+  rawQueries,
 } from './tidy/code-rules.ts';
 import { staleContracts } from './tidy/contract-rules.ts';
 import { deadLinks, durableSteps, namedFiles } from './tidy/markdown-rules.ts';
 import { poorNames } from './tidy/name-rules.ts';
-import { packageManifests, peerRows, serviceParts } from './tidy/service-rules.ts';
+import { looseVersions, packageManifests, peerRows, serviceParts } from './tidy/service-rules.ts';
 import { largeBinaries, longFiles, longFunctions } from './tidy/size-rules.ts';
 import { type Finding, readTree, type Tree } from './tidy/tree.ts';
 import {
@@ -37,6 +38,7 @@ const RULES: Readonly<Record<string, (tree: Tree) => readonly Finding[]>> = {
   'nobody writes to the console': consoleCalls,
   'the time comes from a Clock': ownClocks,
   'nothing is inherited, nothing is a default export': inheritanceAndDefaults,
+  'failures of queries are mapped': rawQueries,
   'every test runs': focusedTests,
   'exported names have doc comments': undocumentedExports,
   'RPCs have comments': undocumentedRpcs,
@@ -50,6 +52,7 @@ const RULES: Readonly<Record<string, (tree: Tree) => readonly Finding[]>> = {
   'every service has its standard parts': serviceParts,
   'every RPC has its row in peers.yaml, and every row its RPC': peerRows,
   'packages are alike': packageManifests,
+  'dependencies have one version': looseVersions,
 };
 
 describe('tidy', () => {

@@ -20,7 +20,6 @@ export function toMarkdown({ title, about, sections }: Page): string {
       line(columns),
       line(columns.map(() => '---')),
       ...rows.map(line),
-      '',
     ].join('\n'),
   );
   const note = '<!-- Made by scripts/reference.test.ts. Do not edit. -->';

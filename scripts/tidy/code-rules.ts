@@ -109,6 +109,21 @@ export function focusedTests(tree: Tree): Finding[] {
   return findings;
 }
 
+/** Queries in adapters whose failures nobody puts into the house's words: a lost connection would be INTERNAL, not UNAVAILABLE. */
+export function rawQueries(tree: Tree): Finding[] {
+  const findings: Finding[] = [];
+  for (const file of productSources(tree).filter(({ path }) => path.includes('/adapters/'))) {
+    eachNode(file, (node) => {
+      if (
+        ts.isCallExpression(node) &&
+        /\b(pool|database)\s*\.query$/.test(node.expression.getText())
+      )
+        findings.push(at(file, node, 'pool.query: use query() of libs/database'));
+    });
+  }
+  return findings;
+}
+
 /** Inheritance, and default exports. */
 export function inheritanceAndDefaults(tree: Tree): Finding[] {
   const findings: Finding[] = [];

@@ -7,7 +7,6 @@ export const MAY_ASK_THE_TIME: Exceptions = {
   'libs/rpc/src/grpc-client.ts': 'grpc-js takes a deadline as wall-clock time',
   'libs/rpc/src/grpc-server.ts': 'bounds a stop, in which the clock of tests must not stand still',
   'libs/rpc/src/in-process-transport.ts': 'the deadline that grpc-js keeps on the wire',
-  'services/gigvault/src/composition/split.ts': 'the supervisor waits before it restarts a process',
 };
 
 /** Classes that extend another: errors need none, everything else says why. */

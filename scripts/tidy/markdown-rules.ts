@@ -2,7 +2,7 @@ import { posix } from 'node:path';
 import { eachLine, type Finding, type Tree, type TreeFile } from './tree.ts';
 
 const LINK = /(?<!!)\[[^\]]*\]\(([^()\s]+)(?:\s+"[^"]*")?\)|^\[[^\]]+\]:\s*(\S+)/g;
-const FILE_IN_BACKTICKS = /`([\w.@-]+(?:\/[\w.@*<>-]+)+\.(?:ts|mjs|cjs|md|sh|yaml|proto))`/g;
+const FILE_IN_BACKTICKS = /`([\w@][\w.@-]*(?:\/[\w.@*<>-]+)+\.(?:ts|mjs|cjs|md|sh|yaml|proto))`/g;
 
 /** Links to files that are not there, and to headings that nobody wrote. */
 export function deadLinks(tree: Tree): Finding[] {

@@ -6,10 +6,11 @@ import {
   hiddenWiring,
   inheritanceAndDefaults,
   ownClocks,
+  rawQueries,
 } from './code-rules.ts';
 import { anchorsOf, deadLinks, durableSteps, namedFiles } from './markdown-rules.ts';
 import { poorNames } from './name-rules.ts';
-import { packageManifests, peerRows, serviceParts } from './service-rules.ts';
+import { looseVersions, packageManifests, peerRows, serviceParts } from './service-rules.ts';
 import { largeBinaries, longFiles, longFunctions } from './size-rules.ts';
 import { type Finding, type Tree, treeFile, treeOf } from './tree.ts';
 import {
@@ -62,6 +63,15 @@ describe('tidy rules', () => {
       ['libs/a/src/a.ts:1'],
     ],
     ['console', consoleCalls, { 'scripts/a.ts': "\nconsole.log('');" }, ['scripts/a.ts:2']],
+    [
+      'raw queries',
+      rawQueries,
+      {
+        'services/a/src/adapters/pg-a.ts': "pool.query('');\nquery(pool, '');\nclient.query('');",
+        'services/a/test/a.ts': "pool.query('');",
+      },
+      ['services/a/src/adapters/pg-a.ts:1'],
+    ],
     [
       'focused tests',
       focusedTests,
@@ -152,6 +162,16 @@ describe('tidy rules', () => {
         }),
       },
       ['libs/a/package.json:1'],
+    ],
+    [
+      'versions',
+      looseVersions,
+      {
+        'package.json': '{"devDependencies":{"a":"1.0.0","b":"workspace:*","c":"npm:d@1.0.0"}}',
+        'libs/a/package.json': '{"dependencies":{"a":"^1.0.0","b":"catalog:"}}',
+        'pnpm-workspace.yaml': "catalog:\n  b: '*'\n  c: 1.0.0-beta.1\n",
+      },
+      ['libs/a/package.json:1', 'pnpm-workspace.yaml:1'],
     ],
   ])('%s', (_name, rule, files, expected) => {
     expect(rule(treeWith(files)).map(({ path, line }) => `${path}:${line}`)).toEqual(expected);

@@ -114,3 +114,29 @@ export function packageManifests(tree: Tree): Finding[] {
       }));
     });
 }
+
+const EXACT = /^(npm:[\w@/-]+@)?\d+\.\d+\.\d+([-+][\w.-]+)?$/;
+
+/** Dependencies that are not of one version: the lock file pins them, and nobody has chosen them. */
+export function looseVersions(tree: Tree): Finding[] {
+  const manifests = tree.files.filter((file) => /(^|\/)package\.json$/.test(file.path));
+  const workspace = 'pnpm-workspace.yaml';
+  const { catalog } = parse(tree.text(workspace)) as { catalog: Record<string, string> };
+  return [
+    ...manifests.flatMap(({ path, text }) => loose(path, dependenciesOf(text))),
+    ...loose(workspace, Object.entries(catalog)),
+  ];
+}
+
+function dependenciesOf(manifest: string): [string, string][] {
+  const parsed = JSON.parse(manifest) as Record<string, Record<string, string> | undefined>;
+  return ['dependencies', 'devDependencies', 'optionalDependencies'].flatMap((section) =>
+    Object.entries(parsed[section] ?? {}),
+  );
+}
+
+function loose(path: string, dependencies: readonly [string, string][]): Finding[] {
+  return dependencies
+    .filter(([, version]) => !/^(workspace:\*|catalog:)$/.test(version) && !EXACT.test(version))
+    .map(([name, version]) => ({ path, line: 1, message: `${name} ${version}: name one version` }));
+}

@@ -14,7 +14,7 @@ const CITATION = /\bRFC\s*-?\s*\d+|\brfc[ -]\d+/g;
 const WELL_FORMED = /^RFC \d{3,5}$/;
 const LOOSE_SECTION = /^,?\s*(§\s|§§|[Ss]ection\b|[Ss]ec\.|[Ss]ect\.|[Cc]hapter\b|#)/;
 const UNFINISHED = /\b(TODO|FIXME|XXX|HACK)\b/;
-const MACHINE_PATH = /(?<![\w.$}/~-])\/(work|root|home\/[a-z][\w-]*|Users\/\w+)\//;
+const MACHINE_PATH = /(?<![\w.$}>/~-])\/(work|root|home\/[a-z][\w-]*|Users\/\w+)\//;
 const REGISTRY =
   /\b(registry\.(npmjs|yarnpkg)\.\w+|npmjs\.(org|com)|pypi\.org|crates\.io|proxy\.golang\.org|deb\.debian\.org|ghcr\.io|docker\.io)\b/;
 /** These rules' own words stand here. */

@@ -11,9 +11,12 @@ it.each([
   expect(duration.parse(text)).toBe(ms);
 });
 
-it.each(['', '10', '1w', '-1d', '1.5h', '10 s', '1234567s', '1d2h', 'd'])('refuses "%s"', (text) => {
-  expect(duration.safeParse(text).success).toBe(false);
-});
+it.each(['', '10', '1w', '-1d', '1.5h', '10 s', '1234567s', '1d2h', 'd'])(
+  'refuses "%s"',
+  (text) => {
+    expect(duration.safeParse(text).success).toBe(false);
+  },
+);
 
 it('refuses nothing where there must be something', () => {
   expect(positiveDuration.safeParse('0d').success).toBe(false);

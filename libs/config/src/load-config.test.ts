@@ -136,8 +136,14 @@ describe('an unknown key', () => {
     ['banana: 1', 'banana: unknown key'],
     ['__proto__: { split: true }', '__proto__: unknown key'],
     ['constructor: 1', 'constructor: unknown key'],
-    ['profiles: { web: { wildcard: true, wildcrad: 1 } }', 'profiles.web.wildcrad: unknown key (did you mean "profiles.web.wildcard"?)'],
-    ['channels: [{ url: a, ulr: b }]', 'channels.0.ulr: unknown key (did you mean "channels.0.url"?)'],
+    [
+      'profiles: { web: { wildcard: true, wildcrad: 1 } }',
+      'profiles.web.wildcrad: unknown key (did you mean "profiles.web.wildcard"?)',
+    ],
+    [
+      'channels: [{ url: a, ulr: b }]',
+      'channels.0.ulr: unknown key (did you mean "channels.0.url"?)',
+    ],
   ])('is refused, with the nearest known one: %s', (yaml, problem) => {
     expect(problemsOf({ yaml })).toEqual([problem]);
     expect(messageOf({ yaml })).toContain(problem);
@@ -172,7 +178,9 @@ describe('a file', () => {
     ['is two documents', 'host: a\n---\nhost: b'],
     ['is a bomb of aliases', 'host: &a [x, x]\nsplit: &b [*a, *a]\nratio: [*b, *b]'],
   ])('that %s is refused, in one line (covers: T70)', (_what, yaml) => {
-    expect(messageOf({ yaml })).toMatch(/^The configuration file .*gigvault\.yaml cannot be read: [^\n]+$/);
+    expect(messageOf({ yaml })).toMatch(
+      /^The configuration file .*gigvault\.yaml cannot be read: [^\n]+$/,
+    );
   });
 });
 

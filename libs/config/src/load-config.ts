@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { GigvaultError, type Problem } from '@gigvault/errors/gigvault-error';
 import { parseDocument } from 'yaml';
-import { z } from 'zod';
+import type { z } from 'zod';
 import { nearest } from './nearest.ts';
 import { keysAt, leafKeys, schemaAt } from './schema-keys.ts';
 import { fileSecret, secretReference } from './secret.ts';
@@ -97,19 +97,25 @@ function readYaml(file: string): Tree {
     if (error) throw error;
     // No aliases: a few of them, one inside the other, fill the memory (fault T70).
     const tree: unknown = document.toJS({ maxAliasCount: 0 }) ?? {};
-    if (typeof tree !== 'object' || Array.isArray(tree)) throw new Error('expected keys and values');
+    if (typeof tree !== 'object' || Array.isArray(tree))
+      throw new Error('expected keys and values');
     return tree as Tree;
   } catch (error) {
     const reason = (error as Error).message.split('\n', 1)[0];
-    throw new GigvaultError('INVALID_ARGUMENT', `The configuration file ${file} cannot be read: ${reason}`, {
-      cause: error,
-    });
+    throw new GigvaultError(
+      'INVALID_ARGUMENT',
+      `The configuration file ${file} cannot be read: ${reason}`,
+      {
+        cause: error,
+      },
+    );
   }
 }
 
 function problemsOf(issue: z.core.$ZodIssue, schema: z.ZodType): Problem[] {
   const path = issue.path.map(String);
-  if (issue.code !== 'unrecognized_keys') return [{ pointer: path.join('.'), message: issue.message }];
+  if (issue.code !== 'unrecognized_keys')
+    return [{ pointer: path.join('.'), message: issue.message }];
   const known = keysAt(schema, path);
   return issue.keys.map((key) => unknownKey([...path, key].join('.'), known));
 }

@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
@@ -54,6 +55,22 @@ describe('createBatcher', () => {
     expect(await Promise.all(items.map((item) => batcher.submit(item)))).toEqual(items);
     expect(sizes).toEqual([4, 4, 2]);
     expect(await batcher.submit(11)).toBe(11);
+  });
+
+  it('runs a batch in the context of its first item, not of whoever woke the batcher', async () => {
+    const storage = new AsyncLocalStorage<string>();
+    const seen: (string | undefined)[] = [];
+    const batcher = createBatcher<number, number>({
+      name: 'test',
+      maxItems: 1,
+      maxQueue: 10,
+      async run(items) {
+        seen.push(storage.getStore());
+        return succeed(items);
+      },
+    });
+    await Promise.all(['a', 'b'].map((name) => storage.run(name, () => batcher.submit(1))));
+    expect(seen).toEqual(['a', 'b']);
   });
 
   it('refuses with UNAVAILABLE and retryAfter when the queue is full', async () => {

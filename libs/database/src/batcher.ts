@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 
 /** What became of one item of a batch. */
@@ -32,6 +33,8 @@ export interface Batcher<I, O> {
 
 interface Waiting<I, O> {
   readonly item: I;
+  /** Runs something in the asynchronous context of who submitted the item. */
+  readonly within: <T>(run: () => T) => T;
   resolve(value: O): void;
   reject(error: unknown): void;
 }
@@ -74,6 +77,7 @@ export function createBatcher<I, O>(options: BatcherOptions<I, O>): Batcher<I, O
       const done = () => signal?.removeEventListener('abort', onAbort);
       const waiting: Waiting<I, O> = {
         item,
+        within: AsyncLocalStorage.snapshot(),
         resolve: (value) => {
           done();
           resolve(value);
@@ -98,7 +102,8 @@ async function settle<I, O>(
 ): Promise<void> {
   let results: readonly BatchResult<O>[];
   try {
-    results = await options.run(batch.map(({ item }) => item));
+    // Spans, log lines and calls of the run belong to its first item, not to whoever woke the batcher long ago.
+    results = await batch[0]!.within(() => options.run(batch.map(({ item }) => item)));
   } catch (error) {
     await settleHalves(options, batch, error);
     return;

@@ -7,7 +7,7 @@ import type { Log } from '@gigvault/telemetry/log';
 import type { Clock } from '@gigvault/time/clock';
 import type { Worker } from '@gigvault/time/worker';
 import type { Pool, PoolClient } from 'pg';
-import { databaseError } from './database-error.ts';
+import { query } from './query.ts';
 import { transaction } from './transaction.ts';
 
 /** What a consumer needs. */
@@ -171,9 +171,11 @@ function createWaiters() {
 
 async function readCursor(pool: Pool, producer: string): Promise<number> {
   const text = 'SELECT position FROM event_cursor WHERE producer = $1';
-  const { rows } = await pool
-    .query<{ position: number }>({ name: 'event_cursor_read', text, values: [producer] })
-    .catch((error) => Promise.reject(databaseError(error)));
+  const { rows } = await query<{ position: number }>(pool, {
+    name: 'event_cursor_read',
+    text,
+    values: [producer],
+  });
   return Number(rows[0]?.position ?? 0);
 }
 

@@ -2,13 +2,13 @@ import { canonicalJson } from '@gigvault/canonical-json/canonical-json';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import type { Event, PullRequest, PullResponse } from '@gigvault/proto/event/v1/event_log';
 import type { ServiceName } from '@gigvault/rpc/service-name';
+import { currentTraceId } from '@gigvault/telemetry/correlation';
 import type { Clock } from '@gigvault/time/clock';
 import type { Worker } from '@gigvault/time/worker';
-import { trace } from '@opentelemetry/api';
 import type { Pool, PoolClient } from 'pg';
 import type { QueryRunner } from 'typeorm';
-import { databaseError } from './database-error.ts';
 import { createEventSignal } from './event-signal.ts';
+import { query } from './query.ts';
 
 /** What a service tells of a change. `data` becomes canonical JSON and never holds a secret: it ends up in the audit log. */
 export interface NewEvent {
@@ -19,6 +19,13 @@ export interface NewEvent {
   /** What it was done to. */
   readonly subject: string;
   readonly data: object;
+  /** The trace to which it belongs. Default: that of the request in hand; see `ofThisRequest`. */
+  readonly traceId?: string;
+}
+
+/** The event with the trace id of the request in hand: for one that waits for a transaction which it shares with other requests. */
+export function ofThisRequest<E extends NewEvent>(event: E): E {
+  return { ...event, traceId: currentTraceId() };
 }
 
 /** How far behind a consumer is. */
@@ -68,8 +75,9 @@ const APPEND = `
     UPDATE outbox_head SET position = position + $1 RETURNING position - $1 AS base
   ), written AS (
     INSERT INTO outbox (position, type, occurred_at, actor, subject, data, trace_id)
-    SELECT head.base + e.n, e.type, $2, e.actor, e.subject, e.data, $3
-    FROM head, unnest($4::text[], $5::text[], $6::text[], $7::bytea[]) WITH ORDINALITY AS e (type, actor, subject, data, n)
+    SELECT head.base + e.n, e.type, $2, e.actor, e.subject, e.data, e.trace_id
+    FROM head, unnest($3::text[], $4::text[], $5::text[], $6::text[], $7::bytea[])
+      WITH ORDINALITY AS e (trace_id, type, actor, subject, data, n)
     RETURNING position
   )
   SELECT pg_notify($8, '') FROM (SELECT count(*) FROM written) AS done`;
@@ -106,7 +114,11 @@ export function createEventLog(options: EventLogOptions): EventLog {
 
   async function acknowledge(consumer: string, position: number): Promise<void> {
     if ((acknowledged.get(consumer) ?? 0) >= position) return;
-    await query(pool, 'outbox_acknowledge', ACKNOWLEDGE, [consumer, position]);
+    await query(pool, {
+      name: 'outbox_acknowledge',
+      text: ACKNOWLEDGE,
+      values: [consumer, position],
+    });
     acknowledged.set(consumer, position);
   }
 
@@ -137,12 +149,11 @@ export function createEventLog(options: EventLogOptions): EventLog {
   }
 
   async function lag(consumer: ServiceName): Promise<EventLag> {
-    const rows = await query<{ events: number; occurred_at: number | null }>(
-      pool,
-      'outbox_lag',
-      LAG,
-      [consumer],
-    );
+    const { rows } = await query<{ events: number; occurred_at: number | null }>(pool, {
+      name: 'outbox_lag',
+      text: LAG,
+      values: [consumer],
+    });
     const { events, occurred_at } = rows[0] ?? { events: 0, occurred_at: null };
     const behind = Number(events) > 0 && occurred_at !== null;
     return {
@@ -156,7 +167,10 @@ export function createEventLog(options: EventLogOptions): EventLog {
     pull,
     lag,
     async reap(keep) {
-      const result = await pool.query(REAP, [clock.now() - keep, [...options.consumers]]);
+      const result = await query(pool, {
+        text: REAP,
+        values: [clock.now() - keep, [...options.consumers]],
+      });
       return result.rowCount ?? 0;
     },
     worker: signal.worker,
@@ -170,14 +184,15 @@ async function append(
   events: readonly NewEvent[],
 ): Promise<void> {
   if (events.length === 0) return;
-  const traceId = trace.getActiveSpan()?.spanContext().traceId ?? '';
+  const inHand = currentTraceId();
   const columns = [
+    events.map(({ traceId }) => traceId ?? inHand),
     events.map(({ type }) => type),
     events.map(({ actor }) => actor),
     events.map(({ subject }) => subject),
     events.map(({ data }) => Buffer.from(canonicalJson(data))),
   ];
-  const values = [events.length, options.clock.now(), traceId, ...columns, channel];
+  const values = [events.length, options.clock.now(), ...columns, channel];
   await client.query({ name: 'outbox_append', text: APPEND, values });
 }
 
@@ -187,7 +202,11 @@ async function read(
   limit: number,
 ): Promise<PullResponse> {
   const { producer } = options;
-  const rows = await query<EventRow>(options.pool, 'outbox_read', READ, [acknowledged, limit]);
+  const { rows } = await query<EventRow>(options.pool, {
+    name: 'outbox_read',
+    text: READ,
+    values: [acknowledged, limit],
+  });
   const head = Number(rows[0]?.head ?? 0);
   if (acknowledged > head) {
     throw corrupt(producer, `ends at ${head}, but position ${acknowledged} was acknowledged`);
@@ -240,19 +259,6 @@ function toEvent(producer: string, row: EventRow): Event {
 
 function corrupt(producer: string, what: string): GigvaultError {
   return new GigvaultError('INTERNAL', `The event log of ${producer} ${what}.`);
-}
-
-async function query<R extends object>(
-  pool: Pool,
-  name: string,
-  text: string,
-  values: unknown[],
-): Promise<R[]> {
-  try {
-    return (await pool.query<R>({ name, text, values })).rows;
-  } catch (error) {
-    throw databaseError(error);
-  }
 }
 
 /** In a migration of a producing service: the event log's tables, with its first consumers registered. */

@@ -1,6 +1,7 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import type { Event, EventLogService } from '@gigvault/proto/event/v1/event_log';
 import type { Client } from '@gigvault/rpc/call';
+import { withCorrelation } from '@gigvault/telemetry/correlation';
 import { silentLog } from '@gigvault/telemetry/log';
 import { startTestDatabase, type TestDatabase } from '@gigvault/testkit/test-database';
 import { FakeClock, systemClock } from '@gigvault/time/clock';
@@ -13,6 +14,7 @@ import {
   createEventLog,
   createEventLogTables,
   type EventLog,
+  ofThisRequest,
 } from '../src/event-log.ts';
 import { transaction } from '../src/transaction.ts';
 
@@ -125,6 +127,17 @@ describe('an event log', () => {
       },
     ]);
     expect(events[0]!.occurredAt).toBeGreaterThanOrEqual(before);
+  });
+
+  it('keeps the trace of the request, also of one that shares the transaction with another', async () => {
+    const start = await head();
+    const inTrace = <T>(digit: string, run: () => T) =>
+      withCorrelation({ traceId: digit.repeat(32), requestId: digit }, run);
+    const event = { type: 'thing.made', actor: 'user:1', subject: '', data: {} };
+    const waiting = inTrace('a', () => ofThisRequest(event));
+    await inTrace('b', () => transaction(pool, (client) => log.append(client, [waiting, event])));
+    const { events } = await log.pull('notify', { ...noWait, acknowledged: start }, never);
+    expect(events.map(({ traceId }) => traceId[0])).toEqual(['a', 'b']);
   });
 
   it('wakes a waiting pull within milliseconds of the commit', async () => {

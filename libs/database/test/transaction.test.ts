@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { Pool } from 'pg';
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 import { databaseError, isUniqueViolation } from '../src/database-error.ts';
+import { query } from '../src/query.ts';
 import { transaction } from '../src/transaction.ts';
 
 class Init1700000000000 implements MigrationInterface {
@@ -64,6 +65,15 @@ describe('transaction', () => {
     });
     await expect(lost).rejects.toMatchObject({ code: 'UNAVAILABLE' });
     expect(await things()).toEqual([1]);
+  });
+
+  it("says the same of a single statement, in the house's words", async () => {
+    expect((await query(pool, { text: 'SELECT $1::int AS n', values: [7] })).rows).toEqual([
+      { n: 7 },
+    ]);
+    const nowhere = new Pool({ host: '/nonexistent' });
+    await expect(query(nowhere, 'SELECT 1')).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+    await expect(query(pool, 'SELECT 1/0')).rejects.toThrow('division by zero');
   });
 
   it('says UNAVAILABLE when nobody listens, DEADLINE_EXCEEDED when a statement is too slow', async () => {

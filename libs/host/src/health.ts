@@ -9,12 +9,15 @@ export interface CheckResult {
   readonly latencyMs: number;
   /** Why not, for operators. */
   readonly message?: string;
+  /** See HealthCheck. */
+  readonly failing?: 501 | 503;
 }
 
-/** The health of a process: its checks, and whether it is draining. */
+/** The health of a process: its checks, and whether it takes requests (docs/operations/health.md). */
 export interface Health {
   /** Runs every check but the excluded ones, at the same time, each bounded by a second. */
   check(exclude: readonly string[]): Promise<readonly CheckResult[]>;
+  readonly state: 'starting' | 'ready' | 'draining';
   readonly ready: boolean;
   /** True once the listeners answer and the workers run; false from the first moment of a stop. */
   setReady(ready: boolean): void;
@@ -25,13 +28,16 @@ const CHECK_LIMIT = 1_000;
 
 /** Health over these checks; not ready until told. */
 export function createHealth(checks: () => readonly HealthCheck[], clock: Clock): Health {
-  let ready = false;
+  let state: Health['state'] = 'starting';
   return {
-    get ready() {
-      return ready;
+    get state() {
+      return state;
     },
-    setReady(value) {
-      ready = value;
+    get ready() {
+      return state === 'ready';
+    },
+    setReady(ready) {
+      state = ready ? 'ready' : 'draining';
     },
     check: (exclude) =>
       Promise.all(
@@ -45,6 +51,7 @@ export function createHealth(checks: () => readonly HealthCheck[], clock: Clock)
 async function runCheck(check: HealthCheck, clock: Clock): Promise<CheckResult> {
   const start = clock.now();
   const limit = new AbortController();
+  const latencyMs = () => clock.now() - start;
   try {
     await Promise.race([
       check.check(),
@@ -52,33 +59,43 @@ async function runCheck(check: HealthCheck, clock: Clock): Promise<CheckResult> 
         throw new Error(`no answer within ${CHECK_LIMIT} ms`);
       }),
     ]);
-    return { name: check.name, ok: true, latencyMs: clock.now() - start };
+    return { name: check.name, ok: true, latencyMs: latencyMs() };
   } catch (error) {
-    return {
-      name: check.name,
-      ok: false,
-      latencyMs: clock.now() - start,
-      message: error instanceof Error ? error.message : String(error),
-    };
+    const message = error instanceof Error ? error.message : String(error);
+    const { name, failing = 503 } = check;
+    return { name, ok: false, latencyMs: latencyMs(), message, failing };
   } finally {
     limit.abort();
   }
 }
 
-/** The health tree as an HTTP answer: 200 when all is well, 503 otherwise; each check on its line with `?verbose`. */
+/** What a probe wants to know. */
+export type HealthQuestion = 'ready' | 'health';
+
+/**
+ * The health tree as an HTTP answer: 200 when all is well, 503 otherwise; each check on its line with `?verbose`.
+ * `health` says 501 when nothing is wrong but that something has not been set up yet.
+ */
 export async function healthReply(
   health: Health,
   query: Readonly<Record<string, unknown>>,
+  question: HealthQuestion,
 ): Promise<HttpReply> {
-  const exclude = [query['exclude'] ?? []].flat().map(String);
+  const exclude = [query['exclude'] ?? []].flat().flatMap((names) => String(names).split(','));
   const results = await health.check(exclude);
-  const ok = health.ready && results.every((r) => r.ok);
+  const failing = results.filter((r) => !r.ok);
+  const ok = health.ready && failing.length === 0;
+  const notSetUp = health.ready && failing.length > 0 && failing.every((r) => r.failing === 501);
   return {
-    status: ok ? 200 : 503,
+    status: ok ? 200 : question === 'health' && notSetUp ? 501 : 503,
     headers: { 'cache-control': 'no-store' },
     body: {
-      status: ok ? 'ok' : health.ready ? 'failing' : 'draining',
-      ...(query['verbose'] === undefined ? {} : { checks: results }),
+      status: ok ? 'ok' : health.ready ? 'failing' : health.state,
+      ...(query['verbose'] === undefined ? {} : { checks: results.map(line) }),
     },
   };
+}
+
+function line({ name, ok, latencyMs, message }: CheckResult): object {
+  return { name, ok, latencyMs, ...(message === undefined ? {} : { message }) };
 }

@@ -27,3 +27,16 @@ export function installedVersion(): string {
   };
   return manifest.version;
 }
+
+/** The commit that the installation was built from, from its Git folder; `unknown` without one. */
+export function installedCommit(): string {
+  const git = join(installationRoot(), '.git');
+  try {
+    const head = readFileSync(join(git, 'HEAD'), 'utf8').trim();
+    if (!head.startsWith('ref: ')) return head.slice(0, 12);
+    return readFileSync(join(git, head.slice(5)), 'utf8').slice(0, 12);
+  } catch {
+    // Installed from a package, or the branch is packed: the version says enough.
+    return 'unknown';
+  }
+}

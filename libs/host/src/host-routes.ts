@@ -1,7 +1,8 @@
+import { apiDocsRoutes as docsRoutes } from '@gigvault/http/api-docs';
 import type { MountedRoute } from '@gigvault/http/mounting';
 import { openApiDocument } from '@gigvault/http/openapi';
 import { problemReply } from '@gigvault/http/problem';
-import type { HttpReply } from '@gigvault/http/route';
+import type { HttpReply, ProtocolRoute } from '@gigvault/http/route';
 import type { Health } from './health.ts';
 import { installedVersion } from './home.ts';
 
@@ -30,20 +31,29 @@ export function openApiRoute(routes: readonly MountedRoute[]): MountedRoute {
   return hostRoute('/openapi.json', async () => ({ status: 200, body: document }));
 }
 
+/** `/docs`: the page of the API's document. */
+export function apiDocsRoutes(): MountedRoute[] {
+  return docsRoutes().map(mounted);
+}
+
 function hostRoute(path: string, handle: () => Promise<HttpReply>): MountedRoute {
+  return mounted({
+    kind: 'protocol',
+    listener: 'public',
+    method: 'GET',
+    path,
+    bodyLimit: 1,
+    errorReply: (error, request) => problemReply(error, path, request.traceId),
+    handle,
+  });
+}
+
+function mounted(route: ProtocolRoute): MountedRoute {
   return {
     service: 'host',
     authenticator: {
       authenticate: () => Promise.reject(new Error('host routes read no credential')),
     },
-    route: {
-      kind: 'protocol',
-      listener: 'public',
-      method: 'GET',
-      path,
-      bodyLimit: 1,
-      errorReply: (error, request) => problemReply(error, path, request.traceId),
-      handle,
-    },
+    route,
   };
 }

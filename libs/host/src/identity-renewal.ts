@@ -8,8 +8,7 @@ import type { Clock } from '@gigvault/time/clock';
 import { periodic, type Worker } from '@gigvault/time/worker';
 import { buildCertificationRequest } from '@gigvault/x509/certification-request';
 import { toPem } from '@gigvault/x509/pem';
-import { writeFileDurably } from './atomic-file.ts';
-import type { IdentityFiles } from './identity-files.ts';
+import { type IdentityFiles, storeIdentity } from './identity-files.ts';
 
 /** Issues a fresh mTLS identity for the caller of `issuance`: new key, certificate of the `services` CA. */
 export async function requestIdentity(
@@ -34,15 +33,6 @@ export async function requestIdentity(
     certificate: toPem('CERTIFICATE', issued.certificate),
     privateKey: privateKey.export({ type: 'pkcs8', format: 'pem' }) as string,
   };
-}
-
-/** Stores an identity: the key first, so that a certificate on disk always has its key. */
-export function storeIdentity(
-  files: IdentityFiles,
-  material: Omit<MtlsMaterial, 'servicesCa'>,
-): void {
-  writeFileDurably(files.privateKey, material.privateKey, 0o600);
-  writeFileDurably(files.certificate, material.certificate, 0o644);
 }
 
 /** Renews a peer's identity once two thirds of its life are over; connections in flight go on (requirement G88). */

@@ -1,8 +1,11 @@
 import { timingSafeEqual } from 'node:crypto';
-import type { SecureContextOptions, Server } from 'node:tls';
-import type { Metrics } from '@gigvault/telemetry/metrics';
+import type { SecureContextOptions, TlsOptions } from 'node:tls';
+import { openListener } from '@gigvault/http/listener';
+import { type Metrics, recordBuild } from '@gigvault/telemetry/metrics';
+import { systemClock } from '@gigvault/time/clock';
 import Fastify, { type FastifyInstance } from 'fastify';
 import { type Health, healthReply } from './health.ts';
+import { installedCommit, installedVersion } from './home.ts';
 
 /** A listener for operators. */
 export interface OperatorListener {
@@ -16,64 +19,84 @@ export interface OperatorListener {
 export interface AdminListenerOptions {
   /** 0 picks a free one. */
   readonly port: number;
-  readonly tls: SecureContextOptions;
+  readonly tls: TlsOptions;
   readonly health: Health;
   /** Bearer token that `POST /admin/v1/shutdown` asks for. */
   readonly token: string;
   shutdown(): void;
 }
 
-/** The private admin listener: 127.0.0.1 only, IPv4 (requirements C43 to C50). */
+/**
+ * The private admin listener: 127.0.0.1 only, IPv4 (requirements C43 to C50). Rejects with CONFLICT, naming the port,
+ * when it is in use.
+ */
 export async function startAdminListener(options: AdminListenerOptions): Promise<OperatorListener> {
-  const app = listener(options.tls);
+  const { health } = options;
+  const app = createApp();
   app.get('/admin/v1/livez', async () => ({ status: 'ok' }));
-  for (const path of ['/admin/v1/readyz', '/admin/v1/healthz']) {
+  for (const [path, question] of [
+    ['/admin/v1/readyz', 'ready'],
+    ['/admin/v1/healthz', 'health'],
+  ] as const) {
     app.get(path, async (request, reply) => {
-      const answer = await healthReply(options.health, request.query as Record<string, unknown>);
-      return reply.code(answer.status).header('cache-control', 'no-store').send(answer.body);
+      const answer = await healthReply(health, request.query as Record<string, unknown>, question);
+      return reply
+        .code(answer.status)
+        .headers(answer.headers ?? {})
+        .send(answer.body);
     });
   }
   app.post('/admin/v1/shutdown', async (request, reply) => {
     if (!sameToken(request.headers.authorization ?? '', `Bearer ${options.token}`))
       return reply.code(401).send({ error: 'the admin token is missing or wrong' });
-    reply.code(202).send({ status: 'draining' });
-    options.shutdown();
-    return reply;
+    reply.raw.once('finish', () => options.shutdown());
+    return reply.code(202).send({ status: 'draining' });
   });
-  return listen(app, '127.0.0.1', options.port);
+  return serve(app, { name: 'admin listener', host: '127.0.0.1', ...options });
 }
 
-/** The metrics listener: `/metrics`, in the OpenMetrics text format (requirement X4). */
+/** The metrics listener: `/metrics`, in the Prometheus text format (requirement X4). Rejects as the admin listener does. */
 export async function startMetricsListener(options: {
   host: string;
   port: number;
-  tls: SecureContextOptions;
+  tls: TlsOptions;
   metrics: Metrics;
 }): Promise<OperatorListener> {
-  const app = listener(options.tls);
+  const { host, port, tls, metrics } = options;
+  recordBuild(metrics, installedVersion(), installedCommit());
+  const app = createApp();
   app.get('/metrics', async (_request, reply) =>
-    reply.type('text/plain; version=0.0.4; charset=utf-8').send(await options.metrics.exposition()),
+    reply.type('text/plain; version=0.0.4; charset=utf-8').send(await metrics.exposition()),
   );
-  return listen(app, options.host, options.port);
+  return serve(app, { name: 'metrics listener', host, port, tls });
 }
 
-function listener(tls: SecureContextOptions): FastifyInstance {
-  return Fastify({
-    https: { minVersion: 'TLSv1.3', ...tls },
-    logger: false,
-    forceCloseConnections: true,
-  } as never) as unknown as FastifyInstance;
+function createApp(): FastifyInstance {
+  const app: FastifyInstance = Fastify({ logger: false, bodyLimit: 1_000 });
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
+  return app;
 }
 
-async function listen(app: FastifyInstance, host: string, port: number): Promise<OperatorListener> {
-  await app.listen({ host, port });
-  const address = app.server.address();
+async function serve(
+  app: FastifyInstance,
+  options: { name: string; host: string; port: number; tls: TlsOptions },
+): Promise<OperatorListener> {
+  await app.ready();
+  const { name, host, port, tls } = options;
+  const listener = await openListener(
+    { name, host, port, tls, clock: systemClock },
+    (request, response) => app.routing(request, response),
+  );
   return {
-    port: typeof address === 'object' && address !== null ? address.port : port,
-    replaceTls: (tls) => (app.server as unknown as Server).setSecureContext(tls),
-    stop: () => app.close(),
+    port: listener.port,
+    replaceTls: listener.replaceTls,
+    stop: () => listener.stop(STOP_LIMIT),
   };
 }
+
+/** Milliseconds for the answers in flight. */
+const STOP_LIMIT = 500;
 
 function sameToken(given: string, expected: string): boolean {
   const a = Buffer.from(given);

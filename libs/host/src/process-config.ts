@@ -1,8 +1,13 @@
 import { secretReference } from '@gigvault/config/secret';
+import { DEFAULT_API_ACCESS } from '@gigvault/http/api-gate';
+import { isNetwork } from '@gigvault/http/network-list';
 import { z } from 'zod';
 
 const port = z.int().min(0).max(65_535);
 const logLevel = z.enum(['debug', 'info', 'warn', 'error']);
+const network = z
+  .string()
+  .refine(isNetwork, 'an address or a network, as "10.0.0.0/8" or "fd00::/8"');
 
 /** What every process of GigVault is told, in whichever mode. */
 export const sharedConfig = {
@@ -18,8 +23,25 @@ export const sharedConfig = {
   metrics: z
     .strictObject({ address: z.string().default('127.0.0.1'), port: port.default(9464) })
     .prefault({}),
+  tracing: z
+    .strictObject({
+      /** Base URL of an OTLP/HTTP collector. Default: OTEL_EXPORTER_OTLP_ENDPOINT; without either nothing is traced. */
+      endpoint: z.url({ protocol: /^https?$/ }).optional(),
+    })
+    .prefault({}),
   /** Crash tests only: the file that names the fault, see fault-injection.ts. Refused in production. */
   faults: z.string().optional(),
+} as const;
+
+/** Keys of `https` that guard the management API (requirement C53); see ApiAccess. */
+export const apiAccessConfig = {
+  allowedNetworks: z.array(network).default([]),
+  rateLimit: z
+    .strictObject({
+      requestsPerSecond: z.number().min(0).default(DEFAULT_API_ACCESS.rateLimit.requestsPerSecond),
+      burst: z.int().min(1).default(DEFAULT_API_ACCESS.rateLimit.burst),
+    })
+    .prefault({}),
 } as const;
 
 /** What one service's process is told (`up:split` writes these files; so may an operator). */
@@ -34,13 +56,11 @@ export const serviceProcessConfig = z.strictObject({
     password: secretReference,
   }),
   grpc: z.strictObject({ host: z.string().default('127.0.0.1'), port }),
-  https: z.strictObject({ host: z.string().default('127.0.0.1'), port }),
+  https: z.strictObject({ host: z.string().default('127.0.0.1'), port, ...apiAccessConfig }),
   tls: z.strictObject({ servicesCa: z.string(), certificate: z.string(), privateKey: z.string() }),
   adminToken: secretReference,
   /** `host:port` of each other service's gRPC listener. */
   addresses: z.record(z.string(), z.string()),
-  /** The service's own section. */
-  service: z.record(z.string(), z.unknown()).default({}),
 });
 
 /** See serviceProcessConfig. */

@@ -67,22 +67,9 @@ export async function runService<C>(
   host: ProcessHost,
 ): Promise<RunningService> {
   const { name } = definition;
-  const log = host.log(name);
-  const context: ServiceContext<C> = {
-    name,
-    config,
-    environment: host.environment,
-    trustDomain: host.trustDomain,
-    publicUrl: host.publicUrl,
-    dataDir: host.dataDir(name),
-    database: host.pool(name),
-    clock: host.clock,
-    log,
-    metrics: host.metrics,
-    authenticator: host.authenticator(name),
-    client: (service, callee) => host.client(name, service, callee),
-  };
-  const transport = new HandlerTableServer(name, definition.serves, host.peers, log);
+  const context = contextFor(name, config, host);
+  const { log } = context;
+  const transport = new HandlerTableServer(name, definition.serves, host.peers, log, host.metrics);
   const app = await NestFactory.createMicroservice(
     { module: ServiceRoot, imports: [definition.module(context)] },
     {
@@ -125,6 +112,23 @@ export async function runService<C>(
       stopped ??= stop();
       return stopped;
     },
+  };
+}
+
+function contextFor<C>(name: ServiceName, config: C, host: ProcessHost): ServiceContext<C> {
+  return {
+    name,
+    config,
+    environment: host.environment,
+    trustDomain: host.trustDomain,
+    publicUrl: host.publicUrl,
+    dataDir: host.dataDir(name),
+    database: host.pool(name),
+    clock: host.clock,
+    log: host.log(name),
+    metrics: host.metrics,
+    authenticator: host.authenticator(name),
+    client: (service, callee) => host.client(name, service, callee),
   };
 }
 

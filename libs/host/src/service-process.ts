@@ -5,24 +5,32 @@ import { loadConfig } from '@gigvault/config/load-config';
 import { processEnvironment } from '@gigvault/config/process-environment';
 import { resolveSecret } from '@gigvault/config/secret';
 import { servicePool } from '@gigvault/database/pools';
+import { asGigvaultError } from '@gigvault/errors/gigvault-error';
 import { startHttpServer } from '@gigvault/http/http-server';
 import { RPC } from '@gigvault/rpc/contracts';
-import { createGrpcClients } from '@gigvault/rpc/grpc-client';
+import { createGrpcClients, type GrpcClients } from '@gigvault/rpc/grpc-client';
 import { startGrpcServer } from '@gigvault/rpc/grpc-server';
-import { createMtlsIdentity, serverTls } from '@gigvault/rpc/mtls-identity';
+import { createMtlsIdentity, type MtlsIdentity, serverTls } from '@gigvault/rpc/mtls-identity';
 import { spiffeId } from '@gigvault/rpc/service-name';
 import { createLog, type Log } from '@gigvault/telemetry/log';
-import { createMetrics } from '@gigvault/telemetry/metrics';
+import { createMetrics, type Metrics } from '@gigvault/telemetry/metrics';
+import { startTracing, type Tracing } from '@gigvault/telemetry/tracing';
 import { systemClock } from '@gigvault/time/clock';
+import type { Pool } from 'pg';
+import { z } from 'zod';
 import { installFaultInjection } from './fault-injection.ts';
-import { createHealth } from './health.ts';
+import { createHealth, type Health } from './health.ts';
 import { installedPeerTable, installedVersion } from './home.ts';
-import { openApiRoute, publicHealthRoutes } from './host-routes.ts';
+import { apiDocsRoutes, openApiRoute, publicHealthRoutes } from './host-routes.ts';
 import { readIdentity } from './identity-files.ts';
 import { identityRenewal } from './identity-renewal.ts';
-import { startAdminListener, startMetricsListener } from './operator-listeners.ts';
+import {
+  type OperatorListener,
+  startAdminListener,
+  startMetricsListener,
+} from './operator-listeners.ts';
 import { type ServiceProcessConfig, serviceProcessConfig } from './process-config.ts';
-import { type ProcessHost, runService } from './run-service.ts';
+import { type ProcessHost, type RunningService, runService } from './run-service.ts';
 import type { ServiceDefinition } from './service.ts';
 import { failProcess, stopWithSupervisor } from './supervised.ts';
 
@@ -30,10 +38,15 @@ import { failProcess, stopWithSupervisor } from './supervised.ts';
 export const DRAIN_LIMIT = 30_000;
 
 /**
- * The main program of one service: `--config <file>`, `--check-config`, `--supervised` (stops when its stdin ends). Prints one line of JSON with its ports on
- * stdout once it serves, drains on SIGTERM and SIGINT.
+ * The main program of one service: `--config <file>`, `--check-config`, `--supervised` (stops when its stdin ends).
+ * Prints one line of JSON with its ports on stdout once it serves, drains on SIGTERM and SIGINT. A start that fails ends
+ * with one line on stderr and the exit code of its error.
  */
 export async function runServiceProcess<C>(definition: ServiceDefinition<C>): Promise<void> {
+  await run(definition).catch(failProcess);
+}
+
+async function run<C>(definition: ServiceDefinition<C>): Promise<void> {
   const { values } = parseArgs({
     options: {
       config: { type: 'string' },
@@ -42,12 +55,14 @@ export async function runServiceProcess<C>(definition: ServiceDefinition<C>): Pr
     },
     strict: true,
   });
-  const config = loadConfig(serviceProcessConfig, {
-    flags: {},
-    environment: processEnvironment,
-    ...(values.config === undefined ? {} : { file: values.config }),
-  });
-  const section = definition.config.parse(config.service);
+  const { service, ...config } = loadConfig(
+    serviceProcessConfig.extend({ service: z.prefault(definition.config, {} as never) }),
+    {
+      flags: {},
+      environment: processEnvironment,
+      ...(values.config === undefined ? {} : { file: values.config }),
+    },
+  );
   if (values['check-config']) return;
   const log = createLog({
     service: definition.name,
@@ -60,10 +75,28 @@ export async function runServiceProcess<C>(definition: ServiceDefinition<C>): Pr
     process.exit(1);
   });
   if (config.faults !== undefined) installFaultInjection(config.faults, config.environment);
-  const running = await startServiceProcess(definition, section, config, log).catch(failProcess);
-  process.stdout.write(`${JSON.stringify(running.ports)}\n`);
+  const running = await startServiceProcess(definition, service as C, config, log).catch(
+    (error: unknown) => {
+      // What is ours is told on stderr; of anything else the log keeps where it came from.
+      if (asGigvaultError(error).code === 'INTERNAL')
+        log.error({ error, operation: 'start' }, 'the service did not start');
+      throw error;
+    },
+  );
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => running.stop());
   if (values.supervised) stopWithSupervisor(() => void running.stop());
+  // Last: whoever reads it may send a signal at once.
+  process.stdout.write(`${JSON.stringify(running.ports)}\n`);
+}
+
+/** What the parts of a service's process stand on. */
+interface Ground {
+  readonly config: ServiceProcessConfig;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  readonly identity: MtlsIdentity;
+  readonly clients: GrpcClients;
+  readonly pool: Pool;
 }
 
 async function startServiceProcess<C>(
@@ -71,11 +104,15 @@ async function startServiceProcess<C>(
   section: C,
   config: ServiceProcessConfig,
   log: Log,
-) {
+): Promise<ServiceProcess> {
   const { name } = definition;
-  const metrics = createMetrics();
+  const tracing = await startTracing({
+    service: name,
+    version: installedVersion(),
+    endpoint: config.tracing.endpoint ?? processEnvironment['OTEL_EXPORTER_OTLP_ENDPOINT'],
+    log,
+  });
   const identity = createMtlsIdentity(name, config.trustDomain, readIdentity(config.tls));
-  const clients = createGrpcClients(identity, config.addresses);
   const pool = servicePool({
     connection: { host: config.database.host, port: config.database.port },
     database: config.database.name,
@@ -83,8 +120,22 @@ async function startServiceProcess<C>(
     password: resolveSecret(config.database.password, processEnvironment),
     log,
   });
+  const clients = createGrpcClients(identity, config.addresses);
+  const ground: Ground = { config, log, metrics: createMetrics(), identity, clients, pool };
   mkdirSync(config.dataDir, { recursive: true, mode: 0o700 });
-  const host: ProcessHost = {
+  const service = await runService(definition, section, hostOf(ground));
+  const health = createHealth(
+    () => [
+      { name: 'database', check: async () => void (await pool.query('SELECT 1')) },
+      ...service.healthChecks,
+    ],
+    systemClock,
+  );
+  return serve(ground, service, health, tracing);
+}
+
+function hostOf({ config, log, metrics, clients, pool }: Ground): ProcessHost {
+  return {
     environment: config.environment,
     trustDomain: config.trustDomain,
     publicUrl: config.publicUrl,
@@ -101,14 +152,60 @@ async function startServiceProcess<C>(
       }),
     client: (_caller, service, callee) => clients.client(service, callee),
   };
-  const service = await runService(definition, section, host);
-  const health = createHealth(
-    () => [
-      { name: 'database', check: async () => void (await pool.query('SELECT 1')) },
-      ...service.healthChecks,
-    ],
-    systemClock,
-  );
+}
+
+/** A service's process that serves. */
+interface ServiceProcess {
+  readonly ports: Readonly<Record<string, string | number>>;
+  /** Drains and ends the process. */
+  stop(): Promise<void>;
+}
+
+async function serve(
+  ground: Ground,
+  service: RunningService,
+  health: Health,
+  tracing: Tracing,
+): Promise<ServiceProcess> {
+  const { config, log, identity, clients, pool } = ground;
+  const { grpc, https, operators } = await listen(ground, service, health, () => void stop());
+  const renewal = identityRenewal({
+    identity,
+    files: config.tls,
+    issuance: clients.client(RPC.issuance, 'ca'),
+    clock: systemClock,
+    log,
+  });
+  let stopping = false;
+  async function stop(): Promise<void> {
+    if (stopping) return;
+    stopping = true;
+    health.setReady(false);
+    log.info({}, 'draining');
+    await Promise.all([https.stop(DRAIN_LIMIT), grpc.stop(DRAIN_LIMIT)]);
+    await renewal.stop();
+    await service.stop();
+    clients.close();
+    await Promise.all([pool.end(), tracing.stop(), ...operators.map((o) => o.stop())]);
+    log.info({}, 'stopped');
+    process.exit(0);
+  }
+  await service.startWorkers();
+  await renewal.start();
+  health.setReady(true);
+  const [metrics = 0, admin = 0] = operators.map((listener) => listener.port);
+  const ports = { service: service.name, grpc: grpc.port, https: https.port, admin, metrics };
+  log.info(ports, 'serving');
+  return { ports, stop };
+}
+
+async function listen(
+  ground: Ground,
+  service: RunningService,
+  health: Health,
+  shutdown: () => void,
+) {
+  const { config, log, metrics, identity } = ground;
   const grpc = await startGrpcServer({ ...config.grpc, identity, tables: [service.table] });
   const tls = serverTls(identity);
   const https = await startHttpServer({
@@ -122,56 +219,29 @@ async function startServiceProcess<C>(
       ...service.routes,
       ...publicHealthRoutes(health, installedVersion()),
       openApiRoute(service.routes),
+      ...apiDocsRoutes(),
     ],
     log,
     metrics,
   });
-  const metricsListener = await startMetricsListener({
-    host: config.metrics.address,
-    port: config.metrics.port,
-    tls,
-    metrics,
+  const operators: OperatorListener[] = [
+    await startMetricsListener({
+      host: config.metrics.address,
+      port: config.metrics.port,
+      tls,
+      metrics,
+    }),
+    await startAdminListener({
+      port: config.admin.port,
+      tls,
+      health,
+      token: resolveSecret(config.adminToken, processEnvironment),
+      shutdown,
+    }),
+  ];
+  // Connections by address carry no server name, so they miss serverTls' own renewal.
+  identity.onReplace(({ certificate, privateKey }) => {
+    for (const listener of operators) listener.replaceTls({ cert: certificate, key: privateKey });
   });
-  const renewal = identityRenewal({
-    identity,
-    files: config.tls,
-    issuance: clients.client(RPC.issuance, 'ca'),
-    clock: systemClock,
-    log,
-  });
-  let stopping = false;
-  const stop = async () => {
-    if (stopping) return;
-    stopping = true;
-    health.setReady(false);
-    log.info({}, 'draining');
-    await Promise.all([https.stop(), grpc.stop(DRAIN_LIMIT)]);
-    await renewal.stop();
-    await service.stop();
-    clients.close();
-    await Promise.all([pool.end(), metricsListener.stop(), admin.stop()]);
-    log.info({}, 'stopped');
-    process.exit(0);
-  };
-  const admin = await startAdminListener({
-    port: config.admin.port,
-    tls,
-    health,
-    token: resolveSecret(config.adminToken, processEnvironment),
-    shutdown: () => void stop(),
-  });
-  await service.startWorkers();
-  await renewal.start();
-  health.setReady(true);
-  log.info({ grpc: grpc.port, https: https.port, admin: admin.port }, 'serving');
-  return {
-    ports: {
-      service: name,
-      grpc: grpc.port,
-      https: https.port,
-      admin: admin.port,
-      metrics: metricsListener.port,
-    },
-    stop,
-  };
+  return { grpc, https, operators };
 }

@@ -1,12 +1,10 @@
 import type { Authenticator } from '@gigvault/access/permissions';
-import type { HttpRoute } from '@gigvault/http/route';
 import type { Client } from '@gigvault/rpc/call';
 import type { RpcService } from '@gigvault/rpc/contracts';
-import type { PeerName, ServiceName } from '@gigvault/rpc/service-name';
+import type { ServiceName } from '@gigvault/rpc/service-name';
 import type { Log } from '@gigvault/telemetry/log';
 import type { Metrics } from '@gigvault/telemetry/metrics';
 import type { Clock } from '@gigvault/time/clock';
-import type { Worker } from '@gigvault/time/worker';
 import type { DynamicModule, Type } from '@nestjs/common';
 import type { Pool } from 'pg';
 import type { MigrationInterface } from 'typeorm';
@@ -64,14 +62,6 @@ export interface HealthCheck {
   readonly name: string;
   /** Throws, with a message for operators, when it is not well. Bounded by a second. */
   check(): Promise<void>;
+  /** What `/admin/v1/healthz` answers when this is all that is not well: 501 where nothing has been set up yet. Default 503. */
+  readonly failing?: 501 | 503;
 }
-
-/** What the tokens above hold. */
-export interface ModuleExports {
-  readonly routes: readonly HttpRoute[];
-  readonly workers: readonly Worker[];
-  readonly healthChecks: readonly HealthCheck[];
-}
-
-/** Who is who, for messages. */
-export type { PeerName };

@@ -1,5 +1,4 @@
-import { publicErrorCode } from '@gigvault/errors/error-table';
-import { asGigvaultError } from '@gigvault/errors/gigvault-error';
+import { startFailure } from './start-failure.ts';
 
 /**
  * Calls `stop` when the supervisor that holds this process's stdin is gone, however it ended: nobody else would end a
@@ -11,10 +10,9 @@ export function stopWithSupervisor(stop: () => void): void {
   process.stdin.resume();
 }
 
-/** Says on stderr why this process cannot go on, in the form that the supervisor passes on, and ends it. */
+/** Says on stderr, in one line, why this process cannot go on, and ends it. The supervisor passes the line on. */
 export function failProcess(error: unknown): never {
-  const ours = asGigvaultError(error);
-  const cause = ours.cause instanceof Error ? `\n${ours.cause.stack ?? ours.cause.message}` : '';
-  process.stderr.write(`error: ${ours.message}   ${publicErrorCode(ours.code)}${cause}\n`);
-  process.exit(ours.row.exit);
+  const { line, exitCode } = startFailure(error);
+  process.stderr.write(`${line}\n`);
+  process.exit(exitCode);
 }

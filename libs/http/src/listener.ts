@@ -67,7 +67,9 @@ export async function openListener(
     port,
     replaceTls(tls) {
       for (const server of servers)
-        (server as unknown as { setSecureContext(tls: SecureContextOptions): void }).setSecureContext({
+        (
+          server as unknown as { setSecureContext(tls: SecureContextOptions): void }
+        ).setSecureContext({
           ...withVersions(options.tls),
           ...tls,
         });

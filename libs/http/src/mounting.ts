@@ -28,7 +28,13 @@ export function mountRoutes(app: FastifyInstance, routes: Routes): void {
     for (const one of mounted) {
       const { method } = one.route;
       // What can be read can be asked for its header (RFC 9110 §9.3.2).
-      mountOne(app, path, one, method === 'GET' && !has('HEAD') ? ['GET', 'HEAD'] : [method], routes);
+      mountOne(
+        app,
+        path,
+        one,
+        method === 'GET' && !has('HEAD') ? ['GET', 'HEAD'] : [method],
+        routes,
+      );
     }
     refuseOtherMethods(app, path, mounted);
   }

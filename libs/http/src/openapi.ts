@@ -117,9 +117,7 @@ function content(operation: Operation, schema: z.ZodType): object {
 function parameters(operation: Operation, place: 'path' | 'query'): object[] {
   const schema = place === 'path' ? operation.params : operation.query;
   const names =
-    place === 'path'
-      ? [...operation.path.matchAll(PARAMETER)].map((m) => m[1] as string)
-      : [];
+    place === 'path' ? [...operation.path.matchAll(PARAMETER)].map((m) => m[1] as string) : [];
   const object = schema
     ? (schemaOf(schema) as { properties?: Record<string, object>; required?: string[] })
     : {};

@@ -9,7 +9,12 @@ afterAll(stopAll);
 describe('the allow-list of the API (covers: C53)', () => {
   it('refuses other networks on both mounts, before anything is read, and nothing but the API', async () => {
     const closed = await start({ allowedNetworks: ['192.0.2.0/24'] });
-    for (const path of ['/service/api/v1/users', '/api/v1/users', '/api/v1/%75sers', '/service/api/v1/nothing']) {
+    for (const path of [
+      '/service/api/v1/users',
+      '/api/v1/users',
+      '/api/v1/%75sers',
+      '/service/api/v1/nothing',
+    ]) {
       const answer = await api(closed, path, '{');
       expect([path, answer.status]).toEqual([path, 403]);
       expect(answer.json()).toMatchObject({ error: { code: 'FORBIDDEN' } });
@@ -69,7 +74,10 @@ describe('the rate limit of the API (covers: C53)', () => {
   });
 
   it('counts guesses at tokens and paths as well', async () => {
-    const limited = await start({ rateLimit: { requestsPerSecond: 1, burst: 2 }, clock: new FakeClock(0) });
+    const limited = await start({
+      rateLimit: { requestsPerSecond: 1, burst: 2 },
+      clock: new FakeClock(0),
+    });
     const statuses = [];
     for (const path of ['/api/v1/users/1', '/api/v1/nothing', '/api/v1/users/1'])
       statuses.push((await call(limited, path)).status);

@@ -2,7 +2,18 @@ import { connect, type SecureVersion } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { HttpServer } from '../src/http-server.ts';
 import type { HttpRequest } from '../src/route.ts';
-import { api, call, gate, identities, ROUTES, raw, start, stopAll, TLS, TOKEN } from './test-server.ts';
+import {
+  api,
+  call,
+  gate,
+  identities,
+  ROUTES,
+  raw,
+  start,
+  stopAll,
+  TLS,
+  TOKEN,
+} from './test-server.ts';
 
 let server: Awaited<ReturnType<typeof start>>;
 let plain: HttpServer;
@@ -23,7 +34,13 @@ const acmeType = (problem: string) => `urn:ietf:params:acme:error:${problem}`;
 describe('TLS', () => {
   const protocolWith = (port: number, maxVersion: SecureVersion, ciphers?: string) =>
     new Promise<string>((resolve) => {
-      const socket = connect({ port, host: '127.0.0.1', maxVersion, ciphers, rejectUnauthorized: false });
+      const socket = connect({
+        port,
+        host: '127.0.0.1',
+        maxVersion,
+        ciphers,
+        rejectUnauthorized: false,
+      });
       socket.once('error', () => resolve('refused'));
       socket.once('secureConnect', () => {
         resolve(socket.getProtocol() ?? '');
@@ -61,6 +78,7 @@ describe('TLS', () => {
       });
       expect(name).toBe('URI:spiffe://gigvault.test/service/edge');
     }
+    expect(await protocolWith(both.port, 'TLSv1.2')).toBe('refused');
   });
 });
 
@@ -165,10 +183,12 @@ describe('a path', () => {
     await expect(start({ routes: at('/elsewhere') })).rejects.toThrow(
       'gives POST /elsewhere to nobody, not to enroll',
     );
-    await expect(start({ routes: at('/api/v1/keys/x') })).rejects.toThrow('to keymgr, not to enroll');
-    await expect(
-      start({ routes: [{ ...route, service: 'host' }] }),
-    ).rejects.toThrow('to enroll, not to host');
+    await expect(start({ routes: at('/api/v1/keys/x') })).rejects.toThrow(
+      'to keymgr, not to enroll',
+    );
+    await expect(start({ routes: [{ ...route, service: 'host' }] })).rejects.toThrow(
+      'to enroll, not to host',
+    );
   });
 });
 
@@ -216,10 +236,22 @@ describe('an error', () => {
 
 describe('garbage', () => {
   it.each([
-    ['two lengths', 'POST /x HTTP/1.1\r\nhost: x\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nab'],
-    ['CL.TE', `POST ${SHORT} HTTP/1.1\r\nhost: x\r\ncontent-length: 4\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\nGET /acme/directory HTTP/1.1\r\n\r\n`],
-    ['TE.TE', `POST ${SHORT} HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\ntransfer-encoding: x\r\n\r\n0\r\n\r\n`],
-    ['a bad chunk', `POST ${SHORT} HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\nzz\r\nab\r\n`],
+    [
+      'two lengths',
+      'POST /x HTTP/1.1\r\nhost: x\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nab',
+    ],
+    [
+      'CL.TE',
+      `POST ${SHORT} HTTP/1.1\r\nhost: x\r\ncontent-length: 4\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\nGET /acme/directory HTTP/1.1\r\n\r\n`,
+    ],
+    [
+      'TE.TE',
+      `POST ${SHORT} HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\ntransfer-encoding: x\r\n\r\n0\r\n\r\n`,
+    ],
+    [
+      'a bad chunk',
+      `POST ${SHORT} HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\nzz\r\nab\r\n`,
+    ],
     ['a length that is none', `POST ${SHORT} HTTP/1.1\r\nhost: x\r\ncontent-length: +3\r\n\r\nabc`],
     ['a space before the colon', `GET ${SHORT} HTTP/1.1\r\nhost : x\r\n\r\n`],
     ['no host', 'GET /acme/directory HTTP/1.1\r\n\r\n'],
@@ -232,14 +264,21 @@ describe('garbage', () => {
   });
 
   it('of 16 kB in a header is refused with 431', async () => {
-    const answer = await raw(plain, `GET / HTTP/1.1\r\nhost: x\r\nx: ${'y'.repeat(20_000)}\r\n\r\n`);
+    const answer = await raw(
+      plain,
+      `GET / HTTP/1.1\r\nhost: x\r\nx: ${'y'.repeat(20_000)}\r\n\r\n`,
+    );
     expect(answer).toMatch(/^HTTP\/1\.1 431 /);
   });
 
   it('that never ends is cut off: a slow header, a slow body, silence (covers: T71)', async () => {
     const slow = ['GET / HTTP/1.1\r\nhost: x\r\n'];
     const body = [`POST ${SHORT} HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\n`, 'a'];
-    const [header, late, nothing] = await Promise.all([raw(plain, ...slow), raw(plain, ...body), raw(plain)]);
+    const [header, late, nothing] = await Promise.all([
+      raw(plain, ...slow),
+      raw(plain, ...body),
+      raw(plain),
+    ]);
     expect(header).toMatch(/^HTTP\/1\.1 408 /);
     expect(late).toMatch(/^HTTP\/1\.1 408 /);
     expect(nothing).not.toContain(' 200 ');
@@ -268,7 +307,10 @@ describe('behind the edge', () => {
   const forwarded = { 'x-forwarded-for': '6.6.6.6, 192.0.2.7' };
 
   it('the client’s address is what the edge says, and nothing before it', async () => {
-    const answer = await call(await behind(), '/acme/order/1', { headers: forwarded, client: edge() });
+    const answer = await call(await behind(), '/acme/order/1', {
+      headers: forwarded,
+      client: edge(),
+    });
     expect(answer.json()).toMatchObject({ clientIp: '192.0.2.7' });
   });
 
@@ -354,7 +396,9 @@ it('every request is counted under its route’s template, never under its path'
   await call(counted, '/acme/order/secret-1');
   await call(counted, '/nothing/here');
   const text = await counted.metrics.exposition();
-  expect(text).toContain('gigvault_http_requests_total{method="GET",route="/acme/order/:id",status="200"} 1');
+  expect(text).toContain(
+    'gigvault_http_requests_total{method="GET",route="/acme/order/:id",status="200"} 1',
+  );
   expect(text).toContain('gigvault_http_requests_total{method="GET",route="none",status="404"} 1');
   expect(text).not.toContain('secret-1');
 });

@@ -1,5 +1,5 @@
-import { Validator } from '@seriousme/openapi-schema-validator';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { Validator } from '@seriousme/openapi-schema-validator';
 import { z } from 'zod';
 import { apiDocsRoutes } from '../src/api-docs.ts';
 import type { HttpServer } from '../src/http-server.ts';
@@ -8,7 +8,10 @@ import { operation } from '../src/route.ts';
 import { call, ROUTES, start, stopAll } from './test-server.ts';
 
 type Document = {
-  paths: Record<string, Record<string, { responses: Record<string, object>; [key: string]: unknown }>>;
+  paths: Record<
+    string,
+    Record<string, { responses: Record<string, object>; [key: string]: unknown }>
+  >;
 };
 
 const remove = operation({
@@ -45,7 +48,10 @@ describe('the OpenAPI document', () => {
       security: [{ accessToken: [] }],
       'x-permission': 'users:manage',
       parameters: [{ name: 'dryRun', in: 'query', required: false, schema: { type: 'string' } }],
-      requestBody: { required: true, content: { 'application/json': { example: { name: 'ada' } } } },
+      requestBody: {
+        required: true,
+        content: { 'application/json': { example: { name: 'ada' } } },
+      },
       responses: { 201: {}, default: { $ref: '#/components/responses/Problem' } },
     });
   });

@@ -22,7 +22,11 @@ describe('an operation', () => {
   it('needs a token, and the permission that it names (covers: T63)', async () => {
     expect((await call(server, '/api/v1/users/1')).status).toBe(401);
     const headers = { authorization: 'Bearer auditor', 'content-type': 'application/json' };
-    const answer = await call(server, '/api/v1/users', { method: 'POST', headers, body: '{"name":"a"}' });
+    const answer = await call(server, '/api/v1/users', {
+      method: 'POST',
+      headers,
+      body: '{"name":"a"}',
+    });
     expect(answer.status).toBe(403);
     expect(answer.json()).toMatchObject({
       error: { code: 'FORBIDDEN', details: { permission: 'users:manage' } },

@@ -10,13 +10,6 @@ export interface CallContext {
   readonly requestId: string;
 }
 
-/** The handlers of a generated service interface: the same methods, with the call's context. */
-export type Handlers<S> = {
-  [M in keyof S]: S[M] extends (request: infer Q) => Promise<infer R>
-    ? (request: Q, call: CallContext) => Promise<R>
-    : never;
-};
-
 /** What a caller may say. */
 export interface CallOptions {
   /** Milliseconds until DEADLINE_EXCEEDED. Default 10,000. */

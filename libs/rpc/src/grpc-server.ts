@@ -76,10 +76,14 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
 
 function bindError(error: Error, port: number): Error {
   if (!error.message.includes('EADDRINUSE')) return error;
-  return new GigvaultError('CONFLICT', `Port ${port} (gRPC listener) is in use by another program.`, {
-    details: { port },
-    cause: error,
-  });
+  return new GigvaultError(
+    'CONFLICT',
+    `Port ${port} (gRPC listener) is in use by another program.`,
+    {
+      details: { port },
+      cause: error,
+    },
+  );
 }
 
 function soleServers(tables: readonly HandlerTable[]): [string, HandlerTable][] {

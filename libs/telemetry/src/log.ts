@@ -1,4 +1,4 @@
-import { pino } from 'pino';
+import { type Logger, pino } from 'pino';
 import { activeSpanContext, currentCorrelation } from './correlation.ts';
 import { redact, redactText } from './redact.ts';
 
@@ -26,28 +26,38 @@ export interface LogOptions {
  * `actor.id`; fields that are secrets by name or by form are masked at any depth, in errors' messages and causes too.
  */
 export function createLog(options: LogOptions): Log {
-  return pino(
-    {
-      level: options.level,
-      base: { service: options.service, version: options.version, instance: String(process.pid) },
-      timestamp: pino.stdTimeFunctions.isoTime,
-      mixin: correlationFields,
-      formatters: {
-        level: (label) => ({ level: label }),
-        bindings: redact,
-        log: (fields) => redact({ ...fields, ...errorCode(fields['error']) }),
-      },
-      // The formatter has made fields of errors by then; pino's own serializer would look into them again.
-      serializers: { err: (error: unknown) => error },
-      hooks: {
-        logMethod(args, method) {
-          const [fields, msg] = args as unknown as [object, string];
-          method.apply(this, [fields, redactText(msg)] as never);
+  return asLog(
+    pino(
+      {
+        level: options.level,
+        base: { service: options.service, version: options.version, instance: String(process.pid) },
+        timestamp: pino.stdTimeFunctions.isoTime,
+        mixin: correlationFields,
+        formatters: {
+          level: (label) => ({ level: label }),
+          log: (fields) => redact({ ...fields, ...errorCode(fields['error']) }),
+        },
+        hooks: {
+          logMethod(args, method) {
+            const [fields, msg] = args as unknown as [object, string];
+            method.apply(this, [fields, redactText(msg)] as never);
+          },
         },
       },
-    },
-    pino.destination({ dest: options.destination, sync: true, mkdir: true }),
+      pino.destination({ dest: options.destination, sync: true, mkdir: true }),
+    ),
   );
+}
+
+function asLog(logger: Logger): Log {
+  return {
+    debug: (fields, msg) => logger.debug(fields, msg),
+    info: (fields, msg) => logger.info(fields, msg),
+    warn: (fields, msg) => logger.warn(fields, msg),
+    error: (fields, msg) => logger.error(fields, msg),
+    // Fields of a child do not pass the formatter.
+    child: (fields) => asLog(logger.child(redact({ ...fields }))),
+  };
 }
 
 function correlationFields(): object {

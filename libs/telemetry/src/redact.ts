@@ -13,7 +13,10 @@ const SECRET_TEXT: readonly (readonly [RegExp, string])[] = [
   [/\beyJ[\w-]+\.[\w-]+\.[\w-]*/g, MASK],
   [/\bgv_(key|setup)_[\w-]{16,}/g, MASK],
   [/\b([a-z][a-z0-9+.-]*:\/\/[^\s:/@]*):[^\s@]+@/gi, `$1:${MASK}@`],
-  [/\b((?:\w*_)?(?:password|passphrase|secret|token|pin))(["']?\s*[=:]\s*)("[^"]*"|'[^']*'|[^\s,;&}]+)/gi, `$1$2${MASK}`],
+  [
+    /\b((?:\w*_)?(?:password|passphrase|secret|token|pin))(["']?\s*[=:]\s*)("[^"]*"|'[^']*'|[^\s,;&}]+)/gi,
+    `$1$2${MASK}`,
+  ],
 ];
 
 /** The fields of a log line without secrets, at any depth down to eight; what lies deeper is left out. */

@@ -31,9 +31,9 @@ export interface AcmeClient {
   newOrder(names: readonly string[]): Promise<AcmeOrder>;
   /** Solves every challenge and waits for the order to be ready. */
   prove(order: AcmeOrder): Promise<AcmeOrder>;
-  /** Asks until the order is neither pending nor processing. */
+  /** Asks until the order is not processing any more. */
   settled(order: AcmeOrder): Promise<AcmeOrder>;
-  /** Order, proof, finalize, download: the PEM chain. An order that a crash left without its certificate is ordered anew. */
+  /** Order, proof, finalize, download: the PEM chain. */
   certificate(names: readonly string[]): Promise<string>;
   /** Revokes by the account's key. */
   revoke(certificate: Buffer, reason: number): Promise<HttpAnswer>;
@@ -111,15 +111,12 @@ export async function createAcmeClient(options: AcmeClientOptions): Promise<Acme
       }
       return until(await read(order.url), ['pending']);
     },
-    settled: (order) => until(order, ['pending', 'processing']),
+    settled: async (order) => until(await read(order.url), ['processing']),
     async certificate(names) {
       const { csr } = newRequest(names);
       const order = await client.prove(await client.newOrder(names));
-      const answer = expectSuccess(await post(order.finalize, { csr }));
-      const { certificate, error } = await client.settled({
-        ...answer.json<AcmeOrder>(),
-        url: order.url,
-      });
+      expectSuccess(await post(order.finalize, { csr }));
+      const { certificate, error } = await client.settled(order);
       if (certificate === undefined) throw new Error(`no certificate: ${error?.detail}`);
       return expectSuccess(await post(certificate, '')).text;
     },

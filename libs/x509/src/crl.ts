@@ -52,8 +52,8 @@ export interface CertListFields {
   readonly nextUpdate: number;
   /** Concatenated results of encodeCrlEntry; empty when nothing is revoked. */
   readonly entries: Buffer;
-  /** The URL that stands in the certificates' cRLDistributionPoints. */
-  readonly distributionPointUrl: string;
+  /** The URL that stands in the certificates' cRLDistributionPoints; left out when one CRL is for all of the issuer's. */
+  readonly distributionPointUrl?: string;
   /** `userCerts` when left out; a root's CRL is `caCerts`. */
   readonly scope?: CrlScope;
 }
@@ -140,11 +140,20 @@ export function buildTbsCertList(fields: CertListFields): Buffer {
 
 /** RFC 5280 §5.2.5: fullName with the URL; [1] onlyContainsUserCerts or [2] onlyContainsCACerts. */
 function encodeIssuingDistributionPoint({ distributionPointUrl, scope }: CertListFields): Buffer {
-  const url = encodeGeneralName({ type: 'uri', value: distributionPointUrl });
-  const point = contextConstructed(0, contextConstructed(0, url));
-  if (scope === 'all') return sequence(point);
-  // IMPLICIT BOOLEAN TRUE.
-  return sequence(point, contextPrimitive(scope === 'caCerts' ? 2 : 1, boolean(true).subarray(2)));
+  if (distributionPointUrl === undefined && scope === 'all')
+    throw new DerError('An issuingDistributionPoint says something.');
+  return sequence(
+    ...(distributionPointUrl === undefined ? [] : [fullName(distributionPointUrl)]),
+    // IMPLICIT BOOLEAN TRUE.
+    ...(scope === 'all'
+      ? []
+      : [contextPrimitive(scope === 'caCerts' ? 2 : 1, boolean(true).subarray(2))]),
+  );
+}
+
+function fullName(url: string): Buffer {
+  const name = encodeGeneralName({ type: 'uri', value: url });
+  return contextConstructed(0, contextConstructed(0, name));
 }
 
 /** Reads a CertificateList of any size. Throws DerError. */

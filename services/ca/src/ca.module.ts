@@ -140,6 +140,7 @@ function reconciler(context: ServiceContext<CaConfig>, deps: ReconcileDeps): Wor
 function issuersPresent(issuers: IssuerRegistry): HealthCheck {
   return {
     name: 'ca.issuers',
+    failing: 501,
     async check() {
       if ((await issuers.list()).length === 0)
         throw new Error('No issuing CA has been registered; run the ceremony first.');

@@ -2,13 +2,13 @@ import { generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import type { Issuer, IssuerService } from '@gigvault/proto/ca/v1/issuer';
 import type { Client } from '@gigvault/rpc/call';
+import { type FakeEventLog, fakeEventLog } from '@gigvault/testkit/fake-event-log';
 import type { Clock } from '@gigvault/time/clock';
 import { buildCaTbsCertificate } from '@gigvault/x509/ca-certificate';
 import { assembleSigned } from '@gigvault/x509/certificate';
 import { readPublicKey } from '@gigvault/x509/public-key';
 import { newSerialNumber } from '@gigvault/x509/serial-number';
 import { signatureAlgorithm, signTbs } from '@gigvault/x509/signature';
-import { type FakeEventLog, fakeEventLog } from './fake-event-log.ts';
 
 const DAY = 86_400_000;
 

@@ -7,6 +7,7 @@ import { processEnvironment } from '@gigvault/config/process-environment';
 import { publicErrorCode } from '@gigvault/errors/error-table';
 import { asGigvaultError, GigvaultError } from '@gigvault/errors/gigvault-error';
 import { systemClock } from '@gigvault/time/clock';
+import { requireSafeProfile } from './bootstrap/safe-profile.ts';
 import { flagKeys, gigvaultConfig } from './gigvault.config.ts';
 import { createProgress } from './report/progress.ts';
 import { AlreadyRunning, type UpOptions, up } from './up.ts';
@@ -37,6 +38,7 @@ async function main(verb: string | undefined, rest: readonly string[]): Promise<
   try {
     const { checkOnly, ...options } = readArguments(rest);
     if (checkOnly) {
+      requireSafeProfile(options.config);
       process.stdout.write('The configuration is fine.\n');
       return 0;
     }
@@ -48,16 +50,25 @@ async function main(verb: string | undefined, rest: readonly string[]): Promise<
 
 async function run(options: UpOptions): Promise<number> {
   const progress = createProgress(process.stderr, () => systemClock.now());
+  const asked = stopSignal();
   const running = await up(options, progress, (text) => void process.stdout.write(text));
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-    process.on(signal, () => {
-      process.stderr.write('\n  … draining\n');
-      running.stop().catch((error: unknown) => process.exit(explain(error)));
-    });
-  }
+  // Also what was asked while it started: a start that is cut off would leave its database behind.
+  asked.then(() => running.stop()).catch((error: unknown) => process.exit(explain(error)));
   await running.stopped;
-  process.stderr.write('  ✔ stopped; the data stays\n');
+  process.stderr.write(`  ✔ stopped; the data ${options.config.ephemeral ? 'is gone' : 'stays'}\n`);
   return 0;
+}
+
+/** Resolves at the first SIGINT or SIGTERM; further ones change nothing. */
+function stopSignal(): Promise<void> {
+  return new Promise((resolve) => {
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+      process.on(signal, () => {
+        process.stderr.write('\n  … draining\n');
+        resolve();
+      });
+    }
+  });
 }
 
 /** Flags by the configuration's keys: `--https-port 9000`, `--ephemeral`, `--ra-http01-port=5002`. */

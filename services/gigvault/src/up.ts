@@ -16,12 +16,12 @@ import {
 } from './bootstrap/data-directory.ts';
 import { issueIdentities } from './bootstrap/identities.ts';
 import { openDatabase } from './bootstrap/open-database.ts';
-import { preparePki, registerIssuers } from './bootstrap/pki.ts';
+import { type Pki, preparePki, registerIssuers } from './bootstrap/pki.ts';
 import { requireSafeProfile } from './bootstrap/safe-profile.ts';
 import { openSecrets } from './bootstrap/secrets.ts';
 import { writeCliContext } from './cli-context.ts';
-import { layGround, openLogs, poolOf } from './composition/ground.ts';
-import { serveInOneProcess, serveSplit } from './composition/serve.ts';
+import { type Ground, layGround, openLogs, poolOf } from './composition/ground.ts';
+import { type Serving, serveInOneProcess, serveSplit } from './composition/serve.ts';
 import { defaultDataDir, type GigvaultConfig } from './gigvault.config.ts';
 import { closingTable } from './report/closing-table.ts';
 import type { Progress } from './report/progress.ts';
@@ -98,141 +98,138 @@ function withRootCrl(options: UpOptions, directory: DataDirectory): UpOptions {
 }
 
 async function start(
-  { config, written }: UpOptions,
+  options: UpOptions,
   directory: DataDirectory,
   progress: Progress,
   print: (text: string) => void,
   undo: (() => Promise<void>)[],
 ): Promise<RunningSuite> {
-  const publicUrl = config.publicUrl ?? `https://localhost:${config.https.port}`;
-  const logOf = openLogs(config, directory);
-  const log = logOf('gigvault');
+  const { config } = options;
+  const stopping = stopOnce(undo);
 
   // 2. Ports, before anything is made; then the database, provisioned and migrated.
   await checkPorts(config);
-  const secrets = openSecrets(directory);
-  const database = await progress.step('database', async () => {
-    const value = await openDatabase({ directory, secrets, url: config.database.url, log });
-    return { say: value.description, value };
-  });
-  undo.push(() => database.stop());
-  const ground = layGround({
-    config,
-    written,
-    directory,
-    secrets,
-    database,
-    publicUrl,
-    log,
-    logOf,
-  });
-  undo.push(
-    async () => void (await Promise.all([...ground.pools.values()].map((pool) => pool.end()))),
-  );
-  undo.push(async () => {
-    for (const service of [...ground.suite.running()].reverse()) await service.stop();
-  });
-  // After the bootstrap of a first start: a fault is for what a running PKI does.
-  const injectFaults = () =>
-    config.faults !== undefined &&
-    !config.split &&
-    installFaultInjection(config.faults, config.environment);
+  const ground = await openGround(options, directory, progress, undo);
+  const { suite, log, metrics, publicUrl } = ground;
 
   // 3. The root and the issuing CAs: made once, the root key then encrypted and never loaded again.
-  const pki = await preparePki({
-    config,
-    directory,
-    pool: poolOf(ground, 'keymgr'),
-    log,
-    metrics: ground.metrics,
-    progress,
-    print,
-  });
+  const pool = poolOf(ground, 'keymgr');
+  const pki = await preparePki({ config, directory, pool, log, metrics, progress, print });
 
   // 4. The first mTLS identities, issued by the normal flow before anything listens; again when all have expired.
-  await ground.suite.start('keymgr');
-  await ground.suite.start('ca');
-  await registerIssuers(ground.suite, pki);
-  await issueIdentities({
-    suite: ground.suite,
-    directory,
-    pki,
-    trustDomain: config.trustDomain,
-    clock: systemClock,
-    split: config.split,
-  });
+  await suite.start('keymgr');
+  await suite.start('ca');
+  await registerIssuers(suite, pki);
+  const { trustDomain, split } = config;
+  await issueIdentities({ suite, directory, pki, trustDomain, clock: systemClock, split });
 
-  // 5. Services and listeners.
-  injectFaults();
+  // 5. Services and listeners. A fault is for what a running PKI does, not for its bootstrap.
+  if (config.faults !== undefined && !split)
+    installFaultInjection(config.faults, config.environment);
   const serving = await progress.step('services', async () => {
-    const value = config.split
+    const value = split
       ? await serveSplit(ground)
-      : await serveInOneProcess(ground, () => void running.stop());
+      : await serveInOneProcess(ground, () => void stopping.stop());
     return { say: value.say, value };
   });
   undo.push(() => serving.stop());
-  const statusUrl = pki.statusUrl;
 
-  // 6. Proof.
-  const credentials = await serving.clients.token.createBootstrapCredentials({});
-  await progress.step('self check', async () => {
-    const say = await selfCheck({
-      clients: serving.clients,
-      // By the listener itself: the public name may lead to a proxy that is not there yet.
-      statusUrl: `http://${loopbackOf(config.host)}:${config.http.port}`,
-      // The strict profile issues nothing for names that nobody controls.
-      whole: pki.isNew && config.environment === 'development',
-      clock: systemClock,
-    });
-    return { say, value: undefined };
-  });
-  await writeCliContext({
-    publicUrl,
-    rootCertificate: pki.rootCertificateFile,
-    apiKey: credentials.operatorApiKey,
-    environment: config.environment,
-    auditPublicKey: (await serving.clients.audit.getCheckpoint({})).publicKey,
-  });
-  announce(directory, {
-    publicUrl,
-    statusUrl,
-    database: database.connection,
-    ...(serving.adminPort === undefined ? {} : { adminPort: serving.adminPort }),
-  });
-  print(
-    closingTable({
-      publicUrl,
-      grpcPort: config.split ? undefined : config.grpc.port,
-      statusUrl,
-      dataDir: directory.path,
-      logFile: config.log.file ?? directory.logFile,
-      rootCertificate: pki.rootCertificateFile,
-      adminUrl:
-        serving.adminPort === undefined ? undefined : `https://127.0.0.1:${serving.adminPort}`,
-      metricsUrl:
-        serving.metricsPort === undefined
-          ? undefined
-          : `https://${config.metrics.address}:${serving.metricsPort}/metrics`,
-      setupToken: credentials.setupToken === '' ? undefined : credentials.setupToken,
-      environment: config.environment,
-      split: config.split,
-    }),
-  );
+  // 6. Proof; then everybody may know where it is.
+  await progress.step('self check', async () => ({
+    say: await prove(config, serving, pki),
+    value: undefined,
+  }));
+  print(await tell(ground, serving, pki));
+  return { publicUrl, statusUrl: pki.statusUrl, ...stopping };
+}
+
+/** Everything that was started, stopped once, whoever asks for it and however often. */
+function stopOnce(undo: (() => Promise<void>)[]): Pick<RunningSuite, 'stop' | 'stopped'> {
+  const { promise: stopped, resolve: ended } = Promise.withResolvers<void>();
   let stop: Promise<void> | undefined;
-  let ended: () => void = () => undefined;
-  const stopped = new Promise<void>((resolveStopped) => {
-    ended = resolveStopped;
-  });
-  const running: RunningSuite = {
-    publicUrl,
-    statusUrl,
+  return {
     stopped,
     stop() {
       stop ??= runAll(undo).then(ended);
       return stop;
     },
   };
-  return running;
+}
+
+/** The database, the pools on it, and an empty process; each with what undoes it. */
+async function openGround(
+  { config, written }: UpOptions,
+  directory: DataDirectory,
+  progress: Progress,
+  undo: (() => Promise<void>)[],
+): Promise<Ground> {
+  const logOf = openLogs(config, directory);
+  const log = logOf('gigvault');
+  const secrets = openSecrets(directory);
+  const database = await progress.step('database', async () => {
+    const value = await openDatabase({ directory, secrets, url: config.database.url, log });
+    return { say: value.description, value };
+  });
+  undo.push(() => database.stop());
+  const publicUrl = config.publicUrl ?? `https://localhost:${config.https.port}`;
+  const parts = { config, written, directory, secrets, database, publicUrl, log, logOf };
+  const ground = layGround(parts);
+  undo.push(
+    async () => void (await Promise.all([...ground.pools.values()].map((pool) => pool.end()))),
+  );
+  undo.push(async () => {
+    for (const service of [...ground.suite.running()].reverse()) await service.stop();
+  });
+  return ground;
+}
+
+function prove(config: GigvaultConfig, serving: Serving, pki: Pki): Promise<string> {
+  return selfCheck({
+    clients: serving.clients,
+    // By the listener itself: the public name may lead to a proxy that is not there yet.
+    statusUrl: `http://${loopbackOf(config.host)}:${config.http.port}`,
+    // The strict profile issues nothing for names that nobody controls.
+    whole: pki.isNew && config.environment === 'development',
+    clock: systemClock,
+  });
+}
+
+/** Leaves the operator's context and the run file behind. Returns what people are told. */
+async function tell(ground: Ground, serving: Serving, pki: Pki): Promise<string> {
+  const { config, directory, database, publicUrl } = ground;
+  const { adminPort, metricsPort, clients } = serving;
+  const { statusUrl, rootCertificateFile: rootCertificate } = pki;
+  const { environment, split } = config;
+  const credentials = await clients.token.createBootstrapCredentials({});
+  await writeCliContext({
+    publicUrl,
+    rootCertificate,
+    apiKey: credentials.operatorApiKey,
+    environment,
+    auditPublicKey: (await clients.audit.getCheckpoint({})).publicKey,
+  });
+  announce(directory, {
+    publicUrl,
+    statusUrl,
+    database: database.connection,
+    ...(adminPort === undefined ? {} : { adminPort }),
+  });
+  return closingTable({
+    publicUrl,
+    grpcPort: split ? undefined : config.grpc.port,
+    statusUrl,
+    dataDir: directory.path,
+    logFile: config.log.file ?? directory.logFile,
+    rootCertificate,
+    adminUrl: adminPort === undefined ? undefined : `https://127.0.0.1:${adminPort}`,
+    metricsUrl:
+      metricsPort === undefined
+        ? undefined
+        : `https://${config.metrics.address}:${metricsPort}/metrics`,
+    setupToken: credentials.setupToken === '' ? undefined : credentials.setupToken,
+    environment,
+    split,
+  });
 }
 
 /** Where this machine reaches a listener on `host`. */

@@ -32,12 +32,12 @@ describe.each(MODES)('revocation as relying parties see it, %s', (mode) => {
     expect(await opensslOcsp(leaf)).toMatch(/leaf\.pem: good/);
     expect((await acme.client.revoke(leaf.raw, 1)).status).toBe(200);
     const revoked = systemClock.now();
-    await eventually(
-      async () => expect(await opensslOcsp(leaf)).toMatch(/: revoked/),
-      OCSP_WITHIN,
-      10,
-    );
-    expect(systemClock.now() - revoked).toBeLessThan(OCSP_WITHIN);
+    const asked = await eventually(async () => {
+      const now = systemClock.now();
+      expect(await opensslOcsp(leaf)).toMatch(/: revoked/);
+      return now;
+    });
+    expect(asked - revoked).toBeLessThan(OCSP_WITHIN);
     expect(await opensslOcsp(leaf)).toMatch(/Reason: keyCompromise/);
     // A second time it is refused, and nothing changes (T56).
     const again = await acme.client.revoke(leaf.raw, 4);

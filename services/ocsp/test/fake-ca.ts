@@ -4,6 +4,7 @@ import type { CertificateService } from '@gigvault/proto/ca/v1/certificate';
 import type { IssuanceService } from '@gigvault/proto/ca/v1/issuance';
 import type { IssuerService } from '@gigvault/proto/ca/v1/issuer';
 import type { Client } from '@gigvault/rpc/call';
+import { type FakeEventLog, fakeEventLog } from '@gigvault/testkit/fake-event-log';
 import type { Clock } from '@gigvault/time/clock';
 import { buildCaTbsCertificate } from '@gigvault/x509/ca-certificate';
 import { assembleSigned } from '@gigvault/x509/certificate';
@@ -12,7 +13,6 @@ import type { CertificateProfile } from '@gigvault/x509/profile';
 import { readPublicKey } from '@gigvault/x509/public-key';
 import { newSerialNumber } from '@gigvault/x509/serial-number';
 import { signatureAlgorithm, signTbs } from '@gigvault/x509/signature';
-import { type FakeEventLog, fakeEventLog } from './fake-event-log.ts';
 
 const DAY = 86_400_000;
 const P256 = signatureAlgorithm('ec-p256');

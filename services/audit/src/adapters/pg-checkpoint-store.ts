@@ -1,4 +1,4 @@
-import { databaseError } from '@gigvault/database/database-error';
+import { query } from '@gigvault/database/query';
 import type { Pool } from 'pg';
 import type { CheckpointStore, SignedCheckpoint } from '../ports/checkpoints.ts';
 
@@ -13,12 +13,12 @@ const ADD = `
 export function pgCheckpointStore(pool: Pool): CheckpointStore {
   return {
     async newest() {
-      const { rows } = await pool.query<Row>({ name: 'audit_newest', text: NEWEST }).catch(refuse);
+      const { rows } = await query<Row>(pool, { name: 'audit_newest', text: NEWEST });
       return rows[0] && toCheckpoint(rows[0]);
     },
     async add({ treeSize, rootHash, timestamp, note, publicKey }) {
       const values = [treeSize, rootHash, timestamp, note, publicKey];
-      await pool.query({ name: 'audit_add_checkpoint', text: ADD, values }).catch(refuse);
+      await query(pool, { name: 'audit_add_checkpoint', text: ADD, values });
     },
   };
 }
@@ -39,8 +39,4 @@ function toCheckpoint(row: Row): SignedCheckpoint {
     note: row.note,
     publicKey: row.public_key,
   };
-}
-
-function refuse(error: unknown): never {
-  throw databaseError(error);
 }

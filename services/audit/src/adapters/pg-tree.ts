@@ -1,7 +1,7 @@
-import { databaseError } from '@gigvault/database/database-error';
+import { query } from '@gigvault/database/query';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import type { NodeId } from '@gigvault/merkle/tree';
-import type { ClientBase, Pool, QueryResultRow } from 'pg';
+import type { ClientBase, Pool } from 'pg';
 import type { LeafReader, StoredLeaf, TreeReader, TreeWriter } from '../ports/tree.ts';
 
 const LOCK = "SELECT pg_advisory_xact_lock(hashtext('gigvault.audit.tree'))";
@@ -35,11 +35,20 @@ export function pgTree(pool: Pool): TreeReader & LeafReader {
   return {
     ...reader(pool),
     async leaves(start, limit) {
-      const rows = await query<LeafRow>(pool, 'audit_leaves', LEAVES, [start, limit]);
+      const { rows } = await query<LeafRow>(pool, {
+        name: 'audit_leaves',
+        text: LEAVES,
+        values: [start, limit],
+      });
       return rows.map(toLeaf);
     },
     async indexOf(producer, position) {
-      const [row] = await query<LeafRow>(pool, 'audit_index_of', INDEX_OF, [producer, position]);
+      const { rows } = await query<LeafRow>(pool, {
+        name: 'audit_index_of',
+        text: INDEX_OF,
+        values: [producer, position],
+      });
+      const [row] = rows;
       return row && Number(row.leaf_index);
     },
   };
@@ -50,22 +59,30 @@ export function pgTreeWriter(client: ClientBase): TreeWriter {
   return {
     ...reader(client),
     async lock() {
-      await query(client, 'audit_lock', LOCK, []);
+      await query(client, { name: 'audit_lock', text: LOCK });
     },
     async append(leaves, completed) {
-      await query(client, 'audit_insert_leaves', INSERT_LEAVES, [
-        leaves.map(({ leafIndex }) => leafIndex),
-        leaves.map(({ producer }) => producer),
-        leaves.map(({ position }) => position),
-        leaves.map(({ leaf }) => leaf),
-        leaves.map(({ leafHash }) => leafHash),
-      ]);
+      await query(client, {
+        name: 'audit_insert_leaves',
+        text: INSERT_LEAVES,
+        values: [
+          leaves.map(({ leafIndex }) => leafIndex),
+          leaves.map(({ producer }) => producer),
+          leaves.map(({ position }) => position),
+          leaves.map(({ leaf }) => leaf),
+          leaves.map(({ leafHash }) => leafHash),
+        ],
+      });
       if (completed.length === 0) return;
-      await query(client, 'audit_insert_nodes', INSERT_NODES, [
-        completed.map(({ level }) => level),
-        completed.map(({ index }) => index),
-        completed.map(({ hash }) => hash),
-      ]);
+      await query(client, {
+        name: 'audit_insert_nodes',
+        text: INSERT_NODES,
+        values: [
+          completed.map(({ level }) => level),
+          completed.map(({ index }) => index),
+          completed.map(({ hash }) => hash),
+        ],
+      });
     },
   };
 }
@@ -73,13 +90,18 @@ export function pgTreeWriter(client: ClientBase): TreeWriter {
 function reader(client: Pool | ClientBase): TreeReader {
   return {
     async size() {
-      const [row] = await query<{ size: number }>(client, 'audit_size', SIZE, []);
+      const { rows } = await query<{ size: number }>(client, { name: 'audit_size', text: SIZE });
+      const [row] = rows;
       return Number(row?.size ?? 0);
     },
     async hashes(ids) {
       if (ids.length === 0) return [];
       const columns = [ids.map(({ level }) => level), ids.map(({ index }) => index)];
-      const rows = await query<{ hash: Buffer | null }>(client, 'audit_hashes', HASHES, columns);
+      const { rows } = await query<{ hash: Buffer | null }>(client, {
+        name: 'audit_hashes',
+        text: HASHES,
+        values: columns,
+      });
       return rows.map(({ hash }, i) => hash ?? missing(ids[i]!));
     },
   };
@@ -108,17 +130,4 @@ function missing({ level, index }: NodeId): never {
     'INTERNAL',
     `The audit log was changed: the hash ${index} of level ${level} is missing.`,
   );
-}
-
-async function query<R extends QueryResultRow>(
-  client: Pool | ClientBase,
-  name: string,
-  text: string,
-  values: unknown[],
-): Promise<R[]> {
-  try {
-    return (await client.query<R>({ name, text, values })).rows;
-  } catch (error) {
-    throw databaseError(error);
-  }
 }

@@ -1,8 +1,8 @@
 import type { EventLog } from '@gigvault/database/event-log';
+import { query } from '@gigvault/database/query';
 import { transaction } from '@gigvault/database/transaction';
 import type { Pool, PoolClient } from 'pg';
 import type { ApiKey, ApiKeyStore, NewApiKey } from '../ports/api-key-store.ts';
-import { readRows } from './pg-read.ts';
 import { type UserRow, userOf } from './pg-user.ts';
 
 interface ApiKeyRow {
@@ -59,7 +59,8 @@ export function pgApiKeyStore(pool: Pool, eventLog: EventLog): ApiKeyStore {
       }),
 
     async find(keyId) {
-      const [row] = await readRows<FoundRow>(pool, { ...FIND, values: [keyId] });
+      const { rows } = await query<FoundRow>(pool, { ...FIND, values: [keyId] });
+      const [row] = rows;
       return row && { key: { ...apiKeyOf(row), secretHash: row.secret_hash }, user: userOf(row) };
     },
 
@@ -72,7 +73,7 @@ export function pgApiKeyStore(pool: Pool, eventLog: EventLog): ApiKeyStore {
       }),
 
     async list(userId) {
-      const rows = await readRows<ApiKeyRow>(pool, { text: LIST, values: [userId] });
+      const { rows } = await query<ApiKeyRow>(pool, { text: LIST, values: [userId] });
       return rows.map(apiKeyOf);
     },
 

@@ -1,5 +1,6 @@
 import type { Role } from '@gigvault/access/permissions';
 import type { EventLog } from '@gigvault/database/event-log';
+import { query } from '@gigvault/database/query';
 import { transaction } from '@gigvault/database/transaction';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import type { Pool, PoolClient } from 'pg';
@@ -56,9 +57,10 @@ export function pgSetupStore(pool: Pool, eventLog: EventLog): SetupStore {
       }),
 
     async reap(before) {
-      await pool.query('DELETE FROM setup_token WHERE redeemed_at IS NULL AND expires_at < $1', [
-        new Date(before),
-      ]);
+      await query(pool, {
+        text: 'DELETE FROM setup_token WHERE redeemed_at IS NULL AND expires_at < $1',
+        values: [new Date(before)],
+      });
     },
   };
 }

@@ -1,9 +1,9 @@
 import type { EventLog } from '@gigvault/database/event-log';
+import { query } from '@gigvault/database/query';
 import { transaction } from '@gigvault/database/transaction';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import type { Pool } from 'pg';
 import type { UserStore } from '../ports/user-store.ts';
-import { readRows } from './pg-read.ts';
 import {
   INSERT_SETUP_TOKEN,
   setupTokenValues,
@@ -33,13 +33,14 @@ export function pgUserStore(pool: Pool, eventLog: EventLog): UserStore {
     async find(idOrName) {
       const column = UUID.test(idOrName) ? 'user_id' : 'name';
       const text = `SELECT ${USER_COLUMNS} FROM user_ WHERE ${column} = $1`;
-      const [row] = await readRows<UserRow>(pool, { text, values: [idOrName] });
+      const { rows } = await query<UserRow>(pool, { text, values: [idOrName] });
+      const [row] = rows;
       return row && userOf(row);
     },
 
     async list({ limit, after }) {
       const text = `SELECT ${USER_COLUMNS} FROM user_ WHERE name > $1 ORDER BY name LIMIT $2`;
-      const rows = await readRows<UserRow>(pool, { text, values: [after, limit] });
+      const { rows } = await query<UserRow>(pool, { text, values: [after, limit] });
       return rows.map(userOf);
     },
 

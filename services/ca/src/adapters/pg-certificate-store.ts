@@ -1,3 +1,4 @@
+import { query } from '@gigvault/database/query';
 import type { Pool } from 'pg';
 import type {
   CertificateFilter,
@@ -13,7 +14,7 @@ const COLUMNS = `issuer_id, serial_number, certificate, request_id, common_name,
 export function createPgCertificateStore(pool: Pool): CertificateStore {
   return {
     async findBySerialNumber(serialNumber, issuerId) {
-      const { rows } = await pool.query<CertificateRow>({
+      const { rows } = await query<CertificateRow>(pool, {
         name: 'ca.find-certificate',
         text: `SELECT ${COLUMNS} FROM certificate
                WHERE serial_number = $1 AND ($2::text IS NULL OR issuer_id = $2) ORDER BY issuer_id`,
@@ -23,11 +24,11 @@ export function createPgCertificateStore(pool: Pool): CertificateStore {
     },
     async list(filter, after, limit) {
       const { text, values } = listQuery(filter, after, limit);
-      const { rows } = await pool.query<CertificateRow>(text, values);
+      const { rows } = await query<CertificateRow>(pool, { text, values });
       return rows.map(toRecord);
     },
     async statusOf(issuerId, serialNumbers) {
-      const { rows } = await pool.query<CertificateRow>({
+      const { rows } = await query<CertificateRow>(pool, {
         name: 'ca.certificate-status',
         text: `SELECT serial_number, status, revoked_at, reason_code, not_after FROM certificate
                WHERE serial_number = ANY($2::text[]) AND issuer_id = $1`,

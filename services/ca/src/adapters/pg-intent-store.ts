@@ -1,6 +1,7 @@
 import { type BatchResult, createBatcher } from '@gigvault/database/batcher';
 import { isUniqueViolation } from '@gigvault/database/database-error';
-import type { EventLog } from '@gigvault/database/event-log';
+import { type EventLog, ofThisRequest } from '@gigvault/database/event-log';
+import { query } from '@gigvault/database/query';
 import { transaction } from '@gigvault/database/transaction';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import { durableStep } from '@gigvault/telemetry/durable-step';
@@ -52,20 +53,21 @@ export function createPgIntentStore(options: PgIntentStoreOptions): IntentStore 
   return {
     async open(intent, event) {
       try {
-        return await readBack(() => opening.submit({ intent, event }));
+        return await readBack(() => opening.submit({ intent, event: ofThisRequest(event) }));
       } catch (error) {
         if (isUniqueViolation(error, 'serial_unique')) return 'serial-taken';
         throw error;
       }
     },
     complete: (intent, certificate, event) =>
-      readBack(() => completing.submit({ intent, certificate, event })),
+      readBack(() => completing.submit({ intent, certificate, event: ofThisRequest(event) })),
     abandon: (intent, revocation, event) =>
       durableStep('ca.abandonment', () =>
         transaction(pool, (client) => abandonIntent(client, eventLog, intent, revocation, event)),
       ),
     async findByRequest(requestId) {
-      const { rows } = await pool.query<IntentRow & { certificate: Buffer | null; status: string }>(
+      const { rows } = await query<IntentRow & { certificate: Buffer | null; status: string }>(
+        pool,
         {
           name: 'ca.find-by-request',
           text: FIND_BY_REQUEST,
@@ -75,7 +77,7 @@ export function createPgIntentStore(options: PgIntentStoreOptions): IntentStore 
       return rows[0] && toState(rows[0]);
     },
     async listOpen(createdBefore, limit) {
-      const { rows } = await pool.query<IntentRow>({
+      const { rows } = await query<IntentRow>(pool, {
         name: 'ca.list-open-intents',
         text: `SELECT ${INTENT_COLUMNS} FROM intent
                WHERE status = 'open' AND created_at <= $1 ORDER BY created_at LIMIT $2`,

@@ -1,4 +1,5 @@
 import type { EventLog } from '@gigvault/database/event-log';
+import { query } from '@gigvault/database/query';
 import { transaction } from '@gigvault/database/transaction';
 import { durableStep } from '@gigvault/telemetry/durable-step';
 import type { Pool } from 'pg';
@@ -11,14 +12,15 @@ const COLUMNS =
 export function createPgIssuerStore(pool: Pool, eventLog: EventLog): IssuerStore {
   return {
     async find(issuerId) {
-      const { rows } = await pool.query<IssuerRow>(
-        `SELECT ${COLUMNS} FROM issuer WHERE issuer_id = $1`,
-        [issuerId],
-      );
+      const { rows } = await query<IssuerRow>(pool, {
+        text: `SELECT ${COLUMNS} FROM issuer WHERE issuer_id = $1`,
+        values: [issuerId],
+      });
       return rows[0] && toRecord(rows[0]);
     },
     async list() {
-      const { rows } = await pool.query<IssuerRow>(
+      const { rows } = await query<IssuerRow>(
+        pool,
         `SELECT ${COLUMNS} FROM issuer ORDER BY issuer_id`,
       );
       return rows.map(toRecord);

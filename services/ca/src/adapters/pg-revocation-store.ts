@@ -1,4 +1,5 @@
 import type { EventLog } from '@gigvault/database/event-log';
+import { query } from '@gigvault/database/query';
 import { transaction } from '@gigvault/database/transaction';
 import { durableStep } from '@gigvault/telemetry/durable-step';
 import type { Pool } from 'pg';
@@ -8,7 +9,7 @@ import type { RevocationStore, RevokedCertificate } from '../ports/revocation-st
 export function createPgRevocationStore(pool: Pool, eventLog: EventLog): RevocationStore {
   return {
     async issuersOf(serialNumber) {
-      const { rows } = await pool.query<{ issuer_id: string }>({
+      const { rows } = await query<{ issuer_id: string }>(pool, {
         name: 'ca.issuers-of-serial',
         text: 'SELECT issuer_id FROM certificate WHERE serial_number = $1 ORDER BY issuer_id',
         values: [serialNumber],

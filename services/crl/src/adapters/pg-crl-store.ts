@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { databaseError } from '@gigvault/database/database-error';
+import { query } from '@gigvault/database/query';
 import { transaction } from '@gigvault/database/transaction';
 import type { Pool, PoolClient } from 'pg';
 import type { CrlIntent, CrlPlan, CrlStore } from '../ports/crl-store.ts';
@@ -60,13 +61,11 @@ function unlock(client: PoolClient, key: string): Promise<boolean> {
 }
 
 async function openIntent(pool: Pool, shard: ShardKey): Promise<CrlIntent | undefined> {
-  const { rows } = await pool
-    .query<{ intent_id: string; crl_number: number; tbs: Buffer }>(
-      `SELECT intent_id, crl_number, tbs FROM crl
+  const { rows } = await query<{ intent_id: string; crl_number: number; tbs: Buffer }>(pool, {
+    text: `SELECT intent_id, crl_number, tbs FROM crl
         WHERE issuer_id = $1 AND crl_shard = $2 AND status = 'intended'`,
-      [shard.issuerId, shard.crlShard],
-    )
-    .catch((error) => Promise.reject(databaseError(error)));
+    values: [shard.issuerId, shard.crlShard],
+  });
   const [row] = rows;
   if (!row) return undefined;
   const { issuerId, crlShard } = shard;

@@ -1,4 +1,4 @@
-import { databaseError } from '@gigvault/database/database-error';
+import { query } from '@gigvault/database/query';
 import type { Pool } from 'pg';
 import type { ShardState } from '../ports/shard.ts';
 import type { ShardDirectory } from '../ports/shard-directory.ts';
@@ -39,15 +39,14 @@ const PUBLISHED = {
 export function pgShardDirectory(pool: Pool): ShardDirectory {
   return {
     async list() {
-      const { rows } = await pool
-        .query<ShardRow>(LIST)
-        .catch((error) => Promise.reject(databaseError(error)));
+      const { rows } = await query<ShardRow>(pool, LIST);
       return rows.map(toState);
     },
     async published({ issuerId, crlShard }) {
-      const { rows } = await pool
-        .query<{ der: Buffer; entry_count: number }>({ ...PUBLISHED, values: [issuerId, crlShard] })
-        .catch((error) => Promise.reject(databaseError(error)));
+      const { rows } = await query<{ der: Buffer; entry_count: number }>(pool, {
+        ...PUBLISHED,
+        values: [issuerId, crlShard],
+      });
       return rows[0] && { der: rows[0].der, entryCount: rows[0].entry_count };
     },
   };

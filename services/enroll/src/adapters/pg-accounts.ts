@@ -1,5 +1,5 @@
-import { databaseError } from '@gigvault/database/database-error';
 import type { EventLog, NewEvent } from '@gigvault/database/event-log';
+import { query } from '@gigvault/database/query';
 import { transaction } from '@gigvault/database/transaction';
 import type { Pool, PoolClient } from 'pg';
 import { requesterOf } from '../account/requester.ts';
@@ -133,9 +133,7 @@ function event(type: string, account: Account, data: object): NewEvent {
 }
 
 async function one(client: Pool | PoolClient, statement: Statement): Promise<Account | undefined> {
-  const { rows } = await client
-    .query<Row>(statement)
-    .catch((error: unknown) => Promise.reject(databaseError(error)));
+  const { rows } = await query<Row>(client, statement);
   const row = rows[0];
   return row && toAccount(row);
 }

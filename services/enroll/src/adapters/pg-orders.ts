@@ -1,5 +1,5 @@
-import { databaseError } from '@gigvault/database/database-error';
 import type { EventLog } from '@gigvault/database/event-log';
+import { query } from '@gigvault/database/query';
 import { transaction } from '@gigvault/database/transaction';
 import type { ErrorRecord } from '@gigvault/errors/gigvault-error';
 import type { Pool, PoolClient } from 'pg';
@@ -165,17 +165,6 @@ function stepValues(orderId: string, step: OrderStep): unknown[] {
 
 async function rows(client: Pool | PoolClient, statement: Statement): Promise<Order[]> {
   return (await query<Row>(client, statement)).rows.map(toOrder);
-}
-
-async function query<R extends object>(
-  client: Pool | PoolClient,
-  statement: Statement,
-): Promise<{ rows: R[]; rowCount: number | null }> {
-  try {
-    return await client.query<R>(statement);
-  } catch (error) {
-    throw databaseError(error);
-  }
 }
 
 function toOrder(row: Row): Order {

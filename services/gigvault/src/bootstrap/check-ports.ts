@@ -8,12 +8,15 @@ import type { GigvaultConfig } from '../gigvault.config.ts';
  * Errors: CONFLICT naming the port and its flag; INVALID_ARGUMENT when this user may not listen on it.
  */
 export async function checkPorts(config: GigvaultConfig): Promise<void> {
-  const inOneProcess = { '--grpc-port': config.grpc.port, '--metrics-port': config.metrics.port };
+  const ofOneProcess = {
+    '--grpc-port': config.grpc.port,
+    '--metrics-port': config.metrics.port,
+    '--admin-port': config.admin.port,
+  };
   const ports = {
     '--https-port': config.https.port,
+    ...(config.split ? {} : ofOneProcess),
     '--http-port': config.http.port,
-    '--admin-port': config.admin.port,
-    ...(config.split ? {} : inOneProcess),
   };
   const hosts = config.host === 'localhost' ? ['127.0.0.1', '::1'] : [config.host];
   for (const [flag, port] of Object.entries(ports)) {

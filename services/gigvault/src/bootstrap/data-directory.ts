@@ -1,6 +1,7 @@
 import { mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
+import { writeFileDurably } from '@gigvault/host/atomic-file';
 import type { IdentityFiles } from '@gigvault/host/identity-files';
 import type { PeerName, ServiceName } from '@gigvault/rpc/service-name';
 
@@ -100,7 +101,8 @@ export function announce(
     startTicks: startTicks(process.pid) ?? '',
     ...where,
   };
-  writeFileSync(directory.runFile, JSON.stringify(mine), { mode: 0o600 });
+  // In one step: a second start that reads half of it would take the directory for free.
+  writeFileDurably(directory.runFile, JSON.stringify(mine), 0o600);
 }
 
 /** Gives the directory back. */

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { writeFileDurably } from '@gigvault/host/atomic-file';
-import { readIdentity } from '@gigvault/host/identity-files';
-import { requestIdentity, storeIdentity } from '@gigvault/host/identity-renewal';
+import { readIdentity, storeIdentity } from '@gigvault/host/identity-files';
+import { requestIdentity } from '@gigvault/host/identity-renewal';
 import { RPC } from '@gigvault/rpc/contracts';
 import { renewalTime } from '@gigvault/rpc/mtls-identity';
 import { type PeerName, SERVICE_NAMES } from '@gigvault/rpc/service-name';

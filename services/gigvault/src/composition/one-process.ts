@@ -100,13 +100,38 @@ export interface SuiteListeners {
   close(): Promise<void>;
 }
 
+async function startHttpListeners(
+  { config, publicTls, publicUrl, statusUrl, log, metrics }: SuiteListenerOptions,
+  services: readonly RunningService[],
+  health: Health,
+): Promise<{ publicListener: HttpServer; status: HttpServer }> {
+  const routes = services.flatMap((service) => service.routes);
+  const shared = { host: config.host, behindProxy: false, log, metrics };
+  const publicListener = await startHttpServer({
+    ...shared,
+    listeners: ['public'],
+    port: config.https.port,
+    tls: publicTls,
+    baseUrl: publicUrl,
+    routes: [...routes, ...publicHealthRoutes(health, installedVersion()), openApiRoute(routes)],
+  });
+  const status = await startHttpServer({
+    ...shared,
+    listeners: ['status'],
+    port: config.http.port,
+    baseUrl: statusUrl,
+    routes,
+  });
+  return { publicListener, status };
+}
+
 /** Starts every service that is not there yet, its workers, and the listeners. */
 export async function serveSuite(
   suite: SuiteProcess,
   options: SuiteListenerOptions,
   pool: Pool,
 ): Promise<SuiteListeners> {
-  const { config, identity, log, metrics } = options;
+  const { config, identity, metrics } = options;
   const services: RunningService[] = [];
   for (const name of SERVICE_NAMES) services.push(await suite.start(name));
   const health = createHealth(
@@ -116,23 +141,7 @@ export async function serveSuite(
     ],
     systemClock,
   );
-  const routes = services.flatMap((service) => service.routes);
-  const shared = { host: config.host, behindProxy: false, log, metrics };
-  const publicListener = await startHttpServer({
-    ...shared,
-    listeners: ['public'],
-    port: config.https.port,
-    tls: options.publicTls,
-    baseUrl: options.publicUrl,
-    routes: [...routes, ...publicHealthRoutes(health, installedVersion()), openApiRoute(routes)],
-  });
-  const status = await startHttpServer({
-    ...shared,
-    listeners: ['status'],
-    port: config.http.port,
-    baseUrl: options.statusUrl,
-    routes,
-  });
+  const { publicListener, status } = await startHttpListeners(options, services, health);
   const grpc = await startGrpcServer({
     host: config.host,
     port: config.grpc.port,

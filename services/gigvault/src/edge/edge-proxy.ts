@@ -132,6 +132,11 @@ function addOwnRoutes(app: FastifyInstance, options: EdgeListenerOptions): void 
     '/version',
     (_request, reply) => void reply.from(`https://${options.upstreams.ca}/version`),
   );
+  for (const path of ['/docs', '/docs/*'])
+    app.get(
+      path,
+      (request, reply) => void reply.from(`https://${options.upstreams.ca}${request.url}`),
+    );
   app.get('/openapi.json', async () => {
     const parts = await Promise.all(
       Object.values(options.upstreams).map((upstream) =>

@@ -1,4 +1,5 @@
 import type { EventLog } from '@gigvault/database/event-log';
+import { query } from '@gigvault/database/query';
 import { transaction } from '@gigvault/database/transaction';
 import { parseKeyHandle } from '@gigvault/keystore/key-store';
 import type { PeerName } from '@gigvault/rpc/service-name';
@@ -42,7 +43,7 @@ export function pgKeyTable(pool: Pool, eventLog: EventLog): KeyTable {
       }),
 
     async find(keyId) {
-      const { rows } = await pool.query<KeyRow>({
+      const { rows } = await query<KeyRow>(pool, {
         name: 'key-find',
         text: `SELECT ${COLUMNS} FROM key WHERE key_id = $1`,
         values: [keyId],
@@ -51,7 +52,7 @@ export function pgKeyTable(pool: Pool, eventLog: EventLog): KeyTable {
     },
 
     async list({ limit, after, tenantId }) {
-      const { rows } = await pool.query<KeyRow>({
+      const { rows } = await query<KeyRow>(pool, {
         name: 'key-list',
         text: `SELECT ${COLUMNS} FROM key
                WHERE key_id > $1 AND ($2::text IS NULL OR tenant_id = $2) ORDER BY key_id LIMIT $3`,

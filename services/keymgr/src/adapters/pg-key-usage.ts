@@ -1,5 +1,5 @@
 import { createBatcher } from '@gigvault/database/batcher';
-import type { EventLog } from '@gigvault/database/event-log';
+import { type EventLog, ofThisRequest } from '@gigvault/database/event-log';
 import { transaction } from '@gigvault/database/transaction';
 import type { Log } from '@gigvault/telemetry/log';
 import type { Clock } from '@gigvault/time/clock';
@@ -69,7 +69,7 @@ export function pgKeyUsage(options: KeyUsageOptions): KeyUsage & { readonly work
 
   return {
     used: (use) => used(use),
-    refused: (use, reason) => refusals.submit(refusedEvent(use, reason)),
+    refused: (use, reason) => refusals.submit(ofThisRequest(refusedEvent(use, reason))),
     worker: {
       name: rounds.name,
       start: () => rounds.start(),

@@ -1,4 +1,4 @@
-import { databaseError } from '@gigvault/database/database-error';
+import { query } from '@gigvault/database/query';
 import type { ClientBase } from 'pg';
 import type { NotificationStore } from '../ports/notification-store.ts';
 
@@ -20,11 +20,7 @@ export function pgNotificationStore(client: ClientBase): NotificationStore {
         notifications.map(({ fields }) => JSON.stringify(fields)),
         createdAt,
       ];
-      try {
-        await client.query({ name: 'notify_add', text: ADD, values });
-      } catch (error) {
-        throw databaseError(error);
-      }
+      await query(client, { name: 'notify_add', text: ADD, values });
     },
   };
 }

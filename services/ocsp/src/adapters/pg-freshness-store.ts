@@ -1,3 +1,4 @@
+import { query } from '@gigvault/database/query';
 import type { Pool } from 'pg';
 import type { FreshnessStore } from '../ports/freshness-store.ts';
 
@@ -5,17 +6,18 @@ import type { FreshnessStore } from '../ports/freshness-store.ts';
 export function pgFreshnessStore(pool: Pool): FreshnessStore {
   return {
     async load() {
-      const { rows } = await pool.query<{ as_of: string }>(
+      const { rows } = await query<{ as_of: string }>(
+        pool,
         `SELECT as_of FROM freshness WHERE producer = 'ca'`,
       );
       return rows[0] && Number(rows[0].as_of);
     },
     async save(asOf) {
-      await pool.query(
-        `INSERT INTO freshness (producer, as_of) VALUES ('ca', $1)
+      await query(pool, {
+        text: `INSERT INTO freshness (producer, as_of) VALUES ('ca', $1)
          ON CONFLICT (producer) DO UPDATE SET as_of = greatest(freshness.as_of, EXCLUDED.as_of)`,
-        [asOf],
-      );
+        values: [asOf],
+      });
     },
   };
 }

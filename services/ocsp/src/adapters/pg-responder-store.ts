@@ -1,3 +1,4 @@
+import { query } from '@gigvault/database/query';
 import type { Pool } from 'pg';
 import type { ResponderStore } from '../ports/responder-store.ts';
 
@@ -14,7 +15,8 @@ interface ResponderRow {
 export function pgResponderStore(pool: Pool): ResponderStore {
   return {
     async list() {
-      const { rows } = await pool.query<ResponderRow>(
+      const { rows } = await query<ResponderRow>(
+        pool,
         'SELECT issuer_id, issuer_certificate, certificate, key_id, not_before, not_after FROM responder',
       );
       return rows.map((row) => ({
@@ -27,14 +29,14 @@ export function pgResponderStore(pool: Pool): ResponderStore {
       }));
     },
     async save(record) {
-      await pool.query(
-        `INSERT INTO responder AS r (issuer_id, issuer_certificate, certificate, key_id, not_before, not_after)
+      await query(pool, {
+        text: `INSERT INTO responder AS r (issuer_id, issuer_certificate, certificate, key_id, not_before, not_after)
          VALUES ($1, $2, $3, $4, $5, $6)
          ON CONFLICT (issuer_id) DO UPDATE
            SET issuer_certificate = EXCLUDED.issuer_certificate, certificate = EXCLUDED.certificate,
                key_id = EXCLUDED.key_id, not_before = EXCLUDED.not_before, not_after = EXCLUDED.not_after
          WHERE r.issuer_certificate <> EXCLUDED.issuer_certificate OR r.not_after < EXCLUDED.not_after`,
-        [
+        values: [
           record.issuerId,
           record.issuerCertificate,
           record.certificate,
@@ -42,7 +44,7 @@ export function pgResponderStore(pool: Pool): ResponderStore {
           record.notBefore,
           record.notAfter,
         ],
-      );
+      });
     },
   };
 }

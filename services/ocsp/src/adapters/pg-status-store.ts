@@ -1,5 +1,5 @@
 import { type Batcher, createBatcher } from '@gigvault/database/batcher';
-import { databaseError } from '@gigvault/database/database-error';
+import { query } from '@gigvault/database/query';
 import type { Pool, PoolClient } from 'pg';
 import type { CertificateKey, CertificateState, StateChange } from '../ports/certificate-state.ts';
 import type { StatusChanges, StatusStore } from '../ports/status-store.ts';
@@ -45,9 +45,7 @@ async function findAll(
   keys: readonly CertificateKey[],
 ): Promise<ReadonlyMap<string, CertificateState>> {
   const values = [keys.map((k) => k.issuerId), keys.map((k) => k.serialNumber)];
-  const { rows } = await pool
-    .query<StatusRow>({ ...FIND, values })
-    .catch((error) => Promise.reject(databaseError(error)));
+  const { rows } = await query<StatusRow>(pool, { ...FIND, values });
   return new Map(
     rows.map((row) => [
       keyOf({ issuerId: row.issuer_id, serialNumber: row.serial_number }),

@@ -49,29 +49,16 @@ export function createStatusIndex(deps: StatusIndexDeps): StatusIndex {
   const entries = new LRUCache<string, Entry>({ max: deps.maxEntries });
   const flights = new Map<string, Promise<Entry | undefined>>();
 
-  function known(entry: Entry | undefined): KnownStatus {
-    const now = deps.clock.now();
-    if (!entry) return { state: undefined, asOf: now };
-    // Revocation is final, so it is as true now as when it was read.
-    if (entry.state.status === 'revoked') return { state: entry.state, asOf: now };
-    const asOf = Math.max(deps.freshness.asOf() ?? 0, entry.askedAt);
-    return { state: entry.state, asOf: asOf === 0 ? undefined : asOf };
-  }
-
-  function isStale({ state, asOf }: KnownStatus): boolean {
-    return state?.status === 'good' && deps.clock.now() - (asOf ?? 0) > deps.maxAge;
-  }
-
   async function load(issuerId: string, serialNumber: string): Promise<Entry | undefined> {
     const stored = await deps.store.find(issuerId, serialNumber);
     const entry = stored && { state: stored, askedAt: 0 };
-    if (entry && !isStale(known(entry))) return entry;
+    if (entry && !isStale(deps, known(deps, entry))) return entry;
     const askedAt = deps.clock.now();
     try {
       const state = await deps.source.ask(issuerId, serialNumber);
       return state && { state, askedAt };
     } catch (error) {
-      if (entry && known(entry).asOf !== undefined) return entry;
+      if (entry && known(deps, entry).asOf !== undefined) return entry;
       throw error;
     }
   }
@@ -99,9 +86,9 @@ export function createStatusIndex(deps: StatusIndexDeps): StatusIndex {
     async lookup(issuerId, serialNumber) {
       const key = `${issuerId}/${serialNumber}`;
       const entry = entries.get(key);
-      const status = entry && known(entry);
-      if (status && !isStale(status)) return status;
-      return known(await (flights.get(key) ?? fly(key, issuerId, serialNumber)));
+      const status = entry && known(deps, entry);
+      if (status && !isStale(deps, status)) return status;
+      return known(deps, await (flights.get(key) ?? fly(key, issuerId, serialNumber)));
     },
     changed(keys) {
       for (const { issuerId, serialNumber } of keys) {
@@ -115,4 +102,17 @@ export function createStatusIndex(deps: StatusIndexDeps): StatusIndex {
       flights.clear();
     },
   };
+}
+
+function known({ clock, freshness }: StatusIndexDeps, entry: Entry | undefined): KnownStatus {
+  const now = clock.now();
+  if (!entry) return { state: undefined, asOf: now };
+  // Revocation is final, so it is as true now as when it was read.
+  if (entry.state.status === 'revoked') return { state: entry.state, asOf: now };
+  const asOf = Math.max(freshness.asOf() ?? 0, entry.askedAt);
+  return { state: entry.state, asOf: asOf === 0 ? undefined : asOf };
+}
+
+function isStale({ clock, maxAge }: StatusIndexDeps, { state, asOf }: KnownStatus): boolean {
+  return state?.status === 'good' && clock.now() - (asOf ?? 0) > maxAge;
 }

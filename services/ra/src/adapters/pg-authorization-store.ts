@@ -1,4 +1,5 @@
 import type { EventLog } from '@gigvault/database/event-log';
+import { query } from '@gigvault/database/query';
 import { transaction } from '@gigvault/database/transaction';
 import type { Authorization, Identifier } from '@gigvault/proto/ra/v1/authorization';
 import type { Pool } from 'pg';
@@ -7,7 +8,6 @@ import type {
   NewAuthorization,
   ProofSource,
 } from '../ports/authorization-store.ts';
-import { query } from './pg-query.ts';
 
 const COLUMNS = `a.authorization_id, a.requester, a.identifier_type, a.identifier_value, a.status, a.expires_at,
   c.challenge_id, c.type, c.token, c.status AS challenge_status, c.validated_at, c.error`;
@@ -69,7 +69,7 @@ export function pgAuthorizationStore(
     get: (ids) => read(pool, 'ra_authorizations_get', GET, [ids]),
     async startValidation(challengeId, keyAuthorization, now) {
       const values = [challengeId, keyAuthorization, now];
-      const { rowCount } = await query(pool, 'ra_challenge_start', START, values);
+      const { rowCount } = await query(pool, { name: 'ra_challenge_start', text: START, values });
       return rowCount === 1;
     },
     deactivate: (authorizationId, requester, now) =>
@@ -94,7 +94,11 @@ export function pgAuthorizationStore(
       }),
     async proofs(authorizationIds, requester, now) {
       const values = [authorizationIds, requester, now];
-      const { rows } = await query<ProofRow>(pool, 'ra_authorization_proofs', PROOFS, values);
+      const { rows } = await query<ProofRow>(pool, {
+        name: 'ra_authorization_proofs',
+        text: PROOFS,
+        values,
+      });
       return rows.map((row) => ({
         authorizationId: row.authorization_id,
         identifier: { type: row.identifier_type, value: row.identifier_value },
@@ -161,7 +165,7 @@ async function read(
   text: string,
   values: unknown[],
 ): Promise<Authorization[]> {
-  const { rows } = await query<Row>(pool, name, text, values);
+  const { rows } = await query<Row>(pool, { name, text, values });
   return rows.map(toAuthorization);
 }
 

@@ -1,4 +1,5 @@
 import type { EventLog, NewEvent } from '@gigvault/database/event-log';
+import { query } from '@gigvault/database/query';
 import { transaction } from '@gigvault/database/transaction';
 import type { Pool, PoolClient } from 'pg';
 import type { JudgedRequest } from '../enrolment/stored-request.ts';
@@ -9,7 +10,6 @@ import type {
   VoteResult,
   VoteStore,
 } from '../ports/request-store.ts';
-import { query } from './pg-query.ts';
 import { COLUMNS, type RequestRow, toStoredRequest } from './pg-request-row.ts';
 
 const FIND = `SELECT ${COLUMNS} FROM enrolment_request r WHERE r.request_id = $1`;
@@ -57,24 +57,26 @@ export function pgRequestStore(
 ): RequestStore & IssuingStore & VoteStore {
   return {
     async find(requestId) {
-      const { rows } = await query<RequestRow>(pool, 'ra_request_find', FIND, [requestId]);
+      const { rows } = await query<RequestRow>(pool, {
+        name: 'ra_request_find',
+        text: FIND,
+        values: [requestId],
+      });
       return rows[0] && toStoredRequest(rows[0]);
     },
     create: (request, dueAt) =>
       transaction(pool, (client) => create(client, eventLog, request, dueAt)),
     async list(filter) {
       const { text, values } = listQuery(filter);
-      const { rows } = await query<RequestRow>(pool, '', text, values);
+      const { rows } = await query<RequestRow>(pool, { text, values });
       return rows.map(toStoredRequest);
     },
     async markIssued(requestId, { serialNumber, issuerId, certificate, chain }) {
-      const { rowCount } = await query(pool, 'ra_request_issued', ISSUED, [
-        requestId,
-        serialNumber,
-        issuerId,
-        certificate,
-        chain,
-      ]);
+      const { rowCount } = await query(pool, {
+        name: 'ra_request_issued',
+        text: ISSUED,
+        values: [requestId, serialNumber, issuerId, certificate, chain],
+      });
       return rowCount === 1;
     },
     markFailed: (request, errorCode, errorMessage) =>
@@ -93,14 +95,18 @@ export function pgRequestStore(
         return true;
       }),
     async postpone(requestId, dueAt) {
-      await query(pool, 'ra_request_postpone', POSTPONE, [requestId, dueAt]);
+      await query(pool, {
+        name: 'ra_request_postpone',
+        text: POSTPONE,
+        values: [requestId, dueAt],
+      });
     },
     async claimApproved(limit, now, leasedUntil) {
-      const { rows } = await query<RequestRow>(pool, 'ra_request_claim', CLAIM, [
-        limit,
-        now,
-        leasedUntil,
-      ]);
+      const { rows } = await query<RequestRow>(pool, {
+        name: 'ra_request_claim',
+        text: CLAIM,
+        values: [limit, now, leasedUntil],
+      });
       return rows.map(toStoredRequest);
     },
     vote: (vote) => takeVote(pool, eventLog, vote),

@@ -1,4 +1,5 @@
 import type { EventLog } from '@gigvault/database/event-log';
+import { query } from '@gigvault/database/query';
 import { transaction } from '@gigvault/database/transaction';
 import type { Pool, PoolClient } from 'pg';
 import type {
@@ -6,7 +7,6 @@ import type {
   ClaimedChallenge,
   ValidationQueue,
 } from '../ports/validation-queue.ts';
-import { query } from './pg-query.ts';
 
 const CLAIM = `WITH due AS (
     SELECT challenge_id FROM challenge WHERE status = 'processing' AND due_at <= $2
@@ -39,11 +39,19 @@ export function pgValidationQueue(pool: Pool, eventLog: EventLog): ValidationQue
   return {
     async claim(limit, now, leasedUntil) {
       const values = [limit, now, leasedUntil];
-      const { rows } = await query<ClaimRow>(pool, 'ra_challenge_claim', CLAIM, values);
+      const { rows } = await query<ClaimRow>(pool, {
+        name: 'ra_challenge_claim',
+        text: CLAIM,
+        values,
+      });
       return rows.map(toClaimed);
     },
     async postpone(challengeId, dueAt) {
-      await query(pool, 'ra_challenge_postpone', POSTPONE, [challengeId, dueAt]);
+      await query(pool, {
+        name: 'ra_challenge_postpone',
+        text: POSTPONE,
+        values: [challengeId, dueAt],
+      });
     },
     async finish(outcome) {
       try {

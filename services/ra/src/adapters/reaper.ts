@@ -1,9 +1,9 @@
 import type { EventLog } from '@gigvault/database/event-log';
+import { query } from '@gigvault/database/query';
 import type { Log } from '@gigvault/telemetry/log';
 import type { Clock } from '@gigvault/time/clock';
 import { periodic, type Worker } from '@gigvault/time/worker';
 import type { Pool } from 'pg';
-import { query } from './pg-query.ts';
 
 const HOUR = 3_600_000;
 const DAY = 24 * HOUR;
@@ -32,7 +32,11 @@ export function reaper({ pool, eventLog, clock, log }: ReaperOptions): Worker {
     clock,
     interval: HOUR,
     async round() {
-      const { rowCount } = await query(pool, 'ra_reap', UNUSED, [clock.now() - KEEP, BATCH]);
+      const { rowCount } = await query(pool, {
+        name: 'ra_reap',
+        text: UNUSED,
+        values: [clock.now() - KEEP, BATCH],
+      });
       const events = await eventLog.reap(KEEP);
       if (rowCount || events) log.info({ authorizations: rowCount, events }, 'reaped');
       return rowCount === BATCH ? 0 : HOUR;

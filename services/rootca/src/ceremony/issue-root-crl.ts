@@ -1,11 +1,11 @@
 import type { Clock } from '@gigvault/time/clock';
 import { buildTbsCertList, type CrlEntry, encodeCrlEntry, readCertList } from '@gigvault/x509/crl';
-import { type Root, rootKeyType, rootUrls, signAsRoot } from './root.ts';
+import { type Root, rootKeyType, signAsRoot } from './root.ts';
 
 const DAY = 86_400_000;
 
 /**
- * The root's CRL: scope CA certificates, at the URL that stands in them. It keeps what `previous` lists and has the next number; a first
+ * The root's CRL: scope CA certificates, all of them. It keeps what `previous` lists and has the next number; a first
  * one has number 1. DER.
  */
 export function issueRootCrl(
@@ -25,7 +25,7 @@ export function issueRootCrl(
     thisUpdate,
     nextUpdate: thisUpdate + plan.rootCrl.validityDays * DAY,
     entries: Buffer.concat(distinct(entries).map(encodeCrlEntry)),
-    distributionPointUrl: rootUrls(plan).crlUrl,
+    // Without a distribution point: the root itself names none, and who checks a whole chain asks for the root's status too.
     scope: 'caCerts',
   });
   return signAsRoot(privateKey, certificate.publicKey, tbs);

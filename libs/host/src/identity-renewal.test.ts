@@ -1,0 +1,145 @@
+import { X509Certificate } from 'node:crypto';
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createSecureContext } from 'node:tls';
+import { GigvaultError } from '@gigvault/errors/gigvault-error';
+import type {
+  IssuanceService,
+  IssueInternalCertificateRequest,
+} from '@gigvault/proto/ca/v1/issuance';
+import type { Client } from '@gigvault/rpc/call';
+import { type MtlsMaterial, renewalTime } from '@gigvault/rpc/mtls-identity';
+import { silentLog } from '@gigvault/telemetry/log';
+import { createTestIdentities } from '@gigvault/testkit/test-identities';
+import { FakeClock } from '@gigvault/time/clock';
+import { parseCertificationRequest } from '@gigvault/x509/certification-request';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { type IdentityFiles, readIdentity, storeIdentity } from './identity-files.ts';
+import { identityRenewal } from './identity-renewal.ts';
+
+const DAY = 86_400_000;
+const identities = createTestIdentities();
+let folder: string;
+let count = 0;
+
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'gigvault-identity-'));
+});
+
+afterAll(() => rmSync(folder, { recursive: true }));
+
+function filesWith(material: MtlsMaterial): IdentityFiles {
+  const at = (name: string) => join(folder, `${count}-${name}`);
+  count++;
+  const files = { servicesCa: at('ca.crt'), certificate: at('ra.crt'), privateKey: at('ra.key') };
+  writeFileSync(files.servicesCa, material.servicesCa);
+  storeIdentity(files, material);
+  return files;
+}
+
+function belongTogether({ certificate, privateKey }: MtlsMaterial): boolean {
+  createSecureContext({ cert: certificate, key: privateKey });
+  return true;
+}
+
+describe('the files of an identity', () => {
+  const first = identities.identity('ra').current();
+  const second = identities.identity('ra').current();
+
+  it('give back what was stored, the key for its owner only', () => {
+    const files = filesWith(first);
+    expect(readIdentity(files)).toEqual(first);
+    expect(statSync(files.privateKey).mode & 0o777).toBe(0o600);
+    expect(readFileSync(files.certificate, 'utf8')).toBe(first.certificate);
+  });
+
+  it('hold a key and its certificate whenever a replacement is cut off', () => {
+    const files = filesWith(first);
+    // What is on disk after the first of storeIdentity's two renames.
+    const old = readFileSync(files.certificate);
+    storeIdentity(files, second);
+    writeFileSync(files.certificate, old);
+    expect(readIdentity(files)).toEqual(second);
+    expect(belongTogether(readIdentity(files))).toBe(true);
+  });
+
+  it('may be two plain ones, as an operator brings them', () => {
+    const files = filesWith(first);
+    writeFileSync(files.privateKey, second.privateKey);
+    writeFileSync(files.certificate, second.certificate);
+    expect(readIdentity(files)).toEqual(second);
+  });
+
+  it('are named when they are not there', () => {
+    const files = { ...filesWith(first), privateKey: join(folder, 'missing.key') };
+    expect(() => readIdentity(files)).toThrow(
+      `The identity file ${files.privateKey} cannot be read.`,
+    );
+  });
+});
+
+describe('the renewal of an identity (covers: G88)', () => {
+  function world(issue: (request: IssueInternalCertificateRequest) => Promise<Buffer>) {
+    const identity = identities.identity('ra');
+    const files = filesWith(identity.current());
+    const due = renewalTime(identity.current().certificate);
+    const clock = new FakeClock(due - 60_000);
+    const requests: IssueInternalCertificateRequest[] = [];
+    const issuance = {
+      async issueInternalCertificate(request: IssueInternalCertificateRequest) {
+        requests.push(request);
+        return { certificate: await issue(request), chain: [] };
+      },
+    } as unknown as Client<IssuanceService>;
+    const worker = identityRenewal({ identity, files, issuance, clock, log: silentLog });
+    const tick = async (ms: number) => {
+      clock.advance(ms);
+      for (let i = 0; i < 20; i++) await new Promise(setImmediate);
+    };
+    return { identity, files, requests, worker, tick };
+  }
+  const anyCertificate = async () =>
+    new X509Certificate(identities.identity('ra', Date.now() + 9 * DAY).current().certificate).raw;
+
+  it('asks at two thirds of the life, not before, for a fresh key under the peer’s name', async () => {
+    const { identity, files, requests, worker, tick } = world(anyCertificate);
+    const before = identity.current();
+    let replaced: MtlsMaterial | undefined;
+    identity.onReplace((material) => {
+      replaced = material;
+    });
+    await worker.start();
+    await tick(59_999);
+    expect(requests).toHaveLength(0);
+    await tick(1);
+    await worker.stop();
+    expect(requests).toHaveLength(1);
+    expect(requests[0]).toMatchObject({ profile: 'service', issuerId: 'services' });
+    const request = parseCertificationRequest(requests[0]?.certificationRequest as Buffer);
+    expect(request.subjectAltName).toEqual([
+      { type: 'uri', value: 'spiffe://gigvault.test/service/ra' },
+    ]);
+    expect(replaced).toEqual(readIdentity(files));
+    expect(replaced?.servicesCa).toBe(before.servicesCa);
+    expect(replaced?.privateKey).not.toBe(before.privateKey);
+  });
+
+  it('tries again when the CA does not answer, and keeps what it has meanwhile', async () => {
+    let down = true;
+    const { identity, requests, worker, tick } = world(async () => {
+      if (down) throw new GigvaultError('UNAVAILABLE', 'ca cannot be reached.');
+      return anyCertificate();
+    });
+    const before = identity.current();
+    await worker.start();
+    await tick(60_000);
+    await tick(200);
+    expect(requests.length).toBeGreaterThanOrEqual(2);
+    expect(identity.current()).toEqual(before);
+    down = false;
+    await tick(60_000);
+    await worker.stop();
+    expect(identity.current()).not.toEqual(before);
+  });
+});

@@ -1,0 +1,214 @@
+import { X509Certificate } from 'node:crypto';
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { freePorts } from '@gigvault/rpc/free-ports';
+import { eventually } from '@gigvault/testkit/eventually';
+import { processesOf } from '@gigvault/testkit/leftovers';
+import { MODES, startPki } from '@gigvault/testkit/pki-process';
+import { createTestIdentities } from '@gigvault/testkit/test-identities';
+import { describe, expect, it } from '@jest/globals';
+import { parse } from 'yaml';
+import { grpcCall } from './grpc-call.ts';
+import { QUICK_CRL, START_TIMEOUT, startAcmeClient, usePki } from './use-pki.ts';
+
+const PERMISSION_DENIED = 7;
+
+describe.each(MODES)('operating it, %s', (mode) => {
+  const shared = usePki(mode, ...QUICK_CRL);
+
+  it('a second up says that it runs, and where', async () => {
+    const { pki } = shared;
+    const { code, stdout } = await pki.tryStart();
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/runs already \(pid \d+\)/);
+    expect(stdout).toContain(pki.publicUrl);
+  });
+
+  it('a port in use is named, before anything is made', async () => {
+    const { pki } = shared;
+    const fresh = join(pki.home, 'fresh');
+    const elsewhere = ['--data-dir', fresh];
+    const [https, grpc] = await freePorts(2, { first: 9_600, block: 2, blocks: 100 });
+    const refused = async (...flags: string[]) => {
+      const { code, stderr } = await pki.tryStart(...elsewhere, ...flags);
+      expect(code).toBe(6);
+      expect(existsSync(join(fresh, 'pg'))).toBe(false);
+      return stderr;
+    };
+    expect(await refused()).toMatch(`Port ${pki.ports.https} is in use`);
+    const httpsFree = ['--https-port', `${https}`];
+    if (mode === 'one process')
+      expect(await refused(...httpsFree)).toMatch(`Port ${pki.ports.grpc} is in use`);
+    const grpcFree = ['--grpc-port', `${grpc}`];
+    expect(await refused(...httpsFree, ...grpcFree)).toMatch(`Port ${pki.ports.http} is in use`);
+  });
+
+  it('the configuration is checked without a start', async () => {
+    const { pki } = shared;
+    const fine = await pki.tryStart('--check-config');
+    expect([fine.code, fine.stdout]).toEqual([0, expect.stringMatching(/fine/)]);
+    const unknown = await pki.tryStart('--htps-port', '1');
+    expect(unknown.code).toBe(2);
+    expect(unknown.stderr).toMatch(/Did you mean --https-port\?/);
+    const wrong = await pki.tryStart('--check-config', '--https-port', 'none');
+    expect(wrong.code).toBe(2);
+    expect(wrong.stderr).toMatch(/https\.port/);
+  });
+
+  it('the strict profile refuses another http-01 port', async () => {
+    const strict = ['--environment', 'production', '--public-url', 'https://pki.example.com'];
+    for (const more of [[], ['--check-config']]) {
+      const { code, stderr } = await shared.pki.tryStart(...strict, ...more);
+      expect(code).toBe(2);
+      expect(stderr).toMatch(/http01Port can be set in the development environment only/);
+    }
+  });
+
+  it('a real peer may call what is its own, and nothing else — covers: T61', async () => {
+    const { dataDir, ports } = shared.pki;
+    const file = (name: string) => readFileSync(join(dataDir, 'tls', name));
+    const as = (peer: string) => ({
+      ca: file('services-ca.crt'),
+      cert: file(`${peer}.crt`),
+      key: file(`${peer}.key`),
+      allowPartialTrustChain: true,
+    });
+    const addresses = addressesOf(dataDir);
+    const ca = addresses?.['ca'] ?? `localhost:${ports.grpc}`;
+    const call = (method: string, tls = as('gigvault')) =>
+      grpcCall(ca, `gigvault.ca.v1.${method}`, tls);
+    expect(await call('IssuerService/ListIssuers')).toMatchObject({ status: 0 });
+    expect(await call('IssuanceService/IssueCertificate')).toMatchObject({
+      status: PERMISSION_DENIED,
+    });
+    if (addresses) {
+      // Another service's identity, straight at the CA and at the keys.
+      expect(await call('IssuanceService/IssueCertificate', as('policy'))).toMatchObject({
+        status: PERMISSION_DENIED,
+      });
+      const sign = 'gigvault.keymgr.v1.KeySigningService/Sign';
+      expect(await grpcCall(addresses['keymgr'] as string, sign, as('ra'))).toMatchObject({
+        status: PERMISSION_DENIED,
+      });
+    }
+    const { cert: _cert, key: _key, ...nobody } = as('gigvault');
+    await expect(call('IssuerService/ListIssuers', nobody as never)).rejects.toThrow();
+    const foreign = createTestIdentities().identity('ra').current();
+    const stranger = {
+      ...as('gigvault'),
+      cert: Buffer.from(foreign.certificate),
+      key: Buffer.from(foreign.privateKey),
+    };
+    await expect(call('IssuerService/ListIssuers', stranger)).rejects.toThrow();
+  });
+
+  it(
+    'SIGTERM drains and ends with 0; the next start serves the same CA — covers: T19',
+    async () => {
+      const { pki } = shared;
+      const { client, responder } = await startAcmeClient(shared);
+      try {
+        const chain = await client.certificate(['stays.localhost']);
+        const root = readFileSync(pki.rootFile, 'utf8');
+        const inFlight = Array.from({ length: 8 }, (_, i) => client.newOrder([`f${i}.localhost`]));
+        const answers = Promise.allSettled(inFlight);
+        expect(await pki.stop()).toBe(0);
+        expect(pki.errors()).toMatch(/stopped; the data stays/);
+        for (const answer of await answers)
+          if (answer.status === 'rejected')
+            expect(String(answer.reason)).toMatch(/ECONN|socket hang up|^Error: 503/);
+        expect(processesOf(pki.dataDir, 'services and database')).toEqual([]);
+        expect(existsSync(join(pki.dataDir, 'run.json'))).toBe(false);
+
+        await pki.start();
+        expect(readFileSync(pki.rootFile, 'utf8')).toBe(root);
+        await stillGood(chain);
+      } finally {
+        await responder.stop();
+      }
+    },
+    START_TIMEOUT,
+  );
+
+  it(
+    'a stop that is asked for during the start leaves nothing behind',
+    async () => {
+      const { pki } = shared;
+      await pki.stop();
+      const started = pki.start();
+      await eventually(() => expect(pki.errors()).toMatch(/✔ database/));
+      expect(await pki.stop()).toBe(0);
+      await started;
+      expect(processesOf(pki.dataDir, 'services and database')).toEqual([]);
+      await pki.start();
+    },
+    START_TIMEOUT,
+  );
+
+  it(
+    'starts after a SIGKILL of everything but the database',
+    async () => {
+      const { pki } = shared;
+      const { client, responder } = await startAcmeClient(shared);
+      const chain = await client.certificate(['survives.localhost']);
+      await responder.stop();
+      await pki.kill();
+      expect(processesOf(pki.dataDir, 'services and database')).toHaveLength(1);
+      await pki.start();
+      await stillGood(chain);
+    },
+    START_TIMEOUT,
+  );
+
+  if (mode === 'split')
+    it(
+      'split only: the services end by themselves when their supervisor is gone',
+      async () => {
+        const { pki } = shared;
+        const { pid } = JSON.parse(readFileSync(join(pki.dataDir, 'run.json'), 'utf8')) as {
+          pid: number;
+        };
+        expect(processesOf(pki.dataDir, 'services')).toHaveLength(11);
+        process.kill(pid, 'SIGKILL');
+        await pki.exited();
+        await eventually(() => expect(processesOf(pki.dataDir, 'services')).toEqual([]));
+        await pki.start();
+      },
+      START_TIMEOUT,
+    );
+
+  async function stillGood(chain: string): Promise<void> {
+    const serial = new X509Certificate(chain).serialNumber.toLowerCase();
+    const { code, stdout } = await shared.pki.cli('cert', 'get', serial, '-o', 'json');
+    expect(code).toBe(0);
+    expect(JSON.parse(stdout)).toMatchObject({ status: 'valid' });
+  }
+});
+
+describe.each(MODES)('--ephemeral, %s', (mode) => {
+  it(
+    'leaves nothing behind',
+    async () => {
+      const pki = await startPki(mode, '--ephemeral');
+      try {
+        const dataDir = /^ {2}Data +(\S+)$/m.exec(pki.output())?.[1] as string;
+        expect(dataDir).not.toBe(pki.dataDir);
+        expect(existsSync(join(dataDir, 'pg'))).toBe(true);
+        expect(await pki.stop()).toBe(0);
+        expect(existsSync(dataDir)).toBe(false);
+        expect(existsSync(pki.dataDir)).toBe(false);
+        expect(processesOf(dataDir, 'services and database')).toEqual([]);
+      } finally {
+        await pki.dispose();
+      }
+    },
+    START_TIMEOUT,
+  );
+});
+
+/** Where each service listens in split mode. */
+function addressesOf(dataDir: string): Record<string, string> | undefined {
+  const file = join(dataDir, 'services', 'ra.yaml');
+  if (!existsSync(file)) return undefined;
+  return (parse(readFileSync(file, 'utf8')) as { addresses: Record<string, string> }).addresses;
+}
