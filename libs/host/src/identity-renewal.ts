@@ -27,7 +27,6 @@ export async function requestIdentity(
     profile: 'service',
     issuerId: 'services',
     certificationRequest,
-    subjectAltName: [],
   });
   return {
     certificate: toPem('CERTIFICATE', issued.certificate),

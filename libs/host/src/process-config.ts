@@ -47,6 +47,8 @@ export const apiAccessConfig = {
 /** What one service's process is told (`up:split` writes these files; so may an operator). */
 export const serviceProcessConfig = z.strictObject({
   ...sharedConfig,
+  /** No default: a file that forgets it must not run the lenient profile. */
+  environment: z.enum(['development', 'production']),
   publicUrl: z.url(),
   dataDir: z.string(),
   database: z.strictObject({

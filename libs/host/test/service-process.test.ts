@@ -58,6 +58,7 @@ afterAll(() => {
 function config(changes: Record<string, unknown> = {}): string {
   const file = join(folder, `${++files}.yaml`);
   const content = {
+    environment: 'development',
     trustDomain: 'gigvault.test',
     publicUrl: 'https://localhost:8443',
     dataDir: join(folder, 'data'),
@@ -147,7 +148,13 @@ describe('a service’s process', () => {
     expect((await ask(metrics, '/metrics')).body).toContain('gigvault_build_info{');
 
     const { certificate, privateKey } = identities.identity('edge').current();
-    const asEdge = { cert: certificate, key: privateKey, servername: 'upstream.gigvault.test' };
+    const headersOfEdge = { 'x-gigvault-listener': 'public' };
+    const asEdge = {
+      cert: certificate,
+      key: privateKey,
+      servername: 'upstream.gigvault.test',
+      headers: headersOfEdge,
+    };
     for (const path of ['/live', '/version', '/openapi.json', '/docs'])
       expect([path, (await ask(https, path, asEdge)).status]).toEqual([path, 200]);
     expect((await ask(https, '/ready', asEdge)).status).toBe(503);

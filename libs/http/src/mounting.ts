@@ -4,7 +4,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from
 import { runOperation } from './operation.ts';
 import { decode, pathOf, send, within } from './request.ts';
 import type { ErrorReply, HttpRoute, Listener } from './route.ts';
-import { API_MOUNTS, serviceOf } from './route-table.ts';
+import { API_MOUNTS, LISTENER_HEADER, serviceOf } from './route-table.ts';
 
 /** A route and the service that brings it. */
 export interface MountedRoute {
@@ -19,6 +19,8 @@ export interface Routes {
   readonly listeners: readonly Listener[];
   readonly routes: readonly MountedRoute[];
   readonly baseUrl: string;
+  /** Behind the edge proxy, which says on which listener a request came. */
+  readonly behindProxy: boolean;
 }
 
 /** Mounts every route of these listeners. Throws for one that the route table gives to another service. */
@@ -74,7 +76,7 @@ function groupByPath({ listeners, routes }: Routes): Map<string, MountedRoute[]>
   const byPath = new Map<string, MountedRoute[]>();
   for (const mounted of routes) {
     const { route } = mounted;
-    const listener = route.kind === 'operation' ? 'public' : route.listener;
+    const listener = listenerOf(route);
     if (!listeners.includes(listener)) continue;
     const paths =
       route.kind === 'operation' ? API_MOUNTS.map((mount) => mount + route.path) : [route.path];
@@ -84,6 +86,16 @@ function groupByPath({ listeners, routes }: Routes): Map<string, MountedRoute[]>
     }
   }
   return byPath;
+}
+
+function listenerOf(route: HttpRoute): Listener {
+  return route.kind === 'operation' ? 'public' : route.listener;
+}
+
+/** No management route over plain HTTP, whatever path tricks a proxy falls for. Errors: NOT_FOUND. */
+function requireListener(request: FastifyRequest, listener: Listener): void {
+  if (request.headers[LISTENER_HEADER] === listener) return;
+  throw new GigvaultError('NOT_FOUND', `There is nothing at ${pathOf(request)}.`);
 }
 
 function requireOwner({ service, route }: MountedRoute, listener: Listener, path: string): void {
@@ -100,7 +112,7 @@ function mountOne(
   path: string,
   mounted: MountedRoute,
   methods: readonly string[],
-  { baseUrl }: Routes,
+  { baseUrl, behindProxy }: Routes,
 ): void {
   const { route, authenticator } = mounted;
   app.route({
@@ -109,6 +121,7 @@ function mountOne(
     ...(route.kind === 'protocol' ? { bodyLimit: Math.max(1, route.bodyLimit) } : {}),
     config: { mounted } as RouteOptions['config'] & object,
     handler: async (request: FastifyRequest, reply: FastifyReply) => {
+      if (behindProxy) requireListener(request, listenerOf(route));
       const decoded = decode(request, reply, baseUrl);
       const answer = await within(request, () =>
         route.kind === 'operation'

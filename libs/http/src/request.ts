@@ -62,8 +62,10 @@ export function observe(app: FastifyInstance, metrics: Metrics, log: Log): void 
     const status = reply.statusCode;
     total.inc({ method, route, status: String(status) });
     seconds.observe({ method, route }, reply.elapsedTime / 1000);
+    // Status requests are many and say little; what people and clients do is worth a line.
+    const level = isStatusRoute(route) && status < 500 ? 'debug' : 'info';
     within(request, () =>
-      log.debug(
+      log[level](
         {
           operation: `${method} ${route}`,
           status,
@@ -80,6 +82,11 @@ export function observe(app: FastifyInstance, metrics: Metrics, log: Log): void 
     );
     done();
   });
+}
+
+/** OCSP, CRLs, issuer certificates and health probes. */
+function isStatusRoute(route: string): boolean {
+  return /^\/(ocsp|crl|ca|live|ready|health|version)(\/|$)/.test(route);
 }
 
 /** The route's template; `none` for a path without a route. */

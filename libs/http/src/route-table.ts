@@ -30,6 +30,9 @@ const API: readonly Omit<RouteRow, 'listener'>[] = [
   { prefix: '/whoami', service: 'auth' },
 ];
 
+/** By which the edge proxy tells a service on which listener a request came; what a client sends under this name is replaced. */
+export const LISTENER_HEADER = 'x-gigvault-listener';
+
 /** The one table of public paths: one process mounts by it, the edge proxy of split mode routes by it. */
 export const ROUTE_TABLE: readonly RouteRow[] = [
   { listener: 'public', prefix: '/acme', service: 'enroll' },

@@ -304,7 +304,7 @@ describe('behind the edge', () => {
       },
     });
   };
-  const forwarded = { 'x-forwarded-for': '6.6.6.6, 192.0.2.7' };
+  const forwarded = { 'x-forwarded-for': '6.6.6.6, 192.0.2.7', 'x-gigvault-listener': 'public' };
 
   it('the client’s address is what the edge says, and nothing before it', async () => {
     const answer = await call(await behind(), '/acme/order/1', {
@@ -312,6 +312,16 @@ describe('behind the edge', () => {
       client: edge(),
     });
     expect(answer.json()).toMatchObject({ clientIp: '192.0.2.7' });
+  });
+
+  it('a route is found only on the listener that it belongs to', async () => {
+    for (const listener of ['status', undefined]) {
+      const { status } = await call(await behind(), '/acme/order/1', {
+        headers: listener === undefined ? {} : { 'x-gigvault-listener': listener },
+        client: edge(),
+      });
+      expect(status).toBe(404);
+    }
   });
 
   it('nobody else may connect', async () => {

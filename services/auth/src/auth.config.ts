@@ -9,7 +9,7 @@ export const authConfig = z.strictObject({
   /** How long a one-use setup token can be redeemed. */
   setupTokenLifetime: seconds(1800),
   /** How long the API key that `up` writes for its own operator lives; each start makes a new one. */
-  operatorKeyLifetime: seconds(30 * 86_400),
+  operatorKeyLifetime: seconds(86_400),
   /** The key of keymgr that signs access tokens. */
   signingKeyId: z
     .string()

@@ -316,9 +316,16 @@ describe('users', () => {
     await expect(
       auth.call('getUser', { path: '/users/nobody', token: admin }),
     ).rejects.toMatchObject({ code: 'USER_NOT_FOUND' });
-    await expect(
-      auth.call('createSetupToken', { path: '/users/grace/setup-token', token: admin }),
-    ).rejects.toMatchObject({ code: 'CONFLICT' });
+  });
+
+  it('who are active get no setup token: its holder would act in their name', async () => {
+    const setup = (name: string) =>
+      auth.call('createSetupToken', { path: `/users/${name}/setup-token`, token: admin });
+    await expect(setup('operator@local')).rejects.toMatchObject({ code: 'CONFLICT' });
+    await invite('grace', ['requester']);
+    expect((await setup('grace')).body).toMatchObject({ status: 'invited' });
+    await auth.call('disableUser', { path: '/users/grace/disable', token: admin });
+    expect((await setup('grace')).body).toMatchObject({ status: 'invited' });
   });
 });
 

@@ -71,7 +71,7 @@ class CaModule {}
 
 /** Builds the flows' dependencies from what the host gives. */
 export function wireCa(
-  context: Omit<ServiceContext<CaConfig>, 'dataDir' | 'authenticator' | 'publicUrl'>,
+  context: Omit<ServiceContext<CaConfig>, 'dataDir' | 'authenticator'>,
   eventLog: EventLog,
 ): { deps: CaDeps; reconcile: ReconcileDeps } {
   const { clock, config, database: pool, log } = context;
@@ -98,6 +98,7 @@ export function wireCa(
     development: context.environment === 'development',
     foreignIntentGrace: config.reconciliation.grace,
     trustDomain: context.trustDomain,
+    publicUrl: context.publicUrl,
   };
   return {
     reconcile: issuance,

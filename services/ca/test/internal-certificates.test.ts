@@ -3,8 +3,17 @@ import type { IssueInternalCertificateRequest } from '@gigvault/proto/ca/v1/issu
 import type { PeerName } from '@gigvault/rpc/service-name';
 import { publicKeyInfoOf } from '@gigvault/x509/public-key';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { issueCertificate } from '../src/issuance/issue-certificate.ts';
 import { issueInternalCertificate } from '../src/issuance/issue-internal-certificate.ts';
-import { type CaProcess, check, csr, newKey, startTestCa, type TestCa } from './test-ca.ts';
+import {
+  type CaProcess,
+  check,
+  csr,
+  newKey,
+  request,
+  startTestCa,
+  type TestCa,
+} from './test-ca.ts';
 
 let ca: TestCa;
 let process: CaProcess;
@@ -29,7 +38,6 @@ const issue = (
       profile,
       issuerId: '',
       certificationRequest: csr(['lies.example.com']),
-      subjectAltName: [],
       ...changes,
     },
     peer,
@@ -37,8 +45,7 @@ const issue = (
 
 describe('internal certificates', () => {
   it('name the calling service, whatever the request says (covers: T61)', async () => {
-    const forged = [{ type: 'uri', value: 'spiffe://gigvault.local/service/ca' }];
-    const issued = await issue('service', 'ocsp', { issuerId: 'issuing', subjectAltName: forged });
+    const issued = await issue('service', 'ocsp', { issuerId: 'issuing' });
     const leaf = new X509Certificate(issued.certificate);
     expect(issued.issuerId).toBe('services');
     expect(leaf.subjectAltName).toBe('URI:spiffe://gigvault.local/service/ocsp');
@@ -46,20 +53,24 @@ describe('internal certificates', () => {
     expect(leaf.verify(new X509Certificate(issued.chain[0]!).publicKey)).toBe(true);
   });
 
-  it('give the listener its names, to edge and gigvault only', async () => {
-    const subjectAltName = [
-      { type: 'dns', value: 'localhost' },
-      { type: 'ip', value: '127.0.0.1' },
-    ];
-    const issued = await issue('edge', 'gigvault', { subjectAltName });
+  it('name the public listener as it is configured, for edge and gigvault only', async () => {
+    const issued = await issue('edge', 'edge');
     expect(new X509Certificate(issued.certificate).subjectAltName).toBe(
-      'DNS:localhost, IP Address:127.0.0.1',
+      'DNS:localhost, IP Address:127.0.0.1, IP Address:0:0:0:0:0:0:0:1',
     );
     expect(issued.issuerId).toBe('issuing');
-    await expect(issue('edge', 'enroll', { subjectAltName })).rejects.toMatchObject({
-      code: 'FORBIDDEN',
-    });
-    await expect(issue('edge', 'edge')).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+    await expect(issue('edge', 'enroll')).rejects.toMatchObject({ code: 'FORBIDDEN' });
+  });
+
+  it('cannot take the request id of an enrolment, nor be taken by one', async () => {
+    const requestId = randomUUID();
+    const internal = await issue('service', 'notify', { requestId });
+    const order = request(process, { requestId });
+    const enrolled = await issueCertificate(process.deps.issuance, order);
+    expect(enrolled.serialNumber).not.toBe(internal.serialNumber);
+    await expect(
+      issueCertificate(process.deps.issuance, { ...order, requester: 'acme:somebody-else' }),
+    ).rejects.toMatchObject({ code: 'ALREADY_EXISTS' });
   });
 
   it('give ocsp a responder of the issuer it asks for, and nobody else', async () => {

@@ -124,6 +124,7 @@ function startProcess(
       config: caConfig.parse({ reconciliation: { grace: 0 }, ...config }),
       environment: 'development',
       trustDomain: 'gigvault.local',
+      publicUrl: 'https://localhost:8443',
       database: pool,
       clock,
       log: silentLog,

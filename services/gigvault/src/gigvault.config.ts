@@ -2,7 +2,7 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { processEnvironment } from '@gigvault/config/process-environment';
 import { leafKeys } from '@gigvault/config/schema-keys';
-import { sharedConfig } from '@gigvault/host/process-config';
+import { apiAccessConfig, sharedConfig } from '@gigvault/host/process-config';
 import { z } from 'zod';
 import { SERVICES } from './composition/services.ts';
 
@@ -26,7 +26,7 @@ export const gigvaultConfig = z.strictObject({
   singleNode: z.boolean().default(false),
   /** The address to listen on; `localhost` is both loopback addresses. */
   host: z.string().default('localhost'),
-  https: z.strictObject({ port: port.default(8443) }).prefault({}),
+  https: z.strictObject({ port: port.default(8443), ...apiAccessConfig }).prefault({}),
   grpc: z.strictObject({ port: port.default(9443) }).prefault({}),
   http: z.strictObject({ port: port.default(8080) }).prefault({}),
   /** What clients use. Default: `https://localhost:<https.port>`. */
@@ -34,7 +34,7 @@ export const gigvaultConfig = z.strictObject({
   /** Stands inside certificates, so it is fixed when the issuers are made. Default: `http://localhost:<http.port>`. */
   status: z.strictObject({ publicUrl: z.url().optional() }).prefault({}),
   /** An external PostgreSQL (16 or later) whose user may create roles. Default: the embedded one. */
-  database: z.strictObject({ url: z.string().optional() }).prefault({}),
+  database: z.strictObject({ url: z.url({ protocol: /^postgres(ql)?$/ }).optional() }).prefault({}),
   /** Passes every in-process message through the codec of the wire; tests switch it on. */
   encodeInProcess: z.boolean().default(false),
   auth: section(SERVICES.auth.config),

@@ -20,6 +20,9 @@ const USAGE = `Usage: npm run up -- [flags]
   --http-port <port>      OCSP, CRLs, CA certificates (8080)
   --database-url <url>    an external PostgreSQL instead of the embedded one
   --ephemeral             a new PKI that is gone at the end
+  --environment <name>    development (default) or production, the strict profile
+  --single-node           production in one process: keys beside what faces networks
+  --ra-http01-port <port> where http-01 is asked (80); development only
   --split                 one process per service
   --config <file>         YAML; flags and GIGVAULT_* variables win
   --check-config          read the configuration, then stop
@@ -61,10 +64,12 @@ async function run(options: UpOptions): Promise<number> {
 
 /** Resolves at the first SIGINT or SIGTERM; further ones change nothing. */
 function stopSignal(): Promise<void> {
+  let asked = false;
   return new Promise((resolve) => {
     for (const signal of ['SIGINT', 'SIGTERM'] as const) {
       process.on(signal, () => {
-        process.stderr.write('\n  … draining\n');
+        if (!asked) process.stderr.write('\n  … draining\n');
+        asked = true;
         resolve();
       });
     }
@@ -135,7 +140,9 @@ function explain(error: unknown): number {
   }
   const ours = asGigvaultError(error);
   const cause =
-    ours.cause instanceof Error ? `\n  ✖ ${ours.cause.stack ?? ours.cause.message}` : '';
+    ours.code === 'INTERNAL' && ours.cause instanceof Error
+      ? `\n  ✖ ${ours.cause.stack ?? ours.cause.message}`
+      : '';
   process.stderr.write(`error: ${ours.message}   ${publicErrorCode(ours.code)}${cause}\n`);
   for (const problem of ours.problems)
     process.stderr.write(`  ✖ ${problem.pointer}   ${problem.message}\n`);

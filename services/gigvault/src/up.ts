@@ -2,8 +2,12 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { isIPv6 } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { processEnvironment } from '@gigvault/config/process-environment';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import { installFaultInjection } from '@gigvault/host/fault-injection';
+import { installedVersion } from '@gigvault/host/home';
+import type { CreateBootstrapCredentialsResponse } from '@gigvault/proto/auth/v1/token';
+import { startTracing } from '@gigvault/telemetry/tracing';
 import { systemClock } from '@gigvault/time/clock';
 import { checkPorts } from './bootstrap/check-ports.ts';
 import {
@@ -19,7 +23,7 @@ import { openDatabase } from './bootstrap/open-database.ts';
 import { type Pki, preparePki, registerIssuers } from './bootstrap/pki.ts';
 import { requireSafeProfile } from './bootstrap/safe-profile.ts';
 import { openSecrets } from './bootstrap/secrets.ts';
-import { writeCliContext } from './cli-context.ts';
+import { openCliAccess } from './cli-access.ts';
 import { type Ground, layGround, openLogs, poolOf } from './composition/ground.ts';
 import { type Serving, serveInOneProcess, serveSplit } from './composition/serve.ts';
 import { defaultDataDir, type GigvaultConfig } from './gigvault.config.ts';
@@ -135,11 +139,18 @@ async function start(
   undo.push(() => serving.stop());
 
   // 6. Proof; then everybody may know where it is.
+  const { audit, token } = serving.clients;
+  const auditedBefore = pki.isNew ? 0 : (await audit.getCheckpoint({})).treeSize;
+  const credentials = await token.createBootstrapCredentials({});
   await progress.step('self check', async () => ({
-    say: await prove(config, serving, pki),
+    say: await prove(config, serving, pki, auditedBefore),
     value: undefined,
   }));
-  print(await tell(ground, serving, pki));
+  const access = await openCliAccess(ground, serving, pki, credentials.operatorApiKey);
+  await access.worker.start();
+  undo.push(() => access.worker.stop());
+  undo.push(() => access.close());
+  print(tell(ground, serving, pki, credentials));
   return { publicUrl, statusUrl: pki.statusUrl, ...stopping };
 }
 
@@ -165,6 +176,13 @@ async function openGround(
 ): Promise<Ground> {
   const logOf = openLogs(config, directory);
   const log = logOf('gigvault');
+  const tracing = await startTracing({
+    service: 'gigvault',
+    version: installedVersion(),
+    endpoint: config.tracing.endpoint ?? processEnvironment['OTEL_EXPORTER_OTLP_ENDPOINT'],
+    log,
+  });
+  undo.push(() => tracing.stop());
   const secrets = openSecrets(directory);
   const database = await progress.step('database', async () => {
     const value = await openDatabase({ directory, secrets, url: config.database.url, log });
@@ -183,31 +201,34 @@ async function openGround(
   return ground;
 }
 
-function prove(config: GigvaultConfig, serving: Serving, pki: Pki): Promise<string> {
+function prove(
+  config: GigvaultConfig,
+  serving: Serving,
+  pki: Pki,
+  auditedBefore: number,
+): Promise<string> {
   return selfCheck({
     clients: serving.clients,
     // By the listener itself: the public name may lead to a proxy that is not there yet.
     statusUrl: `http://${loopbackOf(config.host)}:${config.http.port}`,
     // The strict profile issues nothing for names that nobody controls.
     whole: pki.isNew && config.environment === 'development',
+    auditedBefore,
     clock: systemClock,
   });
 }
 
-/** Leaves the operator's context and the run file behind. Returns what people are told. */
-async function tell(ground: Ground, serving: Serving, pki: Pki): Promise<string> {
+/** Leaves the run file behind. Returns what people are told. */
+function tell(
+  ground: Ground,
+  serving: Serving,
+  pki: Pki,
+  credentials: CreateBootstrapCredentialsResponse,
+): string {
   const { config, directory, database, publicUrl } = ground;
-  const { adminPort, metricsPort, clients } = serving;
+  const { adminPort, metricsPort } = serving;
   const { statusUrl, rootCertificateFile: rootCertificate } = pki;
   const { environment, split } = config;
-  const credentials = await clients.token.createBootstrapCredentials({});
-  await writeCliContext({
-    publicUrl,
-    rootCertificate,
-    apiKey: credentials.operatorApiKey,
-    environment,
-    auditPublicKey: (await clients.audit.getCheckpoint({})).publicKey,
-  });
   announce(directory, {
     publicUrl,
     statusUrl,

@@ -1,4 +1,4 @@
-import { renameSync, writeFileSync } from 'node:fs';
+import { existsSync, renameSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { AcmeClient } from '@gigvault/testkit/acme-client';
@@ -11,6 +11,8 @@ import { QUICK_CRL, startAcmeClient, usePki } from './use-pki.ts';
 
 /** Milliseconds for which a client sends again what was not answered. */
 const PATIENCE = 60_000;
+/** Milliseconds until everything is ready again, with time to spare. */
+const READY_WITHIN = 45_000;
 
 /** Every durable step of an issuance, in the order in which one goes through them. */
 const ISSUANCE = [
@@ -99,9 +101,11 @@ describe.each(MODES)('SIGKILL at a durable step, %s', (mode) => {
       await shared.pki.start();
     }
     const result = await working;
+    // Some steps come after the client's answer.
+    await eventually(() => expect(existsSync(faultFile)).toBe(false));
     await eventually(async () => {
       expect((await shared.http.fetch(`${shared.pki.publicUrl}/ready`)).status).toBe(200);
-    });
+    }, READY_WITHIN);
     return result;
   }
 });

@@ -23,7 +23,6 @@ const issued = await ca.issuance.issueInternalCertificate({
   profile: 'ocsp-signer',
   issuerId: 'issuing',
   certificationRequest: key.subjectPublicKeyInfo,
-  subjectAltName: [],
 });
 const now = systemClock.now();
 const responders = createResponderDirectory();

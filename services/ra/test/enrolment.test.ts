@@ -131,6 +131,9 @@ describe('submitting', () => {
     expect(await codeOf(submitRequest(api, { ...request, requester: 'user:2' }))).toBe(
       'ALREADY_EXISTS',
     );
+    expect(await codeOf(submitRequest(api, { ...request, profile: 'tls-client' }))).toBe(
+      'ALREADY_EXISTS',
+    );
     const other = csrFor([dns('b.localhost')]);
     expect(await codeOf(submitRequest(api, { ...request, certificationRequest: other }))).toBe(
       'ALREADY_EXISTS',

@@ -42,8 +42,8 @@ export function pgSetupStore(pool: Pool, eventLog: EventLog): SetupStore {
         // This upsert locks the operator's row, so that two bootstraps follow one another.
         const { user_id: userId, created } = await upsertOperator(client, bootstrap.operator);
         const revoked = await client.query<{ key_id: string }>(
-          'UPDATE api_key SET revoked_at = $2 WHERE user_id = $1 AND revoked_at IS NULL RETURNING key_id',
-          [userId, new Date(bootstrap.at)],
+          'UPDATE api_key SET revoked_at = $2 WHERE user_id = $1 AND label = $3 AND revoked_at IS NULL RETURNING key_id',
+          [userId, new Date(bootstrap.at), bootstrap.apiKey.label],
         );
         await insertApiKey(client, { ...bootstrap.apiKey, userId });
         const done = {

@@ -64,7 +64,7 @@ export function pgUserStore(pool: Pool, eventLog: EventLog): UserStore {
     invite: (userId, setupToken, events) =>
       transaction(pool, async (client) => {
         const user = await client.query(
-          `SELECT user_id FROM user_ WHERE user_id = $1 AND status <> 'disabled' FOR UPDATE`,
+          `UPDATE user_ SET status = 'invited' WHERE user_id = $1 AND status <> 'active' RETURNING user_id`,
           [userId],
         );
         if (user.rowCount === 0) return false;

@@ -15,7 +15,7 @@ export interface BootstrapDeps {
   readonly operatorKeyLifetime: number;
 }
 
-/** The label of the operator's key. Keys of this user are rotated at each call. */
+/** The label of the operator's key. Keys with this label are rotated at each call; those that the person made stay. */
 export const OPERATOR_KEY_LABEL = 'bootstrap operator';
 
 const ACTOR = 'service:gigvault';

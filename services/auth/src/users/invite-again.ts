@@ -6,8 +6,9 @@ import type { InviteDeps, InvitedUser } from './create-user.ts';
 import { findUser } from './find-user.ts';
 
 /**
- * A new setup token for a user who lost the first one, or the API key. Tokens that were not redeemed stop to work.
- * Throws USER_NOT_FOUND, CONFLICT when the user is disabled, and FORBIDDEN when the user may do more than the caller.
+ * A new setup token for a user who has not set up yet, or was disabled. Tokens that were not redeemed stop to work.
+ * An active user gets none: whoever holds the token would act in that user's name, approvals included.
+ * Throws USER_NOT_FOUND, CONFLICT when the user is active, and FORBIDDEN when the user may do more than the caller.
  */
 export async function inviteAgain(
   deps: InviteDeps,
@@ -25,6 +26,14 @@ export async function inviteAgain(
   const invited = await durableStep('auth.invite', () =>
     deps.users.invite(user.userId, token, [event]),
   );
-  if (!invited) throw new GigvaultError('CONFLICT', `User ${user.name} is disabled.`);
-  return { user, setupToken: credential.text, setupTokenExpiresAt: expiresAt };
+  if (!invited)
+    throw new GigvaultError(
+      'CONFLICT',
+      `User ${user.name} is active. To help someone who lost the API key, disable the user first.`,
+    );
+  return {
+    user: { ...user, status: 'invited' },
+    setupToken: credential.text,
+    setupTokenExpiresAt: expiresAt,
+  };
 }

@@ -8,6 +8,7 @@ import { type SettleDeps, settleIntent } from '../reconciliation/settle-intent.t
 import type { AuditGate } from './audit-gate.ts';
 import { type CheckDeps, checkOrder } from './check-order.ts';
 import { finishCertificate } from './finish-certificate.ts';
+import { flightOf } from './flight.ts';
 import { intendedEvent } from './issuance-events.ts';
 import type { IssuanceOrder } from './issuance-order.ts';
 import { type PreparedCertificate, prepareCertificate } from './prepared-certificate.ts';
@@ -33,14 +34,14 @@ const LOOK_AGAIN = 50;
  * Issues one certificate for an approved request: steps 5 to 9 of docs/flows/issuance.md. Idempotent on the request's id, in this
  * process and across processes and crashes: the certificate that exists for it is returned.
  * Errors: INVALID_ARGUMENT, NOT_FOUND (issuer), UNKNOWN_PROFILE, PROFILE_CHANGED, BAD_CSR, BAD_PUBLIC_KEY, REJECTED_IDENTIFIER,
- * LINT_FAILED, AUDIT_LAGGING, KEY_UNAVAILABLE, KEY_USE_REFUSED, UNAVAILABLE, CONFLICT.
+ * LINT_FAILED, AUDIT_LAGGING, KEY_UNAVAILABLE, KEY_USE_REFUSED, UNAVAILABLE, CONFLICT, ALREADY_EXISTS (another's request id).
  */
 export function issueCertificate(
   deps: IssueDeps,
   order: IssuanceOrder,
 ): Promise<IssuedCertificate> {
   const requestId = order.requestId.toLowerCase();
-  return deps.flights.join(requestId, () =>
+  return deps.flights.join(flightOf({ ...order, requestId }), () =>
     deps.observer.observe(order, () => issue(deps, { ...order, requestId })),
   );
 }
@@ -53,7 +54,7 @@ async function issue(deps: IssueDeps, order: IssuanceOrder): Promise<IssuedCerti
     }
   } catch (error) {
     // What would be refused today may have been issued before: a retry gets what exists.
-    const earlier = await issuedBefore(deps, order.requestId);
+    const earlier = await issuedBefore(deps, order);
     if (earlier) return earlier;
     throw error;
   }
@@ -76,7 +77,7 @@ async function attemptIssuance(
     case 'opened':
       return signAndStore(deps, prepared);
     case 'request-taken':
-      return settleRequest(deps, order.requestId);
+      return settleRequest(deps, order);
     case 'serial-taken':
       return undefined;
     case 'key-blocked':
@@ -127,12 +128,13 @@ async function settleAfterFailure(
 /** The request has an intent that is not of this run: of a process that died, or of one that is still at it. */
 async function settleRequest(
   deps: IssueDeps,
-  requestId: string,
+  order: IssuanceOrder,
 ): Promise<IssuedCertificate | undefined> {
   const giveUpAt = deps.clock.now() + deps.foreignIntentGrace;
   for (;;) {
-    const state = await deps.intents.findByRequest(requestId);
+    const state = await deps.intents.findByRequest(order.requestId);
     if (state === undefined) return undefined;
+    requireSameOrder(state.intent, order);
     if (state.status === 'issued') return reply(deps, state.intent, state.certificate);
     if (deps.clock.now() >= giveUpAt) {
       const certificate = await settleIntent(deps, state.intent);
@@ -144,12 +146,21 @@ async function settleRequest(
 
 async function issuedBefore(
   deps: IssueDeps,
-  requestId: string,
+  order: IssuanceOrder,
 ): Promise<IssuedCertificate | undefined> {
+  const { requestId } = order;
   if (!isUuid(requestId)) return undefined;
   // The refusal in hand says more than a failed look-up.
   const state = await deps.intents.findByRequest(requestId).catch(() => undefined);
-  return state?.status === 'issued' ? reply(deps, state.intent, state.certificate) : undefined;
+  if (state?.status !== 'issued') return undefined;
+  requireSameOrder(state.intent, order);
+  return reply(deps, state.intent, state.certificate);
+}
+
+/** A request id belongs to whoever used it first, for the profile it was used for. Errors: ALREADY_EXISTS. */
+function requireSameOrder(intent: Intent, order: IssuanceOrder): void {
+  if (intent.requester === order.requester && intent.profile === order.profile) return;
+  throw new GigvaultError('ALREADY_EXISTS', 'This request id belongs to another request.');
 }
 
 async function reply(

@@ -1,3 +1,5 @@
+import { createHash } from 'node:crypto';
+import { isIP } from 'node:net';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import type {
   GeneralName,
@@ -15,6 +17,8 @@ import { INTERNAL_PROFILES, type InternalProfile } from './profile-table.ts';
 export interface IssueInternalDeps extends IssueDeps {
   /** As `gigvault.local`. */
   readonly trustDomain: string;
+  /** As `https://localhost:8443`: what the public listener is called. */
+  readonly publicUrl: string;
   readonly keys: KeyDirectory;
 }
 
@@ -38,7 +42,7 @@ export async function issueInternalCertificate(
   const profile = checkPeer(request.profile, peer);
   const names = await namesFor(deps, profile, request, peer);
   return issueCertificate(deps, {
-    requestId: request.requestId,
+    requestId: internalRequestId(peer, request.requestId),
     issuerId: profile === 'ocsp-signer' ? request.issuerId : '',
     profile,
     profileHash: deps.profiles.get(profile)?.hash ?? '',
@@ -80,13 +84,27 @@ async function namesFor(
         subjectAltName: [{ type: 'uri', value: spiffeId(deps.trustDomain, peer) }],
       };
     case 'edge':
-      if (request.subjectAltName.length === 0) {
-        throw new GigvaultError('INVALID_ARGUMENT', 'The public listener has no names.');
-      }
-      return { commonName: '', subjectAltName: request.subjectAltName };
+      return { commonName: '', subjectAltName: listenerNames(deps.publicUrl) };
     case 'ocsp-signer':
       return { commonName: await responderName(deps, request.issuerId), subjectAltName: [] };
   }
+}
+
+/** The public URL's host, and for `localhost` the loopback addresses that it means. */
+function listenerNames(publicUrl: string): GeneralName[] {
+  const host = new URL(publicUrl).hostname.replace(/^\[|\]$/g, '');
+  const named = isIP(host) === 0 ? { type: 'dns', value: host } : { type: 'ip', value: host };
+  if (host !== 'localhost') return [named];
+  return [named, { type: 'ip', value: '127.0.0.1' }, { type: 'ip', value: '::1' }];
+}
+
+/** A UUID (version 8, RFC 9562 §5.8) that only this peer's request id gives: nobody can take another's id. */
+function internalRequestId(peer: PeerName, requestId: string): string {
+  const hex = createHash('sha256')
+    .update(`internal ${peer} ${requestId.toLowerCase()}`)
+    .digest('hex');
+  const variant = ((Number.parseInt(hex.slice(16, 18), 16) & 0x3f) | 0x80).toString(16);
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-8${hex.slice(13, 16)}-${variant}${hex.slice(18, 20)}-${hex.slice(20, 32)}`;
 }
 
 /** `OCSP <commonName of the issuer>`, within the 64 characters of a commonName. */

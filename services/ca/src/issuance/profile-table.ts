@@ -101,7 +101,7 @@ const BUILT_IN: Readonly<Record<string, Row>> = {
       backdate: HOUR,
       subject: 'empty',
       nameTypes: ['dns', 'ip'],
-      wildcard: true,
+      wildcard: false,
       policyIdentifiers: [],
       crlDistributionPoint: true,
       authorityInfoAccess: ['ocsp', 'caIssuers'],

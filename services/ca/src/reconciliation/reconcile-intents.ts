@@ -1,12 +1,13 @@
 import { asGigvaultError } from '@gigvault/errors/gigvault-error';
 import type { Log } from '@gigvault/telemetry/log';
+import { flightOf } from '../issuance/flight.ts';
 import type { Intent } from '../ports/intent-store.ts';
 import { type SettleDeps, settleIntent } from './settle-intent.ts';
 
 /** What the reconciler needs. */
 export interface ReconcileDeps extends SettleDeps {
   /** Requests that this process works on now; their intents are left alone. */
-  readonly flights: { has(requestId: string): boolean };
+  readonly flights: { has(flight: string): boolean };
   readonly log: Log;
 }
 
@@ -27,7 +28,7 @@ const LIMIT = 500;
 export async function reconcileIntents(deps: ReconcileDeps, age: number): Promise<ReconcileReport> {
   const report = { finished: 0, abandoned: 0, failed: 0 };
   for (const intent of await deps.intents.listOpen(deps.clock.now() - age, LIMIT)) {
-    if (deps.flights.has(intent.requestId)) continue;
+    if (deps.flights.has(flightOf(intent))) continue;
     report[await settle(deps, intent)] += 1;
   }
   return report;

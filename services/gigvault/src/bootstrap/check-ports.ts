@@ -18,6 +18,16 @@ export async function checkPorts(config: GigvaultConfig): Promise<void> {
     ...(config.split ? {} : ofOneProcess),
     '--http-port': config.http.port,
   };
+  const given = Object.entries(ports).filter(([, port]) => port !== 0);
+  for (const [flag, port] of given) {
+    const [other] = given.find(([name, same]) => same === port && name !== flag) ?? [];
+    if (other === undefined) continue;
+    throw new GigvaultError(
+      'INVALID_ARGUMENT',
+      `${flag} and ${other} are both ${port}: each listener needs a port of its own.`,
+      { details: { port } },
+    );
+  }
   const hosts = config.host === 'localhost' ? ['127.0.0.1', '::1'] : [config.host];
   for (const [flag, port] of Object.entries(ports)) {
     for (const host of port === 0 ? [] : hosts) await listenOnce(host, port, flag);

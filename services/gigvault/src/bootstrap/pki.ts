@@ -68,6 +68,7 @@ export async function preparePki(options: PkiOptions): Promise<Pki> {
       `status.publicUrl is ${config.status.publicUrl}, but the certificates of ${directory.path} say ${plan.statusUrl}: it is fixed when the CAs are made.`,
     );
   }
+  requireReachable(plan.statusUrl, config.http.port, directory.path);
   const der = (name: string) =>
     fromPem(readFileSync(file(name), 'utf8'), 'CERTIFICATE')[0] as Buffer;
   return {
@@ -78,6 +79,16 @@ export async function preparePki(options: PkiOptions): Promise<Pki> {
     issuingCertificate: der('issuing.crt'),
     servicesCertificate: readFileSync(file('services.crt'), 'utf8'),
   };
+}
+
+/** `localhost` in certificates means this very listener: on another port nobody finds OCSP, CRLs and issuers. */
+function requireReachable(statusUrl: string, httpPort: number, path: string): void {
+  const { hostname, port } = new URL(statusUrl);
+  if (hostname !== 'localhost' || Number(port || 80) === httpPort || httpPort === 0) return;
+  throw new GigvaultError(
+    'INVALID_ARGUMENT',
+    `The certificates of ${path} say ${statusUrl}, which is fixed when the CAs are made: start with --http-port ${port || 80}.`,
+  );
 }
 
 async function createPki(options: PkiOptions): Promise<void> {

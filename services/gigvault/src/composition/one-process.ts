@@ -2,7 +2,7 @@ import type { SecureContextOptions } from 'node:tls';
 import { createAuthenticator } from '@gigvault/access/access-token';
 import { createHealth, type Health } from '@gigvault/host/health';
 import { installedPeerTable, installedVersion } from '@gigvault/host/home';
-import { openApiRoute, publicHealthRoutes } from '@gigvault/host/host-routes';
+import { apiDocsRoutes, openApiRoute, publicHealthRoutes } from '@gigvault/host/host-routes';
 import { startAdminListener, startMetricsListener } from '@gigvault/host/operator-listeners';
 import { type ProcessHost, type RunningService, runService } from '@gigvault/host/run-service';
 import { type HttpServer, startHttpServer } from '@gigvault/http/http-server';
@@ -109,11 +109,16 @@ async function startHttpListeners(
   const shared = { host: config.host, behindProxy: false, log, metrics };
   const publicListener = await startHttpServer({
     ...shared,
+    ...config.https,
     listeners: ['public'],
-    port: config.https.port,
     tls: publicTls,
     baseUrl: publicUrl,
-    routes: [...routes, ...publicHealthRoutes(health, installedVersion()), openApiRoute(routes)],
+    routes: [
+      ...routes,
+      ...publicHealthRoutes(health, installedVersion()),
+      openApiRoute(routes),
+      ...apiDocsRoutes(),
+    ],
   });
   const status = await startHttpServer({
     ...shared,
@@ -175,7 +180,7 @@ export async function serveSuite(
     },
     async drain(limit) {
       health.setReady(false);
-      await Promise.all([publicListener.stop(), status.stop(), grpc.stop(limit)]);
+      await Promise.all([publicListener.stop(limit), status.stop(limit), grpc.stop(limit)]);
       for (const service of [...services].reverse()) await service.stop();
     },
     async close() {

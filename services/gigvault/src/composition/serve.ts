@@ -35,7 +35,6 @@ export async function serveInOneProcess(ground: Ground, shutdown: () => void): P
     suite.broker.client('gigvault', service as never, callee) as S;
   const certificate = {
     files: directory.edge,
-    publicUrl,
     issuance: suite.broker.client('gigvault', RPC.issuance, 'ca'),
     clock: systemClock,
   };

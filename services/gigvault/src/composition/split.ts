@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { join } from 'node:path';
+import { processEnvironment } from '@gigvault/config/process-environment';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import { writeFileDurably } from '@gigvault/host/atomic-file';
 import { installationRoot } from '@gigvault/host/home';
@@ -111,6 +112,7 @@ function writeConfigs(
     // Ports of operators' listeners are free ones: ten processes cannot share the configured one.
     admin: { port: 0 },
     metrics: { address: config.metrics.address, port: 0 },
+    tracing: config.tracing,
     ...(config.faults === undefined ? {} : { faults: config.faults }),
     publicUrl: options.publicUrl,
   };
@@ -125,7 +127,7 @@ function writeConfigs(
       dataDir: directory.of(name),
       database: { ...options.database, password: secrets.reference(`database-${name}`) },
       grpc: hostAndPort(addresses[name]),
-      https: hostAndPort(upstreams[name]),
+      https: { ...config.https, ...hostAndPort(upstreams[name]) },
       tls: directory.identity(name),
       adminToken: secrets.reference('admin-token'),
       addresses,
@@ -136,7 +138,7 @@ function writeConfigs(
   const edge = write('edge', {
     ...shared,
     host: config.host,
-    https: config.https,
+    https: { port: config.https.port },
     http: config.http,
     tls: directory.identity('edge'),
     publicCertificate: directory.edge,
@@ -164,6 +166,10 @@ function spawnProgram(name: string, configFile: string): ChildProcess {
     {
       // Its stdin ends with this process, however that ends, and then it stops too.
       stdio: ['pipe', 'pipe', 'pipe'],
+      // Its file holds what the variables said; they mean this process, not that one.
+      env: Object.fromEntries(
+        Object.entries(processEnvironment).filter(([name]) => !name.startsWith('GIGVAULT_')),
+      ),
       // Its own process group: Ctrl-C on the terminal reaches the supervisor alone, which drains in order.
       detached: true,
     },

@@ -1,16 +1,21 @@
+import { lookup } from 'node:dns';
 import { get } from 'node:https';
-import type { SecureContextOptions, Server } from 'node:tls';
+import type { LookupFunction } from 'node:net';
+import type { PeerCertificate, SecureContextOptions } from 'node:tls';
 import replyFrom from '@fastify/reply-from';
 import { publicErrorCode } from '@gigvault/errors/error-table';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
+import { openListener } from '@gigvault/http/listener';
 import { problemReply } from '@gigvault/http/problem';
 import type { Listener } from '@gigvault/http/route';
-import { serviceOf } from '@gigvault/http/route-table';
+import { LISTENER_HEADER, serviceOf } from '@gigvault/http/route-table';
 import { clientTls, type MtlsIdentity } from '@gigvault/rpc/mtls-identity';
-import type { ServiceName } from '@gigvault/rpc/service-name';
+import { SERVICE_NAMES, type ServiceName, spiffeId } from '@gigvault/rpc/service-name';
 import { traceIdOf } from '@gigvault/telemetry/correlation';
 import type { Log } from '@gigvault/telemetry/log';
+import { systemClock } from '@gigvault/time/clock';
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import { Agent, buildConnector } from 'undici';
 import { mergeOpenApi } from './merge-openapi.ts';
 
 /** One listener of the edge. */
@@ -30,7 +35,8 @@ export interface EdgeListenerOptions {
 export interface EdgeListener {
   readonly port: number;
   replaceTls(tls: SecureContextOptions): void;
-  stop(): Promise<void>;
+  /** Lets requests in flight end, for at most `limit` milliseconds. */
+  stop(limit: number): Promise<void>;
 }
 
 /** Largest body that is passed on, in octets; each service has tighter limits of its own. */
@@ -39,44 +45,89 @@ const BODY_LIMIT = 1_000_000;
 /** Passes requests on to the services by the route table, over mTLS. It decides nothing and keeps nothing. */
 export async function startEdgeListener(options: EdgeListenerOptions): Promise<EdgeListener> {
   const app = Fastify({
-    ...(options.tls ? { https: { minVersion: 'TLSv1.3', ...options.tls } } : {}),
     logger: false,
     bodyLimit: BODY_LIMIT,
-    forceCloseConnections: 'idle',
     exposeHeadRoutes: false,
     routerOptions: { maxParamLength: 4096 },
-  } as never) as unknown as FastifyInstance;
+  }) as unknown as FastifyInstance;
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', (_request, payload, done) => done(null, payload));
-  await app.register(replyFrom, {
-    undici: {
-      connections: 32,
-      pipelining: 1,
-      headersTimeout: 35_000,
-      bodyTimeout: 35_000,
-      connect: upstreamTls(options.identity),
-    },
-    disableRequestLogging: true,
-  } as never);
+  await app.register(replyFrom, { undici: upstreamAgent(options), disableRequestLogging: true });
+  app.addHook('onRequest', (request, reply, done) => {
+    if (isCanonical(request.url)) done();
+    else
+      problem(
+        reply,
+        new GigvaultError('INVALID_ARGUMENT', 'The path is not in its normal form.'),
+        request.url,
+      );
+  });
   if (options.listener === 'public') addOwnRoutes(app, options);
   app.all('/*', (request, reply) => forward(request, reply, options));
-  await app.listen({ host: options.host, port: options.port });
-  const address = app.server.address();
+  await app.ready();
+  const listener = await openListener(
+    { ...options, name: `${options.listener} listener`, clock: systemClock },
+    (request, response) => app.routing(request, response),
+  );
   return {
-    port: typeof address === 'object' && address !== null ? address.port : options.port,
-    replaceTls: (tls) => (app.server as unknown as Server).setSecureContext(tls),
-    stop: () => app.close(),
+    port: listener.port,
+    replaceTls: listener.replaceTls,
+    async stop(limit) {
+      await listener.stop(limit);
+      await app.close();
+    },
   };
 }
 
-/** The edge's client certificate; a getter, so that a renewed identity is used by the next connection. */
-function upstreamTls(identity: MtlsIdentity): object {
-  // Upstreams are addressed by loopback address: the chain is verified, the name in it is a SPIFFE ID.
+/** Connections to the services; each new one shows the identity of its time, so that a renewal needs no restart. */
+function upstreamAgent(options: EdgeListenerOptions): Agent {
+  return new Agent({
+    connections: 32,
+    pipelining: 1,
+    headersTimeout: 35_000,
+    bodyTimeout: 35_000,
+    connect: (target, done) => buildConnector(upstreamTls(options))(target, done),
+  });
+}
+
+/** The origin of a service: its name in the trust domain, so that TLS asks for exactly that peer. */
+function originOf(service: ServiceName, options: EdgeListenerOptions): string {
+  const port = options.upstreams[service].split(':').at(-1);
+  return `https://${service}.${options.identity.trustDomain}:${port}`;
+}
+
+/** TLS towards the services: the edge's own certificate, and the callee must be the service that was asked for. */
+function upstreamTls({ identity, upstreams }: Pick<EdgeListenerOptions, 'identity' | 'upstreams'>) {
+  const { trustDomain } = identity;
   return {
     ...clientTls(identity),
-    servername: `upstream.${identity.trustDomain}`,
-    checkServerIdentity: () => undefined,
+    // Origins are names of the trust domain; where each service listens is configuration.
+    lookup: ((hostname, lookupOptions, done) => {
+      const service = hostname.split('.', 1)[0] as ServiceName;
+      lookup(upstreams[service].split(':', 1)[0] as string, lookupOptions, done as never);
+    }) as LookupFunction,
+    checkServerIdentity: (hostname: string, certificate: PeerCertificate) => {
+      const expected = `URI:${spiffeId(trustDomain, hostname.split('.', 1)[0] as ServiceName)}`;
+      return certificate.subjectaltname === expected
+        ? undefined
+        : new Error(
+            `expected ${expected}, the upstream is ${certificate.subjectaltname ?? 'nameless'}`,
+          );
+    },
   };
+}
+
+/**
+ * Refuses targets that somebody further on could read as another path: backslashes, dot segments, spaces, whatever the
+ * URL standard rewrites. The route table must decide on the path that the service will see.
+ */
+function isCanonical(target: string): boolean {
+  const path = target.split('?', 1)[0] ?? '';
+  try {
+    return path.startsWith('/') && new URL(target, 'https://edge.invalid').pathname === path;
+  } catch {
+    return false;
+  }
 }
 
 function forward(
@@ -88,19 +139,29 @@ function forward(
   const service = serviceOf(options.listener, request.method, path);
   if (service === undefined)
     return problem(reply, new GigvaultError('NOT_FOUND', `There is nothing at ${path}.`), path);
-  const publicHost = request.headers.host ?? '';
-  reply.from(`https://${options.upstreams[service]}${request.url}`, {
+  pass(request, reply, service, path, options);
+  return undefined;
+}
+
+function pass(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  service: ServiceName,
+  path: string,
+  options: EdgeListenerOptions,
+): void {
+  reply.from(`${originOf(service, options)}${request.url}`, {
     rewriteRequestHeaders: (_request, headers) => ({
       // What the client claims about itself is replaced, never extended.
       ...Object.fromEntries(
         Object.entries(headers).filter(
-          ([name]) => !name.startsWith('x-forwarded-') && name !== 'forwarded',
+          ([name]) => !name.startsWith('x-forwarded-') && name !== 'forwarded' && name !== 'host',
         ),
       ),
-      host: publicHost,
       'x-forwarded-for': request.ip,
       'x-forwarded-proto': options.tls ? 'https' : 'http',
-      'x-forwarded-host': publicHost,
+      'x-forwarded-host': request.headers.host ?? '',
+      [LISTENER_HEADER]: options.listener,
     }),
     onError: (failed, { error }) => {
       options.log.warn(
@@ -114,34 +175,22 @@ function forward(
       );
     },
   });
-  return undefined;
 }
 
 function addOwnRoutes(app: FastifyInstance, options: EdgeListenerOptions): void {
   app.get('/live', async () => ({ status: 'ok' }));
   for (const path of ['/ready', '/health'] as const) {
     app.get(path, async (_request, reply) => {
-      const answers = await Promise.all(
-        Object.values(options.upstreams).map((upstream) => isReady(upstream, options.identity)),
-      );
+      const answers = await Promise.all(SERVICE_NAMES.map((service) => isReady(service, options)));
       const ok = answers.every(Boolean);
       return reply.code(ok ? 200 : 503).send({ status: ok ? 'ok' : 'unavailable' });
     });
   }
-  app.get(
-    '/version',
-    (_request, reply) => void reply.from(`https://${options.upstreams.ca}/version`),
-  );
-  for (const path of ['/docs', '/docs/*'])
-    app.get(
-      path,
-      (request, reply) => void reply.from(`https://${options.upstreams.ca}${request.url}`),
-    );
+  for (const path of ['/version', '/docs', '/docs/*'])
+    app.get(path, (request, reply) => pass(request, reply, 'ca', request.url, options));
   app.get('/openapi.json', async () => {
     const parts = await Promise.all(
-      Object.values(options.upstreams).map((upstream) =>
-        fetchJson(upstream, '/openapi.json', options.identity),
-      ),
+      SERVICE_NAMES.map((service) => fetchJson(service, '/openapi.json', options)),
     );
     return mergeOpenApi(parts);
   });
@@ -170,9 +219,9 @@ function problem(reply: FastifyReply, error: GigvaultError, path: string): Fasti
     .send(answer.body);
 }
 
-async function isReady(upstream: string, identity: MtlsIdentity): Promise<boolean> {
+async function isReady(service: ServiceName, options: EdgeListenerOptions): Promise<boolean> {
   try {
-    await fetchJson(upstream, '/ready', identity);
+    await fetchJson(service, '/ready', options);
     return true;
   } catch {
     // Not reachable, or reachable and not ready: the same answer for whoever asks the edge.
@@ -181,26 +230,27 @@ async function isReady(upstream: string, identity: MtlsIdentity): Promise<boolea
 }
 
 function fetchJson(
-  upstream: string,
+  service: ServiceName,
   path: string,
-  identity: MtlsIdentity,
+  options: EdgeListenerOptions,
 ): Promise<Record<string, unknown>> {
   return new Promise((resolve, reject) => {
-    const [hostname, port] = upstream.split(':');
+    const headers = { [LISTENER_HEADER]: 'public' };
     const request = get(
-      { hostname, port, path, timeout: 2_000, ...(upstreamTls(identity) as object) },
+      `${originOf(service, options)}${path}`,
+      { ...upstreamTls(options), headers, timeout: 2_000 },
       (response) => {
         const parts: Buffer[] = [];
         response.on('data', (part: Buffer) => parts.push(part));
         response.on('end', () => {
           if (response.statusCode === 200)
             resolve(JSON.parse(Buffer.concat(parts).toString()) as Record<string, unknown>);
-          else reject(new Error(`${upstream}${path} answered ${response.statusCode}`));
+          else reject(new Error(`${service}${path} answered ${response.statusCode}`));
         });
       },
     );
     request.on('timeout', () =>
-      request.destroy(new Error(`${upstream}${path} did not answer in time`)),
+      request.destroy(new Error(`${service}${path} did not answer in time`)),
     );
     request.on('error', reject);
   });

@@ -4,6 +4,7 @@ import { processEnvironment } from '@gigvault/config/process-environment';
 import { installedVersion } from '@gigvault/host/home';
 import { readIdentity } from '@gigvault/host/identity-files';
 import { identityRenewal } from '@gigvault/host/identity-renewal';
+import { DRAIN_LIMIT } from '@gigvault/host/service-process';
 import { failProcess, stopWithSupervisor } from '@gigvault/host/supervised';
 import { RPC } from '@gigvault/rpc/contracts';
 import { createGrpcClients } from '@gigvault/rpc/grpc-client';
@@ -34,14 +35,14 @@ const identity = createMtlsIdentity('edge', config.trustDomain, readIdentity(con
 const clients = createGrpcClients(identity, config.addresses);
 const certificate = {
   files: config.publicCertificate,
-  publicUrl: config.publicUrl,
   issuance: clients.client(RPC.issuance, 'ca'),
   clock: systemClock,
 };
 const running = await start().catch(failProcess);
-process.stdout.write(`${JSON.stringify(running.ports)}\n`);
 for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, running.stop);
 if (values.supervised) stopWithSupervisor(running.stop);
+// Last: whoever reads the ports may ask for a stop at once.
+process.stdout.write(`${JSON.stringify(running.ports)}\n`);
 
 async function start() {
   const upstreams = config.upstreams as Record<ServiceName, string>;
@@ -67,8 +68,8 @@ async function start() {
     ports: { service: 'edge', https: publicListener.port, http: statusListener.port },
     async stop() {
       await Promise.all([
-        publicListener.stop(),
-        statusListener.stop(),
+        publicListener.stop(DRAIN_LIMIT),
+        statusListener.stop(DRAIN_LIMIT),
         ...workers.map((worker) => worker.stop()),
       ]);
       clients.close();

@@ -1,6 +1,5 @@
 import { generateKeyPairSync, randomUUID } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
-import { isIP } from 'node:net';
 import type { SecureContextOptions } from 'node:tls';
 import { writeFileDurably } from '@gigvault/host/atomic-file';
 import type { IssuanceService } from '@gigvault/proto/ca/v1/issuance';
@@ -10,28 +9,28 @@ import type { Log } from '@gigvault/telemetry/log';
 import type { Clock } from '@gigvault/time/clock';
 import { periodic, type Worker } from '@gigvault/time/worker';
 import { buildCertificationRequest } from '@gigvault/x509/certification-request';
-import type { GeneralName } from '@gigvault/x509/general-name';
 import { toPem } from '@gigvault/x509/pem';
 
-/** Where the public listener's key and certificate lie, and for which host they are. */
+/** Where the public listener's key and certificate lie, and who signs them: `ca` knows the listener's names. */
 export interface PublicCertificate {
+  /** `privateKey` holds the key and the chain; `certificate` is a copy of the chain for people and tools. */
   readonly files: { readonly certificate: string; readonly privateKey: string };
-  /** As `https://localhost:8443`. */
-  readonly publicUrl: string;
   readonly issuance: Client<IssuanceService>;
   readonly clock: Clock;
 }
 
 /** TLS options of the public listener; a certificate is issued when there is none, or when the one there is due. */
 export async function publicTls(options: PublicCertificate): Promise<SecureContextOptions> {
-  const { files } = options;
-  if (
-    !existsSync(files.certificate) ||
-    options.clock.now() >= renewalTime(readFileSync(files.certificate, 'utf8'))
-  ) {
-    await issue(options);
-  }
-  return { cert: readFileSync(files.certificate), key: readFileSync(files.privateKey) };
+  if (isDue(options)) await issue(options);
+  // Both stand in one file: they change together, in one rename.
+  const pem = readFileSync(options.files.privateKey);
+  return { cert: pem, key: pem };
+}
+
+function isDue({ files, clock }: PublicCertificate): boolean {
+  if (!existsSync(files.privateKey)) return true;
+  const pem = readFileSync(files.privateKey, 'utf8');
+  return !pem.includes('BEGIN CERTIFICATE') || clock.now() >= renewalTime(pem);
 }
 
 /** Renews the public listener's certificate after two thirds of its life. */
@@ -43,8 +42,7 @@ export function publicCertificateRenewal(
     clock: options.clock,
     interval: 60_000,
     async round() {
-      if (options.clock.now() < renewalTime(readFileSync(options.files.certificate, 'utf8')))
-        return;
+      if (!isDue(options)) return;
       options.use(await publicTls(options));
       options.log.info(
         { operation: 'certificate-renewal' },
@@ -61,30 +59,23 @@ export function publicCertificateRenewal(
 
 async function issue(options: PublicCertificate): Promise<void> {
   const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
-  const subjectAltName = listenerNames(options.publicUrl);
   const issued = await options.issuance.issueInternalCertificate({
     requestId: randomUUID(),
     profile: 'edge',
     issuerId: 'issuing',
-    certificationRequest: buildCertificationRequest({ privateKey, subject: [], subjectAltName }),
-    subjectAltName,
+    certificationRequest: buildCertificationRequest({
+      privateKey,
+      subject: [],
+      subjectAltName: [],
+    }),
   });
   const chain = [issued.certificate, ...issued.chain.slice(0, -1)]
     .map((der) => toPem('CERTIFICATE', der))
     .join('');
   writeFileDurably(
     options.files.privateKey,
-    privateKey.export({ type: 'pkcs8', format: 'pem' }) as string,
+    `${privateKey.export({ type: 'pkcs8', format: 'pem' })}${chain}`,
     0o600,
   );
   writeFileDurably(options.files.certificate, chain, 0o644);
-}
-
-/** The public URL's host, and for `localhost` the loopback addresses that it means. */
-function listenerNames(publicUrl: string): GeneralName[] {
-  const host = new URL(publicUrl).hostname.replace(/^\[|\]$/g, '');
-  const named: GeneralName =
-    isIP(host) === 0 ? { type: 'dns', value: host } : { type: 'ip', value: host };
-  if (host !== 'localhost') return [named];
-  return [named, { type: 'ip', value: '127.0.0.1' }, { type: 'ip', value: '::1' }];
 }

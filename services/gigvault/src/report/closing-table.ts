@@ -18,9 +18,14 @@ export interface StartReport {
 export function closingTable(report: StartReport): string {
   const rows: [string, string][] = [
     ['ACME', `${report.publicUrl}/acme/directory`],
-    ['API', `${report.publicUrl}/openapi.json`],
+    ['API docs', `${report.publicUrl}/docs`],
     ...(report.grpcPort === undefined
-      ? []
+      ? [
+          ['gRPC, health', `an address for each service, in ${report.dataDir}/services/*.yaml`] as [
+            string,
+            string,
+          ],
+        ]
       : [['gRPC', `localhost:${report.grpcPort} (mTLS)`] as [string, string]]),
     ['Status', `${report.statusUrl}/ocsp   /crl/…   /ca/…`],
     ['Root', report.rootCertificate],

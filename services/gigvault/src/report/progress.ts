@@ -12,7 +12,7 @@ export function createProgress(out: NodeJS.WritableStream, now: () => number): P
       const start = now();
       const { say, value } = await run();
       const seconds = ((now() - start) / 1000).toFixed(1);
-      out.write(`  ✔ ${name.padEnd(15)} ${say.padEnd(58)} ${seconds} s\n`);
+      out.write(`  ✔ ${name.padEnd(15)} ${say.padEnd(66)} ${seconds} s\n`);
       return value;
     },
     note: (text) => void out.write(`${text}\n`),

@@ -47,6 +47,9 @@ export interface UserKeyRequest {
   readonly keyType: string;
 }
 
+/** Ids of the services' own keys. */
+const RESERVED = /^(ca|ocsp|audit|auth)-/i;
+
 /**
  * A general key that belongs to the person. It has no purposes and no callers, so Sign refuses it.
  * Errors: INVALID_ARGUMENT, ALREADY_EXISTS, KEY_UNAVAILABLE.
@@ -56,6 +59,12 @@ export async function generateUserKey(
   request: UserKeyRequest,
   principal: Principal,
 ): Promise<StoredKey> {
+  if (request.keyId !== undefined && RESERVED.test(request.keyId)) {
+    throw new GigvaultError(
+      'INVALID_ARGUMENT',
+      'Key ids that begin with ca-, ocsp-, audit- or auth- are kept for services.',
+    );
+  }
   return createKey(deps, {
     keyId: request.keyId ?? randomUUID(),
     keyType: request.keyType,

@@ -1,7 +1,9 @@
 import type { SignatureFormat } from '@gigvault/keystore/key-store';
-import { readTbsCertificate } from '@gigvault/x509/certificate';
+import { type ParsedTbsCertificate, readTbsCertificate } from '@gigvault/x509/certificate';
 import { readTbsCertList } from '@gigvault/x509/crl';
+import { readKeyUsage } from '@gigvault/x509/extension-values';
 import { readResponseData } from '@gigvault/x509/ocsp';
+import { OID } from '@gigvault/x509/oid';
 import { signatureAlgorithm } from '@gigvault/x509/signature';
 import type { Purpose } from '../keys/grants.ts';
 import type { StoredKey } from '../keys/stored-key.ts';
@@ -73,7 +75,16 @@ export function whyRefused(purpose: Purpose, tbs: Buffer, key: StoredKey): strin
 function whyNoCertificate(tbs: Buffer, key: StoredKey, ca: boolean): string | undefined {
   const certificate = readTbsCertificate(tbs);
   if (certificate.isCa !== ca) return ca ? 'cA is not TRUE' : 'cA is TRUE';
+  if (!ca && signsForOthers(certificate)) return 'keyUsage lets it sign certificates or CRLs';
   return whyOtherIssuer(certificate, key);
+}
+
+/** keyCertSign or cRLSign without cA TRUE: some verifiers would take such a certificate for a CA's. */
+function signsForOthers({ extensions }: ParsedTbsCertificate): boolean {
+  const keyUsage = extensions.get(OID.keyUsage);
+  if (keyUsage === undefined) return false;
+  const usages = readKeyUsage(keyUsage.value);
+  return usages.includes('keyCertSign') || usages.includes('cRLSign');
 }
 
 function whyNoCertList(tbs: Buffer, key: StoredKey): string | undefined {

@@ -32,7 +32,12 @@ async function listen(options: StatusListenerOptions, signal: AbortSignal): Prom
   const client = await options.pool.connect();
   const { promise: lost, reject } = Promise.withResolvers<never>();
   const { promise: stopped, resolve } = Promise.withResolvers<void>();
-  const onNotification = ({ payload }: Notification) => options.changed(decode(payload));
+  const onNotification = ({ payload }: Notification) => {
+    const keys = decode(payload);
+    // Every role of the database may notify: what cannot be read empties the cache, which is always safe.
+    if (keys) options.changed(keys);
+    else options.reset();
+  };
   const onEnd = () => reject(new Error('the connection ended'));
   const onAbort = () => resolve();
   client.on('notification', onNotification).on('error', reject).on('end', onEnd);
@@ -51,7 +56,21 @@ async function listen(options: StatusListenerOptions, signal: AbortSignal): Prom
   }
 }
 
-function decode(payload: string | undefined): CertificateKey[] {
-  const pairs = JSON.parse(payload ?? '[]') as [string, string][];
+/** Undefined for what is not a list of pairs of texts. */
+function decode(payload: string | undefined): CertificateKey[] | undefined {
+  const pairs = parse(payload ?? '');
+  if (!Array.isArray(pairs) || !pairs.every(isPair)) return undefined;
   return pairs.map(([issuerId, serialNumber]) => ({ issuerId, serialNumber }));
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+function isPair(value: unknown): value is [string, string] {
+  return Array.isArray(value) && value.length === 2 && value.every((v) => typeof v === 'string');
 }

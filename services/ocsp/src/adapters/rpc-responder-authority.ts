@@ -29,7 +29,6 @@ export function rpcResponderAuthority(clients: AuthorityClients): ResponderAutho
         issuerId,
         // keymgr signs no requests: for this profile `ca` asks keymgr whether the key is ours.
         certificationRequest: subjectPublicKeyInfo,
-        subjectAltName: [],
       });
       return issued.certificate;
     },

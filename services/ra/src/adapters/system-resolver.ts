@@ -18,7 +18,8 @@ export function systemResolver(options: { readonly development: boolean }): Reso
 
 async function lookupAll(name: string): Promise<string[]> {
   try {
-    const found = await lookup(name, { all: true, order: 'verbatim' });
+    // Rooted: the resolver's search list would answer for a name that nobody asked to validate.
+    const found = await lookup(`${name}.`, { all: true, order: 'verbatim' });
     return found.map(({ address }) => address);
   } catch (cause) {
     const { code } = cause as NodeJS.ErrnoException;

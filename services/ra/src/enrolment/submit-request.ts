@@ -83,6 +83,7 @@ function mustBeSame(stored: StoredRequest, request: SubmitRequestRequest): Store
   const same =
     stored.requester === request.requester &&
     stored.protocol === request.protocol &&
+    stored.profile === request.profile &&
     stored.certificationRequest.equals(request.certificationRequest);
   if (!same)
     throw new GigvaultError('ALREADY_EXISTS', 'This request id belongs to another request.');

@@ -60,8 +60,6 @@ export interface IssueInternalCertificateRequest {
   /** The issuer to sign with; for `ocsp-signer` the CA whose answers will be signed. */
   issuerId: string;
   certificationRequest: Buffer;
-  /** For `edge`: the DNS names and IP addresses of the listener. */
-  subjectAltName: GeneralName[];
 }
 
 /** Signs certificates: the issuance flow of docs/flows/issuance.md. */

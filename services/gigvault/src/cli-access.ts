@@ -1,0 +1,96 @@
+import { X509Certificate } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import {
+  type Context,
+  type Contexts,
+  configFolder,
+  readContexts,
+  writeContexts,
+  writePrivateFile,
+} from '@gigvault/cli/context/contexts-file';
+import { processEnvironment } from '@gigvault/config/process-environment';
+import { systemClock } from '@gigvault/time/clock';
+import { periodic, type Worker } from '@gigvault/time/worker';
+import type { Pki } from './bootstrap/pki.ts';
+import type { Ground } from './composition/ground.ts';
+import type { Serving } from './composition/serve.ts';
+
+/** Milliseconds between two credentials of the machine's operator; each lives a day. */
+const RENEWAL = 12 * 3_600_000;
+
+/** The `gigvault` command's way in, for whoever ran `up`. */
+export interface CliAccess {
+  /** Replaces the credential while `up` runs. */
+  readonly worker: Worker;
+  /** Removes the context of an ephemeral PKI, which nobody can reach any more. */
+  close(): Promise<void>;
+}
+
+/**
+ * Lets the `gigvault` command of whoever ran `up` work at once: a context of mode 0600 with a short-lived credential. The
+ * context is `local`; a second data directory of the same person gets one of its own, and an ephemeral PKI one that goes with it.
+ */
+export async function openCliAccess(
+  ground: Ground,
+  serving: Serving,
+  pki: Pki,
+  apiKey: string,
+): Promise<CliAccess> {
+  const { config, publicUrl, log } = ground;
+  const { token, audit } = serving.clients;
+  const folder = configFolder({ env: processEnvironment, homeDir: homedir() });
+  const before = await readContexts(folder);
+  const name = contextName(before, pki.rootCertificateFile, config.ephemeral, config.https.port);
+  const apiKeyFile = join('contexts', name, 'api-key');
+  const root = readFileSync(pki.rootCertificateFile, 'utf8');
+  const context: Context = {
+    server: publicUrl,
+    caFile: pki.rootCertificateFile,
+    rootFingerprint: new X509Certificate(root).fingerprint256.replaceAll(':', '').toLowerCase(),
+    apiKeyFile,
+    environment: config.environment,
+    auditPublicKey: (await audit.getCheckpoint({})).publicKey.toString('base64'),
+  };
+  await writePrivateFile(join(folder, apiKeyFile), apiKey);
+  await writeContexts(folder, {
+    current: keepsCurrent(before) && !config.ephemeral ? before.current : name,
+    contexts: { ...before.contexts, [name]: context },
+  });
+  let rounds = 0;
+  return {
+    worker: periodic({
+      name: 'gigvault.operator-credential',
+      clock: systemClock,
+      interval: RENEWAL,
+      async round() {
+        // The first round would replace what was just written.
+        if (rounds++ === 0) return;
+        const renewed = await token.createBootstrapCredentials({});
+        await writePrivateFile(join(folder, apiKeyFile), renewed.operatorApiKey);
+      },
+      onError: (error) => log.warn({ error }, "the operator's credential could not be renewed"),
+    }),
+    async close() {
+      if (!config.ephemeral) return;
+      const now = await readContexts(folder);
+      const { [name]: _gone, ...contexts } = now.contexts;
+      await writeContexts(folder, {
+        current: now.current === name ? before.current : now.current,
+        contexts,
+      });
+    },
+  };
+}
+
+function contextName(file: Contexts, caFile: string, ephemeral: boolean, port: number): string {
+  if (ephemeral) return `ephemeral-${port}`;
+  const local = file.contexts['local'];
+  return local === undefined || local.caFile === caFile ? 'local' : `local-${port}`;
+}
+
+/** A person who chose another server keeps it; another `up` of this machine does not. */
+function keepsCurrent({ current }: Contexts): boolean {
+  return current !== '' && !/^(local|ephemeral)(-\d+)?$/.test(current);
+}
