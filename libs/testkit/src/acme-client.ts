@@ -54,6 +54,8 @@ export async function createAcmeClient(options: AcmeClientOptions): Promise<Acme
 
   async function once(url: string, payload: unknown): Promise<HttpAnswer> {
     const fresh = await http.fetch(`${publicUrl}/acme/new-nonce`, { method: 'HEAD' });
+    // The edge answers for a service that is being started again; that is no nonce.
+    if (fresh.status >= 500) throw new Error(`no nonce: ${fresh.status}`);
     const nonce = String(fresh.headers['replay-nonce']);
     const by = kid === undefined ? { jwk } : { kid };
     const body = signJws(privateKey, { alg: 'ES256', ...by, nonce, url }, payload);

@@ -42,6 +42,7 @@ export function openDataDirectory(path: string): DataDirectory {
   const folder = (name: string) => {
     const full = join(path, name);
     mkdirSync(full, { recursive: true, mode: 0o700 });
+    requirePrivate(full);
     return full;
   };
   try {
@@ -70,6 +71,13 @@ export function openDataDirectory(path: string): DataDirectory {
       { cause: error },
     );
   }
+}
+
+/** A folder that was there before may be somebody else's trap: what lies in it would be believed. */
+function requirePrivate(folder: string): void {
+  const { uid, mode } = statSync(folder);
+  if (uid !== process.getuid?.()) throw new Error(`${folder} belongs to another user`);
+  if ((mode & 0o077) !== 0) throw new Error(`${folder} is open to others; chmod 700 it`);
 }
 
 /**
