@@ -130,11 +130,13 @@ function readRunFile(directory: DataDirectory): RunningInstance | undefined {
 /** Identifies a process beyond its pid; undefined when it does not run. */
 function startTicks(pid: number): string | undefined {
   try {
-    process.kill(pid, 0);
-    if (process.platform !== 'linux') return statSync('/').ino.toString();
     // Field 22 of /proc/<pid>/stat, counted after the command's name, which may hold spaces.
-    return readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)?.split(' ')[19];
-  } catch {
-    return undefined;
+    if (process.platform === 'linux')
+      return readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)?.split(' ')[19];
+    process.kill(pid, 0);
+    return 'running';
+  } catch (error) {
+    // A process of another user runs all the same.
+    return (error as NodeJS.ErrnoException).code === 'EPERM' ? 'running' : undefined;
   }
 }
