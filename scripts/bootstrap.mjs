@@ -73,15 +73,17 @@ function install({ everything }) {
   const wanted = fingerprint([join(root, 'pnpm-lock.yaml'), join(root, 'package.json')]);
   const stampFile = join(root, 'node_modules', '.gigvault-install');
   const [installed, extent] = (read(stampFile) ?? '').split(' ');
+  // What tests have installed stays: production dependencies alone would remove it.
+  const all = everything || extent === 'everything';
   if (installed === wanted && (extent === 'everything' || !everything)) return;
-  say(everything ? 'installing dependencies, with those of the tests' : 'installing dependencies');
+  say(all ? 'installing dependencies, with those of the tests' : 'installing dependencies');
   run(
     join(bin, 'pnpm'),
-    ['install', '--frozen-lockfile', '--reporter=silent', ...(everything ? [] : ['--prod'])],
+    ['install', '--frozen-lockfile', '--reporter=silent', ...(all ? [] : ['--prod'])],
     toolEnvironment(),
   );
   mkdirSync(dirname(stampFile), { recursive: true });
-  writeFileSync(stampFile, `${wanted} ${everything ? 'everything' : 'production'}`);
+  writeFileSync(stampFile, `${wanted} ${all ? 'everything' : 'production'}`);
 }
 
 /** Node 26 and pnpm, at the versions and with the content that scripts/tools.json names. */

@@ -66,8 +66,10 @@ export function eventConsumer(options: EventConsumerOptions): EventConsumer {
   const waiters = createWaiters();
   let running: Promise<void> = Promise.resolve();
 
-  async function round(): Promise<void> {
-    const request = { acknowledged: state.position, limit: options.batch ?? 500, waitMs: WAIT };
+  /** @param first after a start or a failure: the answer says that all is well, so it must not wait for an event */
+  async function round(first: boolean): Promise<void> {
+    const waitMs = first ? 0 : WAIT;
+    const request = { acknowledged: state.position, limit: options.batch ?? 500, waitMs };
     const { events, head } = await options.source.pull(request, {
       deadline: CALL_DEADLINE,
       signal: stopping.signal,
@@ -85,10 +87,11 @@ export function eventConsumer(options: EventConsumerOptions): EventConsumer {
     let known = false;
     while (!stopping.signal.aborted) {
       try {
-        if (!known) state.position = await readCursor(options.pool, producer);
+        const first = !known;
+        if (first) state.position = await readCursor(options.pool, producer);
         known = true;
         waiters.reached(state.position);
-        await round();
+        await round(first);
         state.failure = undefined;
         delay = FIRST_RETRY;
       } catch (error) {

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { isIPv6 } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -211,6 +211,11 @@ function prove(
     clients: serving.clients,
     // By the listener itself: the public name may lead to a proxy that is not there yet.
     statusUrl: `http://${loopbackOf(config.host)}:${config.http.port}`,
+    publicListener: {
+      host: loopbackOf(config.host).replace(/^\[|\]$/g, ''),
+      port: config.https.port,
+      root: readFileSync(pki.rootCertificateFile, 'utf8'),
+    },
     // The strict profile issues nothing for names that nobody controls.
     whole: pki.isNew && config.environment === 'development',
     auditedBefore,

@@ -27,7 +27,7 @@ beforeAll(async () => {
 describe.each(MODES)('unmodified ACME clients, %s', (mode) => {
   const shared = usePki(mode, ...QUICK_CRL);
 
-  it('certbot registers, orders, renews and revokes — covers: G27, G83, X12', async () => {
+  it('certbot registers, orders, renews and revokes — covers: G27, G28, G83', async () => {
     const certbot = certbotOf(shared);
     const live = join(shared.pki.home, 'certbot', 'live', 'a.localhost');
     await certbot('certonly', '-d', 'a.localhost', '-d', 'b.localhost');
@@ -59,7 +59,7 @@ describe.each(MODES)('unmodified ACME clients, %s', (mode) => {
     await becomesRevoked(shared, first, 1);
   }, 90_000);
 
-  it('lego registers, orders, renews and revokes — covers: G27, G83, X12', async () => {
+  it('lego registers, orders, renews and revokes — covers: G27, G28, G83', async () => {
     const lego = legoOf(shared);
     const file = join(shared.pki.home, 'lego', 'certificates', 'c.localhost.crt');
     await lego(['c.localhost', 'd.localhost'], 'run');
@@ -77,7 +77,7 @@ describe.each(MODES)('unmodified ACME clients, %s', (mode) => {
     expect(await ocspStatus(shared, first)).toBe('good');
   }, 90_000);
 
-  it('acme-client with RSA keys, for the account and for the certificate — covers: G27', async () => {
+  it('acme-client with RSA keys, for the account and for the certificate — covers: G27, G28', async () => {
     const { pki } = shared;
     acme.axios.defaults.httpsAgent = new Agent({ ca: readFileSync(pki.rootFile) });
     const client = new acme.Client({

@@ -166,7 +166,7 @@ describe.each(MODES)('the REST API, %s', (mode) => {
     expectProblem(await call('GET', '/users', undefined, by), 403, 'FORBIDDEN');
   });
 
-  it('describes itself in OpenAPI 3.1 — covers: X20', async () => {
+  it('describes itself in OpenAPI 3.1 — covers: X21', async () => {
     const answer = await fetch('/openapi.json');
     expect(answer.status).toBe(200);
     const document = answer.json<OpenApi>();
@@ -226,7 +226,7 @@ describe.each(MODES)('the REST API, %s', (mode) => {
   });
 
   if (mode === 'one process') {
-    it('one process only: the admin listener tells operators everything — covers: X3', async () => {
+    it('one process only: the admin listener tells operators everything — covers: C45, C46, C47, X2', async () => {
       const admin = /^ {2}Admin +(https:\/\/127\.0\.0\.1:\d+)/m.exec(
         shared.pki.output(),
       )?.[1] as string;
@@ -261,7 +261,7 @@ describe.each(MODES)('the REST API, %s', (mode) => {
       expect(text).not.toMatch(/rest\.localhost/);
     });
 
-    it('one process only: shutdown with the admin token drains and ends with 0 — covers: X3', async () => {
+    it('one process only: shutdown with the admin token drains and ends with 0 — covers: C48', async () => {
       const admin = /^ {2}Admin +(https:\/\/127\.0\.0\.1:\d+)/m.exec(
         shared.pki.output(),
       )?.[1] as string;

@@ -27,7 +27,7 @@ describe.each(MODES)('revocation as relying parties see it, %s', (mode) => {
 
   afterAll(() => acme?.responder.stop());
 
-  it('OCSP says good, and revoked with the reason within a second — covers: T53, T55, G84', async () => {
+  it('OCSP says good, and revoked with the reason within a second — covers: T53, T55, T56, G84', async () => {
     const leaf = await issue(shared, acme, 'ocsp.localhost');
     expect(await opensslOcsp(leaf)).toMatch(/leaf\.pem: good/);
     expect((await acme.client.revoke(leaf.raw, 1)).status).toBe(200);

@@ -12,7 +12,7 @@ import { DerError } from '@gigvault/x509/der';
 import type { CertStatus } from '@gigvault/x509/ocsp';
 import { buildOcspRequest, isAuthorizedAnswer, readOcspResponse } from '@gigvault/x509/ocsp-client';
 import { isIncluded } from './audit-proof.ts';
-import { fetchStatus } from './status-client.ts';
+import { fetchStatus, isReady, type PublicListener } from './status-client.ts';
 
 /** What the check talks to, with the composition root's identity. */
 export interface SelfCheckClients {
@@ -28,6 +28,8 @@ export interface SelfCheckOptions {
   readonly clients: SelfCheckClients;
   /** Where OCSP and CRLs are served. */
   readonly statusUrl: string;
+  /** The public listener, and the root that its certificate leads to. */
+  readonly publicListener: PublicListener;
   /** Issue and revoke a certificate; otherwise only look that status and audit answer, so that restarts leave nothing behind. */
   readonly whole: boolean;
   /** Leaves of the audit log before this start left its own first event, which must arrive. */
@@ -35,8 +37,8 @@ export interface SelfCheckOptions {
   readonly clock: Clock;
 }
 
-/** Milliseconds in which the OCSP responder has its certificate after a start. */
-const READY_WITHIN = 5_000;
+/** Milliseconds in which every service is ready after a start: has its keys and certificates, has published its CRLs. */
+const READY_WITHIN = 20_000;
 /** Milliseconds in which a revocation must show in OCSP, and an event in the audit log. */
 const REVOKED_WITHIN = 1_000;
 const AUDITED_WITHIN = 10_000;
@@ -49,6 +51,12 @@ export async function selfCheck(options: SelfCheckOptions): Promise<string> {
   const issuer = await issuingCa(options.clients.issuer);
   await until(options.clock, READY_WITHIN, 'the OCSP responder does not answer', () =>
     answers(options, issuer),
+  );
+  await until(
+    options.clock,
+    READY_WITHIN,
+    'not every service is ready (see /admin/v1/healthz)',
+    () => isReady(options.publicListener),
   );
   if (!options.whole) {
     const status = await ocspStatus(options, issuer, '01');

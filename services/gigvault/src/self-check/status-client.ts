@@ -1,4 +1,5 @@
 import { get, request } from 'node:http';
+import { get as getSecurely } from 'node:https';
 
 /** Fetches over plain HTTP, as a relying party does. Errors: whatever the connection says, or an HTTP status other than 200. */
 export function fetchStatus(
@@ -29,5 +30,39 @@ export function fetchStatus(
     call.on('timeout', () => call.destroy(new Error(`${url} did not answer in time`)));
     call.on('error', reject);
     call.end(body?.content);
+  });
+}
+
+/** Where the public listener is reached from this machine, whatever name its certificate has. */
+export interface PublicListener {
+  /** As `127.0.0.1` or `localhost`. */
+  readonly host: string;
+  readonly port: number;
+  /** PEM. */
+  readonly root: string;
+}
+
+/** Whether `/ready` says so, over verified TLS. Errors: what the connection says. */
+export function isReady(listener: PublicListener): Promise<boolean> {
+  return new Promise((resolve, reject) => {
+    const { host, port, root } = listener;
+    const call = getSecurely(
+      {
+        host,
+        port,
+        ca: root,
+        // That the chain ends in our root is enough: the name in it may be the one of a proxy.
+        checkServerIdentity: () => undefined,
+        path: '/ready',
+        agent: false,
+        timeout: 5_000,
+      },
+      (response) => {
+        response.resume();
+        response.on('end', () => resolve(response.statusCode === 200));
+      },
+    );
+    call.on('timeout', () => call.destroy(new Error('the public listener did not answer in time')));
+    call.on('error', reject);
   });
 }
