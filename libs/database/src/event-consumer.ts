@@ -51,7 +51,7 @@ export interface EventConsumer extends Worker {
 const WAIT = 20_000;
 const CALL_DEADLINE = WAIT + 5_000;
 const FIRST_RETRY = 100;
-const LONGEST_RETRY = 2_000;
+const LONGEST_RETRY = 1_000;
 
 /**
  * Follows an event log: pulls with a long poll, hands over batches in order of position, and stores the cursor in the same transaction as
@@ -98,10 +98,7 @@ export function eventConsumer(options: EventConsumerOptions): EventConsumer {
         if (stopping.signal.aborted) break;
         known = false;
         state.failure = error;
-        log.warn(
-          { error, producer, position: state.position },
-          'consuming events failed; trying again',
-        );
+        log.warn({ error, producer, position: state.position }, 'consuming failed; again');
         await clock.sleep(delay, stopping.signal).catch(() => undefined);
         delay = Math.min(delay * 2, LONGEST_RETRY);
       }

@@ -40,6 +40,11 @@ async function unsettled(database: Client): Promise<string[]> {
     );
   }
   await count(
+    'events of ca that ocsp has not read',
+    `SELECT (SELECT position FROM ca.outbox_head)
+          - (SELECT position FROM ocsp.event_cursor WHERE producer = 'ca') AS n`,
+  );
+  await count(
     'revocations that are not on a CRL',
     `SELECT count(*) AS n FROM ca.certificate c WHERE c.status = 'revoked' AND c.not_after > extract(epoch FROM now()) * 1000
      AND NOT EXISTS (SELECT 1 FROM crl.revoked r JOIN crl.shard s USING (issuer_id, crl_shard)
