@@ -1,9 +1,6 @@
-import { duration as namedDuration } from '@gigvault/config/duration';
+import { duration, positiveDuration } from '@gigvault/config/duration';
 import { EXTENDED_KEY_USAGE } from '@gigvault/x509/oid';
 import { z } from 'zod';
-
-/** As `47d`, `90m`, `30s`, or milliseconds. */
-const duration = z.union([z.int().min(0), namedDuration]);
 
 const keyType = z.enum([
   'ec-p256',
@@ -49,17 +46,17 @@ export const caConfig = z.strictObject({
   auditLag: z
     .strictObject({
       events: z.int().min(1).default(10_000),
-      age: duration.default(60_000),
+      age: positiveDuration.prefault('1m'),
     })
     .prefault({}),
   reconciliation: z
     .strictObject({
       /** Between two rounds. */
-      interval: duration.default(10_000),
+      interval: positiveDuration.prefault('10s'),
       /** Open intents younger than this are left alone, except at start. */
-      age: duration.default(30_000),
+      age: duration.prefault('30s'),
       /** How long a retry waits for another process that has the request's intent open. */
-      grace: duration.default(1_000),
+      grace: duration.prefault('1s'),
     })
     .prefault({}),
   /** Natural batching of intents, signatures and certificates. */

@@ -13,7 +13,9 @@ import { RPC } from '@gigvault/rpc/contracts';
 import { createSingleFlight } from '@gigvault/time/single-flight';
 import { periodic, type Worker } from '@gigvault/time/worker';
 import { Module } from '@nestjs/common';
+import { CaCertificateEnd1764200000000 } from '../migrations/ca-certificate-end.ts';
 import { CaInit1700000000000 } from '../migrations/ca-init.ts';
+import { certificateCounter } from './adapters/certificate-counter.ts';
 import { createPgCertificateStore } from './adapters/pg-certificate-store.ts';
 import { createPgIntentStore } from './adapters/pg-intent-store.ts';
 import { createPgIssuerStore } from './adapters/pg-issuer-store.ts';
@@ -41,7 +43,7 @@ export const caService: ServiceDefinition<CaConfig> = {
   name: 'ca',
   zone: 'inside',
   config: caConfig,
-  migrations: [CaInit1700000000000],
+  migrations: [CaInit1700000000000, CaCertificateEnd1764200000000],
   serves: [RPC.issuance, RPC.revocation, RPC.certificate, RPC.issuer, RPC.eventLog],
   eventConsumers: EVENT_CONSUMERS,
   module(context) {
@@ -59,7 +61,14 @@ export const caService: ServiceDefinition<CaConfig> = {
         { provide: CA_DEPS, useValue: deps },
         { provide: EVENT_LOG, useValue: eventLog },
         { provide: HTTP_ROUTES, useValue: [...caOperations(deps), ...issuerFileRoutes(deps)] },
-        { provide: WORKERS, useValue: [eventLog.worker, reconciler(context, reconcile)] },
+        {
+          provide: WORKERS,
+          useValue: [
+            eventLog.worker,
+            reconciler(context, reconcile),
+            certificateCounter(context),
+          ] satisfies Worker[],
+        },
         { provide: HEALTH_CHECKS, useValue: [issuersPresent(deps.issuers.issuers)] },
       ],
     };

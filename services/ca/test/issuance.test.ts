@@ -10,6 +10,7 @@ import { toPem } from '@gigvault/x509/pem';
 import { publicKeyInfoOf } from '@gigvault/x509/public-key';
 import { signatureAlgorithm, signTbs } from '@gigvault/x509/signature';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { checkIssuance } from '../src/issuance/check-issuance.ts';
 import { issueCertificate } from '../src/issuance/issue-certificate.ts';
 import { revokeCertificate } from '../src/revocation/revoke-certificate.ts';
 import {
@@ -35,6 +36,8 @@ afterEach(() => check(ca));
 afterAll(() => ca.stop());
 
 const issue = (changes = {}) => issueCertificate(process.deps.issuance, request(process, changes));
+const checkFirst = (changes = {}) =>
+  checkIssuance(process.deps.issuance, request(process, changes));
 
 describe('issuing', () => {
   it('gives a certificate that openssl verifies under -x509_strict, with its chain', async () => {
@@ -46,6 +49,16 @@ describe('issuing', () => {
     expect(leaf.subjectAltName).toBe('DNS:api.example.com');
     expect(leaf.infoAccess).toContain('http://status.test:8080/ocsp');
     expect(leaf.serialNumber.toLowerCase()).toBe(issued.serialNumber);
+  });
+
+  it('can be checked first, which keeps nothing', async () => {
+    const order = { requestId: randomUUID() };
+    await checkFirst(order);
+    const { rows } = await ca.pool.query('SELECT FROM intent WHERE request_id = $1', [
+      order.requestId,
+    ]);
+    expect(rows).toHaveLength(0);
+    await issue(order);
   });
 
   it('writes intent before certificate into the event log, with what was decided', async () => {
@@ -226,7 +239,9 @@ describe('what is refused, with nothing signed and nothing written', () => {
   it.each(cases)('%s', async (_, changes, code) => {
     const signedBefore = ca.keymgr.signed.size;
     const requestId = randomUUID();
-    await expect(issue({ requestId, ...changes() })).rejects.toMatchObject({ code });
+    const order = { requestId, ...changes() };
+    await expect(checkFirst(order)).rejects.toMatchObject({ code });
+    await expect(issue(order)).rejects.toMatchObject({ code });
     const { rows } = await ca.pool.query('SELECT FROM intent WHERE request_id = $1', [requestId]);
     expect(rows).toHaveLength(0);
     expect(ca.keymgr.signed.size).toBe(signedBefore);
@@ -242,6 +257,9 @@ describe('what is refused, with nothing signed and nothing written', () => {
       actor: 'user:1',
     });
     await expect(issue({ certificationRequest })).rejects.toMatchObject({ code: 'BAD_PUBLIC_KEY' });
+    await expect(checkFirst({ certificationRequest })).rejects.toMatchObject({
+      code: 'BAD_PUBLIC_KEY',
+    });
   });
 
   it('a certificate that a lint finds wrong: one problem for each finding', async () => {

@@ -105,11 +105,12 @@ describe('no query scans a table that grows', () => {
 });
 
 describe('the REST operations', () => {
+  const OPERATOR = { actor: 'user:1', permissions: new Set(['certificates:read-all']) };
   const call = async (operationId: string, request: object) => {
     const isIt = (route: HttpRoute): route is Operation =>
       route.kind === 'operation' && route.operationId === operationId;
     const found = caOperations(process.deps).find(isIt);
-    const reply = await found!.handle(request as never);
+    const reply = await found!.handle({ principal: OPERATOR, ...request } as never);
     found!.replies[reply.status]!.parse(reply.body);
     return reply.body as Record<string, unknown>;
   };
@@ -133,13 +134,37 @@ describe('the REST operations', () => {
     expect(fromPem(String(body['chain']))).toHaveLength(2);
   });
 
+  it('shows requesters what they asked for, and nothing else — covers: T63', async () => {
+    const as = { principal: { actor: 'acme:1', permissions: new Set() } };
+    const list = (query: object) =>
+      call('listCertificates', { ...as, query: { limit: 50, cursor: '', ...query } });
+    const { items } = (await list({})) as { items: { serialNumber: string; requester: string }[] };
+    expect(items).toHaveLength(12);
+    expect(new Set(items.map((item) => item.requester))).toEqual(new Set(['acme:1']));
+    expect(await list({ requester: 'acme:0' })).toEqual({ items: [] });
+    expect(await list({ requester: 'acme:1' })).toEqual(await list({}));
+    const get = (serialNumber: string) =>
+      call('getCertificate', { ...as, params: { serialNumber }, query: { issuerId: '' } });
+    const own = items[0]!.serialNumber;
+    expect(await get(own)).toMatchObject({ serialNumber: own });
+    const others = serials.find((serial) => !items.some((item) => item.serialNumber === serial))!;
+    await expect(get(others)).rejects.toMatchObject({
+      code: 'CERTIFICATE_NOT_FOUND',
+      message: `There is no certificate ${others}.`,
+    });
+  });
+
+  it('names names as people write them', async () => {
+    const body = await call('listCertificates', { query: { limit: 1, cursor: '' } });
+    expect(body['items']).toMatchObject([{ names: ['n4.example.com'] }]);
+  });
+
   it('revokes by name or number of the reason, and refuses contradictions and holds', async () => {
     const revoke = (serialNumber: string, body: object) =>
       call('revokeCertificate', {
         params: { serialNumber },
         query: { issuerId: '' },
         body,
-        principal: { actor: 'user:1' },
       });
     await expect(revoke(serials[1]!, { reason: 'certificateHold' })).rejects.toMatchObject({
       code: 'BAD_REVOCATION_REASON',

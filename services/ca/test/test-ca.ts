@@ -14,10 +14,9 @@ import { type KeyType, publicKeyInfoOf } from '@gigvault/x509/public-key';
 import { newSerialNumber } from '@gigvault/x509/serial-number';
 import { signatureAlgorithm, signTbs } from '@gigvault/x509/signature';
 import type { Pool } from 'pg';
-import { CaInit1700000000000 } from '../migrations/ca-init.ts';
 import type { CaDeps } from '../src/api/grpc.ts';
 import { caConfig } from '../src/ca.config.ts';
-import { wireCa } from '../src/ca.module.ts';
+import { caService, wireCa } from '../src/ca.module.ts';
 import { EVENT_CONSUMERS } from '../src/event-consumers.ts';
 import type { IssuanceOrder } from '../src/issuance/issuance-order.ts';
 import { createIssuer } from '../src/issuers/create-issuer.ts';
@@ -55,7 +54,7 @@ export interface TestCa {
 /** Starts PostgreSQL, runs the migration, makes the PKI and registers both issuers. */
 export async function startTestCa(options: { crlShards?: number } = {}): Promise<TestCa> {
   const database = await startTestDatabase();
-  const pool = await database.pool('ca', [CaInit1700000000000]);
+  const pool = await database.pool('ca', caService.migrations);
   const eventLog = createEventLog({
     pool,
     producer: 'ca',
@@ -121,7 +120,7 @@ function startProcess(
   const wired = wireCa(
     {
       name: 'ca',
-      config: caConfig.parse({ reconciliation: { grace: 0 }, ...config }),
+      config: caConfig.parse({ reconciliation: { grace: '0s' }, ...config }),
       environment: 'development',
       trustDomain: 'gigvault.local',
       publicUrl: 'https://localhost:8443',

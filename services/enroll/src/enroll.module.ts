@@ -14,11 +14,12 @@ import { EnrollInit1700000000000 } from '../migrations/1700000000000-enroll-init
 import { accountKeys } from './adapters/account-keys.ts';
 import { pgAccounts } from './adapters/pg-accounts.ts';
 import { pgOrders } from './adapters/pg-orders.ts';
+import { rateLimits } from './adapters/rate-limits.ts';
 import { rpcCertificates, rpcProfiles } from './adapters/rpc-certificate-authority.ts';
 import { rpcAuthorizations, rpcEnrolment } from './adapters/rpc-registration-authority.ts';
 import { acmeUrls } from './api/acme-urls.ts';
 import { type AcmeApiDeps, acmeApi } from './api/http.ts';
-import { type EnrollConfig, enrollConfig } from './enroll.config.ts';
+import { DEFAULT_LIMITS, type EnrollConfig, enrollConfig } from './enroll.config.ts';
 import { createOrderCompletion } from './issuance/complete-order.ts';
 import { type ResumeOrdersDeps, resumeOrders } from './issuance/resume-orders.ts';
 import { createNoncePool } from './nonce/nonce-pool.ts';
@@ -67,10 +68,17 @@ function wire(
   const enrolment = rpcEnrolment(context.client(RPC.enrolment, 'ra'));
   const completion = createOrderCompletion({ orders, enrolment, clock, log });
   const urls = acmeUrls(publicUrl);
+  const perHour = { ...DEFAULT_LIMITS[context.environment], ...config.limits };
   const api: AcmeApiDeps = {
     accounts: pgAccounts(context.database, eventLog),
     orders,
     completion,
+    enrolment,
+    limits: rateLimits(
+      { newAccounts: perHour.newAccountsPerHour, changes: perHour.changesPerHour },
+      clock,
+    ),
+    log,
     authorizations: rpcAuthorizations(context.client(RPC.authorization, 'ra')),
     certificates: rpcCertificates(
       context.client(RPC.certificate, 'ca'),
@@ -86,17 +94,18 @@ function wire(
     development: context.environment === 'development',
     termsOfService: config.termsOfService,
     rules: {
-      orderLifetime: config.orderLifetime * SECOND,
+      orderLifetime: config.orderLifetime,
       maxOpenOrders: config.maxOpenOrders,
+      maxOrdersPerHour: perHour.newOrdersPerHour,
       profiles: Object.keys(config.profiles),
     },
-    finalizeWait: config.finalizeWait * SECOND,
-    retryAfter: config.retryAfter,
+    finalizeWait: config.finalizeWait,
+    retryAfter: Math.round(config.retryAfter / SECOND),
     meta: config,
   };
   const workers = [
     resumeWorker(context, { sweep: orders, completion, clock }),
-    reaper(context, { orders, sweep: orders, clock, retention: config.orderRetention * SECOND }),
+    reaper(context, { orders, sweep: orders, clock, retention: config.orderRetention }),
   ];
   return { api, workers };
 }

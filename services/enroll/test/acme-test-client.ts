@@ -27,7 +27,7 @@ export interface AcmeTestClient {
   post(url: string, payload: unknown, header?: Record<string, unknown>): Promise<Reply>;
   /** Signs with another key, by its jwk. */
   postAs(signer: JwsSigner, url: string, payload: unknown): Promise<Reply>;
-  newAccount(): Promise<Reply>;
+  newAccount(payload?: object): Promise<Reply>;
   /** An order for the names whose authorizations are valid. */
   readyOrder(...names: string[]): Promise<Reply>;
 }
@@ -73,11 +73,9 @@ export function acmeTestClient(world: AcmeWorld, signer: JwsSigner = jwsSigner()
     async postAs(other, url, payload) {
       return signed(url, signJws(other, { jwk: other.jwk, url, nonce: await nonce() }, payload));
     },
-    async newAccount() {
-      const reply = await client.post(`${world.url}/acme/new-account`, {
-        contact: ['mailto:admin@example.com'],
-      });
-      kid = String(reply.headers.location);
+    async newAccount(payload = { contact: ['mailto:admin@example.com'] }) {
+      const reply = await client.post(`${world.url}/acme/new-account`, payload);
+      if (reply.status < 300) kid = String(reply.headers.location);
       return reply;
     },
     async readyOrder(...names) {

@@ -13,6 +13,7 @@ import type { Worker } from '@gigvault/time/worker';
 import { buildCertificationRequest } from '@gigvault/x509/certification-request';
 import { toPem } from '@gigvault/x509/pem';
 import type { Pool } from 'pg';
+import type { z } from 'zod';
 import { type EnrollConfig, enrollConfig } from '../src/enroll.config.ts';
 import { enrollService } from '../src/enroll.module.ts';
 import {
@@ -38,7 +39,9 @@ export interface AcmeWorld {
 }
 
 /** Starts everything. */
-export async function startAcmeWorld(config: Partial<EnrollConfig> = {}): Promise<AcmeWorld> {
+export async function startAcmeWorld(
+  config: z.input<typeof enrollConfig> = {},
+): Promise<AcmeWorld> {
   const database = await startTestDatabase();
   const pool = await database.pool('enroll', enrollService.migrations as never);
   const ca = memoryCertificateAuthority(systemClock.now());
@@ -78,7 +81,7 @@ interface Surroundings {
   readonly url: string;
   readonly ca: MemoryCertificateAuthority;
   readonly ra: MemoryRegistrationAuthority;
-  readonly config: Partial<EnrollConfig>;
+  readonly config: z.input<typeof enrollConfig>;
 }
 
 function partsOf(pool: Pool, around: Surroundings): { routes: HttpRoute[]; workers: Worker[] } {
@@ -119,7 +122,10 @@ function clients({ ca, ra }: Surroundings): Record<string, object> {
       deactivateAuthorization: (q: { requester: string; authorizationId: string }) =>
         ra.deactivate(q.requester, q.authorizationId),
     },
-    [RPC.enrolment.fullName]: { submitRequest: (q: never) => ra.submit(q) },
+    [RPC.enrolment.fullName]: {
+      checkRequest: (q: never) => ra.check(q),
+      submitRequest: (q: never) => ra.submit(q),
+    },
     [RPC.certificate.fullName]: {
       getCertificate: (q: { serialNumber: string }) => ca.get(q.serialNumber),
     },
@@ -127,7 +133,7 @@ function clients({ ca, ra }: Surroundings): Record<string, object> {
     [RPC.issuer.fullName]: {
       listProfiles: async () => ({
         profiles: [
-          { name: 'tls-server', public: true, profileHash: await ca.hashOf('tls-server') },
+          { name: 'tls-server', public: true, ...(await ca.find('tls-server')) },
           { name: 'service', public: false, profileHash: 'hidden' },
         ],
       }),

@@ -179,9 +179,9 @@ describe('accounts', () => {
     expect((await own.post(own.kid, { contact: [] })).json.contact).toEqual([]);
     expectProblem(await own.post(client.kid, ''), 403, 'unauthorized');
     expect((await own.post(own.kid, { status: 'deactivated' })).json.status).toBe('deactivated');
-    expectProblem(await own.post(own.kid, ''), 403, 'unauthorized');
-    expectProblem(await own.post(at('new-order'), {}), 403, 'unauthorized');
-    expectProblem(await own.postAs(own.signer, at('new-account'), {}), 403, 'unauthorized');
+    expectProblem(await own.post(own.kid, ''), 401, 'unauthorized');
+    expectProblem(await own.post(at('new-order'), {}), 401, 'unauthorized');
+    expectProblem(await own.postAs(own.signer, at('new-account'), {}), 401, 'unauthorized');
   });
 
   it.each([

@@ -1,13 +1,15 @@
+import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import { installFaultHook } from '@gigvault/telemetry/durable-step';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { type AcmeTestClient, acmeTestClient, csrFor } from './acme-test-client.ts';
 import { type AcmeWorld, startAcmeWorld } from './acme-world.ts';
+import { expectProblem } from './expect-problem.ts';
 
 let world: AcmeWorld;
 let client: AcmeTestClient;
 
 beforeAll(async () => {
-  world = await startAcmeWorld({ finalizeWait: 1 });
+  world = await startAcmeWorld({ finalizeWait: '1s' });
   client = acmeTestClient(world);
   await client.newAccount();
 });
@@ -15,6 +17,7 @@ beforeAll(async () => {
 afterEach(() => {
   installFaultHook(undefined);
   world.ra.verdict = 'issue';
+  world.ra.refusal = undefined;
   world.ra.beforeAnswer = async () => undefined;
 });
 
@@ -152,6 +155,89 @@ describe('finalize', () => {
     expect((await client.post(order.json.finalize, { csr })).json.status).toBe('processing');
     world.ra.verdict = 'issue';
     expect((await client.post(order.json.finalize, { csr })).json.status).toBe('valid');
+  });
+});
+
+describe('a certification request that RA, policy or CA refuse', () => {
+  it.each([
+    ['BAD_CSR', 400, 'badCSR'],
+    ['BAD_PUBLIC_KEY', 400, 'badPublicKey'],
+    ['LINT_FAILED', 400, 'badCSR'],
+    ['INVALID_ARGUMENT', 400, 'malformed'],
+    ['REJECTED_IDENTIFIER', 400, 'rejectedIdentifier'],
+    ['POLICY_DENIED', 403, 'rejectedIdentifier'],
+    ['UNAUTHORIZED_IDENTIFIER', 403, 'unauthorized'],
+  ] as const)(
+    'with %s is refused at once, and the order waits for another',
+    async (code, status, type) => {
+      const name = `${code.toLowerCase().replaceAll('_', '-')}.example.com`;
+      const order = await client.readyOrder(name);
+      const url = String(order.headers.location);
+      const before = world.ra.submissions.length;
+      world.ra.refusal = new GigvaultError(code, 'That key is not taken.');
+      const refused = await client.post(order.json.finalize, csrFor([name]));
+      expectProblem(refused, status, type);
+      expect(refused.json.detail).toContain('That key is not taken.');
+      expect((await client.post(url, '')).json).toMatchObject({ status: 'ready' });
+      expect((await client.post(url, '')).json.error).toBeUndefined();
+      expect(world.ra.submissions).toHaveLength(before);
+      world.ra.refusal = undefined;
+      const accepted = await client.post(order.json.finalize, csrFor([name]));
+      expect(accepted.json.status).toBe('valid');
+      expect(issuedFor(name)).toBe(1);
+    },
+  );
+
+  it('is in the event log, by its hash and why', async () => {
+    const order = await client.readyOrder('logged.example.com');
+    world.ra.refusal = new GigvaultError('BAD_PUBLIC_KEY', 'no P-521');
+    await client.post(order.json.finalize, csrFor(['logged.example.com']));
+    const { rows } = await world.pool.query<{ data: string }>(
+      `SELECT convert_from(data, 'UTF8') AS data FROM outbox WHERE type = 'order.refused' AND subject = $1`,
+      [String(order.headers.location).split('/').at(-1)],
+    );
+    expect(JSON.parse(rows[0]!.data)).toMatchObject({
+      code: 'BAD_PUBLIC_KEY',
+      message: 'no P-521',
+      certificationRequestSha256: expect.stringMatching(/^[0-9a-f]{64}$/),
+    });
+  });
+
+  it.each(['before', 'after'] as const)(
+    'leaves the order ready, also when the process dies %s that is written down — covers: T5',
+    async (moment) => {
+      const name = `refused-${moment}.example.com`;
+      const order = await client.readyOrder(name);
+      world.ra.refusal = new GigvaultError('BAD_PUBLIC_KEY', 'no');
+      installFaultHook((at, when) => {
+        if (at === 'enroll.refuse' && when === moment) throw new Error('the power went');
+      });
+      const failed = await client.post(order.json.finalize, csrFor([name]));
+      expectProblem(failed, 500, 'serverInternal');
+      installFaultHook(undefined);
+      world.ra.refusal = undefined;
+      const accepted = await client.post(order.json.finalize, csrFor([name]));
+      expect(accepted.json.status).toBe('valid');
+      expect(issuedFor(name)).toBe(1);
+    },
+  );
+
+  it('while another is being issued does not touch the order — covers: T1', async () => {
+    const name = 'race.example.com';
+    const order = await client.readyOrder(name);
+    const { csr } = csrFor([name]);
+    expect((await client.post(order.json.finalize, { csr })).json.status).toBe('valid');
+    world.ra.refusal = new GigvaultError('BAD_PUBLIC_KEY', 'no');
+    expect((await client.post(order.json.finalize, { csr })).json.status).toBe('valid');
+    expectProblem(await client.post(order.json.finalize, csrFor([name])), 403, 'orderNotReady');
+    expect(issuedFor(name)).toBe(1);
+  });
+
+  it('is submitted all the same when they cannot be asked first', async () => {
+    const name = 'unasked.example.com';
+    const order = await client.readyOrder(name);
+    world.ra.refusal = new GigvaultError('UNAVAILABLE', 'ra restarts');
+    expect((await client.post(order.json.finalize, csrFor([name]))).json.status).toBe('valid');
   });
 });
 

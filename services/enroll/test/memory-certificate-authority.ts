@@ -123,7 +123,8 @@ export function memoryCertificateAuthority(now: number): MemoryCertificateAuthor
         throw new GigvaultError('ALREADY_REVOKED', 'It is revoked already.');
       certificates.set(serialNumber, { ...known, status: 'revoked', reasonCode, revokedAt: 1 });
     },
-    hashOf: async (profile) => (profile === PROFILE.name ? profileHash(PROFILE) : undefined),
+    find: async (profile) =>
+      profile === PROFILE.name ? { ...PROFILE, profileHash: profileHash(PROFILE) } : undefined,
   };
 }
 

@@ -12,6 +12,7 @@ export type Verdict =
   | 'deny'
   | 'reject'
   | 'unavailable'
+  | 'forbidden'
   | 'signing-closed'
   | 'profile-changed';
 
@@ -19,6 +20,8 @@ export type Verdict =
 export interface MemoryRegistrationAuthority extends Authorizations, Enrolment {
   verdict: Verdict;
   validationSucceeds: boolean;
+  /** What checking a request fails with. */
+  refusal: GigvaultError | undefined;
   /** Runs before each submission is answered. */
   beforeAnswer: () => Promise<void>;
   /** Every submission, in order. */
@@ -66,6 +69,7 @@ export function memoryRegistrationAuthority(
   const ra: MemoryRegistrationAuthority = {
     verdict: 'issue',
     validationSucceeds: true,
+    refusal: undefined,
     beforeAnswer: async () => undefined,
     submissions: [],
     keyAuthorization: '',
@@ -87,6 +91,9 @@ export function memoryRegistrationAuthority(
       return settle(authorization);
     },
     deactivate: async (_requester, id) => put({ ...find(id), status: 'deactivated' }),
+    async check() {
+      if (ra.refusal) throw ra.refusal;
+    },
     async submit(request) {
       ra.submissions.push(request);
       await ra.beforeAnswer();
@@ -130,6 +137,7 @@ function answerTo(
 ): EnrolmentRequest {
   if (verdict === 'unavailable')
     throw new GigvaultError('KEY_UNAVAILABLE', 'The key cannot be used now.');
+  if (verdict === 'forbidden') throw new GigvaultError('FORBIDDEN', 'enroll may not call this.');
   if (verdict === 'signing-closed')
     throw new GigvaultError('SIGNING_CLOSED', 'The intent is closed.');
   if (verdict === 'profile-changed')

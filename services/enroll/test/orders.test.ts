@@ -121,6 +121,19 @@ describe('orders', () => {
       400,
       'malformed',
     ],
+    [
+      { identifiers: [{ type: 'dns', value: 'ok.example.com' }], notAfter: '2999-01-01T00:00:00Z' },
+      400,
+      'malformed',
+    ],
+    [
+      {
+        identifiers: [{ type: 'dns', value: 'ok.example.com' }],
+        notBefore: '2001-01-01T00:00:00Z',
+      },
+      400,
+      'malformed',
+    ],
   ])('refuse %j', async (payload, status, type) => {
     expectProblem(await client.post(at('new-order'), payload), status, type);
   });

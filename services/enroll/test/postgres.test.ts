@@ -87,6 +87,12 @@ describe('pgOrders', () => {
     } as const;
     await expect(failing.step(order.orderId, finalize)).rejects.toThrow('disk full');
     expect((await orders.find(order.orderId))?.status).toBe('ready');
+    await orders.step(order.orderId, {
+      from: 'ready',
+      to: 'ready',
+      refused: Buffer.from('csr'),
+      error: { code: 'BAD_PUBLIC_KEY', message: 'no' },
+    });
     await orders.step(order.orderId, finalize);
     await orders.step(order.orderId, {
       from: 'processing',
@@ -95,6 +101,7 @@ describe('pgOrders', () => {
     });
     expect(await eventsOf(order.orderId)).toEqual([
       'order.created',
+      'order.refused',
       'order.finalized',
       'order.invalid',
     ]);
@@ -107,6 +114,7 @@ describe('pgOrders', () => {
       const plans = [
         "SELECT 1 FROM order_ WHERE account_id = 'a' AND status <> 'invalid' ORDER BY created_at DESC, order_id DESC LIMIT 1",
         "SELECT 1 FROM order_ WHERE account_id = 'a' AND status IN ('pending', 'ready') LIMIT 1",
+        "SELECT created_at FROM order_ WHERE account_id = 'a' ORDER BY created_at DESC, order_id DESC OFFSET 9 LIMIT 1",
         "SELECT order_id FROM order_ WHERE status = 'processing' AND resume_at <= 1 ORDER BY resume_at LIMIT 1",
         "SELECT 1 FROM order_ WHERE status IN ('pending', 'ready') AND expires_at <= 1 ORDER BY expires_at LIMIT 1",
         "SELECT 1 FROM order_ WHERE status IN ('valid', 'invalid') AND expires_at <= 1 ORDER BY expires_at LIMIT 1",

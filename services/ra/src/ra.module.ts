@@ -11,15 +11,21 @@ import { RPC } from '@gigvault/rpc/contracts';
 import type { Worker } from '@gigvault/time/worker';
 import { type DynamicModule, Module } from '@nestjs/common';
 import { EVENT_CONSUMERS, RaInit1700000000000 } from '../migrations/1700000000000-ra-init.ts';
+import { RaPendingAuthorizations1700000000001 } from '../migrations/1700000000001-ra-pending-authorizations.ts';
+import { RaChallengeRequester1700000000002 } from '../migrations/1700000000002-ra-challenge-requester.ts';
+import { RaRequestAsked1700000000003 } from '../migrations/1700000000003-ra-request-asked.ts';
+import { approvalsGauge } from './adapters/approvals-gauge.ts';
+import { dnsResolver } from './adapters/dns-resolver.ts';
 import { issuingWorker } from './adapters/issuing-worker.ts';
 import { nodeHttpFetcher } from './adapters/node-http-fetcher.ts';
 import { pgAuthorizationStore } from './adapters/pg-authorization-store.ts';
 import { pgRequestStore } from './adapters/pg-request-store.ts';
 import { pgValidationQueue } from './adapters/pg-validation-queue.ts';
+import { pgVoteStore } from './adapters/pg-vote-store.ts';
 import { reaper } from './adapters/reaper.ts';
+import { reviewWorker } from './adapters/review-worker.ts';
 import { rpcCertificateAuthority } from './adapters/rpc-certificate-authority.ts';
 import { rpcPolicyJudge } from './adapters/rpc-policy-judge.ts';
-import { systemResolver } from './adapters/system-resolver.ts';
 import { validationWorker } from './adapters/validation-worker.ts';
 import {
   AUTHORIZATION,
@@ -32,6 +38,7 @@ import {
 import { enrolmentRoutes } from './api/http.ts';
 import { createIssuer } from './enrolment/issue-request.ts';
 import { type RaConfig, raConfig } from './ra.config.ts';
+import { createRaMetrics } from './ra-metrics.ts';
 
 const HTTP_PORT = 80;
 const ATTEMPTS = 3;
@@ -45,7 +52,12 @@ export const raService: ServiceDefinition<RaConfig> = {
   name: 'ra',
   zone: 'inside',
   config: raConfig,
-  migrations: [RaInit1700000000000],
+  migrations: [
+    RaInit1700000000000,
+    RaPendingAuthorizations1700000000001,
+    RaChallengeRequester1700000000002,
+    RaRequestAsked1700000000003,
+  ],
   serves: [RPC.authorization, RPC.enrolment, RPC.eventLog],
   eventConsumers: EVENT_CONSUMERS,
   module: raModule,
@@ -66,7 +78,7 @@ function raModule(context: ServiceContext<RaConfig>): DynamicModule {
   const workers: Worker[] = [
     eventLog.worker,
     authorization.worker,
-    enrolment.worker,
+    ...enrolment.workers,
     reaper({ pool, eventLog, clock, log: context.log }),
   ];
   return {
@@ -90,7 +102,7 @@ function wireAuthorization(
   const { clock, config, database: pool, log } = context;
   const rules = { development, allowedNetworks: config.allowedNetworks };
   const worker = validationWorker({
-    resolver: systemResolver({ development }),
+    resolver: dnsResolver({ development, servers: config.dnsServers, clock }),
     fetcher: nodeHttpFetcher,
     queue: pgValidationQueue(pool, eventLog),
     clock,
@@ -108,6 +120,7 @@ function wireAuthorization(
     clock,
     rules,
     pendingValidity: config.pendingAuthorizationValidity,
+    maxPending: config.maxPendingAuthorizations,
     wakeValidator: worker.wake,
   };
   return { worker, api };
@@ -125,18 +138,28 @@ function wireEnrolment(
     issuers: context.client(RPC.issuer, 'ca'),
     clock,
   });
-  const issuer = createIssuer({ requests: store, issuing: store, ca, clock });
+  const metrics = createRaMetrics(context.metrics);
+  const proofs = pgAuthorizationStore(pool, eventLog);
+  const votes = pgVoteStore(pool, eventLog);
+  const issuer = createIssuer({ requests: store, issuing: store, proofs, ca, clock });
   const api: EnrolmentApi = {
     requests: store,
-    votes: store,
-    proofs: pgAuthorizationStore(pool, eventLog),
+    votes,
+    proofs,
     ca,
     policy: rpcPolicyJudge(context.client(RPC.policy, 'policy')),
     issuer,
     clock,
     log,
+    observer: metrics,
     development,
     approvals: config.approvals,
+    pendingValidity: config.pendingRequestValidity,
   };
-  return { worker: issuingWorker({ issuing: store, issuer, clock, log }), api };
+  const workers = [
+    issuingWorker({ issuing: store, issuer, clock, log }),
+    reviewWorker({ ...api, log }),
+    approvalsGauge({ requests: store, clock, log, tell: metrics.pending }),
+  ];
+  return { workers, api };
 }

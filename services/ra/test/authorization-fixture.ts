@@ -4,21 +4,26 @@ import { installFaultHook } from '@gigvault/telemetry/durable-step';
 import { silentLog } from '@gigvault/telemetry/log';
 import { type Clock, systemClock } from '@gigvault/time/clock';
 import type { Worker } from '@gigvault/time/worker';
+import { dnsResolver } from '../src/adapters/dns-resolver.ts';
 import { nodeHttpFetcher } from '../src/adapters/node-http-fetcher.ts';
 import { pgAuthorizationStore } from '../src/adapters/pg-authorization-store.ts';
 import { pgValidationQueue } from '../src/adapters/pg-validation-queue.ts';
-import { systemResolver } from '../src/adapters/system-resolver.ts';
 import {
   type ValidationWorkerOptions,
   validationWorker,
 } from '../src/adapters/validation-worker.ts';
 import { createAuthorizations } from '../src/authorization/create-authorizations.ts';
 import { readAuthorizations } from '../src/authorization/read-authorizations.ts';
+import type { Share } from '../src/ports/validation-queue.ts';
 import { respondToChallenge } from '../src/validation/respond-to-challenge.ts';
 import { eventually, type RaDatabase, raEventLog, startRaDatabase } from './fixtures.ts';
 
 const THUMBPRINT = '9jg46WB3rR_AHD-EBXdN7cBkH1WOu0tA3M9fm21mqTI';
 const DAY = 86_400_000;
+/** What a worker that has nothing in flight takes: everything. */
+export const ALL: Share = { each: 1_000, inFlight: new Map() };
+/** Pending authorizations of one requester. */
+export const MAX_PENDING = 120;
 const RULES = { development: true, allowedNetworks: [] };
 
 /** The authorization flows over a real database, and a real web server on loopback for http-01 to ask. */
@@ -73,7 +78,7 @@ function flows(
   const authorizations = pgAuthorizationStore(ra.pool, eventLog);
   const queue = pgValidationQueue(ra.pool, eventLog);
   const worker = validationWorker({
-    resolver: systemResolver({ development: true }),
+    resolver: dnsResolver({ development: true, servers: [], clock }),
     fetcher: nodeHttpFetcher,
     queue,
     clock,
@@ -91,6 +96,7 @@ function flows(
     clock,
     rules: RULES,
     pendingValidity: 7 * DAY,
+    maxPending: MAX_PENDING,
     wakeValidator: worker.wake,
   };
   const order = (...names: string[]) =>

@@ -5,7 +5,12 @@ import { reaper } from '../src/adapters/reaper.ts';
 import { createAuthorizations } from '../src/authorization/create-authorizations.ts';
 import { deactivateAuthorization } from '../src/authorization/deactivate-authorization.ts';
 import { readAuthorizations } from '../src/authorization/read-authorizations.ts';
-import { type AuthorizationFixture, startAuthorizationFixture } from './authorization-fixture.ts';
+import {
+  ALL,
+  type AuthorizationFixture,
+  MAX_PENDING,
+  startAuthorizationFixture,
+} from './authorization-fixture.ts';
 import { codeOf, eventually } from './fixtures.ts';
 
 const THUMBPRINT = '9jg46WB3rR_AHD-EBXdN7cBkH1WOu0tA3M9fm21mqTI';
@@ -36,6 +41,42 @@ describe('creating authorizations', () => {
     expect(Buffer.from(challenges[0]!.token, 'base64url')).toHaveLength(32);
   });
 
+  it('refuses more than may be pending, and makes room when some are settled', async () => {
+    const clock = new FakeClock('2027-01-01T00:00:00Z');
+    const { deps, order, requester } = fixture.setUp(clock);
+    const names = (from: number, count: number) =>
+      Array.from({ length: count }, (_, i) => `n${from + i}.localhost`);
+    const made = await order(...names(0, 100));
+    await order(...names(100, 20));
+    const full = order('one.localhost');
+    await expect(full).rejects.toMatchObject({ code: 'RATE_LIMITED', retryAfter: 3600 });
+    await expect(full).rejects.toThrow(String(MAX_PENDING));
+    const another = {
+      requester: 'acme:another',
+      identifiers: [{ type: 'dns', value: 'x.localhost' }],
+    };
+    expect(await createAuthorizations(deps, another)).toHaveLength(1);
+    const { authorizationId } = made[0]!;
+    await deactivateAuthorization(deps, { authorizationId, requester });
+    await order('one.localhost');
+    expect(await codeOf(order('two.localhost'))).toBe('RATE_LIMITED');
+    clock.advance(7 * DAY);
+    await order('two.localhost');
+  });
+
+  it('counts them by an index', async () => {
+    const client = await fixture.ra.pool.connect();
+    try {
+      await client.query('SET enable_seqscan = off');
+      const { rows } = await client.query<{ 'QUERY PLAN': string }>(
+        "EXPLAIN SELECT 1 FROM authorization_ WHERE requester = 'a' AND status = 'pending' AND expires_at > 1 LIMIT 1",
+      );
+      expect(JSON.stringify(rows)).toContain('authorization_pending');
+    } finally {
+      client.release(true);
+    }
+  });
+
   it('refuses each bad name on its own (covers: T24, T25)', async () => {
     const { deps, requester } = fixture.setUp();
     const values = [
@@ -55,6 +96,7 @@ describe('creating authorizations', () => {
         pointer: `/identifiers/${index}`,
         message: expect.any(String),
       })),
+      details: { '/identifiers/2': 'dns:*.a.localhost' },
     });
     await expect(refusal).rejects.toThrow(/wildcards need dns-01/);
   });
@@ -139,7 +181,7 @@ describe('time', () => {
     const { order, respond, queue, authorizations, requester, get } = fixture.setUp(clock);
     const [made] = await order('a.localhost');
     await respond(made!);
-    const [claimed] = await queue.claim(1, clock.now(), clock.now() + 1000);
+    const [claimed] = await queue.claim(1, clock.now(), clock.now() + 1000, ALL);
     const evidence = { method: 'http-01' as const, identifier: claimed!.identifier, hops: [] };
     await queue.finish({
       challenge: claimed!,

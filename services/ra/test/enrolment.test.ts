@@ -1,64 +1,24 @@
-import { generateKeyPairSync, randomUUID } from 'node:crypto';
+import { generateKeyPairSync } from 'node:crypto';
+import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import { installFaultHook } from '@gigvault/telemetry/durable-step';
 import { systemClock } from '@gigvault/time/clock';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterEach, describe, expect, it } from '@jest/globals';
+import { checkRequest } from '../src/enrolment/check-request.ts';
 import { readRequest } from '../src/enrolment/read-requests.ts';
 import { submitRequest } from '../src/enrolment/submit-request.ts';
-import {
-  codeOf,
-  csrFor,
-  dns,
-  enrolmentApi,
-  eventsOf,
-  judgement,
-  type RaDatabase,
-  startRaDatabase,
-  submission,
-  TLS_SERVER,
-} from './fixtures.ts';
+import { useEnrolmentWorld } from './enrolment-world.ts';
+import { codeOf, csrFor, dns, eventsOf, judgement, submission, TLS_SERVER } from './fixtures.ts';
 
 const DAY = 86_400_000;
 
-let ra: RaDatabase;
-let api: ReturnType<typeof enrolmentApi>;
+const world = useEnrolmentWorld();
 
-beforeAll(async () => {
-  ra = await startRaDatabase();
-});
-beforeEach(() => {
-  api = enrolmentApi(ra.pool, systemClock);
-});
-afterEach(() => installFaultHook(undefined));
-afterAll(() => ra.database.stop());
-
-const eventTypes = async (subject: string) =>
-  (await eventsOf(api.eventLog, subject)).map(({ type }) => type);
-
-/** A valid authorization with its evidence, as validation leaves it. */
-async function prove(
-  requester: string,
-  name: string,
-  validated = name,
-  expiresAt = systemClock.now() + DAY,
-): Promise<string> {
-  const authorizationId = randomUUID();
-  await ra.pool.query(
-    `INSERT INTO authorization_ (authorization_id, requester, identifier_type, identifier_value, status, expires_at, created_at)
-     VALUES ($1, $2, 'dns', $3, 'valid', $4, 0)`,
-    [authorizationId, requester, name, expiresAt],
-  );
-  await ra.pool.query(
-    `INSERT INTO validation_evidence (authorization_id, challenge_id, identifier_type, identifier_value, outcome, evidence, at)
-     VALUES ($1, $2, 'dns', $3, 'valid', '{}', 0)`,
-    [authorizationId, randomUUID(), validated],
-  );
-  return authorizationId;
-}
+const { prove } = world;
 
 describe('submitting', () => {
   it('issues at once what policy allows, and tells the log who asked for what and why it was allowed (covers: G18, G83)', async () => {
     const request = submission();
-    const issued = await submitRequest(api, request);
+    const issued = await submitRequest(world.api, request);
     expect(issued).toMatchObject({
       status: 'issued',
       issuerId: 'issuing',
@@ -66,10 +26,10 @@ describe('submitting', () => {
       approvalsNeeded: 0,
       errorCode: '',
     });
-    expect(issued.serialNumber).toBe(api.ca.certificates.get(request.requestId));
+    expect(issued.serialNumber).toBe(world.api.ca.certificates.get(request.requestId));
     expect(issued.certificate.toString()).toBe('leaf');
     expect(issued.chain.map(String)).toEqual(['issuer', 'root']);
-    expect(api.ca.calls).toEqual([
+    expect(world.api.ca.calls).toEqual([
       {
         requestId: request.requestId,
         issuerId: 'issuing',
@@ -85,12 +45,12 @@ describe('submitting', () => {
         protocol: 'rest',
       },
     ]);
-    expect(api.policy.seen[0]).toMatchObject({
+    expect(world.api.policy.seen[0]).toMatchObject({
       keyType: 'ec-p256',
       validity: 47 * DAY,
       roles: ['operator'],
     });
-    const [submitted, approved] = await eventsOf(api.eventLog, request.requestId);
+    const [submitted, approved] = await eventsOf(world.api.eventLog, request.requestId);
     expect(submitted).toMatchObject({
       type: 'enrolment.submitted',
       actor: 'user:1',
@@ -106,12 +66,12 @@ describe('submitting', () => {
   it('issues one certificate for 64 concurrent submissions of one request (covers: T1)', async () => {
     const request = submission();
     const results = await Promise.all(
-      Array.from({ length: 64 }, () => submitRequest(api, request)),
+      Array.from({ length: 64 }, () => submitRequest(world.api, request)),
     );
     expect(new Set(results.map(({ serialNumber }) => serialNumber)).size).toBe(1);
     expect(results.every(({ status }) => status === 'issued')).toBe(true);
-    expect(api.ca.calls.length).toBe(1);
-    expect(await eventTypes(request.requestId)).toEqual([
+    expect(world.api.ca.calls.length).toBe(1);
+    expect(await world.eventTypes(request.requestId)).toEqual([
       'enrolment.submitted',
       'enrolment.approved',
     ]);
@@ -119,34 +79,34 @@ describe('submitting', () => {
 
   it('gives the same certificate to whoever repeats the call (covers: T2, T5)', async () => {
     const request = submission();
-    const first = await submitRequest(api, request);
-    const again = await submitRequest(api, request);
+    const first = await submitRequest(world.api, request);
+    const again = await submitRequest(world.api, request);
     expect(again.serialNumber).toBe(first.serialNumber);
-    expect(api.ca.calls).toHaveLength(1);
+    expect(world.api.ca.calls).toHaveLength(1);
   });
 
   it('does not lend a request id to another request', async () => {
     const request = submission();
-    await submitRequest(api, request);
-    expect(await codeOf(submitRequest(api, { ...request, requester: 'user:2' }))).toBe(
+    await submitRequest(world.api, request);
+    expect(await codeOf(submitRequest(world.api, { ...request, requester: 'user:2' }))).toBe(
       'ALREADY_EXISTS',
     );
-    expect(await codeOf(submitRequest(api, { ...request, profile: 'tls-client' }))).toBe(
+    expect(await codeOf(submitRequest(world.api, { ...request, profile: 'tls-client' }))).toBe(
       'ALREADY_EXISTS',
     );
     const other = csrFor([dns('b.localhost')]);
-    expect(await codeOf(submitRequest(api, { ...request, certificationRequest: other }))).toBe(
-      'ALREADY_EXISTS',
-    );
+    expect(
+      await codeOf(submitRequest(world.api, { ...request, certificationRequest: other })),
+    ).toBe('ALREADY_EXISTS');
   });
 
   it('stores a denial with its rules, and asks the CA for nothing', async () => {
-    api.policy.judgement = judgement('deny');
+    world.api.policy.judgement = judgement('deny');
     const request = submission();
-    const denied = await submitRequest(api, request);
+    const denied = await submitRequest(world.api, request);
     expect(denied).toMatchObject({ status: 'denied', decision: judgement('deny').decision });
-    expect(api.ca.calls).toEqual([]);
-    expect(await eventTypes(request.requestId)).toEqual([
+    expect(world.api.ca.calls).toEqual([]);
+    expect(await world.eventTypes(request.requestId)).toEqual([
       'enrolment.submitted',
       'enrolment.denied',
     ]);
@@ -157,28 +117,71 @@ describe('submitting', () => {
       if (step === 'ra.request' && moment === 'before') throw new Error('power is gone');
     });
     const request = submission();
-    await expect(submitRequest(api, request)).rejects.toThrow('power is gone');
+    await expect(submitRequest(world.api, request)).rejects.toThrow('power is gone');
     installFaultHook(undefined);
-    expect(await codeOf(readRequest(api.requests, request.requestId))).toBe('REQUEST_NOT_FOUND');
-    expect(await eventTypes(request.requestId)).toEqual([]);
-    expect((await submitRequest(api, request)).status).toBe('issued');
+    expect(await codeOf(readRequest(world.api.requests, request.requestId))).toBe(
+      'REQUEST_NOT_FOUND',
+    );
+    expect(await world.eventTypes(request.requestId)).toEqual([]);
+    expect((await submitRequest(world.api, request)).status).toBe('issued');
   });
 
   it('pins the validity that was asked for', async () => {
     const notAfter = systemClock.now() + 10 * DAY;
-    await submitRequest(api, submission({ notAfter }));
-    expect(api.ca.calls[0]?.notAfter).toBe(notAfter);
-    expect(Math.abs((api.policy.seen[0]?.validity ?? 0) - 10 * DAY)).toBeLessThan(10_000);
-    expect(await codeOf(submitRequest(api, submission({ notAfter: systemClock.now() - 1 })))).toBe(
-      'INVALID_ARGUMENT',
+    await submitRequest(world.api, submission({ notAfter }));
+    expect(world.api.ca.calls[0]?.notAfter).toBe(notAfter);
+    expect(Math.abs((world.api.policy.seen[0]?.validity ?? 0) - 10 * DAY)).toBeLessThan(10_000);
+    expect(
+      await codeOf(submitRequest(world.api, submission({ notAfter: systemClock.now() - 1 }))),
+    ).toBe('INVALID_ARGUMENT');
+  });
+});
+
+describe('checking', () => {
+  it('asks policy and the CA, and keeps nothing', async () => {
+    const request = submission();
+    await checkRequest(world.api, request);
+    expect(world.api.policy.seen).toHaveLength(1);
+    expect(world.api.ca.calls).toEqual([]);
+    expect(await world.eventTypes(request.requestId)).toEqual([]);
+    await submitRequest(world.api, request);
+    expect(world.api.ca.checked).toEqual(world.api.ca.calls);
+  });
+
+  it('passes what people will decide', async () => {
+    world.api.policy.judgement = judgement('review');
+    await checkRequest(world.api, submission());
+    expect(world.api.ca.checked).toHaveLength(1);
+  });
+
+  it("refuses what policy denies, with the rules' reasons", async () => {
+    world.api.policy.judgement = judgement('deny');
+    await expect(checkRequest(world.api, submission())).rejects.toMatchObject({
+      code: 'POLICY_DENIED',
+      message: expect.stringContaining('a.localhost'),
+    });
+    expect(world.api.ca.checked).toEqual([]);
+  });
+
+  it('refuses what the CA would refuse (covers: T29)', async () => {
+    const request = submission();
+    world.api.ca.failWith = new GigvaultError('BAD_PUBLIC_KEY', 'This key was compromised.');
+    expect(await codeOf(checkRequest(world.api, request))).toBe('BAD_PUBLIC_KEY');
+    expect(await codeOf(readRequest(world.api.requests, request.requestId))).toBe(
+      'REQUEST_NOT_FOUND',
     );
   });
 });
 
 describe('certification requests that are refused', () => {
-  const submit = (change: Parameters<typeof submission>[0]) =>
-    codeOf(submitRequest(api, submission(change)));
-  afterEach(() => expect(api.ca.calls).toEqual([]));
+  /** The code of the refusal, which a check gives as well. */
+  const submit = async (change: Parameters<typeof submission>[0]) => {
+    const request = submission(change);
+    const code = await codeOf(submitRequest(world.api, request));
+    expect(await codeOf(checkRequest(world.api, request))).toBe(code);
+    return code;
+  };
+  afterEach(() => expect(world.api.ca.calls).toEqual([]));
 
   it('malformed or huge ones (covers: T22, T23)', async () => {
     expect(await submit({ certificationRequest: Buffer.from('3080', 'hex') })).toBe('BAD_CSR');
@@ -241,11 +244,11 @@ describe('requests of the protocol acme', () => {
     ];
     const subjectAltName = [dns('b.localhost'), dns('a.localhost')];
     const issued = await submitRequest(
-      api,
+      world.api,
       acme({ certificationRequest: two(), authorizationIds, subjectAltName }),
     );
     expect(issued.status).toBe('issued');
-    expect(api.ca.calls[0]?.subjectAltName).toEqual(subjectAltName);
+    expect(world.api.ca.calls[0]?.subjectAltName).toEqual(subjectAltName);
   });
 
   it.each([
@@ -276,19 +279,19 @@ describe('requests of the protocol acme', () => {
     ['ids that are none', async () => ['x', "'--"]],
   ])('are refused with %s, each name on its own', async (_what, authorizations) => {
     const request = acme({ certificationRequest: two(), authorizationIds: await authorizations() });
-    expect(await codeOf(submitRequest(api, request))).toBe('UNAUTHORIZED_IDENTIFIER');
-    expect(api.ca.calls).toEqual([]);
-    expect(api.policy.seen).toEqual([]);
+    expect(await codeOf(submitRequest(world.api, request))).toBe('UNAUTHORIZED_IDENTIFIER');
+    expect(world.api.ca.calls).toEqual([]);
+    expect(world.api.policy.seen).toEqual([]);
   });
 
   it('are refused with an authorization that has no evidence', async () => {
     const id = await prove('acme:1', 'a.localhost');
-    await ra.pool.query('DELETE FROM validation_evidence WHERE authorization_id = $1', [id]);
+    await world.pool.query('DELETE FROM validation_evidence WHERE authorization_id = $1', [id]);
     const request = acme({
       certificationRequest: csrFor([dns('a.localhost')]),
       authorizationIds: [id],
     });
-    expect(await codeOf(submitRequest(api, request))).toBe('UNAUTHORIZED_IDENTIFIER');
+    expect(await codeOf(submitRequest(world.api, request))).toBe('UNAUTHORIZED_IDENTIFIER');
   });
 
   it('are refused when the names are not those of the order', async () => {
@@ -299,7 +302,7 @@ describe('requests of the protocol acme', () => {
     const submit = (names: string[], order: string[]) =>
       codeOf(
         submitRequest(
-          api,
+          world.api,
           acme({
             certificationRequest: csrFor(names.map(dns)),
             authorizationIds,

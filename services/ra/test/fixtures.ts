@@ -12,13 +12,15 @@ import type { Clock } from '@gigvault/time/clock';
 import { buildCertificationRequest } from '@gigvault/x509/certification-request';
 import type { GeneralName } from '@gigvault/x509/general-name';
 import type { Pool } from 'pg';
-import { EVENT_CONSUMERS, RaInit1700000000000 } from '../migrations/1700000000000-ra-init.ts';
+import { EVENT_CONSUMERS } from '../migrations/1700000000000-ra-init.ts';
 import { pgAuthorizationStore } from '../src/adapters/pg-authorization-store.ts';
 import { pgRequestStore } from '../src/adapters/pg-request-store.ts';
+import { pgVoteStore } from '../src/adapters/pg-vote-store.ts';
 import type { EnrolmentApi } from '../src/api/grpc.ts';
 import { createIssuer } from '../src/enrolment/issue-request.ts';
 import type { CertificateAuthority } from '../src/ports/certificate-authority.ts';
 import type { Judgement } from '../src/ports/policy-judge.ts';
+import { raService } from '../src/ra.module.ts';
 
 /** The service's tables in a real PostgreSQL. */
 export interface RaDatabase {
@@ -28,7 +30,7 @@ export interface RaDatabase {
 
 export async function startRaDatabase(): Promise<RaDatabase> {
   const database = await startTestDatabase();
-  return { database, pool: await database.pool('ra', [RaInit1700000000000]) };
+  return { database, pool: await database.pool('ra', raService.migrations as never) };
 }
 
 export function raEventLog(pool: Pool, clock: Clock): EventLog {
@@ -61,6 +63,7 @@ export const TLS_SERVER: Profile = {
   keyTypes: ['ec-p256', 'rsa-2048'],
   defaultValidity: 47 * DAY,
   maxValidity: 90 * DAY,
+  backdate: 3_600_000,
   issuerId: 'issuing',
   public: true,
   keyUsages: ['digitalSignature', 'serverAuth'],
@@ -69,6 +72,7 @@ export const TLS_SERVER: Profile = {
 /** A CA that keeps its promise: one certificate for each request id. */
 export interface FakeCa extends CertificateAuthority {
   readonly calls: IssueCertificateRequest[];
+  readonly checked: IssueCertificateRequest[];
   readonly certificates: Map<string, string>;
   /** What the next calls answer instead of a certificate. */
   failWith: GigvaultError | undefined;
@@ -78,9 +82,14 @@ export interface FakeCa extends CertificateAuthority {
 export function fakeCa(): FakeCa {
   const ca: FakeCa = {
     calls: [],
+    checked: [],
     certificates: new Map(),
     failWith: undefined,
     profiles: [TLS_SERVER, { ...TLS_SERVER, name: 'service', public: false }],
+    async check(request) {
+      ca.checked.push(request);
+      if (ca.failWith) throw ca.failWith;
+    },
     profile: async (name) => ca.profiles.find((profile) => profile.name === name),
     async issue(request) {
       ca.calls.push(request);
@@ -132,23 +141,28 @@ export function judgement(
 export function enrolmentApi(
   pool: Pool,
   clock: Clock,
-): EnrolmentApi & { ca: FakeCa; policy: FakePolicy; eventLog: EventLog } {
+): EnrolmentApi & { ca: FakeCa; policy: FakePolicy; eventLog: EventLog; waits: number[] } {
   const eventLog = raEventLog(pool, clock);
   const store = pgRequestStore(pool, eventLog);
   const ca = fakeCa();
-  const issuer = createIssuer({ requests: store, issuing: store, ca, clock });
+  const waits: number[] = [];
+  const proofs = pgAuthorizationStore(pool, eventLog);
+  const issuer = createIssuer({ requests: store, issuing: store, proofs, ca, clock });
   return {
     requests: store,
-    votes: store,
-    proofs: pgAuthorizationStore(pool, eventLog),
+    votes: pgVoteStore(pool, eventLog),
+    proofs,
     ca,
     policy: fakePolicy(),
     issuer,
     clock,
     log: silentLog,
+    observer: { decided: (waited) => waits.push(waited) },
     development: true,
     approvals: 1,
+    pendingValidity: 30 * DAY,
     eventLog,
+    waits,
   };
 }
 

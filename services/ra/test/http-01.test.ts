@@ -8,8 +8,9 @@ import {
 import { gzipSync } from 'node:zlib';
 import { systemClock } from '@gigvault/time/clock';
 import { afterEach, describe, expect, it } from '@jest/globals';
+import { dnsResolver } from '../src/adapters/dns-resolver.ts';
 import { nodeHttpFetcher } from '../src/adapters/node-http-fetcher.ts';
-import { systemResolver } from '../src/adapters/system-resolver.ts';
+import type { HopFetcher } from '../src/ports/hop-fetcher.ts';
 import type { Resolver } from '../src/ports/resolver.ts';
 import { type Http01Deps, validateHttp01 } from '../src/validation/http-01.ts';
 
@@ -42,7 +43,7 @@ const serveRaw = (onSocket: (socket: Socket) => void) => listen(createTcpServer(
 
 function validate(port: number, change: Partial<Http01Deps> = {}, name = 'a.localhost') {
   const deps: Http01Deps = {
-    resolver: systemResolver({ development: true }),
+    resolver: dnsResolver({ development: true, servers: [], clock: systemClock }),
     fetcher: nodeHttpFetcher,
     clock: systemClock,
     rules: { development: true, allowedNetworks: [] },
@@ -345,14 +346,22 @@ describe('http-01 servers that misbehave (covers: T44)', () => {
     expect(failure?.retry).toBe(true);
   });
 
-  it('a name that does not resolve is a dns problem', async () => {
-    const { failure } = await validate(
-      80,
-      { resolver: systemResolver({ development: false }) },
-      'does-not-exist.invalid',
-    );
-    expect(failure?.type).toBe('dns');
-    expect(failure?.retry).toBe(true);
+  it('name servers that are silent, and a network that is, can be asked again', async () => {
+    const waits = (signal: AbortSignal) =>
+      new Promise<never>((_resolve, reject) => {
+        signal.addEventListener('abort', () => reject(signal.reason));
+      });
+    const resolver: Resolver = { resolve: (_name, signal) => waits(signal) };
+    const unresolved = await validate(80, { resolver, timeout: 50 });
+    expect(unresolved.failure).toMatchObject({
+      type: 'dns',
+      retry: true,
+      message: 'a.localhost was not resolved in 0.05 s',
+    });
+    const fetcher: HopFetcher = { fetch: ({ signal }) => waits(signal) };
+    const unreached = await validate(80, { fetcher, timeout: 50 });
+    expect(unreached.failure).toMatchObject({ type: 'connection', retry: true });
+    expect(unreached.evidence.hops[0]?.address).toBeUndefined();
   });
 
   it.each([204, 401, 404, 500])('status %i is unauthorized', async (status) => {

@@ -3,41 +3,21 @@ import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import { installFaultHook } from '@gigvault/telemetry/durable-step';
 import { silentLog } from '@gigvault/telemetry/log';
 import { FakeClock, systemClock } from '@gigvault/time/clock';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
+import { approvalsGauge } from '../src/adapters/approvals-gauge.ts';
 import { issuingWorker } from '../src/adapters/issuing-worker.ts';
 import { pgRequestStore } from '../src/adapters/pg-request-store.ts';
 import { decideRequest } from '../src/approval/decide-request.ts';
 import { createIssuer } from '../src/enrolment/issue-request.ts';
 import { listRequests, readRequest } from '../src/enrolment/read-requests.ts';
 import { submitRequest } from '../src/enrolment/submit-request.ts';
-import {
-  codeOf,
-  enrolmentApi,
-  eventsOf,
-  eventually,
-  judgement,
-  type RaDatabase,
-  startRaDatabase,
-  submission,
-  unavailable,
-} from './fixtures.ts';
+import { useEnrolmentWorld } from './enrolment-world.ts';
+import { codeOf, eventually, judgement, submission, unavailable } from './fixtures.ts';
 
-const DAY = 86_400_000;
+const HOUR = 3_600_000;
+const DAY = 24 * HOUR;
 
-let ra: RaDatabase;
-let api: ReturnType<typeof enrolmentApi>;
-
-beforeAll(async () => {
-  ra = await startRaDatabase();
-});
-beforeEach(() => {
-  api = enrolmentApi(ra.pool, systemClock);
-});
-afterEach(() => installFaultHook(undefined));
-afterAll(() => ra.database.stop());
-
-const eventTypes = async (subject: string) =>
-  (await eventsOf(api.eventLog, subject)).map(({ type }) => type);
+const world = useEnrolmentWorld();
 
 describe('a CA that fails', () => {
   const retryable = [
@@ -51,62 +31,75 @@ describe('a CA that fails', () => {
   it.each(retryable)(
     'with %s leaves the request approved, and the repetition issues it',
     async (code) => {
-      api.ca.failWith = new GigvaultError(code, 'not now');
+      world.api.ca.failWith = new GigvaultError(code, 'not now');
       const request = submission();
-      expect(await codeOf(submitRequest(api, request))).toBe(code);
-      expect(await readRequest(api.requests, request.requestId)).toMatchObject({
+      expect(await codeOf(submitRequest(world.api, request))).toBe(code);
+      expect(await readRequest(world.api.requests, request.requestId)).toMatchObject({
         status: 'approved',
         attempts: 1,
       });
-      api.ca.failWith = undefined;
-      expect((await submitRequest(api, request)).status).toBe('issued');
+      world.api.ca.failWith = undefined;
+      expect((await submitRequest(world.api, request)).status).toBe('issued');
     },
   );
 
   it('for good fails the request for good', async () => {
-    api.ca.failWith = new GigvaultError('LINT_FAILED', 'e_rule: broken');
+    world.api.ca.failWith = new GigvaultError('LINT_FAILED', 'e_rule: broken');
     const request = submission();
-    expect(await submitRequest(api, request)).toMatchObject({
+    expect(await submitRequest(world.api, request)).toMatchObject({
       status: 'failed',
       errorCode: 'LINT_FAILED',
       errorMessage: 'e_rule: broken',
     });
-    api.ca.failWith = undefined;
-    expect((await submitRequest(api, request)).status).toBe('failed');
-    expect(await eventTypes(request.requestId)).toEqual([
+    world.api.ca.failWith = undefined;
+    expect((await submitRequest(world.api, request)).status).toBe('failed');
+    expect(await world.eventTypes(request.requestId)).toEqual([
       'enrolment.submitted',
       'enrolment.approved',
       'enrolment.failed',
     ]);
   });
 
-  it('without a reason is asked ten times', async () => {
-    const request = submission();
-    api.ca.failWith = new GigvaultError('INTERNAL', 'Something went wrong on our side.');
-    for (let attempt = 1; attempt < 10; attempt++)
-      expect(await codeOf(submitRequest(api, request))).toBe('INTERNAL');
-    expect((await submitRequest(api, request)).status).toBe('failed');
-  });
+  it.each(['INTERNAL', 'FORBIDDEN'] as const)(
+    'with %s, which nobody can explain, is asked for an hour, however often somebody asks',
+    async (code) => {
+      const clock = new FakeClock('2026-11-21T00:00:00Z');
+      world.restart(clock);
+      const request = submission();
+      world.api.ca.failWith = new GigvaultError(code, 'Something went wrong on our side.');
+      for (let poll = 0; poll < 20; poll++) {
+        expect(await codeOf(submitRequest(world.api, request))).toBe(code);
+        clock.advance(3_000);
+      }
+      clock.advance(HOUR - 61_000);
+      expect(await codeOf(submitRequest(world.api, request))).toBe(code);
+      clock.advance(1_000);
+      expect(await submitRequest(world.api, request)).toMatchObject({
+        status: 'failed',
+        errorCode: code,
+      });
+    },
+  );
 
   it('is asked again by the worker until it answers', async () => {
-    api.ca.failWith = unavailable();
+    world.api.ca.failWith = unavailable();
     const request = submission();
-    await codeOf(submitRequest(api, request));
-    await ra.pool.query('UPDATE enrolment_request SET due_at = 0 WHERE request_id = $1', [
+    await codeOf(submitRequest(world.api, request));
+    await world.pool.query('UPDATE enrolment_request SET due_at = 0 WHERE request_id = $1', [
       request.requestId,
     ]);
-    api.ca.failWith = undefined;
-    const store = pgRequestStore(ra.pool, api.eventLog);
+    world.api.ca.failWith = undefined;
+    const store = pgRequestStore(world.pool, world.api.eventLog);
     const worker = issuingWorker({
       issuing: store,
-      issuer: api.issuer,
+      issuer: world.api.issuer,
       clock: systemClock,
       log: silentLog,
     });
     await worker.start();
     try {
       await eventually(
-        async () => (await readRequest(api.requests, request.requestId)).status === 'issued',
+        async () => (await readRequest(world.api.requests, request.requestId)).status === 'issued',
         systemClock,
       );
     } finally {
@@ -119,16 +112,17 @@ describe('a CA that fails', () => {
       if (step === 'ra.issued' && moment === 'before') throw new Error('power is gone');
     });
     const request = submission();
-    await codeOf(submitRequest(api, request));
+    await codeOf(submitRequest(world.api, request));
     installFaultHook(undefined);
-    const serialNumber = api.ca.certificates.get(request.requestId);
+    const serialNumber = world.api.ca.certificates.get(request.requestId);
     // Another process, with nothing but the database.
     const other = {
-      ...api,
+      ...world.api,
       issuer: createIssuer({
-        requests: api.requests,
-        issuing: pgRequestStore(ra.pool, api.eventLog),
-        ca: api.ca,
+        requests: world.api.requests,
+        issuing: pgRequestStore(world.pool, world.api.eventLog),
+        proofs: world.api.proofs,
+        ca: world.api.ca,
         clock: systemClock,
       }),
     };
@@ -136,13 +130,13 @@ describe('a CA that fails', () => {
   });
 
   it('is leased to one worker at a time', async () => {
-    api.ca.failWith = unavailable();
+    world.api.ca.failWith = unavailable();
     const request = submission();
-    await codeOf(submitRequest(api, request));
-    await ra.pool.query('UPDATE enrolment_request SET due_at = 0 WHERE request_id = $1', [
+    await codeOf(submitRequest(world.api, request));
+    await world.pool.query('UPDATE enrolment_request SET due_at = 0 WHERE request_id = $1', [
       request.requestId,
     ]);
-    const store = pgRequestStore(ra.pool, api.eventLog);
+    const store = pgRequestStore(world.pool, world.api.eventLog);
     const now = systemClock.now();
     const claims = await Promise.all(
       [1, 2, 3, 4].map(() => store.claimApproved(16, now, now + DAY)),
@@ -155,13 +149,13 @@ describe('a CA that fails', () => {
 
 describe('approving', () => {
   async function pending(approvals = 1, change: Parameters<typeof submission>[0] = {}) {
-    api.policy.judgement = judgement('review', approvals);
+    world.api.policy.judgement = judgement('review', approvals);
     const request = submission(change);
-    const stored = await submitRequest(api, request);
+    const stored = await submitRequest(world.api, request);
     expect(stored).toMatchObject({ status: 'pending', approvalsNeeded: approvals });
-    expect(api.ca.calls).toEqual([]);
+    expect(world.api.ca.calls).toEqual([]);
     const vote = (actor: string, approve = true) =>
-      decideRequest(api, { requestId: request.requestId, actor, approve, comment: 'seen' });
+      decideRequest(world.api, { requestId: request.requestId, actor, approve, comment: 'seen' });
     return { request, vote };
   }
 
@@ -175,8 +169,8 @@ describe('approving', () => {
       status: 'issued',
       votes: [{ actor: 'user:2' }, { actor: 'user:3' }],
     });
-    expect(api.ca.calls).toHaveLength(1);
-    expect(await eventTypes(request.requestId)).toEqual([
+    expect(world.api.ca.calls).toHaveLength(1);
+    expect(await world.eventTypes(request.requestId)).toEqual([
       'enrolment.submitted',
       'enrolment.voted',
       'enrolment.voted',
@@ -195,20 +189,21 @@ describe('approving', () => {
       approve: true,
       comment: '',
       at: now,
+      madeAfter: 0,
       dueAt: now,
     };
-    expect(await api.votes.vote(straight)).toBe('not pending');
-    expect((await readRequest(api.requests, request.requestId)).status).toBe('pending');
+    expect(await world.api.votes.vote(straight)).toBe('not pending');
+    expect((await readRequest(world.api.requests, request.requestId)).status).toBe('pending');
   });
 
   it('counts one vote of a person, however often and fast it is cast', async () => {
     const { request, vote } = await pending(3);
     const results = await Promise.all(Array.from({ length: 8 }, () => codeOf(vote('user:2'))));
     expect(results.filter((result) => result === 'ALREADY_EXISTS')).toHaveLength(7);
-    const stored = await readRequest(api.requests, request.requestId);
+    const stored = await readRequest(world.api.requests, request.requestId);
     expect(stored.status).toBe('pending');
     expect(stored.votes).toHaveLength(1);
-    const { rows } = await ra.pool.query(
+    const { rows } = await world.pool.query(
       'SELECT approvals FROM enrolment_request WHERE request_id = $1',
       [request.requestId],
     );
@@ -221,40 +216,74 @@ describe('approving', () => {
       [2, 3, 4, 5, 6, 7, 8, 9].map((user) => codeOf(vote(`user:${user}`))),
     );
     expect(results.filter((result) => result === 'REQUEST_NOT_PENDING')).toHaveLength(3);
-    expect((await readRequest(api.requests, request.requestId)).votes).toHaveLength(5);
-    expect(api.ca.certificates.size).toBe(1);
+    expect((await readRequest(world.api.requests, request.requestId)).votes).toHaveLength(5);
+    expect(world.api.ca.certificates.size).toBe(1);
+  });
+
+  it('is timed once, from the submission to the vote that decided', async () => {
+    const clock = new FakeClock('2026-11-21T00:00:00Z');
+    world.restart(clock);
+    const { vote } = await pending(2);
+    clock.advance(HOUR);
+    await vote('user:2');
+    expect(world.api.waits).toEqual([]);
+    clock.advance(HOUR);
+    await vote('user:3');
+    await codeOf(vote('user:4'));
+    expect(world.api.waits).toEqual([2 * HOUR]);
+  });
+
+  it('is what the gauge counts, whoever decides', async () => {
+    const counts: number[] = [];
+    const gauge = approvalsGauge({
+      requests: world.api.requests,
+      clock: systemClock,
+      log: silentLog,
+      tell: (count) => counts.push(count),
+    });
+    const before = await world.api.requests.countPending();
+    const { vote } = await pending();
+    await gauge.start();
+    try {
+      await eventually(async () => counts.at(-1) === before + 1, systemClock);
+      await vote('user:2');
+      expect(await world.api.requests.countPending()).toBe(before);
+    } finally {
+      await gauge.stop();
+    }
   });
 
   it('ends at the first rejection', async () => {
     const { request, vote } = await pending(2);
     await vote('user:2');
     expect((await vote('user:3', false)).status).toBe('rejected');
+    expect(world.api.waits).toHaveLength(1);
     expect(await codeOf(vote('user:4'))).toBe('REQUEST_NOT_PENDING');
-    expect(api.ca.calls).toEqual([]);
-    expect((await eventTypes(request.requestId)).at(-1)).toBe('enrolment.rejected');
+    expect(world.api.ca.calls).toEqual([]);
+    expect((await world.eventTypes(request.requestId)).at(-1)).toBe('enrolment.rejected');
   });
 
   it('stands although the CA cannot answer', async () => {
     const { request, vote } = await pending();
-    api.ca.failWith = unavailable();
+    world.api.ca.failWith = unavailable();
     expect((await vote('user:2')).status).toBe('approved');
-    api.ca.failWith = undefined;
-    expect((await submitRequest(api, request)).status).toBe('issued');
+    world.api.ca.failWith = undefined;
+    expect((await submitRequest(world.api, request)).status).toBe('issued');
   });
 
   it('does not cost the certificate a part of its life', async () => {
     const clock = new FakeClock('2026-11-21T00:00:00Z');
-    api = enrolmentApi(ra.pool, clock);
+    world.restart(clock);
     const { vote } = await pending(1, { notAfter: clock.now() + 30 * DAY });
     clock.advance(5 * DAY);
     await vote('user:2');
-    expect(api.ca.calls[0]?.notAfter).toBe(clock.now() + 30 * DAY);
+    expect(world.api.ca.calls[0]?.notAfter).toBe(clock.now() + 30 * DAY);
   });
 
   it('knows only requests that exist', async () => {
     expect(
       await codeOf(
-        decideRequest(api, {
+        decideRequest(world.api, {
           requestId: randomUUID(),
           actor: 'user:2',
           approve: true,
@@ -264,39 +293,44 @@ describe('approving', () => {
     ).toBe('REQUEST_NOT_FOUND');
     expect(
       await codeOf(
-        decideRequest(api, { requestId: 'x', actor: 'user:2', approve: true, comment: '' }),
+        decideRequest(world.api, { requestId: 'x', actor: 'user:2', approve: true, comment: '' }),
       ),
     ).toBe('REQUEST_NOT_FOUND');
   });
 
   it('needs as many people as the configuration says, when policy is content with fewer', async () => {
-    api = { ...api, approvals: 2 };
-    api.policy.judgement = judgement('review', 1);
-    expect((await submitRequest(api, submission())).approvalsNeeded).toBe(2);
+    world.api = { ...world.api, approvals: 2 };
+    world.api.policy.judgement = judgement('review', 1);
+    expect((await submitRequest(world.api, submission())).approvalsNeeded).toBe(2);
   });
 });
 
 describe('listing', () => {
   it('pages through, newest first, by status and requester', async () => {
     const clock = new FakeClock('2027-01-01T00:00:00Z');
-    api = enrolmentApi(ra.pool, clock);
+    world.restart(clock);
     const requester = `user:${randomUUID()}`;
     const ids: string[] = [];
     for (let index = 0; index < 5; index++) {
-      api.policy.judgement = judgement(index % 2 === 0 ? 'allow' : 'deny');
+      world.api.policy.judgement = judgement(index % 2 === 0 ? 'allow' : 'deny');
       // Two at the same millisecond.
       clock.advance(index % 2);
-      ids.unshift((await submitRequest(api, submission({ requester }))).requestId);
+      ids.unshift((await submitRequest(world.api, submission({ requester }))).requestId);
     }
     const seen: string[] = [];
     let cursor = '';
     do {
-      const page = await listRequests(api.requests, { requester, status: '', limit: 2, cursor });
+      const page = await listRequests(world.api.requests, {
+        requester,
+        status: '',
+        limit: 2,
+        cursor,
+      });
       seen.push(...page.items.map(({ requestId }) => requestId));
       cursor = page.nextCursor;
     } while (cursor !== '');
     expect([...seen].sort()).toEqual([...ids].sort());
-    const denied = await listRequests(api.requests, {
+    const denied = await listRequests(world.api.requests, {
       requester,
       status: 'denied',
       limit: 0,
@@ -305,7 +339,7 @@ describe('listing', () => {
     expect(denied.items).toHaveLength(2);
     expect(
       await codeOf(
-        listRequests(api.requests, { requester, status: '', limit: 1, cursor: 'nonsense' }),
+        listRequests(world.api.requests, { requester, status: '', limit: 1, cursor: 'nonsense' }),
       ),
     ).toBe('INVALID_ARGUMENT');
   });

@@ -1,4 +1,6 @@
+import { Resolver } from 'node:dns';
 import { silentLog } from '@gigvault/telemetry/log';
+import { createMetrics } from '@gigvault/telemetry/metrics';
 import { systemClock } from '@gigvault/time/clock';
 import { describe, expect, it } from '@jest/globals';
 import { Pool } from 'pg';
@@ -14,6 +16,7 @@ const context = (environment: 'development' | 'production', config: object) =>
     database: new Pool(),
     clock: systemClock,
     log: silentLog,
+    metrics: createMetrics(),
     client: () => ({}),
   }) as unknown as Parameters<typeof raService.module>[0];
 
@@ -21,11 +24,14 @@ describe('configuration', () => {
   it('has a default for everything', () => {
     expect(raConfig.parse(undefined)).toEqual({
       allowedNetworks: [],
+      dnsServers: [],
       authorizationValidity: 30 * 86_400_000,
       pendingAuthorizationValidity: 7 * 86_400_000,
+      maxPendingAuthorizations: 3_000,
       validationTimeout: 10_000,
       validationConcurrency: 32,
       approvals: 1,
+      pendingRequestValidity: 30 * 86_400_000,
     });
   });
 
@@ -33,11 +39,23 @@ describe('configuration', () => {
     { allowedNetworks: ['10.0.0/8'] },
     { allowedNetworks: ['intranet'] },
     { http01Port: 0 },
+    { dnsServers: ['ns.example'] },
+    { dnsServers: ['192.0.2.53:0'] },
+    { dnsServers: ['2001:db8::53:70000'] },
+    { dnsServers: ['[2001:db8::53]:70000'] },
     { authorizationValidity: 'long' },
     { unknown: 1 },
   ])('refuses %j', (config) => {
     expect(raConfig.safeParse(config).success).toBe(false);
   });
+
+  it.each(['192.0.2.53', '192.0.2.53:5353', '2001:db8::53', '[2001:db8::53]:5353'])(
+    'takes the DNS server %s',
+    (server) => {
+      const { dnsServers } = raConfig.parse({ dnsServers: [server] });
+      expect(() => new Resolver().setServers(dnsServers)).not.toThrow();
+    },
+  );
 
   it('lets the http-01 port be set in development only', () => {
     expect(raService.module(context('development', { http01Port: 5002 })).controllers).toHaveLength(
@@ -73,5 +91,7 @@ describe('a taken-over edge', () => {
       'BAD_CSR',
     );
     expect(await submitAs('gigvault', {})).toBe('BAD_CSR');
+    const check = rpc.checkRequest(submission(), undefined, { peer: 'enroll' } as never);
+    expect(await codeOf(check)).toBe('FORBIDDEN');
   });
 });

@@ -5,13 +5,13 @@ import { nodeHttpFetcher } from '../src/adapters/node-http-fetcher.ts';
 import { deactivateAuthorization } from '../src/authorization/deactivate-authorization.ts';
 import type { HopFetcher } from '../src/ports/hop-fetcher.ts';
 import {
+  ALL,
   type AuthorizationFixture,
   rightAnswer,
   startAuthorizationFixture,
 } from './authorization-fixture.ts';
 import { eventsOf, eventually } from './fixtures.ts';
 
-const _THUMBPRINT = '9jg46WB3rR_AHD-EBXdN7cBkH1WOu0tA3M9fm21mqTI';
 const DAY = 86_400_000;
 
 let fixture: AuthorizationFixture;
@@ -116,9 +116,9 @@ describe('validating', () => {
     await respond(made!);
     // The process that took it dies: its lease is over soon after.
     const now = systemClock.now();
-    const claimed = await queue.claim(100, now, now + 50);
+    const claimed = await queue.claim(100, now, now + 50, ALL);
     expect(claimed.map(({ authorizationId }) => authorizationId)).toContain(made!.authorizationId);
-    expect(await queue.claim(100, now, now + 50)).toEqual([]);
+    expect(await queue.claim(100, now, now + 50, ALL)).toEqual([]);
     expect((await get(made!.authorizationId)).status).toBe('pending');
     await start();
     expect((await settled(made!.authorizationId)).status).toBe('valid');
@@ -166,7 +166,7 @@ describe('validating', () => {
     await respond(made!);
     const { authorizationId } = made!;
     const now = systemClock.now();
-    const claimed = (await queue.claim(100, now, now + 1)).find(
+    const claimed = (await queue.claim(100, now, now + 1, ALL)).find(
       (one) => one.authorizationId === authorizationId,
     )!;
     expect((await deactivateAuthorization(deps, { authorizationId, requester })).status).toBe(
@@ -185,7 +185,7 @@ describe('validating', () => {
     expect((await eventsOf(eventLog, authorizationId)).map(({ type }) => type)).toEqual([
       'authorization.deactivated',
     ]);
-    expect(await queue.claim(100, now + DAY, now + DAY)).toEqual([]);
+    expect(await queue.claim(100, now + DAY, now + DAY, ALL)).toEqual([]);
   });
 
   it('does not take evidence about another name', async () => {
@@ -193,7 +193,7 @@ describe('validating', () => {
     const [made] = await order('a.localhost');
     await respond(made!);
     const now = systemClock.now();
-    const claimed = (await queue.claim(100, now, now + 1)).find(
+    const claimed = (await queue.claim(100, now, now + 1, ALL)).find(
       (one) => one.authorizationId === made!.authorizationId,
     )!;
     const evidence = {

@@ -76,6 +76,12 @@ export function createPgIntentStore(options: PgIntentStoreOptions): IntentStore 
       );
       return rows[0] && toState(rows[0]);
     },
+    async isKeyBlocked(spkiSha256) {
+      const text = 'SELECT FROM blocked_key WHERE spki_sha256 = $1';
+      return (
+        (await query(pool, { name: 'ca.key-blocked', text, values: [spkiSha256] })).rowCount === 1
+      );
+    },
     async listOpen(createdBefore, limit) {
       const { rows } = await query<IntentRow>(pool, {
         name: 'ca.list-open-intents',

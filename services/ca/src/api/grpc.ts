@@ -7,6 +7,7 @@ import type {
   ListCertificatesResponse,
 } from '@gigvault/proto/ca/v1/certificate';
 import type {
+  CheckIssuanceResponse,
   IssueCertificateRequest,
   IssuedCertificate,
   IssueInternalCertificateRequest,
@@ -29,6 +30,7 @@ import { GrpcMethod } from '@nestjs/microservices';
 import { type CertificateDeps, getCertificate } from '../certificates/get-certificate.ts';
 import { getCertificateStatus } from '../certificates/get-certificate-status.ts';
 import { listCertificates } from '../certificates/list-certificates.ts';
+import { checkIssuance } from '../issuance/check-issuance.ts';
 import { issueCertificate } from '../issuance/issue-certificate.ts';
 import {
   type IssueInternalDeps,
@@ -60,6 +62,13 @@ export class IssuanceRpc {
   @GrpcMethod('IssuanceService', 'IssueCertificate')
   issueCertificate(request: IssueCertificateRequest): Promise<IssuedCertificate> {
     return issueCertificate(this.deps.issuance, { ...request, internal: false });
+  }
+
+  /** Public profiles only, as IssueCertificate. */
+  @GrpcMethod('IssuanceService', 'CheckIssuance')
+  async checkIssuance(request: IssueCertificateRequest): Promise<CheckIssuanceResponse> {
+    await checkIssuance(this.deps.issuance, { ...request, internal: false });
+    return {};
   }
 
   /** For the calling peer. */

@@ -1,4 +1,6 @@
+import { PAGE_QUERY, pageOf } from '@gigvault/http/paging';
 import type { Certificate } from '@gigvault/proto/ca/v1/certificate';
+import { parseGeneralName } from '@gigvault/x509/general-name';
 import { reasonName } from '@gigvault/x509/reason-code';
 import { z } from 'zod';
 
@@ -10,7 +12,9 @@ export const certificateItem = z.object({
   serialNumber: z.string(),
   issuerId: z.string(),
   commonName: z.string(),
-  names: z.array(z.string()),
+  names: z
+    .array(z.string())
+    .describe('As `api.example`, `192.0.2.1`, `ada@example.com`, `https://api.example/`'),
   profile: z.string(),
   status: z.enum(['valid', 'revoked', 'expired']),
   notBefore: time,
@@ -19,41 +23,46 @@ export const certificateItem = z.object({
   revokedAt: time.optional(),
   reasonCode: z.int().optional(),
   reason: z.string().optional(),
-  requestId: z.string(),
+  requestId: z.string().describe('Of the request in `/csrs` that it came from'),
   requester: z.string(),
 });
 
 /** A certificate with its PEM; without `certificate` when it was never released. */
 export const certificateDocument = certificateItem.extend({
-  certificate: z.string().optional(),
-  chain: z.string(),
+  certificate: z.string().optional().describe('PEM'),
+  chain: z.string().describe('PEM, the issuer first'),
 });
 
 /** A page of certificates. */
-export const certificatePage = z.object({
-  items: z.array(certificateItem),
-  nextCursor: z.string().optional(),
-});
+export const certificatePage = pageOf(certificateItem);
 
 /** Filters and position of a page. */
 export const listQuery = z.strictObject({
   status: z.enum(['valid', 'revoked', 'expired']).optional(),
   commonName: z.string().max(64).optional(),
-  requester: z.string().max(200).optional(),
-  limit: z.coerce.number().int().min(1).max(500).default(50),
-  cursor: z.string().max(300).default(''),
+  requester: z.string().max(200).optional().describe('As `user:<id>` or `acme:<account>`'),
+  ...PAGE_QUERY,
 });
 
 /** Which certificate. */
-export const serialParams = z.object({ serialNumber: z.string().max(120) });
+export const serialParams = z.object({
+  serialNumber: z.string().max(120).describe('Hex, with or without colons'),
+});
 
 /** With `issuerId` when several issuers have the serial number. */
-export const issuerQuery = z.strictObject({ issuerId: z.string().max(63).default('') });
+export const issuerQuery = z.strictObject({
+  issuerId: z.string().max(63).default('').describe('When several issuers have the serial number'),
+});
 
 /** Why: CRLReason by number or by name, unspecified when neither is given. */
 export const revokeBody = z.strictObject({
-  reasonCode: z.int().min(0).max(10).optional(),
-  reason: z.string().max(40).optional(),
+  reasonCode: z
+    .int()
+    .min(0)
+    .max(10)
+    .optional()
+    .describe('CRLReason (RFC 5280 §5.3.1): 0, 1, 3, 4, 5 or 9'),
+  reason: z.string().max(40).optional().describe('The same by name, as keyCompromise'),
 });
 
 /** What a revocation did. */
@@ -78,8 +87,8 @@ export const issuerItem = z.object({
   crlBaseUrl: z.string(),
   issuerUrl: z.string(),
   crlShards: z.int(),
-  certificate: z.string(),
-  chain: z.string(),
+  certificate: z.string().describe('PEM'),
+  chain: z.string().describe('PEM, down to the root'),
 });
 
 /** Every issuing CA. */
@@ -92,7 +101,7 @@ export function toItem(certificate: Certificate): z.infer<typeof certificateItem
     serialNumber,
     issuerId,
     commonName,
-    names,
+    names: names.map((name) => parseGeneralName(name).value),
     profile,
     status: certificate.status as 'valid',
     notBefore: rfc3339(certificate.notBefore),

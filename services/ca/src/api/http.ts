@@ -1,14 +1,17 @@
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
-import { type HttpReply, type HttpRoute, operation } from '@gigvault/http/route';
+import { page } from '@gigvault/http/paging';
+import { type HttpReply, type HttpRequest, type HttpRoute, operation } from '@gigvault/http/route';
 import { formatName } from '@gigvault/x509/name';
 import { toPem } from '@gigvault/x509/pem';
 import { REASON_CODE, reasonName } from '@gigvault/x509/reason-code';
 import type { z } from 'zod';
-import { getCertificate } from '../certificates/get-certificate.ts';
+import { certificateNotFound, getCertificate } from '../certificates/get-certificate.ts';
 import { listCertificates } from '../certificates/list-certificates.ts';
 import type { Issuer } from '../issuers/issuer-registry.ts';
+import { REVOCATION_REASONS } from '../revocation/revocation-reason.ts';
 import { revokeCertificate } from '../revocation/revoke-certificate.ts';
 import type { CaDeps } from './grpc.ts';
+import { ERRORS, EXAMPLES } from './http-examples.ts';
 import {
   certificateDocument,
   certificatePage,
@@ -33,20 +36,25 @@ function listOperation(deps: CaDeps): HttpRoute {
     operationId: 'listCertificates',
     method: 'GET',
     path: '/certificates',
-    tag: 'certificates',
-    summary: 'Certificates, newest first',
+    tag: 'Certificates',
+    summary: 'List certificates, newest first',
+    description: 'Without the permission `certificates:read-all`: those that you asked for.',
     permission: 'certificates:read',
     query: listQuery,
     replies: { 200: certificatePage },
-    async handle({ query }) {
-      const page = await listCertificates(deps.certificates, {
+    examples: EXAMPLES.listCertificates,
+    async handle({ query, principal }) {
+      const own = onlyRequester(principal);
+      const { requester = own ?? '', status = '', commonName = '' } = query;
+      // What is somebody else's looks like what does not exist.
+      if (own !== undefined && requester !== own) return { status: 200, body: page([], '') };
+      const { items, nextCursor } = await listCertificates(deps.certificates, {
         ...query,
-        status: query.status ?? '',
-        commonName: query.commonName ?? '',
-        requester: query.requester ?? '',
+        status,
+        commonName,
+        requester,
       });
-      const next = page.nextCursor === '' ? {} : { nextCursor: page.nextCursor };
-      return { status: 200, body: { items: page.items.map(toItem), ...next } };
+      return { status: 200, body: page(items.map(toItem), nextCursor) };
     },
   });
 }
@@ -56,14 +64,20 @@ function getOperation(deps: CaDeps): HttpRoute {
     operationId: 'getCertificate',
     method: 'GET',
     path: '/certificates/:serialNumber',
-    tag: 'certificates',
-    summary: 'One certificate, with its chain',
+    tag: 'Certificates',
+    summary: 'Get a certificate with its chain',
+    description: 'Without the permission `certificates:read-all`: one that you asked for.',
     permission: 'certificates:read',
     params: serialParams,
     query: issuerQuery,
     replies: { 200: certificateDocument },
-    async handle({ params, query }) {
+    examples: EXAMPLES.getCertificate,
+    errors: ERRORS.getCertificate,
+    async handle({ params, query, principal }) {
       const found = await getCertificate(deps.certificates, { ...params, ...query });
+      const own = onlyRequester(principal);
+      if (own !== undefined && found.requester !== own)
+        throw certificateNotFound(found.serialNumber);
       const { chain } = await deps.issuers.issuers.get(found.issuerId);
       const released = found.certificate.length > 0;
       return {
@@ -83,14 +97,15 @@ function revokeOperation(deps: CaDeps): HttpRoute {
     operationId: 'revokeCertificate',
     method: 'POST',
     path: '/certificates/:serialNumber/revoke',
-    tag: 'certificates',
+    tag: 'Certificates',
     summary: 'Revoke a certificate, for ever',
     permission: 'certificates:revoke',
     params: serialParams,
     query: issuerQuery,
     body: revokeBody,
     replies: { 200: revokeReply },
-    example: { body: { reason: 'keyCompromise' } },
+    examples: EXAMPLES.revokeCertificate,
+    errors: ERRORS.revokeCertificate,
     async handle({ params, query, body, principal }) {
       const revoked = await revokeCertificate(deps.revocation, {
         ...params,
@@ -116,15 +131,23 @@ function issuersOperation(deps: CaDeps): HttpRoute {
     operationId: 'listIssuers',
     method: 'GET',
     path: '/issuers',
-    tag: 'issuers',
-    summary: 'The issuing CAs, with their chains',
+    tag: 'Issuers',
+    summary: 'List the issuing CAs with their chains',
     permission: 'signed-in',
     replies: { 200: issuerList },
+    examples: EXAMPLES.listIssuers,
     async handle() {
       const issuers = await deps.issuers.issuers.list();
       return { status: 200, body: { items: issuers.map(toIssuerItem) } };
     },
   });
+}
+
+const REASON_NAMES = REVOCATION_REASONS.map(reasonName).join(', ');
+
+/** Whose certificates a principal may see; undefined for everybody's. */
+function onlyRequester(principal: HttpRequest['principal']): string | undefined {
+  return principal?.permissions.has('certificates:read-all') ? undefined : (principal?.actor ?? '');
 }
 
 /** The code asked for by number or by name. Errors: BAD_REVOCATION_REASON, INVALID_ARGUMENT when the two differ. */
@@ -134,7 +157,7 @@ function reasonOf({ reasonCode, reason }: z.infer<typeof revokeBody>): number {
   if (named === undefined) {
     throw new GigvaultError(
       'BAD_REVOCATION_REASON',
-      `'${reason}' is not a reason of RFC 5280 §5.3.1.`,
+      `'${reason}' is not a reason of RFC 5280 §5.3.1: use ${REASON_NAMES}.`,
     );
   }
   if (reasonCode === undefined || reasonCode === named) return named;

@@ -33,7 +33,12 @@ export async function getCertificate(
     );
   }
   if (found[0] !== undefined) return toWireCertificate(found[0], deps.clock.now());
-  throw new GigvaultError('CERTIFICATE_NOT_FOUND', `There is no certificate ${serialNumber}.`, {
+  throw certificateNotFound(serialNumber);
+}
+
+/** CERTIFICATE_NOT_FOUND. */
+export function certificateNotFound(serialNumber: string): GigvaultError {
+  return new GigvaultError('CERTIFICATE_NOT_FOUND', `There is no certificate ${serialNumber}.`, {
     details: { serialNumber },
   });
 }

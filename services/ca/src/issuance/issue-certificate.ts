@@ -6,6 +6,7 @@ import type { Intent } from '../ports/intent-store.ts';
 import type { IssuanceObserver } from '../ports/observer.ts';
 import { type SettleDeps, settleIntent } from '../reconciliation/settle-intent.ts';
 import type { AuditGate } from './audit-gate.ts';
+import { blockedKey } from './check-issuance.ts';
 import { type CheckDeps, checkOrder } from './check-order.ts';
 import { finishCertificate } from './finish-certificate.ts';
 import { flightOf } from './flight.ts';
@@ -81,10 +82,7 @@ async function attemptIssuance(
     case 'serial-taken':
       return undefined;
     case 'key-blocked':
-      throw new GigvaultError(
-        'BAD_PUBLIC_KEY',
-        'This key belongs to a CA or was reported compromised.',
-      );
+      throw blockedKey();
   }
 }
 

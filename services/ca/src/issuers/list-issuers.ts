@@ -16,6 +16,7 @@ export function listProfiles(profiles: ProfileTable): WireProfile[] {
     keyTypes: [...profile.certificate.keyTypes],
     defaultValidity: profile.certificate.defaultValidity,
     maxValidity: profile.certificate.maxValidity,
+    backdate: profile.certificate.backdate,
     issuerId: profile.issuerId,
     public: profile.public,
     keyUsages: [...profile.certificate.keyUsage, ...profile.certificate.extendedKeyUsage],

@@ -60,6 +60,8 @@ export interface IntentStore {
   ): Promise<boolean>;
   /** The request's issued or open intent; tombstoned ones do not count. */
   findByRequest(requestId: string): Promise<RequestState | undefined>;
+  /** Whether no certificate is issued for the key: one of a CA, or reported compromised. Lower-case hex of its SHA-256. */
+  isKeyBlocked(spkiSha256: string): Promise<boolean>;
   /** Open intents created at or before `createdBefore`, oldest first. */
   listOpen(createdBefore: number, limit: number): Promise<readonly Intent[]>;
 }

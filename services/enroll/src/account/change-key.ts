@@ -2,7 +2,8 @@ import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import { readJwk } from '../jws/jwk.ts';
 import { parseJws, verifyJws } from '../jws/jws.ts';
 import { parseStrictJsonObject } from '../jws/strict-json.ts';
-import type { Account, Accounts } from '../ports/accounts.ts';
+import type { Account } from '../ports/accounts.ts';
+import type { ChangeAccountDeps } from './update-account.ts';
 
 /** The key was taken over, or it belongs to an account already. */
 export type KeyChange =
@@ -13,10 +14,10 @@ export type KeyChange =
  * Gives the account the key that signed the inner JWS (RFC 8555 §7.3.5). The outer one was signed by the account's key.
  *
  * @param request.url the outer JWS's url; `accountUrl` the account's own.
- * Errors: INVALID_ARGUMENT, BAD_PUBLIC_KEY, BAD_SIGNATURE_ALGORITHM; CONFLICT when the account changed meanwhile.
+ * Errors: INVALID_ARGUMENT, BAD_PUBLIC_KEY, BAD_SIGNATURE_ALGORITHM, RATE_LIMITED; CONFLICT when the account changed meanwhile.
  */
 export async function changeKey(
-  accounts: Accounts,
+  { accounts, limits }: ChangeAccountDeps,
   account: Account,
   request: { readonly payload: Buffer; readonly url: string; readonly accountUrl: string },
 ): Promise<KeyChange> {
@@ -34,6 +35,7 @@ export async function changeKey(
   if (readJwk(payload['oldKey']).thumbprint !== account.jwkThumbprint) {
     throw new GigvaultError('INVALID_ARGUMENT', 'The "oldKey" is not the account\'s key.');
   }
+  limits.change(account.accountId);
   const holder = await accounts.changeKey(account.accountId, account.jwkThumbprint, {
     jwk: key.jwk,
     jwkThumbprint: key.thumbprint,

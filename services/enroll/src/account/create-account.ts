@@ -3,12 +3,14 @@ import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import type { Clock } from '@gigvault/time/clock';
 import type { SignerKey } from '../jws/jwk.ts';
 import type { Account, Accounts } from '../ports/accounts.ts';
+import type { RateLimits } from '../ports/rate-limits.ts';
 import { checkContact } from './contact.ts';
 
 /** What creating an account needs. */
 export interface CreateAccountDeps {
   readonly accounts: Accounts;
   readonly clock: Clock;
+  readonly limits: RateLimits;
   /** URL of the terms that an account must agree to; '' for none. */
   readonly termsOfService: string;
 }
@@ -22,13 +24,16 @@ export interface NewAccount {
 
 /**
  * Makes the account of a key, or returns the one it has (RFC 8555 §7.3, §7.3.1).
- * Errors: ACCOUNT_DOES_NOT_EXIST with onlyReturnExisting; UNAUTHORIZED when the key's account is deactivated;
- * INVALID_CONTACT, UNSUPPORTED_CONTACT; INVALID_ARGUMENT when the terms of service are not agreed to.
+ * Errors: ACCOUNT_DOES_NOT_EXIST with onlyReturnExisting; UNAUTHENTICATED when the key's account is deactivated;
+ * INVALID_CONTACT, UNSUPPORTED_CONTACT; INVALID_ARGUMENT when the terms of service are not agreed to; RATE_LIMITED.
+ *
+ * @param address the client's.
  */
 export async function createAccount(
   deps: CreateAccountDeps,
   key: SignerKey,
   wanted: NewAccount,
+  address: string,
 ): Promise<{ readonly account: Account; readonly created: boolean }> {
   const existing = await deps.accounts.find({ jwkThumbprint: key.thumbprint });
   if (existing) return { account: requireValid(existing), created: false };
@@ -41,11 +46,13 @@ export async function createAccount(
       `The terms of service at ${deps.termsOfService} must be agreed to.`,
     );
   }
+  const contact = checkContact(wanted.contact);
+  deps.limits.newAccount(address);
   const result = await deps.accounts.create({
     accountId: randomBytes(15).toString('base64url'),
     jwk: key.jwk,
     jwkThumbprint: key.thumbprint,
-    contact: checkContact(wanted.contact),
+    contact,
     status: 'valid',
     termsOfServiceAgreed: wanted.termsOfServiceAgreed,
     createdAt: deps.clock.now(),
@@ -53,10 +60,10 @@ export async function createAccount(
   return { account: requireValid(result.account), created: result.created };
 }
 
-/** The account when it may act. Errors: UNAUTHORIZED when it is deactivated or revoked (RFC 8555 §7.3.6, T38). */
+/** The account when it may act. Errors: UNAUTHENTICATED (401) when it is deactivated or revoked (RFC 8555 §7.3.6, T38). */
 export function requireValid(account: Account): Account {
   if (account.status !== 'valid') {
-    throw new GigvaultError('UNAUTHORIZED', `The account is ${account.status}.`);
+    throw new GigvaultError('UNAUTHENTICATED', `The account is ${account.status}.`);
   }
   return account;
 }

@@ -30,6 +30,10 @@ export function memoryOrders(): Orders & OrderSweep {
         all().filter((order) => order.accountId === accountId && open(order)).length,
       );
     },
+    async nthNewest(accountId, n) {
+      const orders = all().filter((order) => order.accountId === accountId);
+      return orders.sort(newestFirst)[n - 1]?.createdAt;
+    },
     async step(orderId, step) {
       const order = byId.get(orderId);
       if (order?.status !== step.from) return undefined;
@@ -58,6 +62,7 @@ export function memoryOrders(): Orders & OrderSweep {
 }
 
 function changeOf(step: OrderStep): Partial<Kept> {
+  if (step.to === 'ready') return { status: step.to };
   const { from: _from, to, ...change } = step;
   return { status: to, ...change };
 }

@@ -20,15 +20,27 @@ export function orderCreated(order: Order): NewEvent {
 export function orderStepped(order: Order, step: OrderStep): readonly NewEvent[] {
   const { accountId, requestId, orderId } = order;
   if (step.to === 'processing' && step.from === 'ready') {
-    const certificationRequestSha256 = createHash('sha256')
-      .update(step.certificationRequest)
-      .digest('hex');
     return [
       {
         type: 'order.finalized',
         actor: requesterOf(accountId),
         subject: orderId,
-        data: { accountId, requestId, certificationRequestSha256 },
+        data: {
+          accountId,
+          requestId,
+          certificationRequestSha256: sha256(step.certificationRequest),
+        },
+      },
+    ];
+  }
+  if (step.to === 'ready' && step.from === 'ready') {
+    const { code, message } = step.error;
+    return [
+      {
+        type: 'order.refused',
+        actor: 'service:enroll',
+        subject: orderId,
+        data: { accountId, certificationRequestSha256: sha256(step.refused), code, message },
       },
     ];
   }
@@ -44,4 +56,8 @@ export function orderStepped(order: Order, step: OrderStep): readonly NewEvent[]
     ];
   }
   return [];
+}
+
+function sha256(octets: Buffer): string {
+  return createHash('sha256').update(octets).digest('hex');
 }

@@ -66,6 +66,9 @@ const COUNT_OPEN = `
   SELECT count(*)::int AS open FROM (
     SELECT 1 FROM order_ WHERE account_id = $1 AND status IN ('pending', 'ready') LIMIT $2) AS counted`;
 
+const NTH_NEWEST = `
+  SELECT created_at FROM order_ WHERE account_id = $1 ORDER BY created_at DESC, order_id DESC OFFSET $2 - 1 LIMIT 1`;
+
 const CLAIM = `
   UPDATE order_ SET resume_at = $2 WHERE order_id IN (
     SELECT order_id FROM order_ WHERE status = 'processing' AND resume_at <= $1
@@ -106,6 +109,14 @@ export function pgOrders(pool: Pool, eventLog: EventLog): Orders & OrderSweep {
         values: [accountId, limit],
       });
       return rows[0]?.open ?? 0;
+    },
+    async nthNewest(accountId, n) {
+      const { rows } = await query<{ created_at: string | number }>(pool, {
+        name: 'order_nth_newest',
+        text: NTH_NEWEST,
+        values: [accountId, n],
+      });
+      return rows[0] && Number(rows[0].created_at);
     },
     step: (orderId, step) =>
       transaction(pool, async (client) => {

@@ -42,11 +42,7 @@ export function rpcProfiles(client: Client<IssuerService>, clock: Clock): Profil
   }
 
   return {
-    async hashOf(profile) {
-      const found = (await fresh()).find(
-        (candidate) => candidate.name === profile && candidate.public,
-      );
-      return found?.profileHash;
-    },
+    find: async (profile) =>
+      (await fresh()).find((candidate) => candidate.name === profile && candidate.public),
   };
 }

@@ -22,5 +22,10 @@ export function rpcAuthorizations(client: Client<AuthorizationService>): Authori
 
 /** The RA's enrolment requests. */
 export function rpcEnrolment(client: Client<EnrolmentService>): Enrolment {
-  return { submit: (request) => client.submitRequest(request, { deadline: SUBMIT_DEADLINE }) };
+  return {
+    async check(request) {
+      await client.checkRequest(request);
+    },
+    submit: (request) => client.submitRequest(request, { deadline: SUBMIT_DEADLINE }),
+  };
 }

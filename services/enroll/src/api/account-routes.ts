@@ -30,12 +30,16 @@ export function accountRoutes(deps: Deps, routes: AcmeRoutes): HttpRoute[] {
   ];
 }
 
-async function newAccount(deps: Deps, { signer, payload }: AcmeRequest): Promise<HttpReply> {
+async function newAccount(
+  deps: Deps,
+  { signer, payload, clientIp }: AcmeRequest,
+): Promise<HttpReply> {
   if (signer.kind !== 'key') throw new GigvaultError('INVALID_ARGUMENT', 'Sign with "jwk".');
   const { account, created } = await createAccount(
     deps,
     signer.key,
     readPayload(payload, newAccountPayload),
+    clientIp,
   );
   return accountReply(deps, account, created ? 201 : 200);
 }
@@ -48,7 +52,7 @@ async function account(
   if (payload.length === 0) return accountReply(deps, signer, 200);
   return accountReply(
     deps,
-    await updateAccount(deps.accounts, signer, readPayload(payload, accountUpdatePayload)),
+    await updateAccount(deps, signer, readPayload(payload, accountUpdatePayload)),
     200,
   );
 }
@@ -80,7 +84,7 @@ async function keyChange(
   { signer, payload, url }: AcmeRequest<Account>,
 ): Promise<HttpReply> {
   const accountUrl = deps.urls.account(signer.accountId);
-  const change = await changeKey(deps.accounts, signer, { payload, url, accountUrl });
+  const change = await changeKey(deps, signer, { payload, url, accountUrl });
   if (change.outcome === 'changed') return accountReply(deps, change.account, 200);
   const reply = errorReply(
     new GigvaultError('ALREADY_EXISTS', 'Another account, or this one, has that key.'),

@@ -31,6 +31,7 @@ export interface AcmeRequest<S = Signer> {
   readonly query: Readonly<Record<string, string>>;
   /** As it was signed. */
   readonly url: string;
+  readonly clientIp: string;
 }
 
 /** Makes the routes of ACME resources: they differ only in path, signer and handler. */
@@ -117,7 +118,8 @@ async function verify(
   // Scheme and host are ours to know, not the client's to say: behind a proxy they differ.
   const url = deps.publicUrl + request.url.replace(/^https?:\/\/[^/]*/i, '');
   const verified = await verifyRequest(deps, { body: request.body, url, signedBy });
-  return { ...verified, params: request.params, query: request.query, url };
+  const { params, query, clientIp } = request;
+  return { ...verified, params, query, url, clientIp };
 }
 
 /** What every reply to a POST carries (RFC 8555 §6.5, §7.1). */

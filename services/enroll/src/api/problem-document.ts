@@ -4,8 +4,8 @@ import { SIGNATURE_ALGORITHMS } from '../jws/jws.ts';
 
 const URN = 'urn:ietf:params:acme:error:';
 
-/** Where ACME wants another status than REST (RFC 8555 §7.6). */
-const STATUS: Partial<Record<ErrorCode, number>> = { ALREADY_REVOKED: 400 };
+/** Where ACME wants another status than REST (RFC 8555 §7.4, §7.6). */
+const STATUS: Partial<Record<ErrorCode, number>> = { ALREADY_REVOKED: 400, LINT_FAILED: 400 };
 
 /** An ACME problem document (RFC 8555 §6.7). */
 export interface ProblemDocument {

@@ -90,14 +90,29 @@ describe('completing an order', () => {
     expect((await orders.find(order.orderId))?.status).toBe('valid');
   });
 
-  it("forgives failures that may pass until the order's time is over — covers: T17", async () => {
+  it.each(['unavailable', 'forbidden'] as const)(
+    'keeps on asking an RA that is %s, long after the order has expired — covers: T17',
+    async (verdict) => {
+      const order = await processingOrder();
+      ra.verdict = verdict;
+      clock.advance(30 * 24 * 60 * MINUTE);
+      expect((await completion.complete(order)).status).toBe('processing');
+      const sweep = { sweep: orders, completion, clock };
+      clock.advance(10 * MINUTE - 1);
+      expect(await resumeOrders(sweep, 'pause')).toBe(0);
+      ra.verdict = 'issue';
+      clock.advance(1);
+      expect(await resumeOrders(sweep, 'pause')).toBe(1);
+      expect((await orders.find(order.orderId))?.status).toBe('valid');
+    },
+  );
+
+  it('ends with what the RA refuses', async () => {
     const order = await processingOrder();
-    ra.verdict = 'unavailable';
-    expect((await completion.complete(order)).status).toBe('processing');
-    clock.advance(60 * MINUTE);
+    ra.verdict = 'profile-changed';
     expect(await completion.complete(order)).toMatchObject({
       status: 'invalid',
-      error: { code: 'KEY_UNAVAILABLE' },
+      error: { code: 'PROFILE_CHANGED' },
     });
   });
 

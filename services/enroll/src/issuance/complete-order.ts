@@ -1,17 +1,13 @@
-import {
-  asGigvaultError,
-  type ErrorRecord,
-  type GigvaultError,
-  toErrorRecord,
-} from '@gigvault/errors/gigvault-error';
-import type { EnrolmentRequest, SubmitRequestRequest } from '@gigvault/proto/ra/v1/enrolment';
+import type { ErrorCode } from '@gigvault/errors/error-table';
+import { asGigvaultError, type ErrorRecord, toErrorRecord } from '@gigvault/errors/gigvault-error';
+import type { EnrolmentRequest } from '@gigvault/proto/ra/v1/enrolment';
 import { durableStep } from '@gigvault/telemetry/durable-step';
 import type { Log } from '@gigvault/telemetry/log';
 import type { Clock } from '@gigvault/time/clock';
 import { createSingleFlight } from '@gigvault/time/single-flight';
-import { requesterOf } from '../account/requester.ts';
 import type { Order, OrderStep, Orders } from '../ports/orders.ts';
 import type { Enrolment } from '../ports/registration-authority.ts';
+import { submissionOf } from './submission.ts';
 
 /** What completing an order needs. */
 export interface CompleteOrderDeps {
@@ -25,7 +21,7 @@ export interface CompleteOrderDeps {
 export interface OrderCompletion {
   /**
    * Submits the order's request and keeps what comes of it: `valid`, `invalid`, or `processing` while people decide and
-   * after a failure that may pass. Callers that ask for the same order at the same time share one run (T1).
+   * after any failure that is not the RA's own answer, for as long as it takes: the certificate may exist. Callers that ask for the same order at the same time share one run (T1).
    */
   complete(order: Order): Promise<Order>;
   /** As complete, but answers after `wait` milliseconds with the order as it is; the run goes on. */
@@ -34,6 +30,18 @@ export interface OrderCompletion {
 
 const SHORTEST_PAUSE = 2_000;
 const LONGEST_PAUSE = 600_000;
+
+/** Refusals with which the RA has kept nothing: no certificate will come of the request. */
+const REFUSED_BY_RA: readonly ErrorCode[] = [
+  'ALREADY_EXISTS',
+  'BAD_CSR',
+  'BAD_PUBLIC_KEY',
+  'INVALID_ARGUMENT',
+  'PROFILE_CHANGED',
+  'REJECTED_IDENTIFIER',
+  'UNAUTHORIZED_IDENTIFIER',
+  'UNKNOWN_PROFILE',
+];
 
 /** An OrderCompletion; one a process. */
 export function createOrderCompletion(deps: CompleteOrderDeps): OrderCompletion {
@@ -77,38 +85,16 @@ async function runOnce(deps: CompleteOrderDeps, order: Order): Promise<Order> {
 
 async function submit(deps: CompleteOrderDeps, order: Order): Promise<OrderStep> {
   try {
-    return stepFor(deps, order, await deps.enrolment.submit(submissionOf(order)));
+    const submission = submissionOf(order, order.certificationRequest ?? Buffer.alloc(0));
+    return stepFor(deps, order, await deps.enrolment.submit(submission));
   } catch (error) {
     const failure = asGigvaultError(error);
-    // Its time is also what ends an order that fails again and again.
-    const hopeless = isFinal(failure) || order.expiresAt <= deps.clock.now();
-    if (hopeless) return { from: 'processing', to: 'invalid', error: toErrorRecord(failure) };
+    // Anything else, refused access included, leaves open what the RA does with the request: it may be issuing already.
+    if (REFUSED_BY_RA.includes(failure.code))
+      return { from: 'processing', to: 'invalid', error: toErrorRecord(failure) };
     deps.log.warn({ operation: 'completeOrder', error }, 'enrolment failed for now');
     return resumeLater(deps, order);
   }
-}
-
-/** After a closed signing intent the CA signs anew, under another serial number. */
-function isFinal(failure: GigvaultError): boolean {
-  return !failure.row.retry && failure.code !== 'SIGNING_CLOSED';
-}
-
-function submissionOf(order: Order): SubmitRequestRequest {
-  return {
-    requestId: order.requestId,
-    protocol: 'acme',
-    requester: requesterOf(order.accountId),
-    profile: order.profile,
-    profileHash: order.profileHash,
-    certificationRequest: order.certificationRequest ?? Buffer.alloc(0),
-    authorizationIds: [...order.authorizationIds],
-    subjectAltName: order.identifiers.map(({ type, value }) => ({ type, value })),
-    notBefore: order.notBefore,
-    notAfter: order.notAfter,
-    reason: '',
-    roles: [],
-    tenantId: '',
-  };
 }
 
 function stepFor(deps: CompleteOrderDeps, order: Order, request: EnrolmentRequest): OrderStep {

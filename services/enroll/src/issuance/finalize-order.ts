@@ -5,9 +5,10 @@ import { type ReadOrderDeps, readOrder } from '../order/read-order.ts';
 import type { Order } from '../ports/orders.ts';
 import { checkCertificationRequest } from './check-certification-request.ts';
 import type { OrderCompletion } from './complete-order.ts';
+import { type RefuseUnissuableDeps, refuseUnissuable } from './refuse-unissuable.ts';
 
 /** What finalizing an order needs. */
-export interface FinalizeOrderDeps extends ReadOrderDeps {
+export interface FinalizeOrderDeps extends ReadOrderDeps, RefuseUnissuableDeps {
   readonly completion: OrderCompletion;
   /** Milliseconds that a client waits for its certificate before it is told to ask again. */
   readonly finalizeWait: number;
@@ -19,8 +20,8 @@ export interface FinalizeOrderDeps extends ReadOrderDeps {
  * However often and from wherever it is called for one order, one certificate comes of it: the step to `processing` happens
  * once and fixes the certification request; the enrolment request's id is the order's own (T1, T2, T5).
  *
- * Errors: NOT_FOUND, UNAUTHORIZED; BAD_CSR, BAD_PUBLIC_KEY, which leave the order ready; ORDER_NOT_READY when it is
- * pending, invalid, or was finalized with another certification request.
+ * Errors: NOT_FOUND, UNAUTHORIZED; those of checkCertificationRequest and refuseUnissuable, which leave the order ready;
+ * ORDER_NOT_READY when it is pending, invalid, or was finalized with another certification request.
  */
 export async function finalizeOrder(
   deps: FinalizeOrderDeps,
@@ -31,6 +32,7 @@ export async function finalizeOrder(
   const order = await readOrder(deps, signer.accountId, orderId);
   if (order.status !== 'ready') return repeat(deps, order, certificationRequest);
   checkCertificationRequest(certificationRequest, order.identifiers, signer.publicKey);
+  await refuseUnissuable(deps, order, certificationRequest);
   const processing = await durableStep('enroll.finalize', () =>
     deps.orders.step(orderId, {
       from: 'ready',

@@ -30,8 +30,8 @@ export type SignedBy = 'jwk' | 'kid' | 'either';
 /**
  * Verifies a signed request: form, signer, signature, url, nonce, in this order, so that only a request which is whole uses
  * its nonce up (RFC 8555 §6.2 to §6.5).
- * Errors: INVALID_ARGUMENT, BAD_SIGNATURE_ALGORITHM, BAD_PUBLIC_KEY, ACCOUNT_DOES_NOT_EXIST; UNAUTHORIZED for a deactivated
- * account (T38) or another `url` (T36); BAD_NONCE (T33).
+ * Errors: INVALID_ARGUMENT, BAD_SIGNATURE_ALGORITHM, BAD_PUBLIC_KEY, ACCOUNT_DOES_NOT_EXIST; UNAUTHENTICATED for a
+ * deactivated account (T38), UNAUTHORIZED for another `url` (T36); BAD_NONCE (T33).
  *
  * @param request.url where the client sent it, as the server's documents name it.
  */

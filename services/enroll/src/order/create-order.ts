@@ -4,10 +4,13 @@ import type { Authorization } from '@gigvault/proto/ra/v1/authorization';
 import { durableStep } from '@gigvault/telemetry/durable-step';
 import type { Clock } from '@gigvault/time/clock';
 import { requesterOf } from '../account/requester.ts';
-import type { Profiles } from '../ports/certificate-authority.ts';
+import type { OrderProfile, Profiles } from '../ports/certificate-authority.ts';
 import type { Order, Orders } from '../ports/orders.ts';
 import type { Authorizations } from '../ports/registration-authority.ts';
 import { checkIdentifiers } from './order-identifiers.ts';
+import { checkOrderValidity } from './order-validity.ts';
+
+const HOUR = 3_600_000;
 
 /** What creating an order needs. */
 export interface CreateOrderDeps {
@@ -25,6 +28,8 @@ export interface OrderRules {
   readonly orderLifetime: number;
   /** Pending and ready orders of one account. */
   readonly maxOpenOrders: number;
+  /** New orders of one account in an hour, over all processes. What runs at the same time may overshoot it. */
+  readonly maxOrdersPerHour: number;
   /** Profile names that clients may choose; the first is the default. */
   readonly profiles: readonly string[];
 }
@@ -41,7 +46,7 @@ export interface NewOrder {
 /**
  * Makes an order with its authorizations (RFC 8555 §7.4); it is ready at once when all of them are valid already.
  * The profile's hash of this moment is pinned in it (T14).
- * Errors: RATE_LIMITED, UNKNOWN_PROFILE, INVALID_ARGUMENT, and those of checkIdentifiers.
+ * Errors: RATE_LIMITED, UNKNOWN_PROFILE, and those of checkIdentifiers and checkOrderValidity.
  */
 export async function createOrder(
   deps: CreateOrderDeps,
@@ -50,19 +55,10 @@ export async function createOrder(
 ): Promise<Order> {
   const identifiers = checkIdentifiers(wanted.identifiers, deps.development);
   const now = deps.clock.now();
-  checkValidity(wanted, now);
-  const profile = wanted.profile || deps.rules.profiles[0]!;
-  const profileHash = deps.rules.profiles.includes(profile)
-    ? await deps.profiles.hashOf(profile)
-    : undefined;
-  if (profileHash === undefined)
-    throw new GigvaultError('UNKNOWN_PROFILE', `There is no profile ${JSON.stringify(profile)}.`);
-  const { maxOpenOrders } = deps.rules;
-  if ((await deps.orders.countOpen(accountId, maxOpenOrders)) >= maxOpenOrders) {
-    throw new GigvaultError('RATE_LIMITED', `The account has ${maxOpenOrders} unfinished orders.`, {
-      retryAfter: 3600,
-    });
-  }
+  const profileName = wanted.profile || deps.rules.profiles[0]!;
+  const profile = await findProfile(deps, profileName);
+  checkOrderValidity(wanted, profile, now);
+  await requireRoom(deps, accountId, now);
   const authorizations = await deps.authorizations.create(requesterOf(accountId), identifiers);
   const order: Order = {
     orderId: randomBytes(15).toString('base64url'),
@@ -72,8 +68,8 @@ export async function createOrder(
       : 'pending',
     identifiers,
     authorizationIds: authorizations.map((authorization) => authorization.authorizationId),
-    profile,
-    profileHash,
+    profile: profileName,
+    profileHash: profile.profileHash,
     requestId: randomUUID(),
     notBefore: wanted.notBefore,
     notAfter: wanted.notAfter,
@@ -84,14 +80,30 @@ export async function createOrder(
   return order;
 }
 
-function checkValidity(wanted: NewOrder, now: number): void {
-  const { notBefore, notAfter } = wanted;
-  if (notAfter !== 0 && (notAfter <= now || notAfter <= notBefore)) {
-    throw new GigvaultError(
-      'INVALID_ARGUMENT',
-      '"notAfter" must lie in the future and after "notBefore".',
-    );
+async function findProfile(deps: CreateOrderDeps, name: string): Promise<OrderProfile> {
+  const profile = deps.rules.profiles.includes(name) ? await deps.profiles.find(name) : undefined;
+  if (profile) return profile;
+  throw new GigvaultError('UNKNOWN_PROFILE', `There is no profile ${JSON.stringify(name)}.`);
+}
+
+async function requireRoom(
+  { orders, rules }: CreateOrderDeps,
+  accountId: string,
+  now: number,
+): Promise<void> {
+  const { maxOpenOrders, maxOrdersPerHour } = rules;
+  if ((await orders.countOpen(accountId, maxOpenOrders)) >= maxOpenOrders) {
+    throw new GigvaultError('RATE_LIMITED', `The account has ${maxOpenOrders} unfinished orders.`, {
+      retryAfter: HOUR / 1_000,
+    });
   }
+  const room = ((await orders.nthNewest(accountId, maxOrdersPerHour)) ?? 0) + HOUR;
+  if (room <= now) return;
+  throw new GigvaultError(
+    'RATE_LIMITED',
+    `The account has made ${maxOrdersPerHour} orders within an hour.`,
+    { retryAfter: (room - now) / 1_000 },
+  );
 }
 
 function earliestExpiry(authorizations: readonly Authorization[], latest: number): number {

@@ -28,6 +28,7 @@ export function checkIdentifiers(
       throw new GigvaultError('UNSUPPORTED_IDENTIFIER', 'Identifiers are of type "dns" or "ip".');
     }
     try {
+      if (type === 'dns' && value.startsWith('*.')) throw wildcardRefusal(value);
       const { value: normal } = normalizeGeneralName(
         { type, value },
         { development, wildcard: false },
@@ -47,4 +48,11 @@ export function checkIdentifiers(
     throw new GigvaultError('REJECTED_IDENTIFIER', message, { problems, details });
   }
   return [...canonical.values()];
+}
+
+function wildcardRefusal(value: string): GigvaultError {
+  return new GigvaultError(
+    'REJECTED_IDENTIFIER',
+    `DNS name ${JSON.stringify(value.slice(0, 80))} is refused: wildcards need dns-01, which is not offered.`,
+  );
 }

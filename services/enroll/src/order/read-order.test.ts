@@ -29,7 +29,12 @@ beforeEach(() => {
     profiles: ca,
     clock,
     development: false,
-    rules: { orderLifetime: HOUR, maxOpenOrders: 3, profiles: ['tls-server'] },
+    rules: {
+      orderLifetime: HOUR,
+      maxOrdersPerHour: 10,
+      maxOpenOrders: 3,
+      profiles: ['tls-server'],
+    },
   };
 });
 
@@ -86,6 +91,31 @@ describe('an order', () => {
         message: 'The authorization for b.example is invalid. refused',
       },
     });
+  });
+
+  it('is invalid when an authorization is given up after it was ready', async () => {
+    const order = await create();
+    for (const id of order.authorizationIds) await validate(id);
+    expect((await read(order)).status).toBe('ready');
+    await ra.deactivate('acme:account', order.authorizationIds[0]!);
+    expect(await read(order)).toMatchObject({
+      status: 'invalid',
+      error: { message: 'The authorization for a.example is deactivated.' },
+    });
+  });
+
+  it('is refused when too many were made within an hour, whatever became of them', async () => {
+    deps = { ...deps, rules: { ...deps.rules, maxOrdersPerHour: 2 } };
+    for (let i = 0; i < 2; i++) {
+      const { orderId } = await create();
+      const error = { code: 'UNAUTHORIZED', message: 'no' };
+      await deps.orders.step(orderId, { from: 'pending', to: 'invalid', error });
+      clock.advance(HOUR / 4);
+    }
+    await expect(create()).rejects.toMatchObject({ code: 'RATE_LIMITED', retryAfter: 1800 });
+    clock.advance(HOUR / 2);
+    await create();
+    expect(await codeOf(create())).toBe('RATE_LIMITED');
   });
 
   it('expires, pending or ready', async () => {

@@ -43,13 +43,11 @@ export async function findOwnOrder(
 async function nextStep(deps: ReadOrderDeps, order: Order): Promise<OrderStep | undefined> {
   if (order.status !== 'pending' && order.status !== 'ready') return undefined;
   if (order.expiresAt <= deps.clock.now()) return expiry(order);
-  if (order.status === 'ready') return undefined;
   const authorizations = await deps.authorizations.get(order.authorizationIds);
   const lost = authorizations.find(({ status }) => status !== 'pending' && status !== 'valid');
-  if (lost) return { from: 'pending', to: 'invalid', error: lostAuthorization(lost) };
-  return authorizations.every(({ status }) => status === 'valid')
-    ? { from: 'pending', to: 'ready' }
-    : undefined;
+  if (lost) return { from: order.status, to: 'invalid', error: lostAuthorization(lost) };
+  const proved = authorizations.every(({ status }) => status === 'valid');
+  return proved && order.status === 'pending' ? { from: 'pending', to: 'ready' } : undefined;
 }
 
 /** The end of an order whose time is over. */

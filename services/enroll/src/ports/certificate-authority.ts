@@ -13,8 +13,18 @@ export interface Certificates {
   }): Promise<void>;
 }
 
+/** What an order must know of its profile. */
+export interface OrderProfile {
+  /** SHA-256 (hex). */
+  readonly profileHash: string;
+  /** Milliseconds. */
+  readonly maxValidity: number;
+  /** Milliseconds that a wanted notBefore may lie before now. */
+  readonly backdate: number;
+}
+
 /** The certificate profiles in force. */
 export interface Profiles {
-  /** SHA-256 (hex) of a profile that enrolment protocols may use; undefined when there is none of that name. */
-  hashOf(profile: string): Promise<string | undefined>;
+  /** A profile that enrolment protocols may use; undefined when there is none of that name. */
+  find(profile: string): Promise<OrderProfile | undefined>;
 }

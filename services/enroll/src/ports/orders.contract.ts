@@ -104,6 +104,27 @@ export function ordersContract(
     );
     expect(await subject().countOpen(accountId, 10)).toBe(4);
     expect(await subject().countOpen(accountId, 2)).toBe(2);
+    expect(await subject().nthNewest(accountId, 1)).toBe(orders[4]!.createdAt);
+    expect(await subject().nthNewest(accountId, 5)).toBe(orders[0]!.createdAt);
+    expect(await subject().nthNewest(accountId, 6)).toBeUndefined();
+  });
+
+  it('leaves an order as it is when a finalize is refused', async () => {
+    const order = someOrder(await account(), { status: 'ready' });
+    await subject().create(order);
+    const refuse: OrderStep = {
+      from: 'ready',
+      to: 'ready',
+      refused: Buffer.from('csr'),
+      error: { code: 'BAD_PUBLIC_KEY', message: 'no' },
+    };
+    expect(await subject().step(order.orderId, refuse)).toEqual(
+      await subject().find(order.orderId),
+    );
+    expect(await subject().find(order.orderId)).toMatchObject(order);
+    expect((await subject().find(order.orderId))?.certificationRequest).toBeUndefined();
+    await subject().step(order.orderId, finalize);
+    expect(await subject().step(order.orderId, refuse)).toBeUndefined();
   });
 
   it('leases orders in processing whose time has come — covers: T5', async () => {

@@ -40,6 +40,13 @@ export interface Order {
 /** One step of an order's life; happens only when the order is still in `from`. */
 export type OrderStep =
   | { readonly from: 'pending'; readonly to: 'ready' }
+  // A finalize was refused: nothing moves, and there is an event to show it.
+  | {
+      readonly from: 'ready';
+      readonly to: 'ready';
+      readonly refused: Buffer;
+      readonly error: ErrorRecord;
+    }
   | {
       readonly from: 'ready';
       readonly to: 'processing';
@@ -62,6 +69,8 @@ export interface Orders {
   create(order: Order): Promise<void>;
   /** How many orders of the account are pending or ready, counted up to `limit`. */
   countOpen(accountId: string, limit: number): Promise<number>;
+  /** When the account's n-th newest order was made; undefined when it has fewer. */
+  nthNewest(accountId: string, n: number): Promise<number | undefined>;
   find(orderId: string): Promise<Order | undefined>;
   /** The account's orders that are not invalid, newest first, after the order `cursor`. */
   list(accountId: string, cursor: string | undefined, limit: number): Promise<readonly Order[]>;

@@ -21,6 +21,11 @@ export interface Authorizations {
 /** Where enrolment requests go. */
 export interface Enrolment {
   /**
+   * Refuses what `submit` would refuse now, and keeps nothing. Errors: as submit, and POLICY_DENIED, REJECTED_IDENTIFIER,
+   * INVALID_ARGUMENT.
+   */
+  check(request: SubmitRequestRequest): Promise<void>;
+  /**
    * Idempotent on the request's id; waits for the certificate as long as it can be had at once.
    * Errors: BAD_CSR, BAD_PUBLIC_KEY, UNKNOWN_PROFILE, PROFILE_CHANGED, UNAUTHORIZED_IDENTIFIER, and those of the way there.
    */

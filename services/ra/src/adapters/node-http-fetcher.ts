@@ -27,7 +27,8 @@ export const nodeHttpFetcher: HopFetcher = {
         socket.once('connect', () => {
           connected = true;
           // Belt and braces: the address was given as a literal, so nothing has resolved a name in between.
-          if (!isPinned(socket.remoteAddress, hop.address)) {
+          if (isPinned(socket.remoteAddress, hop.address)) hop.onConnect();
+          else {
             request.destroy(
               new ChallengeFailure(
                 'connection',

@@ -19,13 +19,16 @@ const FIND_VALID = `SELECT DISTINCT ON (a.identifier_type, a.identifier_value) $
   JOIN challenge c ON c.authorization_id = a.authorization_id
   ORDER BY a.identifier_type, a.identifier_value, a.expires_at DESC`;
 
+const COUNT_PENDING = `SELECT count(*)::int AS pending FROM (
+  SELECT 1 FROM authorization_ WHERE requester = $1 AND status = 'pending' AND expires_at > $2 LIMIT $3) AS counted`;
+
 const INSERT_AUTHORIZATIONS = `INSERT INTO authorization_
     (authorization_id, requester, identifier_type, identifier_value, status, expires_at, created_at)
   SELECT id, $1, type, value, 'pending', expires_at, $2
   FROM unnest($3::uuid[], $4::text[], $5::text[], $6::bigint[]) AS made (id, type, value, expires_at)`;
 
-const INSERT_CHALLENGES = `INSERT INTO challenge (challenge_id, authorization_id, type, token, status)
-  SELECT id, authorization_id, 'http-01', token, 'pending'
+const INSERT_CHALLENGES = `INSERT INTO challenge (challenge_id, authorization_id, requester, type, token, status)
+  SELECT id, authorization_id, $4, 'http-01', token, 'pending'
   FROM unnest($1::uuid[], $2::uuid[], $3::text[]) AS made (id, authorization_id, token)`;
 
 const GET = `SELECT ${COLUMNS} FROM authorization_ a JOIN challenge c ON c.authorization_id = a.authorization_id
@@ -64,6 +67,14 @@ export function pgAuthorizationStore(
         until,
       ];
       return read(pool, 'ra_authorizations_valid', FIND_VALID, values);
+    },
+    async countPending(requester, now, limit) {
+      const { rows } = await query<{ pending: number }>(pool, {
+        name: 'ra_authorizations_pending',
+        text: COUNT_PENDING,
+        values: [requester, now, limit],
+      });
+      return rows[0]?.pending ?? 0;
     },
     create: (requester, authorizations, now) => create(pool, requester, authorizations, now),
     get: (ids) => read(pool, 'ra_authorizations_get', GET, [ids]),
@@ -131,7 +142,12 @@ async function create(
     await client.query({
       name: 'ra_challenges_insert',
       text: INSERT_CHALLENGES,
-      values: [made.map(({ challengeId }) => challengeId), ids, made.map(({ token }) => token)],
+      values: [
+        made.map(({ challengeId }) => challengeId),
+        ids,
+        made.map(({ token }) => token),
+        requester,
+      ],
     });
   });
 }

@@ -8,9 +8,27 @@ import type {
   ValidationQueue,
 } from '../ports/validation-queue.ts';
 
-const CLAIM = `WITH due AS (
+// Its cost grows with the requesters that wait and not with what each of them has ordered: the index is entered once for
+// each requester. Rows are locked last, when they have their turn, so that processes which claim at once do not starve.
+const CLAIM = `WITH RECURSIVE waiting (requester) AS (
+    (SELECT requester FROM challenge WHERE status = 'processing' ORDER BY requester LIMIT 1)
+    UNION ALL
+    SELECT (SELECT c.requester FROM challenge c WHERE c.status = 'processing' AND c.requester > w.requester
+      ORDER BY c.requester LIMIT 1)
+    FROM waiting w WHERE w.requester IS NOT NULL),
+  turns AS (
+    SELECT c.challenge_id, c.due_at,
+      coalesce(busy.flying, 0) + row_number() OVER (PARTITION BY w.requester ORDER BY c.due_at) AS turn
+    FROM waiting w
+    LEFT JOIN unnest($5::text[], $6::int[]) AS busy (requester, flying) ON busy.requester = w.requester
+    CROSS JOIN LATERAL (
+      SELECT challenge_id, due_at FROM challenge
+      WHERE requester = w.requester AND status = 'processing' AND due_at <= $2
+      ORDER BY due_at LIMIT greatest($4::int - coalesce(busy.flying, 0), 0)) c),
+  due AS (
     SELECT challenge_id FROM challenge WHERE status = 'processing' AND due_at <= $2
-    ORDER BY due_at LIMIT $1 FOR UPDATE SKIP LOCKED)
+      AND challenge_id IN (SELECT challenge_id FROM turns ORDER BY turn, due_at LIMIT $1)
+    FOR UPDATE SKIP LOCKED)
   UPDATE challenge c SET attempts = attempts + 1, due_at = $3
   FROM due, authorization_ a
   WHERE c.challenge_id = due.challenge_id AND a.authorization_id = c.authorization_id
@@ -37,8 +55,9 @@ const MOVED_ON = Symbol('moved on');
 /** Challenges in PostgreSQL, leased by their due time. */
 export function pgValidationQueue(pool: Pool, eventLog: EventLog): ValidationQueue {
   return {
-    async claim(limit, now, leasedUntil) {
-      const values = [limit, now, leasedUntil];
+    async claim(limit, now, leasedUntil, { each, inFlight }) {
+      const busy = [[...inFlight.keys()], [...inFlight.values()]];
+      const values = [limit, now, leasedUntil, each, ...busy];
       const { rows } = await query<ClaimRow>(pool, {
         name: 'ra_challenge_claim',
         text: CLAIM,

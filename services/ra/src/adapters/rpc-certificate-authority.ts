@@ -44,6 +44,9 @@ export function rpcCertificateAuthority({
       if (clock.now() - loadedAt > PROFILES_LAST || !fits()) await reload();
       return find();
     },
+    async check(request) {
+      await issuance.checkIssuance(request);
+    },
     issue: (request) => issuance.issueCertificate(request),
   };
 }

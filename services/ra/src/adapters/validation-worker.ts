@@ -11,7 +11,7 @@ const INTERVAL = 500;
 /** What the worker needs. */
 export interface ValidationWorkerOptions extends ValidateDeps {
   readonly log: Log;
-  /** Validations at one time. */
+  /** Validations at one time; one requester has at most a quarter of them. */
   readonly concurrency: number;
 }
 
@@ -19,7 +19,9 @@ export interface ValidationWorkerOptions extends ValidateDeps {
 export function validationWorker(options: ValidationWorkerOptions): Worker & { wake(): void } {
   const { queue, clock, log, concurrency, timeout } = options;
   const stopping = new AbortController();
-  const inFlight = new Set<Promise<void>>();
+  const each = Math.ceil(concurrency / 4);
+  /** Each with its requester. */
+  const inFlight = new Map<Promise<void>, string>();
 
   async function run(challenge: ClaimedChallenge): Promise<void> {
     const fields = {
@@ -43,12 +45,14 @@ export function validationWorker(options: ValidationWorkerOptions): Worker & { w
       const free = concurrency - inFlight.size;
       if (free <= 0) return;
       const now = clock.now();
-      for (const challenge of await queue.claim(free, now, now + timeout + LEASE_MARGIN)) {
+      const share = { each, inFlight: countEach(inFlight.values()) };
+      const claimed = await queue.claim(free, now, now + timeout + LEASE_MARGIN, share);
+      for (const challenge of claimed) {
         const task = run(challenge).finally(() => {
           inFlight.delete(task);
           loop.wake();
         });
-        inFlight.add(task);
+        inFlight.set(task, challenge.requester);
       }
     },
     onError: (error) => log.error({ error }, 'validation queue cannot be read'),
@@ -60,8 +64,14 @@ export function validationWorker(options: ValidationWorkerOptions): Worker & { w
     async stop() {
       stopping.abort(new Error('stopping'));
       await loop.stop();
-      await Promise.all(inFlight);
+      await Promise.all(inFlight.keys());
     },
     wake: loop.wake,
   };
+}
+
+function countEach(names: Iterable<string>): Map<string, number> {
+  const counts = new Map<string, number>();
+  for (const name of names) counts.set(name, (counts.get(name) ?? 0) + 1);
+  return counts;
 }

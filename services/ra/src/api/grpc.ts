@@ -9,6 +9,7 @@ import type {
   RespondToChallengeRequest,
 } from '@gigvault/proto/ra/v1/authorization';
 import type {
+  CheckRequestResponse,
   DecideRequestRequest,
   EnrolmentRequest,
   GetRequestRequest,
@@ -26,6 +27,7 @@ import {
 } from '../authorization/create-authorizations.ts';
 import { deactivateAuthorization } from '../authorization/deactivate-authorization.ts';
 import { readAuthorizations } from '../authorization/read-authorizations.ts';
+import { checkRequest } from '../enrolment/check-request.ts';
 import { listRequests, readRequest } from '../enrolment/read-requests.ts';
 import { toEnrolmentRequest } from '../enrolment/stored-request.ts';
 import { type SubmitDeps, submitRequest } from '../enrolment/submit-request.ts';
@@ -84,6 +86,17 @@ export class EnrolmentRpc {
     return toEnrolmentRequest(await submitRequest(this.deps, request));
   }
 
+  @GrpcMethod('EnrolmentService', 'CheckRequest')
+  async checkRequest(
+    request: SubmitRequestRequest,
+    _metadata: unknown,
+    call: RpcCall,
+  ): Promise<CheckRequestResponse> {
+    if (contextOf(call).peer === 'enroll') mustBeAcme(request);
+    await checkRequest(this.deps, request);
+    return {};
+  }
+
   @GrpcMethod('EnrolmentService', 'GetRequest')
   async getRequest({ requestId }: GetRequestRequest): Promise<EnrolmentRequest> {
     return toEnrolmentRequest(await readRequest(this.deps.requests, requestId));
@@ -104,5 +117,5 @@ export class EnrolmentRpc {
 /** The edge speaks for ACME accounts only: taken over, it must not pass itself off as an operator whom policy trusts. */
 function mustBeAcme({ protocol, requester, roles }: SubmitRequestRequest): void {
   if (protocol === 'acme' && requester.startsWith('acme:') && roles.length === 0) return;
-  throw new GigvaultError('FORBIDDEN', 'enroll submits requests of ACME accounts only.');
+  throw new GigvaultError('FORBIDDEN', 'enroll speaks for ACME accounts only.');
 }

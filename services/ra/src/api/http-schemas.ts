@@ -1,4 +1,5 @@
 import { positiveDuration } from '@gigvault/config/duration';
+import { PAGE_QUERY, pageOf } from '@gigvault/http/paging';
 import { z } from 'zod';
 
 /** Body of POST /certificates and POST /csrs. */
@@ -22,8 +23,7 @@ export const REQUEST_PARAMS = z.strictObject({ requestId: z.string().max(64) });
 /** Query of the list. */
 export const LIST_QUERY = z.strictObject({
   status: z.enum(['pending', 'approved', 'issued', 'rejected', 'denied', 'failed']).optional(),
-  limit: z.coerce.number().int().min(1).max(200).default(50),
-  cursor: z.string().max(200).default(''),
+  ...PAGE_QUERY,
 });
 
 const RULE = z.object({ rule: z.string(), outcome: z.string(), message: z.string() });
@@ -36,7 +36,9 @@ export const REQUEST_REPLY = z.object({
   requester: z.string(),
   profile: z.string(),
   commonName: z.string(),
-  names: z.array(z.string()),
+  names: z
+    .array(z.string())
+    .describe('As `api.example`, `192.0.2.1`, `ada@example.com`, `https://api.example/`'),
   createdAt: z.iso.datetime(),
   reason: z.string(),
   decision: z.object({
@@ -66,4 +68,4 @@ export const REQUEST_REPLY = z.object({
 export type RequestReply = z.infer<typeof REQUEST_REPLY>;
 
 /** One page of requests. */
-export const LIST_REPLY = z.object({ items: z.array(REQUEST_REPLY), nextCursor: z.string() });
+export const LIST_REPLY = pageOf(REQUEST_REPLY);

@@ -1,7 +1,8 @@
-import { createHash, randomUUID } from 'node:crypto';
 import type { Principal } from '@gigvault/access/permissions';
 import { isErrorCode } from '@gigvault/errors/error-table';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
+import { requestIdOf } from '@gigvault/http/idempotency';
+import { page } from '@gigvault/http/paging';
 import { type HttpReply, type HttpRequest, type HttpRoute, operation } from '@gigvault/http/route';
 import { fromPem, toPem } from '@gigvault/x509/pem';
 import type { z } from 'zod';
@@ -10,6 +11,7 @@ import { listRequests, readRequest } from '../enrolment/read-requests.ts';
 import type { StoredRequest } from '../enrolment/stored-request.ts';
 import { submitRequest } from '../enrolment/submit-request.ts';
 import type { EnrolmentApi } from './grpc.ts';
+import { ERRORS, EXAMPLES } from './http-examples.ts';
 import {
   DECISION,
   LIST_QUERY,
@@ -32,6 +34,11 @@ function submitOperations(deps: EnrolmentApi): HttpRoute[] {
     method: 'POST',
     body: SUBMISSION,
     replies: { 201: REQUEST_REPLY, 202: REQUEST_REPLY },
+    examples: EXAMPLES.submit,
+    errors: ERRORS.submit,
+    location: 'The request, as `GET /csrs/{requestId}` shows it',
+    idempotencyKey:
+      'A repetition by the same principal goes on with the first request, on either path, and is answered as it stands; with another certification request it is refused (409).',
   } as const;
   const handle = (request: Submission) => submit(deps, request);
   return [
@@ -39,9 +46,9 @@ function submitOperations(deps: EnrolmentApi): HttpRoute[] {
       ...common,
       operationId: 'createCertificate',
       path: '/certificates',
-      tag: 'certificates',
-      summary:
-        'Issue a certificate for a certification request: at once when policy allows (201), after approval otherwise (202)',
+      tag: 'Certificates',
+      summary: 'Issue a certificate for a certification request',
+      description: 'At once when policy allows it (201), after approval otherwise (202).',
       permission: 'certificates:create',
       handle,
     }),
@@ -49,8 +56,9 @@ function submitOperations(deps: EnrolmentApi): HttpRoute[] {
       ...common,
       operationId: 'submitCsr',
       path: '/csrs',
-      tag: 'csrs',
+      tag: 'Requests',
       summary: 'Submit a certification request',
+      description: 'The same as `POST /certificates`, for those who may only submit.',
       permission: 'csrs:submit',
       handle,
     }),
@@ -63,11 +71,13 @@ function readOperations({ requests }: EnrolmentApi): HttpRoute[] {
       operationId: 'listCsrs',
       method: 'GET',
       path: '/csrs',
-      tag: 'csrs',
-      summary: 'List enrolment requests, newest first; requesters see their own',
+      tag: 'Requests',
+      summary: 'List enrolment requests, newest first',
+      description: 'Without the permission `csrs:read-all`: your own.',
       permission: 'csrs:read',
       query: LIST_QUERY,
       replies: { 200: LIST_REPLY },
+      examples: EXAMPLES.listCsrs,
       async handle({ query, principal }) {
         const requester = seesAll(principal) ? '' : actorOf(principal);
         const { items, nextCursor } = await listRequests(requests, {
@@ -75,18 +85,21 @@ function readOperations({ requests }: EnrolmentApi): HttpRoute[] {
           status: query.status ?? '',
           requester,
         });
-        return { status: 200, body: { items: items.map(toReply), nextCursor } };
+        return { status: 200, body: page(items.map(toReply), nextCursor) };
       },
     }),
     operation({
       operationId: 'getCsr',
       method: 'GET',
       path: '/csrs/:requestId',
-      tag: 'csrs',
-      summary: 'One enrolment request with its decision, votes and certificate',
+      tag: 'Requests',
+      summary: 'Get an enrolment request with its decision, votes and certificate',
+      description: 'Without the permission `csrs:read-all`: one of your own.',
       permission: 'csrs:read',
       params: REQUEST_PARAMS,
       replies: { 200: REQUEST_REPLY },
+      examples: EXAMPLES.getCsr,
+      errors: ERRORS.getCsr,
       async handle({ params, principal }) {
         const found = await readRequest(requests, params.requestId);
         // What is somebody else's looks like what does not exist.
@@ -108,7 +121,7 @@ function decideOperations(deps: EnrolmentApi): HttpRoute[] {
       operationId: `${verb}Csr`,
       method: 'POST',
       path: `/csrs/:requestId/${verb}`,
-      tag: 'csrs',
+      tag: 'Requests',
       summary:
         verb === 'approve'
           ? 'Approve a pending request; the last approval needed issues it'
@@ -117,6 +130,8 @@ function decideOperations(deps: EnrolmentApi): HttpRoute[] {
       params: REQUEST_PARAMS,
       body: DECISION,
       replies: { 200: REQUEST_REPLY },
+      examples: EXAMPLES[verb],
+      errors: ERRORS.decide,
       async handle({ params: { requestId }, body: { comment }, principal }) {
         const decision = {
           requestId,
@@ -130,13 +145,11 @@ function decideOperations(deps: EnrolmentApi): HttpRoute[] {
   );
 }
 
-async function submit(
-  deps: EnrolmentApi,
-  { body, headers, principal }: Submission,
-): Promise<HttpReply> {
+async function submit(deps: EnrolmentApi, request: Submission): Promise<HttpReply> {
+  const { body, principal } = request;
   const requester = actorOf(principal);
   const stored = await submitRequest(deps, {
-    requestId: requestIdOf(requester, headers['idempotency-key']),
+    requestId: requestIdOf(requester, 'enrolment', request),
     protocol: 'rest',
     requester,
     profile: body.profile,
@@ -149,8 +162,15 @@ async function submit(
     reason: body.reason,
     roles: [...(principal?.roles ?? [])],
     tenantId: principal?.tenantId ?? '',
-  });
+  }).catch(inTermsOfTheKey);
   return replyOf(stored);
+}
+
+/** A request id is taken only where an Idempotency-Key made it. */
+function inTermsOfTheKey(error: unknown): never {
+  if (error instanceof GigvaultError && error.code === 'ALREADY_EXISTS')
+    throw new GigvaultError(error.code, 'This Idempotency-Key was used for another request.');
+  throw error;
 }
 
 function certificationRequestOf(pem: string): Buffer {
@@ -161,22 +181,6 @@ function certificationRequestOf(pem: string): Buffer {
       { pointer: '/certificationRequest', message: 'holds more than one certification request' },
     ],
   });
-}
-
-/** The same key of the same principal means the same request; without a key every call is a new one. */
-function requestIdOf(requester: string, key: string | string[] | undefined): string {
-  if (key === undefined) return randomUUID();
-  if (typeof key !== 'string' || key === '' || key.length > 255) {
-    throw new GigvaultError(
-      'INVALID_ARGUMENT',
-      'Idempotency-Key must be one text of 1 to 255 characters.',
-    );
-  }
-  const hash = createHash('sha256').update(`${requester}\n${key}`).digest();
-  // RFC 9562 §5.8: version 8, variant 10.
-  hash[6] = ((hash[6] ?? 0) & 0x0f) | 0x80;
-  hash[8] = ((hash[8] ?? 0) & 0x3f) | 0x80;
-  return hash.toString('hex', 0, 16).replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');
 }
 
 function replyOf(request: StoredRequest): HttpReply {
@@ -206,9 +210,8 @@ function policyDenied({
   });
 }
 
-/** Whoever decides or looks after others sees every request. */
 function seesAll(principal: Principal | undefined): boolean {
-  return principal?.roles.some((role) => role !== 'requester') ?? false;
+  return principal?.permissions.has('csrs:read-all') ?? false;
 }
 
 function actorOf(principal: Principal | undefined): string {

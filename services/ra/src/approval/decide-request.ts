@@ -2,25 +2,26 @@ import { asGigvaultError, GigvaultError } from '@gigvault/errors/gigvault-error'
 import type { DecideRequestRequest } from '@gigvault/proto/ra/v1/enrolment';
 import { durableStep } from '@gigvault/telemetry/durable-step';
 import type { Log } from '@gigvault/telemetry/log';
-import type { Clock } from '@gigvault/time/clock';
 import type { Issuer } from '../enrolment/issue-request.ts';
 import { readRequest } from '../enrolment/read-requests.ts';
 import type { StoredRequest } from '../enrolment/stored-request.ts';
 import { ISSUING_LEASE } from '../enrolment/submit-request.ts';
-import type { RequestStore, VoteStore } from '../ports/request-store.ts';
+import type { ApprovalObserver } from '../ports/observer.ts';
+import type { RequestStore } from '../ports/request-store.ts';
+import type { ExpireReviewsDeps } from './expire-reviews.ts';
 
 /** What deciding needs. */
-export interface DecideDeps {
+export interface DecideDeps extends ExpireReviewsDeps {
   readonly requests: RequestStore;
-  readonly votes: VoteStore;
   readonly issuer: Issuer;
-  readonly clock: Clock;
   readonly log: Log;
+  readonly observer: ApprovalObserver;
 }
 
 /**
  * One person's vote on a request that waits for people (G18). The last approval that was needed has it issued before this
- * returns, unless the CA cannot answer now: then it comes back `approved`, and the worker goes on.
+ * returns, unless the CA cannot answer now: then it comes back `approved`, and the worker goes on. It comes back `failed` when
+ * the proof of a name has lapsed meanwhile.
  * Errors: REQUEST_NOT_FOUND, SELF_APPROVAL, REQUEST_NOT_PENDING, ALREADY_EXISTS for a second vote of the same person.
  */
 export async function decideRequest(
@@ -37,7 +38,8 @@ export async function decideRequest(
       'Nobody decides on their own request; ask somebody else.',
     );
   const at = deps.clock.now();
-  const vote = { requestId, actor, approve, comment, at, dueAt: at + ISSUING_LEASE };
+  const madeAfter = at - deps.pendingValidity;
+  const vote = { requestId, actor, approve, comment, at, madeAfter, dueAt: at + ISSUING_LEASE };
   const result = await durableStep('ra.vote', () => deps.votes.vote(vote));
   if (result === 'voted before')
     throw new GigvaultError('ALREADY_EXISTS', 'You have voted on this request before.');
@@ -45,8 +47,11 @@ export async function decideRequest(
   if (result === 'not pending')
     throw new GigvaultError(
       'REQUEST_NOT_PENDING',
-      `The request is ${request.status}, not pending.`,
+      request.status === 'pending'
+        ? 'The time to decide on the request is over.'
+        : `The request is ${request.status}, not pending.`,
     );
+  if (result === 'decided') deps.observer.decided(at - request.createdAt);
   return issueNow(deps, request);
 }
 

@@ -14,6 +14,9 @@ import { normalizeIdentifiers } from './normalize-identifiers.ts';
 /** A reused authorization lasts at least this much longer, so that an order can be finished with it. */
 const REUSE_MARGIN = 3_600_000;
 
+/** Seconds after which a requester with too many pending authorizations may try again. */
+const FULL_RETRY = 3600;
+
 /** What making authorizations needs. */
 export interface CreateAuthorizationsDeps {
   readonly authorizations: AuthorizationStore;
@@ -21,12 +24,14 @@ export interface CreateAuthorizationsDeps {
   readonly rules: AddressRules;
   /** Milliseconds in which a pending authorization can be validated. */
   readonly pendingValidity: number;
+  /** Pending authorizations of one requester. What runs at the same time may overshoot it. */
+  readonly maxPending: number;
 }
 
 /**
  * One authorization for each identifier, in the same order; identifiers that are the same share one. A valid one of the same
  * requester is used again (RFC 8555 §7.4), otherwise a pending one is made.
- * Errors: REJECTED_IDENTIFIER, UNSUPPORTED_IDENTIFIER, INVALID_ARGUMENT.
+ * Errors: REJECTED_IDENTIFIER, UNSUPPORTED_IDENTIFIER, INVALID_ARGUMENT; RATE_LIMITED when too many of the requester wait.
  */
 export async function createAuthorizations(
   deps: CreateAuthorizationsDeps,
@@ -46,12 +51,29 @@ export async function createAuthorizations(
   const made = [...missing.values()].map((identifier) =>
     newAuthorization(identifier, now + deps.pendingValidity),
   );
-  if (made.length > 0)
+  if (made.length > 0) {
+    await requireRoom(deps, request.requester, made.length, now);
     await durableStep('ra.authorizations', () =>
       authorizations.create(request.requester, made, now),
     );
+  }
   for (const one of made) byName.set(keyOf(one.identifier), asPending(one, request.requester));
   return identifiers.map((identifier) => byName.get(keyOf(identifier)) as Authorization);
+}
+
+async function requireRoom(
+  { authorizations, maxPending }: CreateAuthorizationsDeps,
+  requester: string,
+  wanted: number,
+  now: number,
+): Promise<void> {
+  if ((await authorizations.countPending(requester, now, maxPending)) + wanted <= maxPending)
+    return;
+  throw new GigvaultError(
+    'RATE_LIMITED',
+    `At most ${maxPending} authorizations of one account can be pending; validate or deactivate some.`,
+    { retryAfter: FULL_RETRY },
+  );
 }
 
 /** Names are equal when these are: the identifiers are canonical. */

@@ -21,7 +21,7 @@ export function normalizeIdentifiers(
       `An order has 1 to ${MAX_IDENTIFIERS} identifiers.`,
     );
   }
-  const problems: (Problem & { unsupported: boolean })[] = [];
+  const problems: Refused[] = [];
   const normal = identifiers.map((identifier, index) => {
     try {
       return normalizeIdentifier(identifier, rules);
@@ -30,6 +30,7 @@ export function normalizeIdentifiers(
       problems.push({
         pointer: `/identifiers/${index}`,
         message,
+        identifier,
         unsupported: code === 'UNSUPPORTED_IDENTIFIER',
       });
       return identifier;
@@ -70,12 +71,19 @@ function normalizeIpIdentifier(value: string, rules: AddressRules): Identifier {
   return { type: 'ip', value: address };
 }
 
-function refusal(problems: readonly (Problem & { unsupported: boolean })[]): GigvaultError {
+type Refused = Problem & { readonly identifier: Identifier; readonly unsupported: boolean };
+
+/** `details` names each problem's identifier by its pointer, as `dns:a.example`. */
+function refusal(problems: readonly Refused[]): GigvaultError {
   const code = problems.every(({ unsupported }) => unsupported)
     ? 'UNSUPPORTED_IDENTIFIER'
     : 'REJECTED_IDENTIFIER';
   const plain = problems.map(({ pointer, message }) => ({ pointer, message }));
+  const details = Object.fromEntries(
+    problems.map(({ pointer, identifier: { type, value } }) => [pointer, `${type}:${value}`]),
+  );
   return new GigvaultError(code, plain.map(({ message }) => message).join(' '), {
     problems: plain,
+    details,
   });
 }

@@ -25,7 +25,7 @@ export interface RequestedNames {
 export function checkNames(
   csr: CertificationRequest,
   wanted: readonly GeneralName[],
-  options: { readonly development: boolean; readonly freeCommonName: boolean },
+  options: { readonly development: boolean },
 ): RequestedNames {
   const asked = normalizeAll(csr.subjectAltName, options.development);
   if (asked.length === 0) {
@@ -37,7 +37,7 @@ export function checkNames(
   const order = normalizeAll(wanted as X509Name[], options.development);
   if (order.length > 0) mustBeSame(order, asked);
   return {
-    commonName: checkCommonName(csr.commonName ?? '', asked, options.freeCommonName),
+    commonName: checkCommonName(csr.commonName ?? '', asked),
     subjectAltName: order.length > 0 ? order : asked,
   };
 }
@@ -89,8 +89,8 @@ function without(names: readonly X509Name[], others: readonly X509Name[]): strin
   return names.map(formatGeneralName).filter((name) => !known.has(name));
 }
 
-function checkCommonName(commonName: string, names: readonly X509Name[], free: boolean): string {
-  if (commonName === '' || free) return commonName;
+function checkCommonName(commonName: string, names: readonly X509Name[]): string {
+  if (commonName === '') return commonName;
   const match = names.find(
     ({ value }) => value === commonName || value === commonName.toLowerCase(),
   );

@@ -1,28 +1,35 @@
+import type { ErrorCode } from '@gigvault/errors/error-table';
 import { asGigvaultError, type GigvaultError } from '@gigvault/errors/gigvault-error';
-import type { IssuedCertificate } from '@gigvault/proto/ca/v1/issuance';
 import { durableStep } from '@gigvault/telemetry/durable-step';
-import type { Clock } from '@gigvault/time/clock';
 import { createSingleFlight } from '@gigvault/time/single-flight';
 import type { CertificateAuthority } from '../ports/certificate-authority.ts';
 import type { IssuingStore, RequestStore } from '../ports/request-store.ts';
-import type { StoredRequest } from './stored-request.ts';
+import { type ProveDeps, proveNames } from './prove-names.ts';
+import { issuanceOf, type StoredRequest } from './stored-request.ts';
 
-/** Attempts after which a failure that nobody can explain is final. */
-const MAX_UNEXPLAINED = 10;
+/** Failures that say nothing of the request: a mistake in the CA or on the way to it. */
+const UNEXPLAINED: readonly ErrorCode[] = [
+  'FORBIDDEN',
+  'INTERNAL',
+  'METHOD_NOT_ALLOWED',
+  'UNAUTHENTICATED',
+];
+/** Milliseconds since the CA was first asked, after which they are final. */
+const UNEXPLAINED_FOR = 3_600_000;
 const LONGEST_DELAY = 60_000;
 
 /** What issuing needs. */
-export interface IssueDeps {
+export interface IssueDeps extends ProveDeps {
   readonly requests: RequestStore;
   readonly issuing: IssuingStore;
   readonly ca: CertificateAuthority;
-  readonly clock: Clock;
 }
 
 /** Issues approved requests; one at a time for each request within this process. */
 export interface Issuer {
   /**
-   * The request after the CA was asked: issued or failed. A request that is not approved comes back as it is.
+   * The request after the CA was asked: issued or failed, the latter also when a name's proof has lapsed before the CA was
+   * first asked. A request that is not approved comes back as it is.
    * Errors: UNAVAILABLE and its like when the CA cannot answer now; the request stays approved and the worker goes on.
    */
   issue(request: StoredRequest): Promise<StoredRequest>;
@@ -41,41 +48,32 @@ export function createIssuer(deps: IssueDeps): Issuer {
 
 async function issueRequest(deps: IssueDeps, request: StoredRequest): Promise<StoredRequest> {
   const { requestId } = request;
+  let asked: StoredRequest | undefined = request;
   try {
-    const certificate = await askCa(deps, request);
-    await durableStep('ra.issued', () => deps.issuing.markIssued(requestId, certificate));
+    if (request.askedAt === 0) asked = await firstAsk(deps, request);
+    if (asked) {
+      const certificate = await deps.ca.issue(issuanceOf(request));
+      await durableStep('ra.issued', () => deps.issuing.markIssued(requestId, certificate));
+    }
   } catch (caught) {
-    await recordFailure(deps, request, asGigvaultError(caught));
+    await recordFailure(deps, asked ?? request, asGigvaultError(caught));
   }
   return (await deps.requests.find(requestId)) ?? request;
 }
 
-function askCa({ ca }: IssueDeps, request: StoredRequest): Promise<IssuedCertificate> {
-  const {
-    requestId,
-    issuerId,
-    profile,
-    profileHash,
-    certificationRequest,
-    commonName,
-    notBefore,
-    notAfter,
-  } = request;
-  const { requester, tenantId, protocol } = request;
-  const subjectAltName = [...request.subjectAltName];
-  const names = { subjectAltName, commonName };
-  const origin = { requester, tenantId, protocol };
-  return ca.issue({
-    requestId,
-    issuerId,
-    profile,
-    profileHash,
-    certificationRequest,
-    ...names,
-    notBefore,
-    notAfter,
-    ...origin,
-  });
+/**
+ * Proofs may have lapsed while people decided. Once the CA was asked it may have issued, and a refusal would leave the
+ * certificate to nobody: so they are checked before that, and that is written down. Undefined when it is not approved any more.
+ */
+async function firstAsk(
+  deps: IssueDeps,
+  request: StoredRequest,
+): Promise<StoredRequest | undefined> {
+  await proveNames(deps, request);
+  const askedAt = await durableStep('ra.asked', () =>
+    deps.issuing.markAsked(request.requestId, deps.clock.now()),
+  );
+  return askedAt === undefined ? undefined : { ...request, askedAt };
 }
 
 /** Final failures end the request; for the others the error goes on to the caller, and the worker tries again. */
@@ -84,17 +82,19 @@ async function recordFailure(
   request: StoredRequest,
   error: GigvaultError,
 ): Promise<void> {
-  if (isFinal(error, request.attempts)) {
+  const now = clock.now();
+  if (isFinal(error, request, now)) {
     await durableStep('ra.failed', () => issuing.markFailed(request, error.code, error.message));
     return;
   }
   const delay = Math.min(1000 * 2 ** request.attempts, LONGEST_DELAY);
-  await issuing.postpone(request.requestId, clock.now() + delay);
+  await issuing.postpone(request.requestId, now + delay);
   throw error;
 }
 
-function isFinal(error: GigvaultError, attempts: number): boolean {
-  if (error.code === 'INTERNAL') return attempts + 1 >= MAX_UNEXPLAINED;
+/** Callers ask as often as they like, so the attempts say nothing of how long it has been going wrong. */
+function isFinal(error: GigvaultError, { askedAt }: StoredRequest, now: number): boolean {
+  if (UNEXPLAINED.includes(error.code)) return askedAt !== 0 && now - askedAt >= UNEXPLAINED_FOR;
   // A closed signing intent is the CA's to replace: the same request gets a new serial number.
   return !error.row.retry && error.code !== 'SIGNING_CLOSED';
 }

@@ -1,8 +1,8 @@
-import type { GeneralName } from '@gigvault/proto/ca/v1/issuance';
+import type { GeneralName, IssueCertificateRequest } from '@gigvault/proto/ca/v1/issuance';
 import type { Decision, EnrolmentRequest, Vote } from '@gigvault/proto/ra/v1/enrolment';
 
 /**
- * States of a request. pending → approved | rejected (people); approved → issued | failed (the CA); denied (policy) is final
+ * States of a request. pending → approved | rejected (people) | failed (nobody decided); approved → issued | failed (the CA); denied (policy) is final
  * from the start, as are issued, rejected and failed.
  */
 export type RequestStatus = 'pending' | 'approved' | 'issued' | 'rejected' | 'denied' | 'failed';
@@ -39,12 +39,32 @@ export interface JudgedRequest {
 export interface StoredRequest extends JudgedRequest {
   /** Times that the CA was asked and could not answer. */
   readonly attempts: number;
+  /** When the CA was first asked, or may have been, Unix milliseconds; 0 while it certainly was not. */
+  readonly askedAt: number;
   readonly votes: readonly Vote[];
   readonly serialNumber: string;
   readonly certificate: Buffer;
   readonly chain: readonly Buffer[];
   readonly errorCode: string;
   readonly errorMessage: string;
+}
+
+/** What the CA is asked for, under the request's own id. */
+export function issuanceOf(request: JudgedRequest): IssueCertificateRequest {
+  return {
+    requestId: request.requestId,
+    issuerId: request.issuerId,
+    profile: request.profile,
+    profileHash: request.profileHash,
+    certificationRequest: request.certificationRequest,
+    subjectAltName: [...request.subjectAltName],
+    commonName: request.commonName,
+    notBefore: request.notBefore,
+    notAfter: request.notAfter,
+    requester: request.requester,
+    tenantId: request.tenantId,
+    protocol: request.protocol,
+  };
 }
 
 /** The request as other services see it. */

@@ -26,6 +26,8 @@ export interface AuthorizationStore {
     identifiers: readonly Identifier[],
     until: number,
   ): Promise<Authorization[]>;
+  /** How many pending authorizations of the requester last beyond `now`, counted up to `limit`. */
+  countPending(requester: string, now: number, limit: number): Promise<number>;
   create(
     requester: string,
     authorizations: readonly NewAuthorization[],

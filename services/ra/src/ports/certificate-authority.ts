@@ -8,6 +8,8 @@ export interface CertificateAuthority {
    * hash than `profileHash` (empty: any).
    */
   profile(name: string, profileHash: string): Promise<Profile | undefined>;
+  /** Refuses what `issue` would refuse for the request's sake, and keeps nothing. Errors as the RPC. */
+  check(request: IssueCertificateRequest): Promise<void>;
   /** Idempotent on the request's id. Errors as the RPC. */
   issue(request: IssueCertificateRequest): Promise<IssuedCertificate>;
 }

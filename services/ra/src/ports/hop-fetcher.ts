@@ -5,6 +5,8 @@ export interface HopRequest {
   readonly address: string;
   /** No more octets of the body than this are read. */
   readonly maxBody: number;
+  /** Is called when the connection to the address stands. */
+  readonly onConnect: () => void;
   readonly signal: AbortSignal;
 }
 

@@ -21,13 +21,23 @@ export interface RequestStore {
   create(request: JudgedRequest, dueAt: number): Promise<boolean>;
   /** Newest first, without certificates' bytes being needed by the caller. */
   list(filter: RequestFilter): Promise<StoredRequest[]>;
+  /** How many wait for people. */
+  countPending(): Promise<number>;
 }
 
 /** The way from approved to issued. */
 export interface IssuingStore {
+  /**
+   * Writes down that the CA is asked from `now` on: when it was first asked, Unix milliseconds; undefined when the request
+   * is not approved any more.
+   */
+  markAsked(requestId: string, now: number): Promise<number | undefined>;
   /** approved → issued; false when it was not approved any more. */
   markIssued(requestId: string, certificate: IssuedCertificate): Promise<boolean>;
-  /** approved → failed, with its event; false when it was not approved any more. */
+  /**
+   * approved → failed, with its event; false when it was not approved any more, or somebody has asked the CA since `request`
+   * was read.
+   */
   markFailed(request: StoredRequest, errorCode: string, errorMessage: string): Promise<boolean>;
   /** Counts an attempt and lets the worker try again from `dueAt`. */
   postpone(requestId: string, dueAt: number): Promise<void>;
@@ -43,18 +53,25 @@ export interface NewVote {
   readonly comment: string;
   /** Unix milliseconds. */
   readonly at: number;
+  /** A request that was made by then is not voted on any more, Unix milliseconds. */
+  readonly madeAfter: number;
   /** As in RequestStore.create, if this vote approves. */
   readonly dueAt: number;
 }
 
-/** How a vote was taken. */
-export type VoteResult = 'counted' | 'voted before' | 'not pending';
+/** How a vote was taken. `decided`: it was the one that approved or rejected the request. */
+export type VoteResult = 'counted' | 'decided' | 'voted before' | 'not pending';
 
-/** The way from pending to approved or rejected. */
+/** The way from pending to approved, rejected, or failed because nobody decided. */
 export interface VoteStore {
   /**
    * Counts the vote of somebody who is not the requester, with its events: the last approval that was needed approves,
    * the first refusal rejects. Everything or nothing.
    */
   vote(vote: NewVote): Promise<VoteResult>;
+  /**
+   * pending → failed for up to `limit` requests that were made by `before` (Unix milliseconds), each with its event. Returns
+   * how many.
+   */
+  expire(before: number, limit: number, errorCode: string, errorMessage: string): Promise<number>;
 }

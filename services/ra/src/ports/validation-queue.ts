@@ -26,10 +26,21 @@ export interface ChallengeOutcome {
   readonly problem?: ChallengeProblem;
 }
 
+/** How the queue is shared between requesters. */
+export interface Share {
+  /** The most validations of one requester at one time, in this process. */
+  readonly each: number;
+  /** Validations in flight in this process, by requester. */
+  readonly inFlight: ReadonlyMap<string, number>;
+}
+
 /** The challenges that wait for validation. What a dead process has leased comes back when its lease ends. */
 export interface ValidationQueue {
-  /** Leases up to `limit` challenges that are due at `now`, until `leasedUntil`. */
-  claim(limit: number, now: number, leasedUntil: number): Promise<ClaimedChallenge[]>;
+  /**
+   * Leases up to `limit` challenges that are due at `now`, until `leasedUntil`: requesters take turns, whoever has the fewest
+   * in flight first, and nobody gets more than their share.
+   */
+  claim(limit: number, now: number, leasedUntil: number, share: Share): Promise<ClaimedChallenge[]>;
   /** Lets the challenge be claimed again from `dueAt`. */
   postpone(challengeId: string, dueAt: number): Promise<void>;
   /**

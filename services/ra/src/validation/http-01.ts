@@ -40,7 +40,7 @@ export interface HopEvidence {
   readonly addresses: readonly string[];
   /** As `10.0.0.1 (private use)`. */
   readonly refused: readonly string[];
-  /** The address that answered. */
+  /** The address that was connected to, the last one when there were several. */
   address?: string;
   status?: number;
 }
@@ -77,7 +77,9 @@ export async function validateHttp01(
     hops: [],
   };
   try {
-    await withDeadline(deps, input.signal, (signal) => prove(deps, input, evidence, signal));
+    await withDeadline(deps, input.signal, evidence, (signal) =>
+      prove(deps, input, evidence, signal),
+    );
     return { evidence };
   } catch (error) {
     if (input.signal.aborted || !(error instanceof ChallengeFailure)) throw error;
@@ -185,11 +187,18 @@ async function tryAddresses(
   let unreached: unknown;
   for (const address of addresses) {
     try {
-      const reply = await deps.fetcher.fetch({ url, address, maxBody: MAX_BODY, signal });
-      Object.assign(hop, { address, status: reply.status });
+      const onConnect = () => Object.assign(hop, { address });
+      const reply = await deps.fetcher.fetch({
+        url,
+        address,
+        maxBody: MAX_BODY,
+        onConnect,
+        signal,
+      });
+      hop.status = reply.status;
       return reply;
     } catch (error) {
-      if (!(error instanceof ChallengeFailure && error.retry)) throw error;
+      if (signal.aborted || !(error instanceof ChallengeFailure && error.retry)) throw error;
       unreached = error;
     }
   }
@@ -225,26 +234,35 @@ function judgeReply(reply: HopReply, url: URL, keyAuthorization: string): void {
 async function withDeadline(
   { clock, timeout }: Http01Deps,
   outer: AbortSignal,
+  evidence: ValidationEvidence,
   run: (signal: AbortSignal) => Promise<void>,
 ): Promise<void> {
-  const late = new ChallengeFailure(
-    'connection',
-    `Validation took longer than ${timeout / 1000} s`,
-  );
   const over = new AbortController();
   const done = new AbortController();
   const timer = clock.sleep(timeout, done.signal).then(
-    () => over.abort(late),
+    () => over.abort(lateFailure(evidence, timeout)),
     () => undefined,
   );
   try {
     await run(AbortSignal.any([outer, over.signal]));
   } catch (error) {
-    throw over.signal.aborted && !outer.aborted ? late : error;
+    throw over.signal.aborted && !outer.aborted ? over.signal.reason : error;
   } finally {
     done.abort();
     await timer;
   }
+}
+
+/** Nothing was reached in time: name servers and networks have bad moments too. What was reached has shown what it does. */
+function lateFailure({ identifier, hops }: ValidationEvidence, timeout: number): ChallengeFailure {
+  const seconds = timeout / 1000;
+  if (hops.length === 0)
+    return new ChallengeFailure('dns', `${identifier.value} was not resolved in ${seconds} s`, {
+      retry: true,
+    });
+  return new ChallengeFailure('connection', `Validation took longer than ${seconds} s`, {
+    retry: hops.every(({ address }) => address === undefined),
+  });
 }
 
 function portOf(url: URL): number {

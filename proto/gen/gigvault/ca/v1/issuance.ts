@@ -62,6 +62,9 @@ export interface IssueInternalCertificateRequest {
   certificationRequest: Buffer;
 }
 
+export interface CheckIssuanceResponse {
+}
+
 /** Signs certificates: the issuance flow of docs/flows/issuance.md. */
 export interface IssuanceService {
   /**
@@ -69,6 +72,11 @@ export interface IssuanceService {
    * Errors: PROFILE_CHANGED, BAD_CSR, BAD_PUBLIC_KEY, LINT_FAILED, AUDIT_LAGGING, KEY_UNAVAILABLE.
    */
   issueCertificate(request: IssueCertificateRequest): Promise<IssuedCertificate>;
+  /**
+   * Refuses what IssueCertificate would refuse for the request's sake, and keeps nothing. A later IssueCertificate checks again.
+   * Errors: PROFILE_CHANGED, UNKNOWN_PROFILE, BAD_CSR, BAD_PUBLIC_KEY, REJECTED_IDENTIFIER, INVALID_ARGUMENT.
+   */
+  checkIssuance(request: IssueCertificateRequest): Promise<CheckIssuanceResponse>;
   /** Issues a certificate that GigVault itself runs on. The subject comes from the caller's mTLS identity, never from the request. */
   issueInternalCertificate(request: IssueInternalCertificateRequest): Promise<IssuedCertificate>;
 }

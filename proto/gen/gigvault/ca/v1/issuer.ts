@@ -43,6 +43,8 @@ export interface Profile {
   public: boolean;
   /** What keyUsage and extendedKeyUsage say in its certificates, as `digitalSignature`, `serverAuth`. */
   keyUsages: string[];
+  /** Milliseconds that a wanted notBefore may lie before now. */
+  backdate: number;
 }
 
 export interface ListIssuersRequest {

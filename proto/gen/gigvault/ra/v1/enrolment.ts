@@ -89,6 +89,9 @@ export interface Vote {
   at: number;
 }
 
+export interface CheckRequestResponse {
+}
+
 export interface GetRequestRequest {
   requestId: string;
 }
@@ -120,6 +123,11 @@ export interface EnrolmentService {
    * Errors: BAD_CSR, BAD_PUBLIC_KEY, UNKNOWN_PROFILE, PROFILE_CHANGED, UNAUTHORIZED_IDENTIFIER.
    */
   submitRequest(request: SubmitRequestRequest): Promise<EnrolmentRequest>;
+  /**
+   * Refuses what SubmitRequest, policy or the CA would refuse now, and keeps nothing.
+   * Errors: as SubmitRequest, and POLICY_DENIED, REJECTED_IDENTIFIER, INVALID_ARGUMENT.
+   */
+  checkRequest(request: SubmitRequestRequest): Promise<CheckRequestResponse>;
   /** Errors: REQUEST_NOT_FOUND. */
   getRequest(request: GetRequestRequest): Promise<EnrolmentRequest>;
   /** Newest first. */

@@ -1,0 +1,35 @@
+import { describe, expect, it } from '@jest/globals';
+import { checkOrderValidity } from './order-validity.ts';
+
+const NOW = 1_800_000_000_000;
+const HOUR = 3_600_000;
+const DAY = 24 * HOUR;
+const PROFILE = { backdate: HOUR, maxValidity: 90 * DAY };
+
+const check = (notBefore: number, notAfter: number) => () =>
+  checkOrderValidity({ notBefore, notAfter }, PROFILE, NOW);
+
+describe('the wanted validity of an order', () => {
+  it.each([
+    ['nothing', 0, 0],
+    ['an end', 0, NOW + DAY],
+    ['the latest end', 0, NOW + 90 * DAY],
+    ['the earliest beginning', NOW - HOUR, 0],
+    ['a beginning to come, with its latest end', NOW + DAY, NOW + 91 * DAY],
+  ])('may be %s', (_what, notBefore, notAfter) => {
+    expect(check(notBefore, notAfter)).not.toThrow();
+  });
+
+  it.each([
+    ['begins before the backdate', NOW - HOUR - 1, 0, /"notBefore" lies more than 3600 seconds/],
+    ['ended', 0, NOW, /"notAfter" lies in the past/],
+    ['ends as it begins', NOW + DAY, NOW + DAY, /"notAfter" does not lie after/],
+    ['ends too late', 0, NOW + 90 * DAY + 1, /7776000 seconds after now/],
+    ['lasts too long', NOW - HOUR, NOW + 90 * DAY, /7776000 seconds after "notBefore"/],
+  ])('is refused when it %s', (_what, notBefore, notAfter, message) => {
+    expect(check(notBefore, notAfter)).toThrow(message);
+    expect(check(notBefore, notAfter)).toThrow(
+      expect.objectContaining({ code: 'INVALID_ARGUMENT', problems: [expect.anything()] }),
+    );
+  });
+});

@@ -1,0 +1,33 @@
+import { GigvaultError } from '@gigvault/errors/gigvault-error';
+import type { OrderProfile } from '../ports/certificate-authority.ts';
+
+/**
+ * Refuses times that no certificate of the profile will have (RFC 8555 §7.4), while the client can still ask for others. The
+ * CA checks again when it issues, against its own life as well.
+ * Errors: INVALID_ARGUMENT.
+ *
+ * @param wanted Unix milliseconds, 0 when absent.
+ */
+export function checkOrderValidity(
+  wanted: { readonly notBefore: number; readonly notAfter: number },
+  { backdate, maxValidity }: Pick<OrderProfile, 'backdate' | 'maxValidity'>,
+  now: number,
+): void {
+  const { notBefore, notAfter } = wanted;
+  if (notBefore !== 0 && notBefore < now - backdate)
+    refuse('notBefore', `lies more than ${backdate / 1_000} seconds in the past`);
+  if (notAfter === 0) return;
+  if (notAfter <= now) refuse('notAfter', 'lies in the past');
+  if (notAfter <= notBefore) refuse('notAfter', 'does not lie after "notBefore"');
+  if (notAfter - (notBefore || now) > maxValidity)
+    refuse(
+      'notAfter',
+      `is more than ${maxValidity / 1_000} seconds after ${notBefore === 0 ? 'now' : '"notBefore"'}`,
+    );
+}
+
+function refuse(member: string, why: string): never {
+  throw new GigvaultError('INVALID_ARGUMENT', `"${member}" ${why}.`, {
+    problems: [{ pointer: `/${member}`, message: why }],
+  });
+}
