@@ -7,9 +7,8 @@ import { keyRoutes } from '../../services/keymgr/src/api/http.ts';
 import { enrolmentRoutes } from '../../services/ra/src/api/http.ts';
 import { code, type Page } from './table.ts';
 
-/** Every operation of the REST API. */
-export function restPage(): Page {
-  // Routes are data: nothing of what a handler needs is touched until it is called.
+/** Every operation of the REST API, as data: nothing of what a handler needs is there. */
+export function restOperations(): Readonly<Record<string, readonly Operation[]>> {
   const none = {} as never;
   const routes: Readonly<Record<string, readonly HttpRoute[]>> = {
     'certificates and issuers': caOperations(none),
@@ -18,22 +17,30 @@ export function restPage(): Page {
     access: authRoutes(none),
     audit: auditOperations(none),
   };
+  return Object.fromEntries(
+    Object.entries(routes).map(([heading, list]) => [
+      heading,
+      list.filter((route) => route.kind === 'operation'),
+    ]),
+  );
+}
+
+/** Every operation in tables. */
+export function restPage(): Page {
   return {
     title: 'REST API',
     about: [
       `Below \`${API_MOUNTS[0]}\` (and \`${API_MOUNTS[1]}\`) on the public listener. A running GigVault describes each operation with its`,
-      'schemas at `/openapi.json`. Errors are problem documents: [errors](errors.md). Permissions: [permissions](permissions.md).',
+      'schemas, examples and errors at `/openapi.json` and `/openapi.yaml`, and as a page at `/docs`. Errors are problem documents: [errors](errors.md). Permissions: [permissions](permissions.md).',
     ].join('\n'),
-    sections: Object.entries(routes).map(([heading, list]) => ({
+    sections: Object.entries(restOperations()).map(([heading, list]) => ({
       heading,
       columns: ['operation', 'what', 'permission'],
-      rows: list
-        .filter((route): route is Operation => route.kind === 'operation')
-        .map((route) => [
-          code(`${route.method} ${route.path}`),
-          route.summary,
-          permissionOf(route),
-        ]),
+      rows: list.map((route) => [
+        code(`${route.method} ${route.path}`),
+        route.summary,
+        permissionOf(route),
+      ]),
     })),
   };
 }

@@ -37,6 +37,7 @@ const claimsSchema = z.object({
   name: z.string().min(1).max(200),
   roles: z.array(z.string()).max(20),
   tenant: z.string().min(1).max(200),
+  client_id: z.string().min(1).max(200).optional(),
 });
 
 /**
@@ -92,13 +93,14 @@ async function verify(token: string, keySet: KeySet, clock: Clock): Promise<JWTP
 function principalOf(payload: JWTPayload): Principal {
   const claims = claimsSchema.safeParse(payload);
   if (!claims.success) throw invalid();
-  const { sub, name, roles, tenant } = claims.data;
+  const { sub, name, roles, tenant, client_id: credentialId } = claims.data;
   return {
     actor: `user:${sub}`,
     name,
     roles: roles.filter(isRole),
     permissions: permissionsOf(roles),
     tenantId: tenant,
+    ...(credentialId === undefined ? {} : { credentialId }),
   };
 }
 

@@ -1,10 +1,12 @@
-/** Every permission of the management API. `<noun>:<verb>`. */
+/** Every permission of the management API. `<noun>:<verb>`. `read` is for what one asked for oneself, `read-all` for everybody's. */
 export const PERMISSIONS = [
   'certificates:create',
   'certificates:read',
+  'certificates:read-all',
   'certificates:revoke',
   'csrs:submit',
   'csrs:read',
+  'csrs:read-all',
   'csrs:decide',
   'keys:generate',
   'keys:read',
@@ -23,16 +25,25 @@ export const ROLES = {
   operator: [
     'certificates:create',
     'certificates:read',
+    'certificates:read-all',
     'certificates:revoke',
     'csrs:submit',
     'csrs:read',
+    'csrs:read-all',
     'csrs:decide',
     'keys:generate',
     'keys:read',
     'audit:read',
     'status:read',
   ],
-  approver: ['certificates:read', 'csrs:read', 'csrs:decide', 'status:read'],
+  approver: [
+    'certificates:read',
+    'certificates:read-all',
+    'csrs:read',
+    'csrs:read-all',
+    'csrs:decide',
+    'status:read',
+  ],
   requester: [
     'certificates:read',
     'csrs:submit',
@@ -40,7 +51,14 @@ export const ROLES = {
     'certificates:create',
     'status:read',
   ],
-  auditor: ['certificates:read', 'csrs:read', 'audit:read', 'status:read'],
+  auditor: [
+    'certificates:read',
+    'certificates:read-all',
+    'csrs:read',
+    'csrs:read-all',
+    'audit:read',
+    'status:read',
+  ],
 } as const satisfies Record<string, readonly Permission[]>;
 
 /** One of ROLES. */
@@ -60,6 +78,8 @@ export interface Principal {
   readonly roles: readonly Role[];
   readonly permissions: ReadonlySet<Permission>;
   readonly tenantId: string;
+  /** The API key that the access token was made with: its `client_id`. */
+  readonly credentialId?: string;
 }
 
 /** Verifies the credential of a request. */

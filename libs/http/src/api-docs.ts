@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { ICON, PAGE, START, STYLE, THEME } from './docs-page.ts';
 import { problemReply } from './problem.ts';
 import type { HttpReply, ProtocolRoute } from './route.ts';
 
@@ -15,49 +16,25 @@ const CONTENT_SECURITY_POLICY = [
   "frame-ancestors 'none'",
 ].join('; ');
 
-const PAGE = `<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>GigVault API</title>
-<link rel="icon" type="image/png" href="/docs/favicon-32x32.png">
-<link rel="stylesheet" href="/docs/swagger-ui.css">
-</head>
-<body>
-<div id="docs"></div>
-<noscript>The API is described by <a href="/openapi.json">/openapi.json</a>; this page needs JavaScript.</noscript>
-<script src="/docs/swagger-ui-bundle.js"></script>
-<script src="/docs/start.js"></script>
-</body>
-</html>
-`;
-
-const START = `SwaggerUIBundle({
-  url: '/openapi.json',
-  dom_id: '#docs',
-  deepLinking: true,
-  displayOperationId: true,
-  // Would send the document's address to a validator on the Internet.
-  validatorUrl: null,
-});
-`;
-
 const HTML = 'text/html; charset=utf-8';
 const SCRIPT = 'text/javascript; charset=utf-8';
+const STYLES = 'text/css; charset=utf-8';
 
 /** Of the npm package swagger-ui-dist, by their types. */
 const PACKAGE_FILES: Readonly<Record<string, string>> = {
-  'swagger-ui.css': 'text/css; charset=utf-8',
+  'swagger-ui.css': STYLES,
   'swagger-ui-bundle.js': SCRIPT,
-  'favicon-32x32.png': 'image/png',
 };
 
 /** `GET /docs`: the API's document as a page. Everything that it loads comes from here. */
 export function apiDocsRoutes(): ProtocolRoute[] {
   return [
     route('/docs', () => file(HTML, PAGE)),
+    route('/docs/', () => file(HTML, PAGE)),
     route('/docs/start.js', () => file(SCRIPT, START)),
+    route('/docs/theme.js', () => file(SCRIPT, THEME)),
+    route('/docs/page.css', () => file(STYLES, STYLE)),
+    route('/docs/icon.svg', () => file('image/svg+xml', ICON)),
     ...Object.entries(PACKAGE_FILES).map(([name, type]) =>
       route(`/docs/${name}`, () => file(type, packageFile(name))),
     ),

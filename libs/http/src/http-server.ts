@@ -6,6 +6,7 @@ import { type Clock, systemClock } from '@gigvault/time/clock';
 import Fastify, { type FastifyInstance } from 'fastify';
 import { type ApiAccess, createApiGate, DEFAULT_API_ACCESS } from './api-gate.ts';
 import { type ListenerTimeouts, openListener } from './listener.ts';
+import { knowAllMethods } from './methods.ts';
 import { errorReplyFor, isApi, type MountedRoute, mountRoutes, type Routes } from './mounting.ts';
 import { type RefusalContext, refuse } from './refusal.ts';
 import { observe, pathOf } from './request.ts';
@@ -41,6 +42,8 @@ export interface HttpServer {
   readonly port: number;
   /** New key and certificate for new connections. */
   replaceTls(tls: SecureContextOptions): void;
+  /** Other networks or limits from the next request on; a new limit counts from nothing. */
+  replaceAccess(access: ApiAccess): void;
   /** Refuses new requests and lets those in flight end. @param limit milliseconds for that; default 30 s. */
   stop(limit?: number): Promise<void>;
 }
@@ -66,7 +69,7 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
     reply.header('connection', 'close');
     throw new GigvaultError('UNAVAILABLE', 'The service is stopping.');
   });
-  guardApi(app, { ...DEFAULT_API_ACCESS, ...options }, clock);
+  const replaceAccess = guardApi(app, { ...DEFAULT_API_ACCESS, ...options }, clock);
   refuseCodedBodies(app);
   mountRoutes(app, options);
   app.addHook('onSend', async (_request, reply) => {
@@ -80,6 +83,7 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
   return {
     port: listener.port,
     replaceTls: listener.replaceTls,
+    replaceAccess,
     async stop(limit = 30_000) {
       stopping = true;
       await listener.stop(limit);
@@ -101,6 +105,7 @@ function createApp(options: Routes & { behindProxy: boolean }, refusals: Refusal
     rewriteUrl: ({ url = '/' }) => url.replace(/^https?:\/\/[^/?#]*/i, '') || '/',
     frameworkErrors: (error, request, reply) => void refuse(error, request, reply, refusals),
   });
+  knowAllMethods(app);
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
   app.setErrorHandler((error, request, reply) => refuse(error, request, reply, refusals));
@@ -110,11 +115,18 @@ function createApp(options: Routes & { behindProxy: boolean }, refusals: Refusal
   return app;
 }
 
-function guardApi(app: FastifyInstance, access: ApiAccess, clock: Clock): void {
-  const gate = createApiGate(access, clock);
+function guardApi(
+  app: FastifyInstance,
+  access: ApiAccess,
+  clock: Clock,
+): HttpServer['replaceAccess'] {
+  let gate = createApiGate(access, clock);
   app.addHook('onRequest', async (request, reply) => {
     if (isApi(request)) gate(request.ip, (headers) => void reply.headers(headers));
   });
+  return (next) => {
+    gate = createApiGate(next, clock);
+  };
 }
 
 /** Nothing here is ever inflated: a small body cannot become a large one. */

@@ -6,7 +6,7 @@ const MAX_DEPTH = 32;
 /**
  * Parses a JSON body as I-JSON (RFC 7493), so that no two readers can understand it differently. Errors:
  * INVALID_ARGUMENT for what is not UTF-8 or not JSON, is nested deeper than 32, names a key twice or names `__proto__`,
- * and for integers beyond ±(2^53 - 1), numbers beyond a double and lone surrogates (fault T70).
+ * and for integers beyond ±(2^53 - 1), numbers beyond a double, NUL characters and lone surrogates (fault T70).
  */
 export function parseJson(body: Buffer): unknown {
   const text = decodeUtf8(body);
@@ -72,6 +72,8 @@ function refuseLossyValue(key: string, value: unknown, context?: { source?: stri
   }
   if (!key.isWellFormed() || (typeof value === 'string' && !value.isWellFormed()))
     throw refused('The body holds half of a surrogate pair.');
+  if (key.includes('\0') || (typeof value === 'string' && value.includes('\0')))
+    throw refused('The body holds a NUL character.');
   return value;
 }
 

@@ -122,19 +122,41 @@ const TLS_1_2_CIPHERS = [
   'ECDHE-RSA-AES128-GCM-SHA256',
 ].join(':');
 
-const STATUS_OF: Readonly<Record<string, string>> = {
-  HPE_HEADER_OVERFLOW: '431 Request Header Fields Too Large',
-  ERR_HTTP_REQUEST_TIMEOUT: '408 Request Timeout',
+/** Node's name of what is wrong: status line, and a sentence. */
+const GARBAGE: Readonly<Record<string, readonly [status: string, detail: string]>> = {
+  HPE_HEADER_OVERFLOW: ['431 Request Header Fields Too Large', 'The header is too large.'],
+  HPE_INVALID_METHOD: ['400 Bad Request', 'There is no such HTTP method.'],
+  ERR_HTTP_REQUEST_TIMEOUT: ['408 Request Timeout', 'The request took too long to arrive.'],
 };
 
-/** What is no HTTP request has no route either: a status line, and the connection ends. */
+/** What is no HTTP request has no route either: the connection ends with a problem document that knows no path. */
 function refuseGarbage(error: NodeJS.ErrnoException, socket: Socket): void {
   if (!socket.writable || socket.bytesWritten > 0 || error.code === 'ECONNRESET') {
     socket.destroy();
     return;
   }
-  const status = STATUS_OF[error.code ?? ''] ?? '400 Bad Request';
-  socket.end(`HTTP/1.1 ${status}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`);
+  const [status, detail] = GARBAGE[error.code ?? ''] ?? [
+    '400 Bad Request',
+    'This is no HTTP request.',
+  ];
+  const code = 'INVALID_ARGUMENT';
+  const body = JSON.stringify({
+    type: 'about:blank',
+    title: status.slice(4),
+    status: Number(status.slice(0, 3)),
+    detail,
+    error: { code, message: detail, details: {} },
+  });
+  socket.end(
+    [
+      `HTTP/1.1 ${status}`,
+      'connection: close',
+      'content-type: application/problem+json',
+      `content-length: ${body.length}`,
+      '',
+      body,
+    ].join('\r\n'),
+  );
 }
 
 function listen(server: Server, host: string, port: number): Promise<void> {

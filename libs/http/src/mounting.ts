@@ -1,10 +1,11 @@
 import type { Authenticator } from '@gigvault/access/permissions';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import type { FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from 'fastify';
+import { isForm } from './form.ts';
 import { runOperation } from './operation.ts';
 import { decode, pathOf, send, within } from './request.ts';
 import type { ErrorReply, HttpRoute, Listener } from './route.ts';
-import { API_MOUNTS, LISTENER_HEADER, serviceOf } from './route-table.ts';
+import { API_MOUNTS, LISTENER_HEADER, methodsElsewhere, serviceOf } from './route-table.ts';
 
 /** A route and the service that brings it. */
 export interface MountedRoute {
@@ -56,7 +57,9 @@ export function isApi(request: FastifyRequest): boolean {
  */
 export function errorReplyFor(routes: Routes, request: FastifyRequest): ErrorReply | undefined {
   const mounted = mountedOf(request);
-  if (mounted) return mounted.route.kind === 'protocol' ? mounted.route.errorReply : undefined;
+  if (mounted?.route.kind === 'operation')
+    return isForm(request) ? mounted.route.form?.errorReply : undefined;
+  if (mounted) return mounted.route.errorReply;
   for (const listener of routes.listeners) {
     const owner = serviceOf(listener, request.method, pathOf(request));
     for (const { service, route } of routes.routes) {
@@ -138,16 +141,21 @@ function refuseOtherMethods(
   path: string,
   mounted: readonly MountedRoute[],
 ): void {
-  const methods = new Set<string>(mounted.map((m) => m.route.method));
-  if (methods.has('GET')) methods.add('HEAD');
-  const allow = [...methods].join(', ');
+  const own = new Set<string>(mounted.map((m) => m.route.method));
+  if (own.has('GET')) own.add('HEAD');
+  const sorted = [...new Set([...own, ...methodsElsewhere(path)])].sort();
+  const allow = sorted.join(', ');
+  const only =
+    sorted.length === 1
+      ? `Only ${allow} is`
+      : `Only ${sorted.slice(0, -1).join(', ')} and ${sorted.at(-1)} are`;
   app.route({
-    method: app.supportedMethods.filter((method) => !methods.has(method)),
+    method: app.supportedMethods.filter((method) => !own.has(method)),
     url: path,
     config: { mounted: mounted[0] } as RouteOptions['config'] & object,
     // Before the body is read: it does not matter.
     onRequest: async () => {
-      throw new GigvaultError('METHOD_NOT_ALLOWED', `Only ${allow} is allowed here.`, {
+      throw new GigvaultError('METHOD_NOT_ALLOWED', `${only} allowed here.`, {
         details: { allow },
       });
     },

@@ -1,9 +1,10 @@
 import type { Authenticator, Principal } from '@gigvault/access/permissions';
-import { GigvaultError, type Problem } from '@gigvault/errors/gigvault-error';
+import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import { currentCorrelation } from '@gigvault/telemetry/correlation';
-import type { ZodType } from 'zod';
+import { isForm, mediaTypeOf, parseForm } from './form.ts';
 import { parseJson } from './json.ts';
 import type { HttpReply, HttpRequest, Operation } from './route.ts';
+import { validate } from './validation.ts';
 
 /**
  * Authenticates, authorises, validates and runs one operation.
@@ -15,10 +16,13 @@ export async function runOperation(
   authenticator: Authenticator,
 ): Promise<HttpReply> {
   const principal = await admit(operation, request, authenticator);
-  const params = validate(operation.params, request.params, '/path');
-  const query = validate(operation.query, request.query, '/query');
-  const body = operation.body ? validate(operation.body, readJson(request), '') : undefined;
-  const answer = await operation.handle({
+  const params = validate(operation.params, request.params, 'path');
+  const query = validate(operation.query, request.query, 'query');
+  const form = operation.form && isForm(request) ? operation.form : undefined;
+  const body = form
+    ? validate(form.body, parseForm(request.body as Buffer), 'body')
+    : operation.body && validate(operation.body, readJson(request), 'body');
+  const answer = await (form ?? operation).handle({
     ...request,
     params,
     query,
@@ -53,35 +57,11 @@ async function admit(
 function readJson(request: HttpRequest): unknown {
   const body = request.body as Buffer;
   if (body.length === 0) return {};
-  const type = String(request.headers['content-type'] ?? '')
-    .split(';', 1)[0]
-    ?.trim()
-    .toLowerCase();
+  const type = mediaTypeOf(request.headers['content-type']);
   if (type !== 'application/json')
-    throw new GigvaultError('UNSUPPORTED_MEDIA_TYPE', 'Send application/json.');
+    throw new GigvaultError(
+      'UNSUPPORTED_MEDIA_TYPE',
+      `Send the body as application/json${type === '' ? '' : `, not ${type.slice(0, 64)}`}.`,
+    );
   return parseJson(body);
-}
-
-function validate(schema: ZodType | undefined, value: unknown, at: string): unknown {
-  if (schema === undefined) return value;
-  const result = schema.safeParse(value);
-  if (result.success) return result.data;
-  const problems = result.error.issues.flatMap((issue): Problem[] =>
-    issue.code === 'unrecognized_keys'
-      ? issue.keys.map((key) => ({ pointer: pointer(at, issue.path, key), message: 'Unknown.' }))
-      : [{ pointer: pointer(at, issue.path), message: issue.message }],
-  );
-  throw new GigvaultError(
-    'INVALID_ARGUMENT',
-    problems.map((p) => `${p.pointer || '/'}: ${p.message}`).join('; '),
-    { problems },
-  );
-}
-
-/** RFC 6901 §3. */
-function pointer(at: string, path: readonly PropertyKey[], ...more: readonly string[]): string {
-  const steps = [...path, ...more].map((step) =>
-    String(step).replaceAll('~', '~0').replaceAll('/', '~1'),
-  );
-  return [at, ...steps].join('/');
 }

@@ -1,5 +1,5 @@
 import { publicErrorCode } from '@gigvault/errors/error-table';
-import { asGigvaultError } from '@gigvault/errors/gigvault-error';
+import { asGigvaultError, type GigvaultError } from '@gigvault/errors/gigvault-error';
 import type { HttpReply } from './route.ts';
 
 /** Where each error has its page. */
@@ -21,7 +21,7 @@ export function problemReply(error: unknown, instance: string, traceId: string):
       ...(ours.retryAfter === undefined
         ? {}
         : { 'retry-after': String(Math.ceil(ours.retryAfter)) }),
-      ...(row.http === 401 ? { 'www-authenticate': 'Bearer realm="gigvault"' } : {}),
+      ...(row.http === 401 ? { 'www-authenticate': challenge(ours) } : {}),
     },
     body: JSON.stringify({
       type: DOCS + publicErrorCode(ours.code),
@@ -36,4 +36,10 @@ export function problemReply(error: unknown, instance: string, traceId: string):
         : { errors: ours.problems.map((p) => ({ code: ours.code, ...p })) }),
     }),
   };
+}
+
+/** RFC 6750 §3: a token that was sent and refused is told apart from one that is missing. */
+function challenge({ details }: GigvaultError): string {
+  const refused = details['reason'] === undefined ? '' : ', error="invalid_token"';
+  return `Bearer realm="gigvault"${refused}`;
 }

@@ -1,3 +1,4 @@
+import type { IncomingMessage } from 'node:http';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import type { Log } from '@gigvault/telemetry/log';
 import type { FastifyReply, FastifyRequest } from 'fastify';
@@ -21,6 +22,7 @@ export async function refuse(
   context: RefusalContext,
 ): Promise<FastifyReply> {
   const ours = inOurWords(error);
+  if (ours === TOO_LARGE) await discard(request.raw);
   return within(request, async () => {
     if (!(ours instanceof GigvaultError) || ours.code === 'INTERNAL')
       logFailure(context.log, request, ours);
@@ -59,20 +61,39 @@ function logFailure(log: Log, request: FastifyRequest, error: unknown): void {
   );
 }
 
+/** What is read of a body that nobody wants, in octets. */
+const DISCARDED = 2_000_000;
+
+/**
+ * Lets a client send its body to the end before it hears that it is too large: a connection that is closed while octets are
+ * under way is reset, and the answer is lost with it.
+ */
+function discard(body: IncomingMessage): Promise<void> {
+  if (body.readableEnded || body.destroyed) return Promise.resolve();
+  return new Promise((resolve) => {
+    let seen = 0;
+    body.on('data', (part: Buffer) => {
+      seen += part.length;
+      if (seen > DISCARDED) resolve();
+    });
+    body.once('end', resolve).once('close', resolve).resume();
+  });
+}
+
+const TOO_LARGE = new GigvaultError('PAYLOAD_TOO_LARGE', 'The request body is too large.');
+
 const UNREADABLE: Readonly<Record<string, GigvaultError>> = {
-  FST_ERR_CTP_BODY_TOO_LARGE: new GigvaultError(
-    'PAYLOAD_TOO_LARGE',
-    'The request body is too large.',
-  ),
+  FST_ERR_CTP_BODY_TOO_LARGE: TOO_LARGE,
   FST_ERR_CTP_INVALID_MEDIA_TYPE: new GigvaultError(
     'UNSUPPORTED_MEDIA_TYPE',
-    'The media type of the request body cannot be read.',
+    'Say what the body is, as content-type: application/json.',
   ),
+  FST_ERR_MAX_PARAM_LENGTH: new GigvaultError('INVALID_ARGUMENT', 'The path is too long.'),
   FST_ERR_BAD_URL: new GigvaultError('INVALID_ARGUMENT', 'The path is not well-formed.'),
 };
 
 /** Fastify's own refusals in our words; everything else as it is. */
-function inOurWords(error: unknown): unknown {
+export function inOurWords(error: unknown): unknown {
   if (error instanceof GigvaultError) return error;
   const { code, statusCode } = error as { code?: string; statusCode?: number };
   const known = UNREADABLE[code ?? ''];

@@ -61,7 +61,8 @@ export function observe(app: FastifyInstance, metrics: Metrics, log: Log): void 
     const route = routeOf(request);
     const status = reply.statusCode;
     total.inc({ method, route, status: String(status) });
-    seconds.observe({ method, route }, reply.elapsedTime / 1000);
+    const { traceId } = stateOf(request).correlation;
+    seconds.observe({ method, route }, reply.elapsedTime / 1000, traceId);
     // Status requests are many and say little; what people and clients do is worth a line.
     const level = isStatusRoute(route) && status < 500 ? 'debug' : 'info';
     within(request, () =>

@@ -57,3 +57,9 @@ export function serviceOf(
       (path === row.prefix || (!row.exact && path.startsWith(`${row.prefix}/`))),
   )?.service;
 }
+
+/** Methods of a path that the table gives to a service of their own: in split mode, whoever serves the rest does not mount them. */
+export function methodsElsewhere(path: string): ReadonlySet<string> {
+  const rows = ROUTE_TABLE.filter((row) => row.exact && row.prefix === path);
+  return new Set(rows.flatMap(({ method }) => method ?? []));
+}

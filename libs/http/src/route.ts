@@ -1,5 +1,7 @@
 import type { Permission, Principal } from '@gigvault/access/permissions';
+import type { ErrorCode } from '@gigvault/errors/error-table';
 import type { ZodType } from 'zod';
+import type { Tag } from './tags.ts';
 
 /** `public`: HTTPS. `status`: plain HTTP, for what its standards define over HTTP (OCSP, CRL, issuer certificates). */
 export type Listener = 'public' | 'status';
@@ -48,6 +50,26 @@ export interface ProtocolRoute {
   ): Promise<HttpReply>;
 }
 
+/** What an operation takes and answers, as it is in /openapi.json. Tests hold every example against its schema. */
+export interface OperationExamples {
+  readonly params?: Readonly<Record<string, unknown>>;
+  readonly query?: Readonly<Record<string, unknown>>;
+  readonly body?: unknown;
+  /** By status; a 204 has none. */
+  readonly replies: Readonly<Record<number, unknown>>;
+}
+
+/** The same operation for clients of another standard: a form as its body, and that standard's words for every answer. */
+export interface FormVariant {
+  /** Of the fields, all texts. */
+  readonly body: ZodType;
+  readonly reply: ZodType;
+  readonly error: ZodType;
+  readonly examples: { readonly body: unknown; readonly reply: unknown; readonly error: unknown };
+  readonly errorReply: ErrorReply;
+  handle(request: HttpRequest<never, never, never>): Promise<HttpReply>;
+}
+
 /** One operation of the REST API; it stands in /openapi.json. Mounted at /service/api/v1 and /api/v1. */
 export interface Operation<
   P extends ZodType = ZodType,
@@ -60,8 +82,10 @@ export interface Operation<
   readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE';
   /** Below the mount, as `/certificates/:serialNumber/revoke`. */
   readonly path: string;
-  readonly tag: string;
+  readonly tag: Tag;
   readonly summary: string;
+  /** What the summary cannot say, in Markdown. */
+  readonly description?: string;
   /** Who may; `anonymous` only where the body itself is the credential. */
   readonly permission: Permission | 'signed-in' | 'anonymous';
   readonly params?: P;
@@ -69,7 +93,14 @@ export interface Operation<
   readonly body?: B;
   /** Schema of each success reply by status. Errors are problem documents. */
   readonly replies: Readonly<Record<number, ZodType>>;
-  readonly example?: { readonly body?: unknown; readonly reply?: unknown };
+  readonly examples: OperationExamples;
+  /** Errors of its own, each with a sentence as users would read it. What every operation may answer is not here. */
+  readonly errors?: Readonly<Partial<Record<ErrorCode, string>>>;
+  /** What the header Location of a success names. */
+  readonly location?: string;
+  /** Present where an Idempotency-Key is honoured: what a repetition with the same key is answered. */
+  readonly idempotencyKey?: string;
+  readonly form?: FormVariant;
   handle(request: HttpRequest<never, never, never>): Promise<HttpReply>;
 }
 

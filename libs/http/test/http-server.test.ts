@@ -140,11 +140,33 @@ describe('a path', () => {
     const protocol = await call(server, SHORT, { method: 'GET' });
     expect([protocol.status, protocol.headers.allow]).toEqual([405, 'POST']);
     expect(protocol.json()['type']).toBe(acmeType('malformed'));
-    for (const method of ['DELETE', 'PUT', 'PATCH', 'OPTIONS']) {
+    for (const method of ['DELETE', 'PUT', 'PATCH', 'OPTIONS', 'TRACE', 'PROPFIND', 'QUERY']) {
       const answer = await call(server, '/api/v1/users/1', { method });
       expect([answer.status, answer.headers.allow]).toEqual([405, 'GET, HEAD']);
       expect(answer.json()).toMatchObject({ error: { code: 'METHOD_NOT_ALLOWED' } });
     }
+  });
+
+  it('is what was sent: nothing leads from one to another', async () => {
+    for (const path of [
+      '/acme/../api/v1/users/1',
+      '/api/v1/x/%2e%2e/users/1',
+      '/api/v1//users/1',
+    ]) {
+      const answer = await call(server, path, { headers: { authorization: TOKEN } });
+      expect([path, answer.status]).toEqual([path, 404]);
+    }
+  });
+
+  it('with a part that is too long, or with a NUL, is refused in plain words', async () => {
+    const headers = { authorization: TOKEN };
+    const long = await call(server, `/api/v1/users/${'x'.repeat(5_000)}`, { headers });
+    expect([long.status, long.json()['detail']]).toEqual([400, 'The path is too long.']);
+    const nul = await call(server, '/api/v1/users/%00', { headers });
+    expect([nul.status, nul.json()['detail']]).toEqual([
+      400,
+      '"userId" in the path must not have control characters.',
+    ]);
   });
 
   it('that can be read answers HEAD with the header alone', async () => {
@@ -255,12 +277,24 @@ describe('garbage', () => {
     ['a length that is none', `POST ${SHORT} HTTP/1.1\r\nhost: x\r\ncontent-length: +3\r\n\r\nabc`],
     ['a space before the colon', `GET ${SHORT} HTTP/1.1\r\nhost : x\r\n\r\n`],
     ['no host', 'GET /acme/directory HTTP/1.1\r\n\r\n'],
+    ['a method that nobody knows', 'FOO / HTTP/1.1\r\nhost: x\r\n\r\n'],
     ['no HTTP', 'hello\r\n\r\n'],
   ])('is refused and the connection closed: %s (covers: T68)', async (_name, text) => {
     const answer = await raw(plain, text);
     expect(answer).toMatch(/^HTTP\/1\.1 400 /);
     expect(answer.match(/HTTP\/1\.1/g)).toHaveLength(1);
     expect(answer.toLowerCase()).toContain('connection: close');
+  });
+
+  it('hears in a problem document what is wrong with it', async () => {
+    const answer = await raw(plain, 'FOO / HTTP/1.1\r\nhost: x\r\n\r\n');
+    const [header = '', body = ''] = answer.split('\r\n\r\n');
+    expect(header).toContain('content-type: application/problem+json');
+    expect(JSON.parse(body)).toMatchObject({
+      status: 400,
+      detail: 'There is no such HTTP method.',
+      error: { code: 'INVALID_ARGUMENT' },
+    });
   });
 
   it('of 16 kB in a header is refused with 431', async () => {

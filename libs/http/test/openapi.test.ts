@@ -18,10 +18,11 @@ const remove = operation({
   operationId: 'deleteUserKey',
   method: 'DELETE',
   path: '/users/:userId/keys/:key2',
-  tag: 'users',
+  tag: 'Users',
   summary: 'Deletes a key',
   permission: 'anonymous',
   replies: { 204: z.undefined() },
+  examples: { replies: {} },
   handle: async () => ({ status: 204 }),
 });
 const routes = [...ROUTES.map(({ route }) => route), remove];
@@ -43,17 +44,62 @@ describe('the OpenAPI document', () => {
   });
 
   it('describes an operation whole', () => {
+    expect(document).toMatchObject({ security: [{ accessToken: [] }, { clientCredentials: [] }] });
     expect(document.paths['/users']?.['post']).toMatchObject({
       operationId: 'createUser',
-      security: [{ accessToken: [] }],
       'x-permission': 'users:manage',
-      parameters: [{ name: 'dryRun', in: 'query', required: false, schema: { type: 'string' } }],
+      parameters: [
+        { name: 'dryRun', in: 'query', required: false, schema: { type: 'string' } },
+        { name: 'Idempotency-Key', in: 'header', required: false },
+      ],
       requestBody: {
         required: true,
         content: { 'application/json': { example: { name: 'ada' } } },
       },
-      responses: { 201: {}, default: { $ref: '#/components/responses/Problem' } },
+      responses: {
+        201: {
+          headers: { Location: { description: 'The user' }, RateLimit: expect.any(Object) },
+          content: { 'application/json': { example: { name: 'ada' } } },
+        },
+        default: { $ref: '#/components/responses/Problem' },
+      },
     });
+  });
+
+  it('shows every problem document that an operation may answer, as the server would make it', () => {
+    const responses = document.paths['/users']?.['post']?.responses ?? {};
+    expect(Object.keys(responses)).toEqual([
+      '201',
+      '400',
+      '401',
+      '403',
+      '409',
+      '413',
+      '415',
+      '429',
+      'default',
+    ]);
+    expect(responses['409']).toMatchObject({
+      description: 'Already exists',
+      content: {
+        'application/problem+json': {
+          schema: { $ref: '#/components/schemas/Problem' },
+          examples: {
+            ALREADY_EXISTS: {
+              value: {
+                type: 'https://docs.gigvault.dev/errors/GV-ALREADY-EXISTS',
+                status: 409,
+                detail: 'User ada exists already.',
+                instance: '/service/api/v1/users',
+                error: { code: 'ALREADY_EXISTS' },
+              },
+            },
+          },
+        },
+      },
+    });
+    expect(responses['429']).toMatchObject({ headers: { 'Retry-After': expect.any(Object) } });
+    expect(responses['401']).toMatchObject({ headers: { 'WWW-Authenticate': expect.any(Object) } });
   });
 
   it('names parameters of the path that have no schema, and gives a 204 no content', () => {
@@ -63,7 +109,8 @@ describe('the OpenAPI document', () => {
       { name: 'key2', in: 'path', required: true },
     ]);
     expect(deleted?.['security']).toEqual([]);
-    expect(deleted?.responses['204']).toEqual({ description: 'Deletes a key' });
+    expect(deleted?.responses['204']).not.toHaveProperty('content');
+    expect(Object.keys(deleted?.responses ?? {})).toEqual(['204', '429', 'default']);
   });
 });
 
@@ -81,12 +128,15 @@ describe('GET /docs', () => {
 
   it('is a page that loads nothing from elsewhere, and whatever it loads is here', async () => {
     const page = await call(server, '/docs');
+    expect((await call(server, '/docs/')).text).toBe(page.text);
     expect(page.headers['content-type']).toBe('text/html; charset=utf-8');
     expect(page.headers['content-security-policy']).toMatch(/^default-src 'none'; /);
     expect(page.headers['content-security-policy']).not.toMatch(/unsafe|https?:|\*/);
     const links = [...page.text.matchAll(/(?:src|href)="([^"]+)"/g)].map(([, link]) => link);
-    expect(links).toHaveLength(5);
-    for (const link of links.filter((l) => l !== '/openapi.json')) {
+    const own = links.filter((link) => link?.startsWith('/docs'));
+    expect(own.length).toBeGreaterThan(6);
+    expect(links.filter((link) => !link?.startsWith('/'))).toEqual([]);
+    for (const link of own) {
       const answer = await call(server, String(link));
       expect([link, answer.status]).toEqual([link, 200]);
     }

@@ -67,6 +67,7 @@ describe('an operation', () => {
     ['a million levels', '['.repeat(90_000)],
     ['2^53', '{"name":"a","age":9007199254740992}'],
     ['a number beyond a double', '{"name":"a","more":1e999}'],
+    ['NUL in a text', String.raw`{"name":"a\u0000b"}`],
     ['half of a surrogate pair', String.raw`{"name":"\ud800"}`],
     ['half of a surrogate pair in a key', String.raw`{"name":"a","more":{"\udc00":1}}`],
   ])('refuses a body with %s (covers: T70)', async (_what, text) => {

@@ -68,7 +68,6 @@ function wire(context: ServiceContext<AuthConfig>): DynamicModule {
 
 function authDeps(context: ServiceContext<AuthConfig>, eventLog: EventLog) {
   const { config, clock, database: pool, publicUrl } = context;
-  const { failures, window } = config.failureLimit;
   return {
     clock,
     users: pgUserStore(pool, eventLog),
@@ -79,12 +78,12 @@ function authDeps(context: ServiceContext<AuthConfig>, eventLog: EventLog) {
       signing: context.client(RPC.keySigning, 'keymgr'),
       keyId: config.signingKeyId,
     }),
-    limiter: createFailureLimiter({ failures, window: window * SECOND }, clock),
+    limiter: createFailureLimiter(config.failureLimit, clock),
     failures: createFailureLog(pgFailureJournal(pool, eventLog), clock),
     names: { issuer: publicUrl, audience: `${publicUrl}/service` },
-    accessTokenLifetime: config.accessTokenLifetime * SECOND,
-    setupTokenLifetime: config.setupTokenLifetime * SECOND,
-    operatorKeyLifetime: config.operatorKeyLifetime * SECOND,
+    accessTokenLifetime: config.accessTokenLifetime,
+    setupTokenLifetime: config.setupTokenLifetime,
+    operatorKeyLifetime: config.operatorKeyLifetime,
   };
 }
 

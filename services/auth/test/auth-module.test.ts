@@ -33,12 +33,12 @@ function wired() {
 describe('the auth module', () => {
   it('is configured by an empty section, and refuses keys that it does not know', () => {
     expect(authConfig.parse({})).toMatchObject({
-      accessTokenLifetime: 900,
-      setupTokenLifetime: 1800,
+      accessTokenLifetime: 900_000,
+      setupTokenLifetime: 1_800_000,
       signingKeyId: 'auth-token',
     });
     expect(authConfig.safeParse({ allowAll: true }).success).toBe(false);
-    expect(authConfig.safeParse({ accessTokenLifetime: 86_400 }).success).toBe(false);
+    expect(authConfig.safeParse({ accessTokenLifetime: '1d' }).success).toBe(false);
   });
 
   // covers: G51

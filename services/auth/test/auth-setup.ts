@@ -21,6 +21,7 @@ export interface TestRequest {
   readonly body?: unknown;
   readonly token?: string;
   readonly clientIp?: string;
+  readonly idempotencyKey?: string;
 }
 
 /** An event as it lies in the outbox. */
@@ -59,7 +60,7 @@ export async function startAuth(database: TestDatabase) {
 
   async function call(
     operationId: string,
-    { path, body, token, clientIp }: TestRequest,
+    { path, body, token, clientIp, idempotencyKey }: TestRequest,
   ): Promise<HttpReply> {
     const route = routes.find((candidate) => candidate.operationId === operationId) as Operation;
     const request = {
@@ -68,7 +69,11 @@ export async function startAuth(database: TestDatabase) {
       params: paramsOf(route.path, path),
       query: {},
       body: Buffer.from(body === undefined ? '' : JSON.stringify(body)),
-      headers: { 'content-type': 'application/json', authorization: token && `Bearer ${token}` },
+      headers: {
+        'content-type': 'application/json',
+        authorization: token && `Bearer ${token}`,
+        'idempotency-key': idempotencyKey,
+      },
       clientIp: clientIp ?? '192.0.2.1',
       requestId: 'r',
       traceId: 't',
@@ -99,7 +104,7 @@ export async function startAuth(database: TestDatabase) {
       }));
   }
 
-  return { deps, pool, clock, eventLog, authenticator, call, signIn, events };
+  return { deps, pool, clock, eventLog, routes, authenticator, call, signIn, events };
 }
 
 function paramsOf(template: string, path: string): Record<string, string> {

@@ -130,7 +130,10 @@ describe('a setup token', () => {
 
   it('gives the roles of the invitation, whatever the body says', async () => {
     const { setupToken } = await invite('grace', ['requester']);
-    const redeemed = await redeem(setupToken, { roles: ['admin'], name: 'root', userId: 'x' });
+    await expect(redeem(setupToken, { roles: ['admin'], userId: 'x' })).rejects.toMatchObject({
+      code: 'INVALID_ARGUMENT',
+    });
+    const redeemed = await redeem(setupToken, { name: 'root' });
     expect(redeemed).toMatchObject({ name: 'grace', roles: ['requester'] });
     const token = await auth.signIn(redeemed.apiKey);
     await expect(auth.call('listUsers', { path: '/users', token })).rejects.toMatchObject({
@@ -268,6 +271,23 @@ describe('access', () => {
 
 // covers: G52
 describe('an API key', () => {
+  it('is made once for one Idempotency-Key of one user', async () => {
+    const make = (token: string, idempotencyKey: string) =>
+      auth.call('createApiKey', { path: '/api-keys', token, idempotencyKey, body: { label: 'x' } });
+    const ada = await newUser('ada', ['requester']);
+    const { keyId } = (await make(ada.token, 'k')).body as { keyId: string };
+    await expect(make(ada.token, 'k')).rejects.toMatchObject({
+      code: 'ALREADY_EXISTS',
+      message: expect.stringContaining('Its secret was shown then'),
+      details: { key_id: keyId },
+    });
+    await make(ada.token, 'other');
+    await make(admin, 'k');
+    const list = await auth.call('listApiKeys', { path: '/api-keys', token: ada.token });
+    const { items } = list.body as { items: { label: string }[] };
+    expect(items.filter(({ label }) => label === 'x')).toHaveLength(2);
+  });
+
   it('is shown once, listed without its secret, and revoked once', async () => {
     const grace = await newUser('grace', ['requester']);
     const body = { label: 'pipeline', expiresIn: 3600 };

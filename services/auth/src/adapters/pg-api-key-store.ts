@@ -1,6 +1,7 @@
 import type { EventLog } from '@gigvault/database/event-log';
 import { query } from '@gigvault/database/query';
 import { transaction } from '@gigvault/database/transaction';
+import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import type { Pool, PoolClient } from 'pg';
 import type { ApiKey, ApiKeyStore, NewApiKey } from '../ports/api-key-store.ts';
 import { type UserRow, userOf } from './pg-user.ts';
@@ -34,10 +35,11 @@ const USE = {
   text: 'UPDATE api_key SET last_used_at = $2 WHERE key_id = $1 AND revoked_at IS NULL',
 };
 
-/** Inserts a key; to be called in the transaction of what it belongs to. */
+/** Inserts a key; to be called in the transaction of what it belongs to. Throws ALREADY_EXISTS when the key id is taken. */
 export async function insertApiKey(client: PoolClient, key: NewApiKey): Promise<void> {
-  await client.query(
-    `INSERT INTO api_key (key_id, user_id, secret_hash, label, created_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6)`,
+  const inserted = await client.query(
+    `INSERT INTO api_key (key_id, user_id, secret_hash, label, created_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6)
+      ON CONFLICT (key_id) DO NOTHING`,
     [
       key.keyId,
       key.userId,
@@ -47,6 +49,10 @@ export async function insertApiKey(client: PoolClient, key: NewApiKey): Promise<
       key.expiresAt ? new Date(key.expiresAt) : null,
     ],
   );
+  if (inserted.rowCount === 0)
+    throw new GigvaultError('ALREADY_EXISTS', `API key ${key.keyId} exists already.`, {
+      details: { key_id: key.keyId },
+    });
 }
 
 /** API keys in PostgreSQL. */

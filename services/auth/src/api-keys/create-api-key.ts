@@ -15,13 +15,20 @@ export function userIdOf(caller: Principal): string {
   return caller.actor.replace(/^user:/, '');
 }
 
-/** Makes an API key of the caller, with the caller's own roles at each use. `expiresIn` in seconds; without it, it lives until revoked. */
+/**
+ * Makes an API key of the caller, with the caller's own roles at each use. `expiresIn` in seconds; without it, it lives until
+ * revoked. With a `keyId` there is one key at most, whatever is repeated: ALREADY_EXISTS.
+ */
 export async function createApiKey(
   deps: ApiKeyDeps,
   caller: Principal,
-  request: { readonly label: string; readonly expiresIn?: number },
+  request: {
+    readonly label: string;
+    readonly expiresIn?: number | undefined;
+    readonly keyId?: string | undefined;
+  },
 ): Promise<{ readonly key: ApiKey; readonly secret: string }> {
-  const credential = newApiKeyCredential();
+  const credential = newApiKeyCredential(request.keyId);
   const now = deps.clock.now();
   const key = {
     keyId: credential.keyId,

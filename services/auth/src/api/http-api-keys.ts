@@ -1,7 +1,11 @@
-import { type HttpRoute, operation } from '@gigvault/http/route';
+import { GigvaultError } from '@gigvault/errors/gigvault-error';
+import { idempotencyKeyOf, requestIdOf } from '@gigvault/http/idempotency';
+import { type HttpRequest, type HttpRoute, operation } from '@gigvault/http/route';
+import type { z } from 'zod';
 import { type ApiKeyDeps, createApiKey, userIdOf } from '../api-keys/create-api-key.ts';
 import { revokeApiKey } from '../api-keys/revoke-api-key.ts';
 import type { ApiKey } from '../ports/api-key-store.ts';
+import { ERRORS, EXAMPLES } from './http-examples.ts';
 import { callerOf, NO_STORE, rfc3339 } from './http-reply.ts';
 import * as schemas from './schemas.ts';
 
@@ -24,9 +28,12 @@ function createRoute(deps: ApiKeyHttpDeps): HttpRoute {
     summary: 'Create an API key of your own; the secret is shown once',
     body: schemas.createApiKeyRequest,
     replies: { 201: schemas.newApiKeyReply },
-    example: { body: { label: 'deploy pipeline', expiresIn: 7_776_000 } },
+    examples: EXAMPLES.createApiKey,
+    errors: ERRORS.createApiKey,
+    idempotencyKey:
+      'A repetition by the same user makes no second key. It is refused (409), because the secret of the first is not stored.',
     handle: async (request) => {
-      const { key, secret } = await createApiKey(deps, callerOf(request), request.body);
+      const { key, secret } = await createOnce(deps, request);
       return { status: 201, headers: NO_STORE, body: { ...showKey(key), apiKey: secret } };
     },
   });
@@ -40,6 +47,7 @@ function listRoute(deps: ApiKeyHttpDeps): HttpRoute {
     path: '/api-keys',
     summary: 'List your API keys, newest first',
     replies: { 200: schemas.apiKeyListReply },
+    examples: EXAMPLES.listApiKeys,
     handle: async (request) => {
       const keys = await deps.apiKeys.list(userIdOf(callerOf(request)));
       return { status: 200, body: { items: keys.map(showKey) } };
@@ -56,10 +64,30 @@ function revokeRoute(deps: ApiKeyHttpDeps): HttpRoute {
     summary: 'Revoke an API key: it stops to work at once',
     params: schemas.keyParams,
     replies: { 204: schemas.nothing },
+    examples: EXAMPLES.revokeApiKey,
+    errors: ERRORS.revokeApiKey,
     handle: async (request) => {
       await revokeApiKey(deps, callerOf(request), request.params.keyId);
       return { status: 204 };
     },
+  });
+}
+
+/** With an Idempotency-Key, the key's id follows from it. */
+async function createOnce(
+  deps: ApiKeyHttpDeps,
+  request: Pick<
+    HttpRequest<never, never, z.infer<typeof schemas.createApiKeyRequest>>,
+    'body' | 'headers' | 'principal'
+  >,
+) {
+  const caller = callerOf(request);
+  if (idempotencyKeyOf(request) === undefined) return createApiKey(deps, caller, request.body);
+  const keyId = requestIdOf(caller.actor, 'api-key', request).replaceAll('-', '').slice(0, 16);
+  return createApiKey(deps, caller, { ...request.body, keyId }).catch((error: unknown) => {
+    if (!(error instanceof GigvaultError) || error.code !== 'ALREADY_EXISTS') throw error;
+    const { details } = error;
+    throw new GigvaultError(error.code, ERRORS.createApiKey.ALREADY_EXISTS, { details });
   });
 }
 

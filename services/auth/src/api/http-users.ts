@@ -1,9 +1,11 @@
+import { page } from '@gigvault/http/paging';
 import { type HttpRoute, operation } from '@gigvault/http/route';
 import type { User } from '../ports/user-store.ts';
 import { createUser, type InviteDeps, type InvitedUser } from '../users/create-user.ts';
 import { disableUser } from '../users/disable-user.ts';
 import { findUser } from '../users/find-user.ts';
 import { inviteAgain } from '../users/invite-again.ts';
+import { ERRORS, EXAMPLES } from './http-examples.ts';
 import { callerOf, NO_STORE, rfc3339 } from './http-reply.ts';
 import * as schemas from './schemas.ts';
 
@@ -32,7 +34,8 @@ function createRoute(deps: UserHttpDeps): HttpRoute {
     summary: 'Create a user and the one-use setup token to hand over',
     body: schemas.createUserRequest,
     replies: { 201: schemas.invitedUserReply },
-    example: { body: { name: 'ada', displayName: 'Ada Lovelace', roles: ['requester'] } },
+    examples: EXAMPLES.createUser,
+    errors: ERRORS.createUser,
     handle: async (request) => ({
       status: 201,
       headers: NO_STORE,
@@ -50,13 +53,12 @@ function listRoute(deps: UserHttpDeps): HttpRoute {
     summary: 'List users by name',
     query: schemas.pageQuery,
     replies: { 200: schemas.userListReply },
+    examples: EXAMPLES.listUsers,
     handle: async ({ query: { limit, cursor } }) => {
-      const items = await deps.users.list({ limit, after: cursor });
-      const nextCursor = items.length === limit ? items.at(-1)?.name : undefined;
-      return {
-        status: 200,
-        body: { items: items.map(showUser), ...(nextCursor ? { nextCursor } : {}) },
-      };
+      const found = await deps.users.list({ limit: limit + 1, after: cursor });
+      const items = found.slice(0, limit);
+      const nextCursor = found.length > limit ? (items.at(-1)?.name ?? '') : '';
+      return { status: 200, body: page(items.map(showUser), nextCursor) };
     },
   });
 }
@@ -70,6 +72,8 @@ function getRoute(deps: UserHttpDeps): HttpRoute {
     summary: 'Get a user by id or name',
     params: schemas.userParams,
     replies: { 200: schemas.userReply },
+    examples: EXAMPLES.getUser,
+    errors: ERRORS.getUser,
     handle: async ({ params }) => ({
       status: 200,
       body: showUser(await findUser(deps, params.user)),
@@ -86,6 +90,8 @@ function disableRoute(deps: UserHttpDeps): HttpRoute {
     summary: 'Disable a user and revoke its API keys',
     params: schemas.userParams,
     replies: { 200: schemas.userReply },
+    examples: EXAMPLES.disableUser,
+    errors: ERRORS.disableUser,
     handle: async (request) => {
       const user = await disableUser(deps, callerOf(request), request.params.user);
       return { status: 200, body: showUser(user) };
@@ -100,8 +106,11 @@ function inviteRoute(deps: UserHttpDeps): HttpRoute {
     method: 'POST',
     path: '/users/:user/setup-token',
     summary: 'Make a new one-use setup token for a user',
+    description: 'Setup tokens of before stop to work.',
     params: schemas.userParams,
     replies: { 201: schemas.invitedUserReply },
+    examples: EXAMPLES.createSetupToken,
+    errors: ERRORS.createSetupToken,
     handle: async (request) => ({
       status: 201,
       headers: NO_STORE,

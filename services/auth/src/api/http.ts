@@ -1,8 +1,10 @@
 import { type HttpRoute, operation } from '@gigvault/http/route';
 import { type RedeemDeps, redeemSetupToken } from '../setup/redeem-setup-token.ts';
-import { type ExchangeDeps, exchangeApiKey } from '../tokens/exchange-api-key.ts';
+import type { ExchangeDeps } from '../tokens/exchange-api-key.ts';
 import { type ApiKeyHttpDeps, apiKeyRoutes } from './http-api-keys.ts';
+import { ERRORS, EXAMPLES } from './http-examples.ts';
 import { callerOf, NO_STORE } from './http-reply.ts';
+import { tokenRoute } from './http-token.ts';
 import { type UserHttpDeps, userRoutes } from './http-users.ts';
 import * as schemas from './schemas.ts';
 
@@ -20,28 +22,6 @@ export function authRoutes(deps: AuthHttpDeps): HttpRoute[] {
   ];
 }
 
-function tokenRoute(deps: ExchangeDeps): HttpRoute {
-  return operation({
-    operationId: 'createToken',
-    method: 'POST',
-    path: '/token',
-    tag: 'Access',
-    summary: 'Exchange an API key for an access token',
-    permission: 'anonymous',
-    body: schemas.tokenRequest,
-    replies: { 200: schemas.tokenReply },
-    example: {
-      body: { grantType: 'client_credentials', clientSecret: 'gv_key_0123456789abcdef_…' },
-      reply: { accessToken: 'eyJ…', tokenType: 'Bearer', expiresIn: 900 },
-    },
-    handle: async ({ body, clientIp }) => ({
-      status: 200,
-      headers: NO_STORE,
-      body: await exchangeApiKey(deps, { clientSecret: body.clientSecret, clientIp }),
-    }),
-  });
-}
-
 function setupRoute(deps: RedeemDeps): HttpRoute {
   return operation({
     operationId: 'redeemSetupToken',
@@ -52,7 +32,8 @@ function setupRoute(deps: RedeemDeps): HttpRoute {
     permission: 'anonymous',
     body: schemas.setupRequest,
     replies: { 201: schemas.setupReply },
-    example: { body: { token: 'gv_setup_…', name: 'ada' } },
+    examples: EXAMPLES.redeemSetupToken,
+    errors: ERRORS.redeemSetupToken,
     handle: async ({ body, clientIp }) => {
       const { user, apiKey } = await redeemSetupToken(deps, { ...body, clientIp });
       const { userId, name, roles } = user;
@@ -70,6 +51,7 @@ function whoamiRoute(): HttpRoute {
     summary: 'Who the access token speaks for',
     permission: 'signed-in',
     replies: { 200: schemas.whoamiReply },
+    examples: EXAMPLES.whoami,
     handle: async (request) => {
       const { actor, name, roles, permissions, tenantId } = callerOf(request);
       const body = {

@@ -1,4 +1,5 @@
 import { ROLES, type Role } from '@gigvault/access/permissions';
+import { PAGE_QUERY, pageOf } from '@gigvault/http/paging';
 import { z } from 'zod';
 
 const roleNames = Object.keys(ROLES) as [Role, ...Role[]];
@@ -8,7 +9,7 @@ const time = z.iso.datetime().describe('RFC 3339, UTC');
 export const role = z.enum(roleNames);
 
 /** POST /token. */
-export const tokenRequest = z.object({
+export const tokenRequest = z.strictObject({
   grantType: z.literal('client_credentials'),
   clientSecret: z.string().max(200).describe('An API key, gv_key_…'),
 });
@@ -20,8 +21,40 @@ export const tokenReply = z.object({
   expiresIn: z.number().int().describe('Seconds'),
 });
 
+/** POST /token as a form (RFC 6749 §4.4.2). Fields that it does not name are ignored (§3.2). */
+export const tokenForm = z.object({
+  grant_type: z.string(),
+  client_id: z.string().max(200).optional().describe('Any text: the API key says whose it is'),
+  client_secret: z
+    .string()
+    .max(200)
+    .optional()
+    .describe('An API key, gv_key_…; or send it as the password of HTTP Basic'),
+  scope: z.string().max(200).optional().describe('There are none: leave it out'),
+});
+
+/** Reply to a form (RFC 6749 §5.1). */
+export const tokenFormReply = z.object({
+  access_token: z.string(),
+  token_type: z.literal('Bearer'),
+  expires_in: z.number().int().describe('Seconds'),
+});
+
+/** Refusal of a form (RFC 6749 §5.2). */
+export const tokenFormError = z.object({
+  error: z.enum([
+    'invalid_client',
+    'invalid_request',
+    'invalid_scope',
+    'server_error',
+    'temporarily_unavailable',
+    'unsupported_grant_type',
+  ]),
+  error_description: z.string(),
+});
+
 /** POST /setup. */
-export const setupRequest = z.object({
+export const setupRequest = z.strictObject({
   token: z.string().max(200).describe('A one-use setup token, gv_setup_…'),
   name: z.string().max(100).optional().describe("The first administrator's name; default admin"),
 });
@@ -35,8 +68,8 @@ export const setupReply = z.object({
 });
 
 /** POST /users. */
-export const createUserRequest = z.object({
-  name: z.string().max(100),
+export const createUserRequest = z.strictObject({
+  name: z.string().max(100).describe('1 to 64 letters, digits and . _ @ + -'),
   displayName: z.string().max(200).optional(),
   roles: z.array(role).min(1),
 });
@@ -58,22 +91,18 @@ export const invitedUserReply = userReply.extend({
 });
 
 /** A page of users. */
-export const userListReply = z.object({
-  items: z.array(userReply),
-  nextCursor: z.string().optional(),
-});
+export const userListReply = pageOf(userReply);
 
 /** Paging of GET /users. */
-export const pageQuery = z.object({
-  limit: z.coerce.number().int().min(1).max(1000).default(100),
-  cursor: z.string().max(100).default(''),
-});
+export const pageQuery = z.strictObject(PAGE_QUERY);
 
 /** A user's id or name in a path. */
-export const userParams = z.object({ user: z.string().min(1).max(100) });
+export const userParams = z.strictObject({
+  user: z.string().min(1).max(100).describe('Id or name'),
+});
 
 /** POST /api-keys. */
-export const createApiKeyRequest = z.object({
+export const createApiKeyRequest = z.strictObject({
   label: z.string().trim().min(1).max(100),
   expiresIn: z
     .number()
@@ -101,7 +130,7 @@ export const newApiKeyReply = apiKeyReply.extend({ apiKey: z.string().describe('
 export const apiKeyListReply = z.object({ items: z.array(apiKeyReply) });
 
 /** A key's id in a path. */
-export const keyParams = z.object({ keyId: z.string().min(1).max(100) });
+export const keyParams = z.strictObject({ keyId: z.string().min(1).max(100) });
 
 /** Reply of GET /whoami. */
 export const whoamiReply = z.object({

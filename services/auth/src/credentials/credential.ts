@@ -11,9 +11,10 @@ export interface NewCredential {
   readonly hash: Buffer;
 }
 
-/** `gv_key_<keyId>_<secret>`. */
-export function newApiKeyCredential(): NewCredential & { readonly keyId: string } {
-  const keyId = randomBytes(8).toString('hex');
+/** `gv_key_<keyId>_<secret>`. @param keyId 16 hex digits; random ones when absent */
+export function newApiKeyCredential(
+  keyId = randomBytes(8).toString('hex'),
+): NewCredential & { readonly keyId: string } {
   const secret = randomBytes(32).toString('base64url');
   return { keyId, text: `gv_key_${keyId}_${secret}`, hash: hashOf(secret) };
 }

@@ -21,6 +21,7 @@ export interface NewApiKey extends ApiKey {
 
 /** API keys. */
 export interface ApiKeyStore {
+  /** Throws ALREADY_EXISTS when the key id is taken. */
   create(key: NewApiKey, events: readonly AuthEvent[]): Promise<void>;
   /** The key, revoked or not, and its user. */
   find(keyId: string): Promise<{ readonly key: NewApiKey; readonly user: User } | undefined>;

@@ -1,0 +1,147 @@
+import { MODES } from '@gigvault/testkit/pki-process';
+import { describe, expect, it } from '@jest/globals';
+import { API, csr, expectProblem, useRest } from './rest-client.ts';
+import { QUICK_CRL, usePki } from './use-pki.ts';
+
+const JWT = 'eyJhbGciOiJub25lIiwidHlwIjoiYXQrand0In0.eyJzdWIiOiJ4Iiwicm9sZXMiOlsiYWRtaW4iXX0.';
+const LONG = 'x'.repeat(5_000);
+const NOBODY = '00000000-0000-4000-8000-000000000000';
+
+/** [method, path, body, status, code, what a person reads]; a text is sent as it is. */
+const BAD_REQUESTS: readonly [string, string, unknown, number, string, RegExp][] = [
+  ['POST', '/csrs', '{', 400, 'INVALID_ARGUMENT', /^The body is not JSON\.$/],
+  ['POST', '/csrs', '[]', 400, 'INVALID_ARGUMENT', /^The body must be a JSON object\.$/],
+  ['POST', '/csrs', {}, 400, 'INVALID_ARGUMENT', /^"certificationRequest" is missing\.$/],
+  ['POST', '/csrs', { certificationRequest: 7 }, 400, 'INVALID_ARGUMENT', /must be a text\.$/],
+  ['POST', '/csrs', { role: 'admin' }, 400, 'INVALID_ARGUMENT', /"role" is not known here/],
+  ['POST', '/csrs', { reason: 'a\0b' }, 400, 'INVALID_ARGUMENT', /NUL/],
+  ['POST', '/csrs', '{"a":1,"a":2}', 400, 'INVALID_ARGUMENT', /^The body names "a" twice\.$/],
+  ['POST', '/csrs', '['.repeat(50_000), 400, 'INVALID_ARGUMENT', /nested deeper/],
+  ['POST', '/csrs', `"${'x'.repeat(200_000)}"`, 413, 'PAYLOAD_TOO_LARGE', /too large/],
+  ['POST', '/csrs', `"${'x'.repeat(900_000)}"`, 413, 'PAYLOAD_TOO_LARGE', /too large/],
+  ['POST', '/keys', { keyType: 'rsa-512' }, 400, 'INVALID_ARGUMENT', /must be one of ec-p256, /],
+  ['POST', '/users', { name: 'x', roles: [] }, 400, 'INVALID_ARGUMENT', /at least 1 entry/],
+  ['POST', '/users', { name: 'x', roles: ['root'] }, 400, 'INVALID_ARGUMENT', /"roles\[0\]" must/],
+  ['POST', '/token', {}, 400, 'INVALID_ARGUMENT', /"grantType" is missing; "clientSecret" is/],
+  [
+    'GET',
+    '/certificates?limit=0',
+    undefined,
+    400,
+    'INVALID_ARGUMENT',
+    /"limit" must be at least 1/,
+  ],
+  ['GET', '/certificates?limit=x', undefined, 400, 'INVALID_ARGUMENT', /"limit" must be a number/],
+  ['GET', '/csrs?limit=1e9', undefined, 400, 'INVALID_ARGUMENT', /"limit" must be at most 200/],
+  ['GET', '/csrs?limit=1&limit=2', undefined, 400, 'INVALID_ARGUMENT', /"limit" must be a number/],
+  ['GET', '/users?limit=1.5', undefined, 400, 'INVALID_ARGUMENT', /must be a whole number/],
+  ['GET', '/keys?foo=1', undefined, 400, 'INVALID_ARGUMENT', /parameter "foo" is not known here/],
+  [
+    'GET',
+    '/certificates?cursor=zzz',
+    undefined,
+    400,
+    'INVALID_ARGUMENT',
+    /cursor is not one of ours/,
+  ],
+  ['GET', '/csrs?cursor=zzz', undefined, 400, 'INVALID_ARGUMENT', /cursor is not one of ours/],
+  ['GET', '/users?cursor=%00', undefined, 400, 'INVALID_ARGUMENT', /control characters/],
+  ['GET', '/users/%00', undefined, 400, 'INVALID_ARGUMENT', /control characters/],
+  ['GET', '/users/%zz', undefined, 400, 'INVALID_ARGUMENT', /path/],
+  ['GET', `/users/${LONG}`, undefined, 400, 'INVALID_ARGUMENT', /path is too long/],
+  ['GET', '/certificates/xyz', undefined, 400, 'INVALID_ARGUMENT', /not a serial number/],
+  ['GET', '/certificates/42', undefined, 404, 'CERTIFICATE_NOT_FOUND', /no certificate 42/],
+  ['GET', `/csrs/${NOBODY}`, undefined, 404, 'REQUEST_NOT_FOUND', /no enrolment request/],
+  ['POST', `/csrs/${NOBODY}/approve`, {}, 404, 'REQUEST_NOT_FOUND', /no enrolment request/],
+  ['GET', '/keys/none', undefined, 404, 'KEY_NOT_FOUND', /'none' not found/],
+  ['GET', '/users/none', undefined, 404, 'USER_NOT_FOUND', /no user "none"/],
+  ['DELETE', '/api-keys/none', undefined, 404, 'NOT_FOUND', /no API key "none"/],
+  ['GET', '/certificates/..%2fusers', undefined, 400, 'INVALID_ARGUMENT', /serial|understood/],
+  ['GET', '/nothing', undefined, 404, 'NOT_FOUND', /nothing at/],
+];
+
+describe.each(MODES)('the REST API and hostile clients, %s', (mode) => {
+  const shared = usePki(mode, ...QUICK_CRL);
+  const rest = useRest(shared);
+  const { fetch, call } = rest;
+
+  it('says to each in a sentence what is wrong — covers: T70, T71', async () => {
+    for (const [method, path, body, status, code, sentence] of BAD_REQUESTS) {
+      const { detail } = expectProblem(await call(method, path, body), status, code);
+      expect([path, detail]).toEqual([path, expect.stringMatching(sentence)]);
+      expect(detail).not.toMatch(/expected|received|undefined|NaN|invalid input|FST_/i);
+    }
+  });
+
+  it('knows each path by its methods', async () => {
+    for (const method of ['DELETE', 'PUT', 'PATCH', 'OPTIONS', 'TRACE', 'PROPFIND']) {
+      const answer = await call(method, '/certificates');
+      expectProblem(answer, 405, 'METHOD_NOT_ALLOWED');
+      expect(answer.headers.allow).toBe('GET, HEAD, POST');
+    }
+    const head = await call('HEAD', '/certificates');
+    expect([head.status, head.text]).toEqual([200, '']);
+    expect((await call('HEAD', '/certificates', undefined, { authorization: '' })).status).toBe(
+      401,
+    );
+  });
+
+  it('reads one kind of body, and no coded one', async () => {
+    for (const [name, value] of [
+      ['content-type', 'application/xml'],
+      ['content-type', 'application/x-www-form-urlencoded'],
+      ['content-type', ''],
+      ['content-type', 'nothing;;;'],
+      ['content-encoding', 'gzip'],
+    ] as const) {
+      const answer = await call('POST', '/csrs', '{}', { [name]: value });
+      expectProblem(answer, 415, 'UNSUPPORTED_MEDIA_TYPE');
+    }
+  });
+
+  it('never leaves a path by another', async () => {
+    for (const path of ['//users', '/Users', '/users;x', '/certificates/..%2fusers']) {
+      const answer = await call('GET', path);
+      expect([path, answer.status < 500 && answer.status >= 400]).toEqual([path, true]);
+      expect(answer.headers['content-type']).toBe('application/problem+json');
+    }
+  });
+
+  it('believes no token but its own, and says whether one came — covers: T63', async () => {
+    const [header = '', payload = '', signature = ''] = rest.token.split('.');
+    const forged = [
+      `${rest.token}x`,
+      `${header}.${payload}.${signature.split('').reverse().join('')}`,
+      `${header}.${Buffer.from('{"sub":"x","exp":9999999999}').toString('base64url')}.${signature}`,
+      JWT,
+      'x'.repeat(10_000),
+    ];
+    for (const token of forged) {
+      const answer = await call('GET', '/whoami', undefined, { authorization: `Bearer ${token}` });
+      expectProblem(answer, 401, 'UNAUTHENTICATED');
+      expect(answer.headers['www-authenticate']).toBe(
+        'Bearer realm="gigvault", error="invalid_token"',
+      );
+    }
+    const nobody = await fetch(`${API}/whoami`);
+    expectProblem(nobody, 401, 'UNAUTHENTICATED');
+    expect(nobody.headers['www-authenticate']).toBe('Bearer realm="gigvault"');
+  });
+
+  it('takes one Idempotency-Key for one request', async () => {
+    const headers = { 'idempotency-key': 'k'.repeat(255) };
+    const first = { certificationRequest: csr('first.localhost') };
+    const second = { certificationRequest: csr('second.localhost') };
+    expect((await call('POST', '/csrs', first, headers)).status).toBe(201);
+    const refused = await call('POST', '/csrs', second, headers);
+    expect(expectProblem(refused, 409, 'ALREADY_EXISTS')['detail']).toBe(
+      'This Idempotency-Key was used for another request.',
+    );
+    for (const key of ['', 'k'.repeat(256)])
+      expectProblem(
+        await call('POST', '/csrs', first, { 'idempotency-key': key }),
+        400,
+        'INVALID_ARGUMENT',
+      );
+  });
+});
