@@ -1,5 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
+import { waitingByQueue } from '@gigvault/telemetry/queue-depth';
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { type BatchResult, createBatcher } from './batcher.ts';
@@ -93,7 +94,7 @@ describe('createBatcher', () => {
     const gate = Promise.withResolvers<void>();
     const ran: number[] = [];
     const batcher = createBatcher<number, number>({
-      name: 'test',
+      name: 'test.abort',
       maxItems: 1,
       maxQueue: 9,
       run: async (items) => {
@@ -106,11 +107,13 @@ describe('createBatcher', () => {
     await new Promise((resolve) => setImmediate(resolve));
     const deadline = new AbortController();
     const second = batcher.submit(2, deadline.signal);
+    expect(waitingByQueue().get('test.abort')).toBe(1);
     deadline.abort(new GigvaultError('DEADLINE_EXCEEDED', 'too late'));
     await expect(second).rejects.toMatchObject({ code: 'DEADLINE_EXCEEDED' });
     gate.resolve();
     await first;
     expect(batcher.depth()).toBe(0);
+    expect(waitingByQueue().get('test.abort')).toBe(0);
     expect(ran).toEqual([1]);
     await expect(batcher.submit(3, AbortSignal.abort(new Error('before')))).rejects.toThrow(
       'before',

@@ -1,5 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
+import { countWaiting } from '@gigvault/telemetry/queue-depth';
 
 /** What became of one item of a batch. */
 export type BatchResult<O> =
@@ -8,7 +9,7 @@ export type BatchResult<O> =
 
 /** How a batcher works. */
 export interface BatcherOptions<I, O> {
-  /** As `ca.intent`: in the message of a full queue. */
+  /** As `ca.intent`: in the message of a full queue, and the label of `gigvault_queue_depth`. */
   readonly name: string;
   readonly maxItems: number;
   /** Items that may wait; more are refused. */
@@ -55,6 +56,7 @@ export function createBatcher<I, O>(options: BatcherOptions<I, O>): Batcher<I, O
     while (queue.length > 0) {
       const batch = queue.slice(0, options.maxItems);
       queue = queue.slice(options.maxItems);
+      countWaiting(options.name, -batch.length);
       await settle(options, batch);
     }
     running = false;
@@ -71,7 +73,9 @@ export function createBatcher<I, O>(options: BatcherOptions<I, O>): Batcher<I, O
         return;
       }
       const onAbort = () => {
+        const before = queue.length;
         queue = queue.filter((other) => other !== waiting);
+        countWaiting(options.name, queue.length - before);
         reject(signal?.reason);
       };
       const done = () => signal?.removeEventListener('abort', onAbort);
@@ -89,6 +93,7 @@ export function createBatcher<I, O>(options: BatcherOptions<I, O>): Batcher<I, O
       };
       signal?.addEventListener('abort', onAbort, { once: true });
       queue.push(waiting);
+      countWaiting(options.name, 1);
       if (!running) void drain();
     });
   }

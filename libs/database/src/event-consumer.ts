@@ -1,9 +1,9 @@
-import { GigvaultError } from '@gigvault/errors/gigvault-error';
+import { asGigvaultError, GigvaultError } from '@gigvault/errors/gigvault-error';
 import type { Event, EventLogService } from '@gigvault/proto/event/v1/event_log';
 import type { Client } from '@gigvault/rpc/call';
 import type { ServiceName } from '@gigvault/rpc/service-name';
 import { durableStep } from '@gigvault/telemetry/durable-step';
-import type { Log } from '@gigvault/telemetry/log';
+import { failureLog, type Log } from '@gigvault/telemetry/log';
 import type { Clock } from '@gigvault/time/clock';
 import type { Worker } from '@gigvault/time/worker';
 import type { Pool, PoolClient } from 'pg';
@@ -37,7 +37,7 @@ export interface EventProgress {
   readonly head: number;
   /** When the producer was last heard of, Unix milliseconds; 0 before. */
   readonly heardAt: number;
-  /** Why the last round failed; undefined when it did not. */
+  /** Why the last round failed; undefined when it did not. Logged when it changes, not at each retry. */
   readonly failure: unknown;
 }
 
@@ -62,7 +62,8 @@ export function eventConsumer(options: EventConsumerOptions): EventConsumer {
   const { producer, clock, log } = options;
   const name = `${options.consumer ?? 'events'}.from-${producer}`;
   const stopping = new AbortController();
-  const state = { position: 0, head: 0, heardAt: 0, failure: undefined as unknown };
+  const state = { position: 0, head: 0, heardAt: 0 };
+  const failures = failureLog(log, 'consuming failed; trying again', 'consuming goes on');
   const waiters = createWaiters();
   let running: Promise<void> = Promise.resolve();
 
@@ -92,13 +93,12 @@ export function eventConsumer(options: EventConsumerOptions): EventConsumer {
         known = true;
         waiters.reached(state.position);
         await round(first);
-        state.failure = undefined;
+        failures.worked({ producer, position: state.position });
         delay = FIRST_RETRY;
       } catch (error) {
         if (stopping.signal.aborted) break;
         known = false;
-        state.failure = error;
-        log.warn({ error, producer, position: state.position }, 'consuming failed; again');
+        failures.failed(levelOf(error), error, { producer, position: state.position });
         await clock.sleep(delay, stopping.signal).catch(() => undefined);
         delay = Math.min(delay * 2, LONGEST_RETRY);
       }
@@ -124,7 +124,7 @@ export function eventConsumer(options: EventConsumerOptions): EventConsumer {
       waiters.reached(state.position);
       await reached;
     },
-    progress: () => ({ ...state }),
+    progress: () => ({ ...state, failure: failures.failure() }),
   };
 }
 
@@ -167,6 +167,12 @@ function createWaiters() {
       for (const waiter of waiting.splice(0)) waiter.reject(error);
     },
   };
+}
+
+/** What a retry can mend is no error yet; anything else needs somebody to look. */
+function levelOf(error: unknown): 'warn' | 'error' {
+  const { code, row } = asGigvaultError(error);
+  return row.retry && code !== 'INTERNAL' ? 'warn' : 'error';
 }
 
 async function readCursor(pool: Pool, producer: string): Promise<number> {

@@ -7,6 +7,7 @@ import type { Clock } from '@gigvault/time/clock';
 import type { Worker } from '@gigvault/time/worker';
 import type { Pool, PoolClient } from 'pg';
 import type { QueryRunner } from 'typeorm';
+import { deleteInBatches } from './batched-delete.ts';
 import { createEventSignal } from './event-signal.ts';
 import { query } from './query.ts';
 
@@ -36,7 +37,7 @@ export interface EventLag {
 }
 
 /** One service's event log, in the tables that createEventLogTables makes. */
-export interface EventLog {
+export interface EventLog extends Pick<EventLogOptions, 'producer' | 'consumers'> {
   /**
    * Writes the events with dense positions. It must be the last statement of the transaction: it locks the log's head until the commit, so
    * commit order is position order. Nothing happens when there are no events.
@@ -49,8 +50,11 @@ export interface EventLog {
    */
   pull(consumer: string, request: PullRequest, signal: AbortSignal): Promise<PullResponse>;
   lag(consumer: ServiceName): Promise<EventLag>;
-  /** Deletes events that every registered consumer has acknowledged and that are older than `keep` milliseconds; returns how many. */
-  reap(keep: number): Promise<number>;
+  /**
+   * Deletes events that every registered consumer has acknowledged and that are older than `keep` milliseconds; returns how many.
+   * In batches; ends after the one in flight when `signal` aborts. See event-log-upkeep.ts: the host calls it for every service.
+   */
+  reap(keep: number, signal?: AbortSignal): Promise<number>;
   /** Listens for commits; put it in WORKERS. Without it pulls notice new events within a second. */
   readonly worker: Worker;
 }
@@ -100,10 +104,14 @@ const LAG = `
   LEFT JOIN outbox_consumer c ON c.consumer = $1
   LEFT JOIN outbox o ON o.position = COALESCE(c.acknowledged, 0) + 1`;
 
+// From the lowest position on, and no further than one batch: no scan over what is acknowledged and still kept. By ctid, since the
+// planner joins a list of positions by a scan of the table.
 const REAP = `
-  DELETE FROM outbox WHERE occurred_at < $1
-  AND position <= (SELECT CASE WHEN count(*) = cardinality($2::text[]) THEN min(acknowledged) ELSE 0 END
-                   FROM outbox_consumer WHERE consumer = ANY ($2::text[]))`;
+  DELETE FROM outbox WHERE occurred_at < $1 AND ctid = ANY (ARRAY(
+    SELECT ctid FROM outbox
+    WHERE position <= (SELECT CASE WHEN count(*) = cardinality($2::text[]) THEN min(acknowledged) ELSE 0 END
+                       FROM outbox_consumer WHERE consumer = ANY ($2::text[]))
+    ORDER BY position LIMIT $3))`;
 
 /** The event log of `producer`. */
 export function createEventLog(options: EventLogOptions): EventLog {
@@ -163,16 +171,13 @@ export function createEventLog(options: EventLogOptions): EventLog {
   }
 
   return {
+    producer,
+    consumers: options.consumers,
     append: (client, events) => append(options, channel, client, events),
     pull,
     lag,
-    async reap(keep) {
-      const result = await query(pool, {
-        text: REAP,
-        values: [clock.now() - keep, [...options.consumers]],
-      });
-      return result.rowCount ?? 0;
-    },
+    reap: (keep, abort = new AbortController().signal) =>
+      deleteInBatches(pool, REAP, [clock.now() - keep, [...options.consumers]], abort),
     worker: signal.worker,
   };
 }

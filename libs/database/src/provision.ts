@@ -21,6 +21,13 @@ export interface ProvisionOptions {
 
 /** Raised when what `provision` does changes, so that existing databases are brought up to it. */
 const VERSION = 1;
+
+/**
+ * Connection options of what prepares the database: its commits do not wait for the disk. Each step may run again, and the first
+ * commit that does wait, before anything is acknowledged, makes all that was written before it durable as well.
+ */
+export const UNHURRIED_COMMITS = '-c synchronous_commit=off';
+
 const NOT_YET = new Set(['3D000', '28P01', '28000', '42P01', '3F000']);
 
 /**
@@ -84,9 +91,25 @@ async function isProvisioned(options: ProvisionOptions): Promise<boolean> {
 
 async function makeRolesAndDatabase(admin: ClientBase, options: ProvisionOptions): Promise<void> {
   const { database, services, passwords } = options;
-  await makeRole(admin, ownerRole(database), options.ownerPassword);
-  for (const service of services)
-    await makeRole(admin, serviceRole(database, service), passwordOf(passwords, service));
+  const roles = [
+    { name: ownerRole(database), password: options.ownerPassword },
+    ...services.map((service) => ({
+      name: serviceRole(database, service),
+      password: passwordOf(passwords, service),
+    })),
+  ];
+  const { rows } = await admin.query<{ rolname: string }>(
+    'SELECT rolname FROM pg_roles WHERE rolname = ANY($1)',
+    [roles.map((role) => role.name)],
+  );
+  const there = new Set(rows.map((row) => row.rolname));
+  await all(
+    admin,
+    roles.map(
+      ({ name, password }) =>
+        `${there.has(name) ? 'ALTER' : 'CREATE'} ROLE ${escapeIdentifier(name)} LOGIN NOCREATEDB NOCREATEROLE PASSWORD ${escapeLiteral(scramVerifier(password))}`,
+    ),
+  );
   const { rowCount } = await admin.query('SELECT 1 FROM pg_database WHERE datname = $1', [
     database,
   ]);
@@ -96,62 +119,49 @@ async function makeRolesAndDatabase(admin: ClientBase, options: ProvisionOptions
 async function openDatabase(admin: ClientBase, options: ProvisionOptions): Promise<void> {
   const database = escapeIdentifier(options.database);
   const owner = escapeIdentifier(ownerRole(options.database));
-  const roles = options.services.map((service) =>
-    escapeIdentifier(serviceRole(options.database, service)),
-  );
-  await admin.query(`REVOKE ALL ON DATABASE ${database} FROM PUBLIC`);
-  await admin.query(`GRANT CONNECT, CREATE, TEMPORARY ON DATABASE ${database} TO ${owner}`);
-  await admin.query(`REVOKE ALL ON SCHEMA public FROM PUBLIC`);
-  if (roles.length > 0)
-    await admin.query(`GRANT CONNECT ON DATABASE ${database} TO ${roles.join(', ')}`);
-  for (const service of options.services) {
-    const role = escapeIdentifier(serviceRole(options.database, service));
-    await admin.query(
-      `ALTER ROLE ${role} IN DATABASE ${database} SET search_path = ${escapeIdentifier(service)}`,
-    );
-  }
+  const roles = options.services.map((service) => ({
+    schema: escapeIdentifier(service),
+    name: escapeIdentifier(serviceRole(options.database, service)),
+  }));
+  await all(admin, [
+    `REVOKE ALL ON DATABASE ${database} FROM PUBLIC`,
+    `GRANT CONNECT, CREATE, TEMPORARY ON DATABASE ${database} TO ${owner}`,
+    'REVOKE ALL ON SCHEMA public FROM PUBLIC',
+    ...roles.flatMap(({ name, schema }) => [
+      `GRANT CONNECT ON DATABASE ${database} TO ${name}`,
+      `ALTER ROLE ${name} IN DATABASE ${database} SET search_path = ${schema}`,
+    ]),
+  ]);
 }
 
 async function makeSchemas(owner: ClientBase, options: ProvisionOptions): Promise<void> {
-  await owner.query('BEGIN');
-  await owner.query("SELECT pg_advisory_xact_lock(hashtext('gigvault.provision'))");
-  await owner.query('CREATE SCHEMA IF NOT EXISTS provisioning');
-  await owner.query(
+  await all(owner, [
+    "SELECT pg_advisory_xact_lock(hashtext('gigvault.provision'))",
+    'CREATE SCHEMA IF NOT EXISTS provisioning',
     'CREATE TABLE IF NOT EXISTS provisioning.state (id boolean PRIMARY KEY DEFAULT true CHECK (id), fingerprint text NOT NULL)',
-  );
-  for (const service of options.services) await makeSchema(owner, options, service);
-  await owner.query(
-    'INSERT INTO provisioning.state (fingerprint) VALUES ($1) ON CONFLICT (id) DO UPDATE SET fingerprint = excluded.fingerprint',
-    [fingerprint(options)],
-  );
-  await owner.query('COMMIT');
+    ...options.services.flatMap((service) => schemaStatements(options, service)),
+    `INSERT INTO provisioning.state (fingerprint) VALUES (${escapeLiteral(fingerprint(options))})
+     ON CONFLICT (id) DO UPDATE SET fingerprint = excluded.fingerprint`,
+  ]);
 }
 
-async function makeSchema(
-  owner: ClientBase,
-  options: ProvisionOptions,
-  service: string,
-): Promise<void> {
+function schemaStatements(options: ProvisionOptions, service: string): string[] {
   const schema = escapeIdentifier(service);
   const role = escapeIdentifier(serviceRole(options.database, service));
   const isAppendOnly = Object.hasOwn(options.appendOnly ?? APPEND_ONLY, service);
   const privileges = isAppendOnly ? 'SELECT, INSERT' : 'SELECT, INSERT, UPDATE, DELETE';
-  await owner.query(`CREATE SCHEMA IF NOT EXISTS ${schema}`);
-  await owner.query(`GRANT USAGE ON SCHEMA ${schema} TO ${role}`);
-  await owner.query(
-    `ALTER DEFAULT PRIVILEGES IN SCHEMA ${schema} GRANT ${privileges} ON TABLES TO ${role}`,
-  );
-  await owner.query(
-    `ALTER DEFAULT PRIVILEGES IN SCHEMA ${schema} GRANT USAGE, SELECT ON SEQUENCES TO ${role}`,
-  );
+  const byDefault = `ALTER DEFAULT PRIVILEGES IN SCHEMA ${schema} GRANT`;
+  return [
+    `CREATE SCHEMA IF NOT EXISTS ${schema}`,
+    `GRANT USAGE ON SCHEMA ${schema} TO ${role}`,
+    `${byDefault} ${privileges} ON TABLES TO ${role}`,
+    `${byDefault} USAGE, SELECT ON SEQUENCES TO ${role}`,
+  ];
 }
 
-async function makeRole(admin: ClientBase, role: string, password: string): Promise<void> {
-  const { rowCount } = await admin.query('SELECT 1 FROM pg_roles WHERE rolname = $1', [role]);
-  const verb = rowCount === 0 ? 'CREATE' : 'ALTER';
-  await admin.query(
-    `${verb} ROLE ${escapeIdentifier(role)} LOGIN NOCREATEDB NOCREATEROLE PASSWORD ${escapeLiteral(scramVerifier(password))}`,
-  );
+/** One round trip and, as the simple query protocol has it, one transaction. */
+async function all(client: ClientBase, statements: readonly string[]): Promise<void> {
+  await client.query(statements.join(';\n'));
 }
 
 function passwordOf(passwords: Readonly<Record<string, string>>, service: string): string {
@@ -176,6 +186,7 @@ async function withClient<T>(
   const client = new Client({
     connectionTimeoutMillis: 10_000,
     application_name: 'gigvault-provision',
+    options: UNHURRIED_COMMITS,
     ...config,
   });
   client.on('error', () => undefined);

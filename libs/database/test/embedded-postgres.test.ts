@@ -1,18 +1,22 @@
-import { spawn } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { chmod, mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { silentLog } from '@gigvault/telemetry/log';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { Client } from 'pg';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from '../src/embedded-postgres.ts';
+
+const execute = promisify(execFile);
 
 let directory: string;
 const running: EmbeddedPostgres[] = [];
 
 // One cluster for all tests that do not need a fresh one: initdb is what takes time here.
 beforeAll(async () => {
-  directory = await mkdtemp(join(tmpdir(), 'gigvault-embedded-'));
+  // A name that would be two directories, or none, to whoever does not quote it.
+  directory = await mkdtemp(join(tmpdir(), 'gigvault "embedded", -'));
   // As root, PostgreSQL's user must get through the temporary directory.
   await chmod(directory, 0o755);
 });
@@ -67,6 +71,25 @@ describe('startEmbeddedPostgres', () => {
     await first.stop();
     const second = await start();
     expect(await ask(second, 'SELECT answer FROM kept')).toBe(42);
+  });
+
+  it('belongs to a user of its own when root starts it, and stays with its owner', async () => {
+    const postgres = await start();
+    const [{ uid }, { uid: mine }] = [
+      await stat(join(directory, 'pg', 'cluster')),
+      await stat(directory),
+    ];
+    const names = (await readFile('/etc/passwd', 'utf8')).split('\n');
+    const owner = names.find((line) => Number(line.split(':')[2]) === uid)?.split(':')[0];
+    if (mine === 0) expect(['gigvault', 'postgres', 'nobody']).toContain(owner);
+    else expect(uid).toBe(mine);
+    await postgres.stop();
+    if (mine !== 0) return;
+    // As an older version left it.
+    const nobody = names.find((line) => line.startsWith('nobody:'))?.split(':') as string[];
+    await execute('chown', ['-R', `${nobody[2]}:${nobody[3]}`, join(directory, 'pg')]);
+    expect(await ask(await start(), 'SELECT 1')).toBe(1);
+    expect((await stat(join(directory, 'pg', 'cluster'))).uid).toBe(Number(nobody[2]));
   });
 
   it('finishes an interrupted initialisation, and uses a short socket directory when the path is long', async () => {

@@ -3,8 +3,10 @@ import type { Event, EventLogService } from '@gigvault/proto/event/v1/event_log'
 import type { Client } from '@gigvault/rpc/call';
 import { withCorrelation } from '@gigvault/telemetry/correlation';
 import { silentLog } from '@gigvault/telemetry/log';
+import { createMetrics } from '@gigvault/telemetry/metrics';
+import { eventually } from '@gigvault/testkit/eventually';
 import { startTestDatabase, type TestDatabase } from '@gigvault/testkit/test-database';
-import { FakeClock, systemClock } from '@gigvault/time/clock';
+import { type Clock, FakeClock, systemClock } from '@gigvault/time/clock';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import pg, { type Pool, type PoolClient } from 'pg';
 import type { MigrationInterface, QueryRunner } from 'typeorm';
@@ -16,6 +18,7 @@ import {
   type EventLog,
   ofThisRequest,
 } from '../src/event-log.ts';
+import { eventLogUpkeep } from '../src/event-log-upkeep.ts';
 import { transaction } from '../src/transaction.ts';
 
 class Producer1700000000000 implements MigrationInterface {
@@ -41,6 +44,7 @@ const noWait = { acknowledged: 0, limit: 1000, waitMs: 0 };
 let database: TestDatabase;
 let pool: Pool;
 let consumerPool: Pool;
+let raPool: Pool;
 let log: EventLog;
 
 beforeAll(async () => {
@@ -251,7 +255,58 @@ describe('an event log', () => {
     ).toBe(end);
     await log.pull('notify', { ...noWait, acknowledged: end }, never);
   });
+
+  it('reaps a backlog in batches, and what is not acknowledged stays', async () => {
+    const eventLog = await emptyLog();
+    await fill(eventLog, 12_001);
+    expect(await eventLog.reap(-1000, AbortSignal.abort())).toBe(5_000);
+    expect(await eventLog.reap(-1000)).toBe(7_000);
+    expect(await kept()).toBe(1);
+  });
+
+  it('is looked after: old events that everybody has are gone, and the length of each queue is told', async () => {
+    const clock = new FakeClock(systemClock.now());
+    const eventLog = await emptyLog(clock);
+    await fill(eventLog, 10);
+    const metrics = createMetrics();
+    const upkeep = eventLogUpkeep({ eventLog, clock, log: silentLog, metrics });
+    await upkeep.start();
+    await eventually(async () => {
+      const text = await metrics.exposition();
+      expect(text).toContain('gigvault_queue_depth{queue="events.ra.audit"} 1');
+      expect(text).toContain('gigvault_queue_depth{queue="events.ra.notify"} 0');
+    });
+    expect(await kept()).toBe(10);
+    await eventually(async () => {
+      clock.advance(8 * 86_400_000);
+      expect(await kept()).toBe(1);
+    });
+    await upkeep.stop();
+  });
 });
+
+/** An empty log of `ra`. */
+async function emptyLog(clock: Clock = systemClock): Promise<EventLog> {
+  raPool ??= await database.pool('ra', [Producer1700000000000]);
+  for (const table of ['outbox', 'outbox_consumer']) await raPool.query(`DELETE FROM ${table}`);
+  return createEventLog({ pool: raPool, producer: 'ra', consumers: ['audit', 'notify'], clock });
+}
+
+/** Appends events; then `audit` has all but the newest, `notify` has all. */
+async function fill(eventLog: EventLog, count: number): Promise<void> {
+  const events = Array.from({ length: count }, (_, i) => event(`${i}`));
+  await transaction(raPool, (client) => eventLog.append(client, events));
+  const { rows } = await raPool.query('SELECT position FROM outbox_head');
+  for (const [consumer, behind] of [
+    ['audit', 1],
+    ['notify', 0],
+  ] as const)
+    await eventLog.pull(consumer, { ...noWait, acknowledged: rows[0].position - behind }, never);
+}
+
+async function kept(): Promise<number> {
+  return (await raPool.query('SELECT count(*) AS n FROM outbox')).rows[0].n;
+}
 
 describe('eventConsumer', () => {
   const source: Client<EventLogService> = {

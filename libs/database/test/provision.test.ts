@@ -7,7 +7,8 @@ import { Client } from 'pg';
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from '../src/embedded-postgres.ts';
 import { createEventCursorTable } from '../src/event-log.ts';
-import { type Migration, migrateService, migrateServices } from '../src/migrate.ts';
+import { migrateService, migrateServices } from '../src/migrate.ts';
+import type { Migration } from '../src/migration.ts';
 import { servicePool } from '../src/pools.ts';
 import { ownerConnection, type ProvisionOptions, provisionDatabase } from '../src/provision.ts';
 
@@ -149,6 +150,25 @@ describe('migrateService', () => {
     const start = performance.now();
     expect(await migrateServices({ owner, database: 'gigvault', services: [both] })).toEqual([]);
     expect(performance.now() - start).toBeLessThan(200);
+  });
+});
+
+describe('a migration that fails', () => {
+  class NoteBroken1700000000003 implements MigrationInterface {
+    readonly name = 'NoteBroken1700000000003';
+    async up(queryRunner: QueryRunner): Promise<void> {
+      await queryRunner.query('CREATE TABLE half (id bigint)');
+      await queryRunner.query('CREATE TABLE note (id bigint)');
+    }
+    async down(): Promise<void> {}
+  }
+
+  it('leaves nothing of itself and does not count as run', async () => {
+    await migrate('ca');
+    const together = [NoteInit1700000000001, NoteBroken1700000000003];
+    for (let attempt = 0; attempt < 2; attempt++)
+      await expect(migrate('ca', together)).rejects.toMatchObject({ code: '42P07' });
+    expect(await asService('ca', "SELECT to_regclass('half') AS half")).toEqual([{ half: null }]);
   });
 });
 

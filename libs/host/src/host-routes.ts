@@ -1,6 +1,6 @@
 import { apiDocsRoutes as docsRoutes } from '@gigvault/http/api-docs';
 import type { MountedRoute } from '@gigvault/http/mounting';
-import { openApiDocument } from '@gigvault/http/openapi';
+import { openApiDocument, openApiYaml } from '@gigvault/http/openapi';
 import { problemReply } from '@gigvault/http/problem';
 import type { HttpReply, ProtocolRoute } from '@gigvault/http/route';
 import type { Health } from './health.ts';
@@ -22,13 +22,16 @@ export function publicHealthRoutes(health: Health, version: string): MountedRout
   ];
 }
 
-/** `/openapi.json` for the operations among these routes. */
-export function openApiRoute(routes: readonly MountedRoute[]): MountedRoute {
+/** `/openapi.json`, and the same as YAML, for the operations among these routes. */
+export function openApiRoutes(routes: readonly MountedRoute[]): MountedRoute[] {
   const document = openApiDocument(
     routes.map((mounted) => mounted.route),
     installedVersion(),
   );
-  return hostRoute('/openapi.json', async () => ({ status: 200, body: document }));
+  return [
+    hostRoute('/openapi.json', async () => ({ status: 200, body: document })),
+    hostRoute('/openapi.yaml', async () => openApiYaml(document)),
+  ];
 }
 
 /** `/docs`: the page of the API's document. */

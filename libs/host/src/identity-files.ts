@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
+import { writeFileDurably } from '@gigvault/files/durable-file';
 import type { MtlsMaterial } from '@gigvault/rpc/mtls-identity';
-import { writeFileDurably } from './atomic-file.ts';
 
 /** Where a peer's mTLS identity lies. */
 export interface IdentityFiles {
@@ -24,13 +24,13 @@ export function readIdentity(files: IdentityFiles): MtlsMaterial {
 }
 
 /** Stores an identity. Key and certificate change together, in one rename: a crash never leaves one without the other. */
-export function storeIdentity(
+export async function storeIdentity(
   files: IdentityFiles,
   material: Omit<MtlsMaterial, 'servicesCa'>,
-): void {
+): Promise<void> {
   const { certificate, privateKey } = material;
-  writeFileDurably(files.privateKey, `${privateKey.trimEnd()}\n${certificate}`, 0o600);
-  writeFileDurably(files.certificate, certificate, 0o644);
+  await writeFileDurably(files.privateKey, `${privateKey.trimEnd()}\n${certificate}`, 0o600);
+  await writeFileDurably(files.certificate, certificate, 0o644);
 }
 
 const CERTIFICATE = '-----BEGIN CERTIFICATE-----';

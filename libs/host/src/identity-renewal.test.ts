@@ -29,12 +29,12 @@ beforeAll(() => {
 
 afterAll(() => rmSync(folder, { recursive: true }));
 
-function filesWith(material: MtlsMaterial): IdentityFiles {
+async function filesWith(material: MtlsMaterial): Promise<IdentityFiles> {
   const at = (name: string) => join(folder, `${count}-${name}`);
   count++;
   const files = { servicesCa: at('ca.crt'), certificate: at('ra.crt'), privateKey: at('ra.key') };
   writeFileSync(files.servicesCa, material.servicesCa);
-  storeIdentity(files, material);
+  await storeIdentity(files, material);
   return files;
 }
 
@@ -47,32 +47,32 @@ describe('the files of an identity', () => {
   const first = identities.identity('ra').current();
   const second = identities.identity('ra').current();
 
-  it('give back what was stored, the key for its owner only', () => {
-    const files = filesWith(first);
+  it('give back what was stored, the key for its owner only', async () => {
+    const files = await filesWith(first);
     expect(readIdentity(files)).toEqual(first);
     expect(statSync(files.privateKey).mode & 0o777).toBe(0o600);
     expect(readFileSync(files.certificate, 'utf8')).toBe(first.certificate);
   });
 
-  it('hold a key and its certificate whenever a replacement is cut off', () => {
-    const files = filesWith(first);
+  it('hold a key and its certificate whenever a replacement is cut off', async () => {
+    const files = await filesWith(first);
     // What is on disk after the first of storeIdentity's two renames.
     const old = readFileSync(files.certificate);
-    storeIdentity(files, second);
+    await storeIdentity(files, second);
     writeFileSync(files.certificate, old);
     expect(readIdentity(files)).toEqual(second);
     expect(belongTogether(readIdentity(files))).toBe(true);
   });
 
-  it('may be two plain ones, as an operator brings them', () => {
-    const files = filesWith(first);
+  it('may be two plain ones, as an operator brings them', async () => {
+    const files = await filesWith(first);
     writeFileSync(files.privateKey, second.privateKey);
     writeFileSync(files.certificate, second.certificate);
     expect(readIdentity(files)).toEqual(second);
   });
 
-  it('are named when they are not there', () => {
-    const files = { ...filesWith(first), privateKey: join(folder, 'missing.key') };
+  it('are named when they are not there', async () => {
+    const files = { ...(await filesWith(first)), privateKey: join(folder, 'missing.key') };
     expect(() => readIdentity(files)).toThrow(
       `The identity file ${files.privateKey} cannot be read.`,
     );
@@ -80,9 +80,9 @@ describe('the files of an identity', () => {
 });
 
 describe('the renewal of an identity (covers: G88)', () => {
-  function world(issue: (request: IssueInternalCertificateRequest) => Promise<Buffer>) {
+  async function world(issue: (request: IssueInternalCertificateRequest) => Promise<Buffer>) {
     const identity = identities.identity('ra');
-    const files = filesWith(identity.current());
+    const files = await filesWith(identity.current());
     const due = renewalTime(identity.current().certificate);
     const clock = new FakeClock(due - 60_000);
     const requests: IssueInternalCertificateRequest[] = [];
@@ -103,7 +103,7 @@ describe('the renewal of an identity (covers: G88)', () => {
     new X509Certificate(identities.identity('ra', Date.now() + 9 * DAY).current().certificate).raw;
 
   it('asks at two thirds of the life, not before, for a fresh key under the peer’s name', async () => {
-    const { identity, files, requests, worker, tick } = world(anyCertificate);
+    const { identity, files, requests, worker, tick } = await world(anyCertificate);
     const before = identity.current();
     let replaced: MtlsMaterial | undefined;
     identity.onReplace((material) => {
@@ -127,7 +127,7 @@ describe('the renewal of an identity (covers: G88)', () => {
 
   it('tries again when the CA does not answer, and keeps what it has meanwhile', async () => {
     let down = true;
-    const { identity, requests, worker, tick } = world(async () => {
+    const { identity, requests, worker, tick } = await world(async () => {
       if (down) throw new GigvaultError('UNAVAILABLE', 'ca cannot be reached.');
       return anyCertificate();
     });

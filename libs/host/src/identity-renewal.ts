@@ -51,7 +51,7 @@ export function identityRenewal(options: {
       const current = identity.current();
       if (clock.now() < renewalTime(current.certificate)) return;
       const material = await requestIdentity(options.issuance, identity.peer, identity.trustDomain);
-      storeIdentity(options.files, material);
+      await storeIdentity(options.files, material);
       identity.replace({ servicesCa: current.servicesCa, ...material });
       log.info({ operation: 'identity-renewal' }, 'service certificate renewed');
     },

@@ -1,7 +1,7 @@
 import { timingSafeEqual } from 'node:crypto';
 import type { SecureContextOptions, TlsOptions } from 'node:tls';
 import { openListener } from '@gigvault/http/listener';
-import { type Metrics, recordBuild } from '@gigvault/telemetry/metrics';
+import { expositionType, type Metrics, recordBuild } from '@gigvault/telemetry/metrics';
 import { systemClock } from '@gigvault/time/clock';
 import Fastify, { type FastifyInstance } from 'fastify';
 import { type Health, healthReply } from './health.ts';
@@ -55,7 +55,10 @@ export async function startAdminListener(options: AdminListenerOptions): Promise
   return serve(app, { name: 'admin listener', host: '127.0.0.1', ...options });
 }
 
-/** The metrics listener: `/metrics`, in the Prometheus text format (requirement X4). Rejects as the admin listener does. */
+/**
+ * The metrics listener: `/metrics`, in the Prometheus text format, or in OpenMetrics for who accepts it (requirement X4). Rejects as the
+ * admin listener does.
+ */
 export async function startMetricsListener(options: {
   host: string;
   port: number;
@@ -65,9 +68,13 @@ export async function startMetricsListener(options: {
   const { host, port, tls, metrics } = options;
   recordBuild(metrics, installedVersion(), installedCommit());
   const app = createApp();
-  app.get('/metrics', async (_request, reply) =>
-    reply.type('text/plain; version=0.0.4; charset=utf-8').send(await metrics.exposition()),
-  );
+  app.get('/metrics', async (request, reply) => {
+    const type = expositionType(request.headers.accept);
+    return reply
+      .header('vary', 'accept')
+      .type(type)
+      .send(await metrics.exposition(type));
+  });
   return serve(app, { name: 'metrics listener', host, port, tls });
 }
 

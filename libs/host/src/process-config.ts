@@ -44,6 +44,9 @@ export const apiAccessConfig = {
     .prefault({}),
 } as const;
 
+/** The same, as they are written. */
+export const API_ACCESS_KEYS = ['https.allowedNetworks', 'https.rateLimit'] as const;
+
 /** What one service's process is told (`up:split` writes these files; so may an operator). */
 export const serviceProcessConfig = z.strictObject({
   ...sharedConfig,

@@ -1,4 +1,6 @@
 import type { Authenticator } from '@gigvault/access/permissions';
+import type { EventLog } from '@gigvault/database/event-log';
+import { eventLogUpkeep } from '@gigvault/database/event-log-upkeep';
 import type { MountedRoute } from '@gigvault/http/mounting';
 import type { HttpRoute } from '@gigvault/http/route';
 import type { Client } from '@gigvault/rpc/call';
@@ -14,10 +16,13 @@ import { type INestMicroservice, Module, type RpcExceptionFilter } from '@nestjs
 import { NestFactory } from '@nestjs/core';
 import type { Pool } from 'pg';
 import { throwError } from 'rxjs';
+import { EVENT_LOG } from './event-log-rpc.ts';
 import {
   HEALTH_CHECKS,
   type HealthCheck,
   HTTP_ROUTES,
+  RELOADERS,
+  type Reloader,
   type ServiceContext,
   type ServiceDefinition,
   WORKERS,
@@ -44,6 +49,7 @@ export interface RunningService {
   readonly table: HandlerTable;
   readonly routes: readonly MountedRoute[];
   readonly healthChecks: readonly HealthCheck[];
+  readonly reloaders: readonly Reloader[];
   startWorkers(): Promise<void>;
   /** Stops the workers, newest first, then the handlers; a second call waits for the first. */
   stop(): Promise<void>;
@@ -80,7 +86,11 @@ export async function runService<C>(
   );
   app.useGlobalFilters(new ThrownErrors());
   await app.listen();
-  const workers = provided<readonly Worker[]>(app, WORKERS) ?? [];
+  const eventLog = provided<EventLog>(app, EVENT_LOG);
+  const workers = [
+    ...(provided<readonly Worker[]>(app, WORKERS) ?? []),
+    ...(eventLog ? [eventLogUpkeep({ ...context, eventLog })] : []),
+  ];
   const started: Worker[] = [];
   let stopped: Promise<void> | undefined;
   async function stop(): Promise<void> {
@@ -102,6 +112,7 @@ export async function runService<C>(
       authenticator: context.authenticator,
     })),
     healthChecks: provided<readonly HealthCheck[]>(app, HEALTH_CHECKS) ?? [],
+    reloaders: provided<readonly Reloader[]>(app, RELOADERS) ?? [],
     async startWorkers() {
       for (const worker of workers) {
         await worker.start();

@@ -6,6 +6,7 @@ import { processEnvironment } from '@gigvault/config/process-environment';
 import { resolveSecret } from '@gigvault/config/secret';
 import { servicePool } from '@gigvault/database/pools';
 import { asGigvaultError } from '@gigvault/errors/gigvault-error';
+import type { ApiAccess } from '@gigvault/http/api-gate';
 import { startHttpServer } from '@gigvault/http/http-server';
 import { RPC } from '@gigvault/rpc/contracts';
 import { createGrpcClients, type GrpcClients } from '@gigvault/rpc/grpc-client';
@@ -21,17 +22,23 @@ import { z } from 'zod';
 import { installFaultInjection } from './fault-injection.ts';
 import { createHealth, type Health } from './health.ts';
 import { installedPeerTable, installedVersion } from './home.ts';
-import { apiDocsRoutes, openApiRoute, publicHealthRoutes } from './host-routes.ts';
+import { apiDocsRoutes, openApiRoutes, publicHealthRoutes } from './host-routes.ts';
 import { readIdentity } from './identity-files.ts';
+import { identityReloader } from './identity-reloader.ts';
 import { identityRenewal } from './identity-renewal.ts';
 import {
   type OperatorListener,
   startAdminListener,
   startMetricsListener,
 } from './operator-listeners.ts';
-import { type ServiceProcessConfig, serviceProcessConfig } from './process-config.ts';
+import {
+  API_ACCESS_KEYS,
+  type ServiceProcessConfig,
+  serviceProcessConfig,
+} from './process-config.ts';
+import { createReload, reloadOnHangup } from './reload.ts';
 import { type ProcessHost, type RunningService, runService } from './run-service.ts';
-import type { ServiceDefinition } from './service.ts';
+import type { Reloader, ServiceDefinition } from './service.ts';
 import { failProcess, stopWithSupervisor } from './supervised.ts';
 
 /** Longest time that calls in flight may take once a stop has begun, in milliseconds (fault T19). */
@@ -55,15 +62,19 @@ async function run<C>(definition: ServiceDefinition<C>): Promise<void> {
     },
     strict: true,
   });
-  const { service, ...config } = loadConfig(
-    serviceProcessConfig.extend({ service: z.prefault(definition.config, {} as never) }),
-    {
+  const schema = serviceProcessConfig.extend({
+    service: z.prefault(definition.config, {} as never),
+  });
+  const read = () =>
+    loadConfig(schema, {
       flags: {},
       environment: processEnvironment,
       ...(values.config === undefined ? {} : { file: values.config }),
-    },
-  );
+    });
+  const started = read();
+  const { service, ...config } = started;
   if (values['check-config']) return;
+  const onHangup = reloadOnHangup();
   const log = createLog({
     service: definition.name,
     version: installedVersion(),
@@ -82,6 +93,18 @@ async function run<C>(definition: ServiceDefinition<C>): Promise<void> {
         log.error({ error, operation: 'start' }, 'the service did not start');
       throw error;
     },
+  );
+  onHangup(
+    createReload<typeof started>({
+      config: started,
+      read,
+      keys: [
+        { keys: ['log.level'], apply: (next) => log.setLevel(next.log.level) },
+        { keys: API_ACCESS_KEYS, apply: (next) => running.replaceAccess(next.https) },
+      ],
+      reloaders: running.reloaders,
+      log,
+    }),
   );
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => running.stop());
   if (values.supervised) stopWithSupervisor(() => void running.stop());
@@ -157,6 +180,8 @@ function hostOf({ config, log, metrics, clients, pool }: Ground): ProcessHost {
 /** A service's process that serves. */
 interface ServiceProcess {
   readonly ports: Readonly<Record<string, string | number>>;
+  readonly reloaders: readonly Reloader[];
+  replaceAccess(access: ApiAccess): void;
   /** Drains and ends the process. */
   stop(): Promise<void>;
 }
@@ -196,7 +221,8 @@ async function serve(
   const [metrics = 0, admin = 0] = operators.map((listener) => listener.port);
   const ports = { service: service.name, grpc: grpc.port, https: https.port, admin, metrics };
   log.info(ports, 'serving');
-  return { ports, stop };
+  const reloaders = [identityReloader(identity, config.tls), ...service.reloaders];
+  return { ports, reloaders, replaceAccess: https.replaceAccess, stop };
 }
 
 async function listen(
@@ -218,7 +244,7 @@ async function listen(
     routes: [
       ...service.routes,
       ...publicHealthRoutes(health, installedVersion()),
-      openApiRoute(service.routes),
+      ...openApiRoutes(service.routes),
       ...apiDocsRoutes(),
     ],
     log,

@@ -53,8 +53,18 @@ export interface ServiceContext<C> {
 export const HTTP_ROUTES = Symbol('HTTP_ROUTES');
 /** Value: Worker[]; started in order after the listeners, stopped in reverse. */
 export const WORKERS = Symbol('WORKERS');
+/** Value: Reloader[]. */
+export const RELOADERS = Symbol('RELOADERS');
 /** Value: HealthCheck[]. */
 export const HEALTH_CHECKS = Symbol('HEALTH_CHECKS');
+
+/** Files that are read again on SIGHUP. */
+export interface Reloader {
+  /** As `policies`: in the log. */
+  readonly name: string;
+  /** Takes what the files say now. Throws when that cannot be, and then what held before still does. */
+  reload(): void | Promise<void>;
+}
 
 /** One leaf of the health tree. */
 export interface HealthCheck {

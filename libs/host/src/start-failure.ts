@@ -14,7 +14,10 @@ export function startFailure(error: unknown): StartFailure {
     ? new GigvaultError('INVALID_ARGUMENT', error.message)
     : asGigvaultError(error);
   const cause = ours.code === 'INTERNAL' ? (ours.cause ?? ours) : ours;
-  const message = cause instanceof Error ? cause.message : String(cause);
+  const message = [
+    cause instanceof Error ? cause.message : String(cause),
+    ...ours.problems.map((problem) => `${problem.pointer}: ${problem.message}.`),
+  ].join(' ');
   return {
     line: `error: ${message.replaceAll(/\s*\n\s*/g, ' ')}   ${publicErrorCode(ours.code)}`,
     exitCode: ours.row.exit,

@@ -128,4 +128,17 @@ describe('the metrics listener (covers: X4)', () => {
     expect((await ask(listener.port, '/admin/v1/livez')).status).toBe(404);
     await listener.stop();
   });
+
+  it('gives OpenMetrics, with trace ids as exemplars, to who accepts it', async () => {
+    const metrics = createMetrics();
+    const traceId = 'ab'.repeat(16);
+    metrics.histogram('wait_seconds', 'Waits.', []).observe({}, 0.2, traceId);
+    const listener = await startMetricsListener({ host: '127.0.0.1', port: 0, tls, metrics });
+    const headers = { accept: 'application/openmetrics-text;version=1.0.0;q=0.5,*/*;q=0.1' };
+    const open = await ask(listener.port, '/metrics', { headers });
+    expect(open.type).toBe('application/openmetrics-text; version=1.0.0; charset=utf-8');
+    expect(open.body).toContain(`# {trace_id="${traceId}"} 0.2`);
+    expect((await ask(listener.port, '/metrics')).body).not.toContain(traceId);
+    await listener.stop();
+  });
 });

@@ -1,9 +1,12 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import type { IncomingHttpHeaders } from 'node:http';
 import { type RequestOptions, request } from 'node:https';
 import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { TLSSocket } from 'node:tls';
+import { eventually } from '@gigvault/testkit/eventually';
 import { createTestIdentities } from '@gigvault/testkit/test-identities';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { build } from 'esbuild';
@@ -42,7 +45,7 @@ beforeAll(async () => {
   });
   const { servicesCa, ...material } = identities.identity('policy').current();
   writeFileSync(join(folder, 'ca.crt'), servicesCa);
-  storeIdentity(
+  await storeIdentity(
     { servicesCa: '', certificate: join(folder, 'x.crt'), privateKey: join(folder, 'x.key') },
     material,
   );
@@ -55,8 +58,11 @@ afterAll(() => {
   rmSync(bundled, { recursive: true });
 });
 
-function config(changes: Record<string, unknown> = {}): string {
-  const file = join(folder, `${++files}.yaml`);
+function nextFile(): string {
+  return join(folder, `${++files}.yaml`);
+}
+
+function config(changes: Record<string, unknown> = {}, file = nextFile()): string {
   const content = {
     environment: 'development',
     trustDomain: 'gigvault.test',
@@ -112,8 +118,16 @@ function launch(args: readonly string[], env: Record<string, string> = {}) {
   return { child, ended, serving };
 }
 
+interface Answer {
+  readonly status: number;
+  readonly body: string;
+  readonly headers: IncomingHttpHeaders;
+  /** Of the server's certificate. */
+  readonly serial: string;
+}
+
 function ask(port: number, path: string, options: RequestOptions = {}) {
-  return new Promise<{ status: number; body: string }>((resolve, reject) => {
+  return new Promise<Answer>((resolve, reject) => {
     const outgoing = request(
       { host: '127.0.0.1', port, path, agent: false, rejectUnauthorized: false, ...options },
       (response) => {
@@ -121,11 +135,20 @@ function ask(port: number, path: string, options: RequestOptions = {}) {
         response.on('data', (part) => {
           body += part;
         });
-        response.on('end', () => resolve({ status: response.statusCode ?? 0, body }));
+        const { statusCode: status = 0, headers, socket } = response;
+        const serial = (socket as TLSSocket).getPeerCertificate().serialNumber;
+        response.on('end', () => resolve({ status, body, headers, serial }));
       },
     );
     outgoing.on('error', reject).end();
   });
+}
+
+/** Options of a request as the edge proxy sends it. */
+function edge(): RequestOptions {
+  const { certificate: cert, privateKey: key } = identities.identity('edge').current();
+  const headers = { 'x-gigvault-listener': 'public' };
+  return { cert, key, servername: 'upstream.gigvault.test', headers };
 }
 
 describe('a service’s process', () => {
@@ -147,14 +170,7 @@ describe('a service’s process', () => {
     expect((await ask(admin, '/admin/v1/healthz?exclude=database')).status).toBe(200);
     expect((await ask(metrics, '/metrics')).body).toContain('gigvault_build_info{');
 
-    const { certificate, privateKey } = identities.identity('edge').current();
-    const headersOfEdge = { 'x-gigvault-listener': 'public' };
-    const asEdge = {
-      cert: certificate,
-      key: privateKey,
-      servername: 'upstream.gigvault.test',
-      headers: headersOfEdge,
-    };
+    const asEdge = edge();
     for (const path of ['/live', '/version', '/openapi.json', '/docs'])
       expect([path, (await ask(https, path, asEdge)).status]).toEqual([path, 200]);
     expect((await ask(https, '/ready', asEdge)).status).toBe(503);
@@ -182,6 +198,97 @@ describe('a service’s process', () => {
   it('checks its configuration without starting', async () => {
     const { ended } = launch(['--check-config', '--config', config()]);
     expect(await ended).toEqual({ code: 0, stdout: '', stderr: '' });
+  });
+});
+
+describe('SIGHUP', () => {
+  const file = () => join(folder, 'reload.yaml');
+  const logFile = () => join(folder, 'reload.log');
+  const rules = () => join(folder, 'rules');
+  const tls = () => ({
+    servicesCa: join(folder, 'ca.crt'),
+    certificate: join(folder, 'own.crt'),
+    privateKey: join(folder, 'own.key'),
+  });
+  const write = (level: string, burst: number, more: object = {}) => {
+    const rateLimit = { requestsPerSecond: 1, burst };
+    const log = { file: logFile(), level };
+    const service = { rules: rules() };
+    config({ log, https: { port: 0, rateLimit }, tls: tls(), service, ...more }, file());
+  };
+  const newIdentity = async () => {
+    const { servicesCa: _ca, ...material } = identities.identity('policy').current();
+    await storeIdentity(tls(), material);
+  };
+  const said = (): Record<string, unknown>[] =>
+    readFileSync(logFile(), 'utf8')
+      .split('\n')
+      .filter(Boolean)
+      .map((line) => JSON.parse(line) as Record<string, unknown>);
+
+  async function started() {
+    rmSync(logFile(), { force: true });
+    writeFileSync(rules(), 'one');
+    write('info', 200);
+    await newIdentity();
+    const process = launch(['--config', file()]);
+    const { https = 0 } = await process.serving;
+    const hangup = () => void process.child.kill('SIGHUP');
+    const limit = async () =>
+      (await ask(https, '/api/v1/nothing', edge())).headers['ratelimit-policy'];
+    return { ...process, https, hangup, limit };
+  }
+
+  it('takes over log level, rate limits, certificates and what services read; the rest needs a restart', async () => {
+    const { child, ended, https, hangup, limit } = await started();
+    expect(await limit()).toBe('"client";q=200;w=200');
+    const { serial } = await ask(https, '/live', edge());
+    await newIdentity();
+    writeFileSync(rules(), 'two');
+    const publicUrl = 'https://elsewhere:8443';
+    write('debug', 7, { publicUrl, service: { rules: rules(), colour: 'green' } });
+    hangup();
+    await eventually(async () => {
+      expect(await limit()).toBe('"client";q=7;w=7');
+      expect((await ask(https, '/live', edge())).serial).not.toBe(serial);
+      expect(said()).toContainEqual(
+        expect.objectContaining({ level: 'debug', msg: 'rules read', text: 'two' }),
+      );
+    });
+    expect(said().find(({ msg }) => msg === 'changes that need a restart')).toMatchObject({
+      level: 'warn',
+      keys: ['publicUrl', 'service.colour'],
+    });
+    expect(said().find(({ msg }) => msg === 'configuration reloaded')).toMatchObject({
+      keys: ['log.level', 'https.rateLimit.burst'],
+    });
+    child.kill('SIGTERM');
+    expect(await ended).toMatchObject({ code: 0, stderr: '' });
+  });
+
+  it('what is refused changes nothing, each by itself, and the process goes on', async () => {
+    const { child, ended, https, hangup, limit } = await started();
+    const { serial } = await ask(https, '/live', edge());
+    writeFileSync(file(), '{ "log": { "level": "loud" } }');
+    hangup();
+    await eventually(() =>
+      expect(said()).toContainEqual(
+        expect.objectContaining({ level: 'error', msg: 'the configuration was not reloaded' }),
+      ),
+    );
+    write('info', 9);
+    writeFileSync(rules(), 'broken');
+    await newIdentity();
+    writeFileSync(tls().privateKey, readFileSync(join(folder, 'x.key'), 'utf8').slice(0, 200));
+    hangup();
+    await eventually(async () => {
+      expect(await limit()).toBe('"client";q=9;w=9');
+      const failed = said().filter(({ msg }) => String(msg).startsWith('not reloaded'));
+      expect(failed.map(({ what }) => what)).toEqual(['service certificate', 'rules']);
+    });
+    expect((await ask(https, '/live', edge())).serial).toBe(serial);
+    child.kill('SIGTERM');
+    expect(await ended).toMatchObject({ code: 0, stderr: '' });
   });
 });
 

@@ -13,7 +13,7 @@ import { readPeerTable } from '@gigvault/rpc/peers';
 import { currentTraceId } from '@gigvault/telemetry/correlation';
 import { durableStep } from '@gigvault/telemetry/durable-step';
 import { silentLog } from '@gigvault/telemetry/log';
-import { createMetrics } from '@gigvault/telemetry/metrics';
+import { createMetrics, expositionType } from '@gigvault/telemetry/metrics';
 import { startTracing, type Tracing } from '@gigvault/telemetry/tracing';
 import { createTestIdentities } from '@gigvault/testkit/test-identities';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
@@ -220,6 +220,19 @@ it('RPCs are counted by method and status, over either transport (covers: K211)'
     ).exec(text)?.[1];
   expect(['OK', 'INTERNAL', 'PERMISSION_DENIED'].map(count)).toEqual(['2', '1', '1']);
   expect(text).toContain(`gigvault_grpc_request_duration_seconds_count{method="${EVALUATE}"} 4`);
+});
+
+it('durations of requests and RPCs carry the trace of the newest, as exemplars (covers: G99)', async () => {
+  const text = await metrics.exposition(expositionType('application/openmetrics-text'));
+  const traces = (name: string) =>
+    [...text.matchAll(new RegExp(`^gigvault_${name}_bucket.* # \\{trace_id="(\\w+)"`, 'gm'))].map(
+      ([, trace]) => trace,
+    );
+  const sent = [1, 2, 3, 4].map(traceOf);
+  for (const name of ['http_request_duration_seconds', 'grpc_request_duration_seconds']) {
+    expect(traces(name).length).toBeGreaterThan(0);
+    expect(sent).toEqual(expect.arrayContaining(traces(name)));
+  }
 });
 
 it('without an endpoint nothing is loaded and nothing is sent', async () => {

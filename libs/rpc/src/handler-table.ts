@@ -41,7 +41,7 @@ export interface HandlerTable {
 export class HandlerTableServer extends ServerGrpc implements CustomTransportStrategy {
   readonly table: HandlerTable;
   readonly #handlers = new Map<string, NestHandler>();
-  readonly #count: (rpc: string, seconds: number, error?: GigvaultError) => void;
+  readonly #count: (call: AnsweredCall, failure?: GigvaultError) => void;
 
   constructor(
     private readonly service: ServiceName,
@@ -111,7 +111,8 @@ export class HandlerTableServer extends ServerGrpc implements CustomTransportStr
       failure = asGigvaultError(error);
       throw failure;
     } finally {
-      this.#count(call.rpc, (performance.now() - start) / 1000, failure);
+      const seconds = (performance.now() - start) / 1000;
+      this.#count({ method: call.rpc, seconds, traceId: correlation.traceId }, failure);
       span.end({ 'rpc.grpc.status_code': failure?.row.grpc ?? 0 }, failure);
     }
   }
@@ -146,6 +147,12 @@ function openCallSpan(call: IncomingCall): OpenSpan {
 
 const NO_SPAN: OpenSpan = { traceId: undefined, run: (run) => run(), end: () => undefined };
 
+interface AnsweredCall {
+  readonly method: string;
+  readonly seconds: number;
+  readonly traceId: string;
+}
+
 /** Counts calls of either transport; the status is gRPC's name of it, as `PERMISSION_DENIED`. */
 function callCounter(metrics: Metrics | undefined) {
   const total = metrics?.counter('grpc_requests_total', 'RPCs answered, over either transport.', [
@@ -157,9 +164,9 @@ function callCounter(metrics: Metrics | undefined) {
     'Time to answer an RPC, over either transport.',
     ['method'] as const,
   );
-  return (method: string, seconds: number, failure?: GigvaultError) => {
+  return ({ method, seconds, traceId }: AnsweredCall, failure?: GigvaultError) => {
     total?.inc({ method, status: status[failure?.row.grpc ?? status.OK] });
-    duration?.observe({ method }, seconds);
+    duration?.observe({ method }, seconds, traceId);
   };
 }
 

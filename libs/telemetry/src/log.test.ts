@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { withCorrelation } from './correlation.ts';
-import { createLog, type Log } from './log.ts';
+import { type AdjustableLog, createLog, failureLog, type LogLevel } from './log.ts';
 
 let folder: string;
 let count = 0;
@@ -16,7 +16,7 @@ beforeAll(() => {
 afterAll(() => rmSync(folder, { recursive: true }));
 
 /** What the log wrote, as text and as lines. */
-function written(write: (log: Log) => void, level = 'debug') {
+function written(write: (log: AdjustableLog) => void, level: LogLevel = 'debug') {
   const file = join(folder, `${++count}.log`);
   write(createLog({ service: 'ca', version: '1.2.3', level, destination: file }));
   const text = readFileSync(file, 'utf8');
@@ -145,5 +145,49 @@ describe('a secret (covers: T66)', () => {
       url: 'https://localhost:8443/acme/order/1',
     };
     expect(written((log) => log.info(fields, 'x')).lines[0]).toMatchObject(fields);
+  });
+});
+
+describe('the level', () => {
+  it('may change, for children that are there already too', () => {
+    const { lines } = written((log) => {
+      const child = log.child({ part: 'a' });
+      for (const level of ['error', 'debug', 'warn'] as const) {
+        log.setLevel(level);
+        for (const one of [log, child]) {
+          one.debug({ level }, 'debug');
+          one.warn({ level }, 'warn');
+        }
+      }
+    }, 'info');
+    expect(lines.map(({ part, msg }) => `${part ?? ''} ${msg}`)).toEqual([
+      ' debug',
+      ' warn',
+      'a debug',
+      'a warn',
+      ' warn',
+      'a warn',
+    ]);
+  });
+});
+
+describe('what is tried again and again', () => {
+  it('is logged when it begins to fail, fails otherwise, and works again', () => {
+    const { lines } = written((log) => {
+      const attempts = failureLog(log, 'it fails', 'it works again');
+      attempts.worked();
+      for (const why of ['down', 'down', 'down', 'broken'])
+        attempts.failed(why === 'down' ? 'warn' : 'error', new Error(why), { producer: 'ca' });
+      expect(String(attempts.failure())).toBe('Error: broken');
+      attempts.worked({ producer: 'ca' });
+      attempts.worked();
+      expect(attempts.failure()).toBeUndefined();
+    });
+    expect(lines.map(({ level, msg }) => `${level}: ${msg}`)).toEqual([
+      'warn: it fails',
+      'error: it fails',
+      'info: it works again',
+    ]);
+    expect(lines[0]).toMatchObject({ producer: 'ca', error: { message: 'down' } });
   });
 });

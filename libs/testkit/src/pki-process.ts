@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { freePorts } from '@gigvault/rpc/free-ports';
+import { SERVICE_NAMES } from '@gigvault/rpc/service-name';
 import { systemClock } from '@gigvault/time/clock';
 import { killAll, processesOf } from './leftovers.ts';
 import { type ProgramOptions, type ProgramResult, runProgram } from './run-program.ts';
@@ -64,13 +65,7 @@ export async function startPki(mode: Mode, ...flags: string[]): Promise<PkiProce
   const home = mkdtempSync(join(tmpdir(), 'gv-'));
   // As root, the database runs as a user of its own, which must be able to pass.
   chmodSync(home, 0o711);
-  const [https, grpc, http, http01] = (await freePorts(4, PORTS)) as [
-    number,
-    number,
-    number,
-    number,
-  ];
-  const ports = { https, grpc, http, http01 };
+  const ports = await choosePorts();
   const dataDir = join(home, 'data');
   const environment = environmentOf(join(home, 'config'));
   const command = [...upCommand(mode, dataDir, ports), ...flags];
@@ -81,8 +76,8 @@ export async function startPki(mode: Mode, ...flags: string[]): Promise<PkiProce
     mode,
     home,
     dataDir,
-    publicUrl: `https://localhost:${https}`,
-    statusUrl: `http://localhost:${http}`,
+    publicUrl: `https://localhost:${ports.https}`,
+    statusUrl: `http://localhost:${ports.http}`,
     ports,
     rootFile: join(dataDir, 'root', 'root.crt'),
     output: () => main?.output() ?? '',
@@ -123,6 +118,18 @@ export async function startPki(mode: Mode, ...flags: string[]): Promise<PkiProce
     await pki.dispose();
     throw error;
   }
+}
+
+/** Free ports. From `grpc` on there are as many as services: split mode takes them all. */
+async function choosePorts(): Promise<PkiProcess['ports']> {
+  const services = SERVICE_NAMES.length;
+  const free = await freePorts(PORTS.block, PORTS);
+  const grpc = free.find(
+    (port) => free.filter((p) => p >= port && p < port + services).length === services,
+  );
+  const [https, http, http01] = free.filter((p) => p < (grpc ?? 0) || p >= (grpc ?? 0) + services);
+  if (grpc === undefined) throw new Error('there are no free ports');
+  return { https: https as number, grpc, http: http as number, http01: http01 as number };
 }
 
 const CLI = join(REPOSITORY, 'services', 'cli', 'bin', 'gigvault');

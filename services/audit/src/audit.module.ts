@@ -19,6 +19,7 @@ import { auditOperations } from './api/http.ts';
 import { type AuditConfig, auditConfig } from './audit.config.ts';
 import { type CheckpointKeeper, keepCheckpoints } from './checkpoint/keep-checkpoints.ts';
 import { appendEvents } from './recording/append-events.ts';
+import { keepVerifying, type Verifier } from './verification/keep-verifying.ts';
 
 @Module({})
 class AuditModule {}
@@ -45,14 +46,14 @@ export const auditService: ServiceDefinition<AuditConfig> = {
   migrations: [AuditInit1764000000000],
   serves: [RPC.audit],
   module: (context) => {
-    const { log, keeper, consumers, healthChecks } = wireAudit(context);
+    const { log, workers, healthChecks } = wireAudit(context);
     return {
       module: AuditModule,
       controllers: [AuditRpc],
       providers: [
         { provide: AUDIT_LOG, useValue: log },
         { provide: HTTP_ROUTES, useValue: auditOperations(log) },
-        { provide: WORKERS, useValue: [keeper, ...consumers] },
+        { provide: WORKERS, useValue: workers },
         { provide: HEALTH_CHECKS, useValue: healthChecks },
       ],
     };
@@ -64,25 +65,43 @@ export function wireAudit(context: Context) {
   const { config, clock, database } = context;
   const tree = pgTree(database);
   const log = { tree, leaves: tree, checkpoints: pgCheckpointStore(database) };
+  const signing = {
+    ...log,
+    clock,
+    log: context.log,
+    origin: `${context.trustDomain}/audit`,
+    signer: rpcCheckpointSigner(
+      context.client(RPC.key, 'keymgr'),
+      context.client(RPC.keySigning, 'keymgr'),
+    ),
+  };
   const signedAt = context.metrics.gauge(
     'audit_checkpoint_timestamp_seconds',
     'When the newest checkpoint of the audit log was signed, Unix time',
     [],
   );
   const keeper = keepCheckpoints({
-    ...log,
-    clock,
-    origin: `${context.trustDomain}/audit`,
-    signer: rpcCheckpointSigner(
-      context.client(RPC.key, 'keymgr'),
-      context.client(RPC.keySigning, 'keymgr'),
-    ),
+    ...signing,
     interval: config.checkpointInterval,
-    log: context.log,
     onSigned: ({ timestamp }) => signedAt.set(timestamp / 1000),
   });
+  const failures = context.metrics.counter(
+    'audit_verify_failures_total',
+    'Verifications of a part of the audit log that found it changed',
+    [],
+  );
+  const verifier = keepVerifying({
+    ...signing,
+    interval: config.verifyInterval,
+    onDamage: () => failures.inc(),
+  });
   const consumers = PRODUCERS.map((producer) => follow(context, producer, () => keeper.wake()));
-  return { log, keeper, consumers, healthChecks: healthChecksOf(config, keeper, consumers) };
+  return {
+    log,
+    consumers,
+    workers: [keeper, ...consumers, verifier],
+    healthChecks: healthChecksOf(config, keeper, verifier, consumers),
+  };
 }
 
 function follow(context: Context, producer: ServiceName, onAppended: () => void): EventConsumer {
@@ -111,22 +130,33 @@ function follow(context: Context, producer: ServiceName, onAppended: () => void)
 function healthChecksOf(
   config: AuditConfig,
   keeper: CheckpointKeeper,
+  verifier: Verifier,
   consumers: readonly EventConsumer[],
 ): HealthCheck[] {
   const lag = async () => {
     for (const consumer of consumers) {
       const { failure, head, position } = consumer.progress();
-      if (failure !== undefined) throw new Error(`${consumer.name} does not get on: ${failure}`);
+      if (failure !== undefined)
+        throw new Error(`${consumer.name} does not get on: ${reasonOf(failure)}`);
       if (head - position > config.lagLimit)
         throw new Error(`${consumer.name} is ${head - position} events behind`);
     }
   };
   const checkpoint = async () => {
     const failure = keeper.failure();
-    if (failure !== undefined) throw new Error(`the tree cannot be signed: ${failure}`);
+    if (failure !== undefined) throw new Error(`the tree cannot be signed: ${reasonOf(failure)}`);
+  };
+  const verification = async () => {
+    const damage = verifier.damage();
+    if (damage !== undefined) throw new Error(damage);
   };
   return [
     { name: 'audit.lag', check: lag },
     { name: 'audit.checkpoint', check: checkpoint },
+    { name: 'audit.verification', check: verification },
   ];
+}
+
+function reasonOf(failure: unknown): string {
+  return failure instanceof Error ? failure.message : String(failure);
 }

@@ -1,145 +1,33 @@
-import { generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
-import { createEventLog, createEventLogTables, type EventLog } from '@gigvault/database/event-log';
 import { transaction } from '@gigvault/database/transaction';
-import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import type { HttpRequest, Operation } from '@gigvault/http/route';
 import { verifyCheckpoint } from '@gigvault/merkle/checkpoint';
 import { verifyConsistency, verifyInclusion } from '@gigvault/merkle/proof';
 import { leafHash } from '@gigvault/merkle/tree';
 import { verifyLog } from '@gigvault/merkle/verify-log';
-import type { GenerateKeyRequest, Key } from '@gigvault/proto/keymgr/v1/key';
-import type { SignRequest } from '@gigvault/proto/keymgr/v1/signing';
-import { RPC } from '@gigvault/rpc/contracts';
-import type { ServiceName } from '@gigvault/rpc/service-name';
-import { silentLog } from '@gigvault/telemetry/log';
-import { createMetrics } from '@gigvault/telemetry/metrics';
-import { startTestDatabase, type TestDatabase } from '@gigvault/testkit/test-database';
 import { systemClock } from '@gigvault/time/clock';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Pool } from 'pg';
-import type { MigrationInterface, QueryRunner } from 'typeorm';
-import { AuditInit1764000000000 } from '../migrations/audit-init.ts';
 import { pgTreeWriter } from '../src/adapters/pg-tree.ts';
 import { AuditRpc } from '../src/api/grpc.ts';
 import { auditOperations } from '../src/api/http.ts';
-import { auditConfig } from '../src/audit.config.ts';
-import { wireAudit } from '../src/audit.module.ts';
 import { signCheckpoint } from '../src/checkpoint/sign-checkpoint.ts';
 import { appendEvents } from '../src/recording/append-events.ts';
+import { type AuditWorld, auditWorld, ORIGIN, PRODUCERS } from './audit-world.ts';
 
-class Producer1700000000000 implements MigrationInterface {
-  readonly name = 'Producer1700000000000';
-  async up(queryRunner: QueryRunner): Promise<void> {
-    await createEventLogTables(queryRunner, ['audit']);
-  }
-  async down(): Promise<void> {}
-}
-
-const PRODUCERS = ['ca', 'ra', 'keymgr', 'auth', 'enroll'] as const;
-const ORIGIN = 'gigvault.local/audit';
-const never = new AbortController().signal;
-let database: TestDatabase;
+let world: AuditWorld;
+let audit: AuditWorld['audit'];
 let pool: Pool;
-let producers: Record<string, { pool: Pool; log: EventLog }>;
-let audit: ReturnType<typeof wireAudit>;
 let rpc: AuditRpc;
+let say: AuditWorld['say'];
+let recorded: AuditWorld['recorded'];
 
 beforeAll(async () => {
-  database = await startTestDatabase();
-  pool = await database.pool('audit', [AuditInit1764000000000]);
-  producers = {};
-  for (const producer of PRODUCERS) {
-    const producerPool = await database.pool(producer, [Producer1700000000000]);
-    const log = createEventLog({
-      pool: producerPool,
-      producer,
-      consumers: ['audit'],
-      clock: systemClock,
-    });
-    await log.worker.start();
-    producers[producer] = { pool: producerPool, log };
-  }
-  audit = start();
+  world = await auditWorld();
+  ({ audit, pool, say, recorded } = world);
   rpc = new AuditRpc(audit.log);
-  await audit.keeper.start();
-  for (const consumer of audit.consumers) await consumer.start();
 });
 
-afterAll(async () => {
-  for (const { log } of Object.values(producers)) await log.worker.stop();
-  for (const consumer of audit.consumers) await consumer.stop();
-  await audit.keeper.stop();
-  await database.stop();
-});
-
-/** The other services, as the audit service sees them: real event logs, and a key manager that makes its key on demand. */
-function start() {
-  const keymgr = fakeKeymgr();
-  return wireAudit({
-    clock: systemClock,
-    config: auditConfig.parse(undefined),
-    database: pool,
-    log: silentLog,
-    metrics: createMetrics(),
-    trustDomain: 'gigvault.local',
-    client: ((service: { fullName: string }, callee: ServiceName) => {
-      if (service.fullName !== RPC.eventLog.fullName) return keymgr;
-      const pull = (request: never, options?: { signal?: AbortSignal }) =>
-        producers[callee]!.log.pull('audit', request, options?.signal ?? never);
-      return { pull };
-    }) as never,
-  });
-}
-
-function fakeKeymgr() {
-  let key: { id: string; privateKey: KeyObject; publicKey: Buffer } | undefined;
-  return {
-    async getKey({ keyId }: { keyId: string }): Promise<Pick<Key, 'subjectPublicKeyInfo'>> {
-      if (key?.id !== keyId) throw new GigvaultError('KEY_NOT_FOUND', 'no such key');
-      return { subjectPublicKeyInfo: key.publicKey };
-    },
-    async generateKey(request: GenerateKeyRequest) {
-      expect(request).toMatchObject({
-        keyId: 'audit-checkpoint',
-        keyType: 'ec-p256',
-        purposes: ['auditSign'],
-      });
-      const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
-      key = {
-        id: request.keyId,
-        privateKey,
-        publicKey: publicKey.export({ format: 'der', type: 'spki' }),
-      };
-      throw new GigvaultError('ALREADY_EXISTS', 'another instance was first');
-    },
-    async sign({ keyId, purpose, intentId, tbs }: SignRequest) {
-      expect({ keyId, purpose, intentId }).toEqual({
-        keyId: key!.id,
-        purpose: 'auditSign',
-        intentId: '',
-      });
-      return { signature: sign('sha256', tbs, key!.privateKey) };
-    },
-  };
-}
-
-async function say(producer: string, ...subjects: string[]): Promise<void> {
-  const { pool: from, log } = producers[producer]!;
-  const events = subjects.map((subject) => ({
-    type: 'thing.made',
-    actor: 'user:1',
-    subject,
-    data: { z: 1, a: producer },
-  }));
-  await transaction(from, (client) => log.append(client, events));
-}
-
-/** Until everything that was said is in a signed checkpoint. */
-async function recorded(): Promise<void> {
-  for (const consumer of audit.consumers) await consumer.caughtUp();
-  const size = await audit.log.tree.size();
-  while ((await audit.log.checkpoints.newest())?.treeSize !== size) await systemClock.sleep(5);
-}
+afterAll(() => world.stop());
 
 async function exportLog() {
   const all = [];
@@ -258,9 +146,9 @@ describe('the audit service', () => {
     expect(await ask('getAuditConsistency', { first: '1', second: '2' })).toMatchObject({
       path: [expect.any(String)],
     });
-    await expect(ask('getAuditProof', {})).rejects.toThrow('give leafIndex');
+    await expect(ask('getAuditProof', {})).rejects.toThrow('must name leafIndex');
     await expect(ask('getAuditProof', { leafIndex: '1', producer: 'ca' })).rejects.toThrow(
-      'give leafIndex',
+      'must name leafIndex',
     );
   });
 
@@ -278,9 +166,8 @@ describe('the audit service', () => {
 
   // covers: T65
   it('refuses to sign a tree that does not extend the last one it signed, or is shorter', async () => {
-    const owner = database.ownerPool('audit');
-    for (const consumer of audit.consumers) await consumer.stop();
-    await audit.keeper.stop();
+    const owner = world.database.ownerPool('audit');
+    await world.stopWorkers();
     const deps = {
       ...audit.log,
       clock: systemClock,

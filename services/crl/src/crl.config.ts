@@ -1,31 +1,21 @@
+import { duration, durationBetween } from '@gigvault/config/duration';
 import { z } from 'zod';
 
-const MINUTE = 60_000;
-const HOUR = 60 * MINUTE;
-
-/** Configuration of the CRL service. Durations are milliseconds. */
+/** Configuration of the CRL service. */
 export const crlConfig = z
   .strictObject({
     /** Between two scheduled CRLs of a shard. */
-    interval: z.number().int().min(1_000).default(HOUR),
+    interval: durationBetween('1s').prefault('1h'),
     /** nextUpdate minus thisUpdate. */
-    validity: z
-      .number()
-      .int()
-      .min(2_000)
-      .default(24 * HOUR),
+    validity: durationBetween('2s').prefault('24h'),
     /** Revocations publish at most one CRL a shard in this time; the first after a quiet time at once. */
-    coalesce: z.number().int().min(100).max(30_000).default(10_000),
+    coalesce: durationBetween('100ms', '30s').prefault('10s'),
     /** The longest that HTTP caches may keep a CRL. */
-    httpMaxAge: z
-      .number()
-      .int()
-      .min(0)
-      .default(5 * MINUTE),
+    httpMaxAge: duration.prefault('5m'),
     /** Between two looks for CRLs that another replica has published, and for a new root CRL file. */
-    refreshInterval: z.number().int().min(100).default(5_000),
+    refreshInterval: durationBetween('100ms').prefault('5s'),
     /** Between two looks at the list of issuers. */
-    issuerInterval: z.number().int().min(100).default(MINUTE),
+    issuerInterval: durationBetween('100ms').prefault('1m'),
     /** The root's CRL (DER or PEM), made offline; served at /crl/root/0.crl. */
     rootCrlFile: z.string().optional(),
   })

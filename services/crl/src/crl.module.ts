@@ -1,4 +1,5 @@
-import { type EventConsumer, eventConsumer } from '@gigvault/database/event-consumer';
+import type { EventConsumer } from '@gigvault/database/event-consumer';
+import { type CertificateChange, followCa } from '@gigvault/host/follow-ca';
 import {
   HEALTH_CHECKS,
   type HealthCheck,
@@ -19,7 +20,6 @@ import { pgRevocationStore } from './adapters/pg-revocation-store.ts';
 import { pgShardDirectory } from './adapters/pg-shard-directory.ts';
 import { rpcCrlSigner } from './adapters/rpc-crl-signer.ts';
 import { rpcIssuerSource } from './adapters/rpc-issuer-source.ts';
-import { tellsOfIssuer, toRevocations } from './api/events.ts';
 import { crlRoutes } from './api/http.ts';
 import { type CrlConfig, crlConfig } from './crl.config.ts';
 import { type KeepDeps, keepCrls } from './generation/keep-crls.ts';
@@ -69,7 +69,14 @@ function wireCrl(context: Context) {
     log,
   });
   const issuers = issuerWorker(context, generator.wake);
-  const consumer = revocationConsumer(context, generator.wake, issuers.wake);
+  const consumer = followCa(context, {
+    handle: (client, changes) =>
+      recordRevocations(pgRevocationStore(client), changes.filter(isRevoked), clock.now()),
+    committed(changes) {
+      if (changes.some(isRevoked)) generator.wake();
+    },
+    issuersChanged: issuers.wake,
+  });
   return {
     routes: crlRoutes({ served, clock, httpMaxAge: config.httpMaxAge }),
     workers: [generator, issuers, consumer] satisfies Worker[],
@@ -78,6 +85,10 @@ function wireCrl(context: Context) {
       { name: 'crl.consumer', check: async () => checkConsumer(consumer) },
     ] satisfies HealthCheck[],
   };
+}
+
+function isRevoked({ status }: CertificateChange): boolean {
+  return status === 'revoked';
 }
 
 function checkConsumer(consumer: EventConsumer): void {
@@ -126,27 +137,5 @@ function issuerWorker(context: Context, changed: () => void) {
     interval: context.config.issuerInterval,
     round: () => followIssuers(deps),
     onError: (error) => log.warn({ error }, 'the list of issuers cannot be read'),
-  });
-}
-
-function revocationConsumer(
-  context: Context,
-  revoked: () => void,
-  issuersChanged: () => void,
-): EventConsumer {
-  const { clock, log, database } = context;
-  return eventConsumer({
-    producer: 'ca',
-    consumer: 'crl',
-    source: context.client(RPC.eventLog, 'ca'),
-    pool: database,
-    clock,
-    log,
-    handle: (client, events) =>
-      recordRevocations(pgRevocationStore(client), toRevocations(events), clock.now()),
-    afterCommit: (events) => {
-      if (toRevocations(events).length > 0) revoked();
-      if (tellsOfIssuer(events)) issuersChanged();
-    },
   });
 }

@@ -1,17 +1,17 @@
-import { execFile } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { startHttpServer } from '@gigvault/http/http-server';
 import { installFaultHook } from '@gigvault/telemetry/durable-step';
 import { silentLog } from '@gigvault/telemetry/log';
+import { eventually } from '@gigvault/testkit/eventually';
 import { startTestDatabase, type TestDatabase } from '@gigvault/testkit/test-database';
 import { toPem } from '@gigvault/x509/pem';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Pool } from 'pg';
 import { crlService } from '../src/crl.module.ts';
-import { type CrlWorld, crlWorld, eventually } from './crl-world.ts';
+import { type CrlWorld, crlWorld } from './crl-world.ts';
+import { opensslCrl } from './openssl-crl.ts';
 
 const HOUR = 3_600_000;
 const DAY = 24 * HOUR;
@@ -37,17 +37,6 @@ async function started(config = {}): Promise<CrlWorld> {
   return world;
 }
 
-/** Moves the time until the newest CRL lists this serial number. */
-function listed(serialNumber: string, path = '/crl/issuing/0.crl') {
-  return eventually(async () => {
-    world.clock.advance(1_000);
-    const crl = await world.crl(path);
-    const entry = crl.list.find((one) => one.serialNumber === serialNumber);
-    if (!entry) throw new Error(`CRL ${crl.crlNumber} does not list ${serialNumber}`);
-    return { crl, entry };
-  });
-}
-
 describe('publication', () => {
   it('an empty CRL of each shard of each issuer stands at the start, and openssl verifies it', async () => {
     world = await crlWorld(pool);
@@ -56,7 +45,7 @@ describe('publication', () => {
     const paths = ['issuing/0', 'services/0', 'services/1', 'services/2'];
     for (const path of paths) {
       const crl = await eventually(() => world.crl(`/crl/${path}.crl`));
-      expect([crl.list, crl.crlNumber]).toEqual([[], 1n]);
+      expect([crl.list, crl.crlNumber]).toEqual([[], BigInt(world.clock.now() / 1000)]);
       expect(crl.distributionPointUrl).toBe(`http://status.test/crl/${path}.crl`);
       expect(crl.nextUpdate - crl.thisUpdate).toBe(24 * HOUR);
       const issuer = world.ca.issuers.find((one) => path.startsWith(one.issuerId))!;
@@ -68,7 +57,7 @@ describe('publication', () => {
   it('openssl reads revoked entries; reason 0 and hold are left out, never written (covers: T59)', async () => {
     await started();
     const serials = [0, 1, 6, 9].map((reasonCode) => world.ca.revoke({ reasonCode }));
-    const { crl } = await listed(serials[3]!);
+    const { crl } = await world.listed(serials[3]!);
     const reasons = serials.map(
       (serial) => crl.list.find((one) => one.serialNumber === serial)?.reasonCode,
     );
@@ -83,7 +72,7 @@ describe('publication', () => {
   });
 
   it('a revocation is on the CRL at once after a quiet time, a burst on one more CRL (covers: T55)', async () => {
-    await started({ coalesce: 10_000 });
+    await started({ coalesce: '10s' });
     world.clock.advance(60_000);
     const first = world.ca.revoke();
     const quiet = await eventually(async () => {
@@ -97,15 +86,16 @@ describe('publication', () => {
     );
     expect((await world.crl()).crlNumber).toBe(quiet.crlNumber);
     const start = world.clock.now();
-    const { crl } = await listed(burst[19]!);
+    const { crl } = await world.listed(burst[19]!);
     expect(world.clock.now() - start).toBeLessThanOrEqual(60_000);
-    expect([crl.list.length, crl.crlNumber]).toEqual([21, quiet.crlNumber + 1n]);
+    expect(crl.list).toHaveLength(21);
+    expect(await world.ordinal(crl)).toBe((await world.ordinal(quiet)) + 1);
   });
 
   it('a later reason replaces the first; an abandoned certificate counts as revoked', async () => {
     await started();
     const serialNumber = world.ca.revoke({ reasonCode: 4 });
-    await listed(serialNumber);
+    await world.listed(serialNumber);
     world.ca.revoke({ serialNumber, reasonCode: 1 });
     const data = {
       issuerId: 'issuing',
@@ -114,7 +104,7 @@ describe('publication', () => {
       notAfter: world.clock.now() + DAY,
     };
     world.ca.events.append('certificate.abandoned', 'abcd', data);
-    const { crl } = await listed('abcd');
+    const { crl } = await world.listed('abcd');
     expect(crl.list.map((one) => [one.serialNumber, one.reasonCode]).sort()).toEqual(
       [
         [serialNumber, 1],
@@ -126,99 +116,19 @@ describe('publication', () => {
   it('makes a CRL each interval, and keeps an entry for one scheduled CRL past the end of its certificate', async () => {
     await started();
     const serialNumber = world.ca.revoke({ notAfter: world.clock.now() + 90 * 60_000 });
-    await listed(serialNumber);
+    await world.listed(serialNumber);
     const onScheduled: boolean[] = [];
     for (let i = 0; i < 4; i++) {
       const before = (await world.crl()).crlNumber;
       world.clock.advance(HOUR);
       const crl = await eventually(async () => {
         const next = await world.crl();
-        expect(next.crlNumber).toBe(before + 1n);
+        expect(next.crlNumber).toBeGreaterThan(before);
         return next;
       });
       onScheduled.push(crl.list.length === 1);
     }
     expect(onScheduled).toEqual([true, true, false, false]);
-  });
-});
-
-describe('numbers', () => {
-  it('two generators race: numbers rise, none is used twice, every CRL verifies (covers: T57)', async () => {
-    await started({ coalesce: 1_000, refreshInterval: 100 });
-    const rival = world.another();
-    await rival.start();
-    try {
-      for (let i = 0; i < 15; i++) {
-        await listed(world.ca.revoke());
-      }
-      const { signed } = world.keymgr;
-      expect(new Set(signed).size).toBe(signed.length);
-      expect(signed).toEqual([...signed].sort((a, b) => a - b));
-      const last = await eventually(async () => {
-        world.clock.advance(1_000);
-        const [a, b] = [await world.crl(), await rival.crl()];
-        expect(a.der.equals(b.der)).toBe(true);
-        return a;
-      });
-      expect(await opensslCrl(last.der, world.ca.issuers[0]!.certificate)).toContain('verify OK');
-      const { rows } = await pool.query(
-        `SELECT count(*)::int AS n FROM crl WHERE status = 'intended'`,
-      );
-      expect(rows[0].n).toBe(0);
-    } finally {
-      await rival.stop();
-    }
-  });
-
-  it.each([
-    ['crl.intent', 'before', 1n, 2n],
-    ['crl.intent', 'after', 1n, 3n],
-    ['crl.published', 'before', 1n, 2n],
-    ['crl.published', 'after', 2n, 2n],
-  ] as const)(
-    'a crash at %s, %s: CRL %s stays, then comes CRL %s, and nothing is signed twice',
-    async (step, moment, meanwhile, expected) => {
-      await started();
-      world.clock.advance(60_000);
-      let crashed = false;
-      installFaultHook((name, when) => {
-        if (name === step && when === moment) crashed = true;
-        if (crashed) throw new Error('the process is dead');
-      });
-      const serialNumber = world.ca.revoke();
-      await eventually(() => expect(crashed).toBe(true));
-      await world.stop();
-      expect((await world.crl()).crlNumber).toBe(meanwhile);
-      installFaultHook(undefined);
-      world = world.another();
-      await world.start();
-      const { crl } = await listed(serialNumber);
-      expect(crl.crlNumber).toBe(expected);
-      expect(new Set(world.keymgr.signed).size).toBe(world.keymgr.signed.length);
-    },
-  );
-
-  it('an answer of keymgr that got lost is fetched, not signed again', async () => {
-    await started();
-    world.keymgr.mode = 'lost';
-    const serialNumber = world.ca.revoke();
-    const { crl } = await listed(serialNumber);
-    expect([crl.crlNumber, world.keymgr.signed]).toEqual([2n, [1, 2]]);
-  });
-
-  it('a wrong signature is never published: the old CRL stays, the number is lost', async () => {
-    await started();
-    world.keymgr.mode = 'lies';
-    const serialNumber = world.ca.revoke();
-    await eventually(() => {
-      world.clock.advance(1_000);
-      expect(world.keymgr.signed.length).toBeGreaterThan(2);
-    });
-    expect((await world.crl()).crlNumber).toBe(1n);
-    world.keymgr.mode = 'well';
-    const { crl } = await listed(serialNumber);
-    expect(crl.crlNumber).toBeGreaterThan(2n);
-    expect(await opensslCrl(crl.der, world.ca.issuers[0]!.certificate)).toContain('verify OK');
   });
 });
 
@@ -283,7 +193,7 @@ describe('serving', () => {
 
   it('a restart without ca and keymgr serves what was published', async () => {
     await started();
-    const { crl } = await listed(world.ca.revoke());
+    const { crl } = await world.listed(world.ca.revoke());
     await world.stop();
     world.ca.down = true;
     world.ca.events.down = true;
@@ -296,12 +206,12 @@ describe('serving', () => {
 
   it('events arrive again after a restart of the consumer and change nothing', async () => {
     await started();
-    await listed(world.ca.revoke());
+    await world.listed(world.ca.revoke());
     await world.stop();
     await pool.query('DELETE FROM event_cursor');
     world = world.another();
     await world.start();
-    const { crl } = await listed(world.ca.revoke());
+    const { crl } = await world.listed(world.ca.revoke());
     expect(crl.list).toHaveLength(2);
   });
 
@@ -316,7 +226,7 @@ describe('serving', () => {
     await world.start();
     try {
       expect((await eventually(() => world.crl('/crl/root/0.crl'))).der).toEqual(first);
-      const { crl } = await listed(world.ca.revoke());
+      const { crl } = await world.listed(world.ca.revoke());
       await writeFile(rootCrlFile, toPem('X509 CRL', crl.der));
       await eventually(async () => {
         world.clock.advance(5_000);
@@ -343,29 +253,4 @@ function listen() {
     log: silentLog,
     metrics: world.metrics,
   });
-}
-
-/** What `openssl crl -verify -text` says. */
-async function opensslCrl(der: Buffer, issuer: Buffer): Promise<string> {
-  const directory = await mkdtemp(join(tmpdir(), 'gigvault-crl-'));
-  try {
-    await writeFile(join(directory, 'ca.pem'), toPem('CERTIFICATE', issuer));
-    await writeFile(join(directory, 'crl.der'), der);
-    const args = [
-      'crl',
-      '-inform',
-      'DER',
-      '-in',
-      'crl.der',
-      '-CAfile',
-      'ca.pem',
-      '-verify',
-      '-noout',
-      '-text',
-    ];
-    const { stdout, stderr } = await promisify(execFile)('openssl', args, { cwd: directory });
-    return stderr + stdout;
-  } finally {
-    await rm(directory, { recursive: true, force: true });
-  }
 }

@@ -1,14 +1,11 @@
-import { generateKeyPairSync, type KeyObject } from 'node:crypto';
+import type { KeyObject } from 'node:crypto';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import type { Issuer, IssuerService } from '@gigvault/proto/ca/v1/issuer';
 import type { Client } from '@gigvault/rpc/call';
 import { type FakeEventLog, fakeEventLog } from '@gigvault/testkit/fake-event-log';
+import { selfSignedCa } from '@gigvault/testkit/self-signed-ca';
 import type { Clock } from '@gigvault/time/clock';
-import { buildCaTbsCertificate } from '@gigvault/x509/ca-certificate';
-import { assembleSigned } from '@gigvault/x509/certificate';
-import { readPublicKey } from '@gigvault/x509/public-key';
 import { newSerialNumber } from '@gigvault/x509/serial-number';
-import { signatureAlgorithm, signTbs } from '@gigvault/x509/signature';
 
 const DAY = 86_400_000;
 
@@ -52,11 +49,11 @@ export function fakeCa(clock: Clock): FakeCa {
     },
     addIssuer(issuerId, crlShards, keys) {
       const keyId = `ca-${issuerId}`;
-      const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+      const { privateKey, certificate } = selfSignedCa(`Test CA ${issuerId}`, clock.now());
       keys.set(keyId, privateKey);
       const issuer: Issuer = {
         issuerId,
-        certificate: selfSigned(issuerId, privateKey, publicKey, clock.now()),
+        certificate,
         chain: [],
         keyId,
         crlShards,
@@ -84,20 +81,4 @@ export function fakeCa(clock: Clock): FakeCa {
     },
   };
   return ca;
-}
-
-function selfSigned(name: string, privateKey: KeyObject, key: KeyObject, now: number): Buffer {
-  const publicKey = readPublicKey(key.export({ type: 'spki', format: 'der' }));
-  const subject = [{ type: 'CN', value: `Test CA ${name}` }];
-  const tbs = buildCaTbsCertificate({
-    serialNumber: newSerialNumber(),
-    issuer: subject,
-    subject,
-    publicKey,
-    issuerKeyIdentifier: publicKey.keyIdentifier,
-    signingKeyType: 'ec-p256',
-    notBefore: now - DAY,
-    notAfter: now + 3650 * DAY,
-  });
-  return assembleSigned(tbs, signatureAlgorithm('ec-p256'), signTbs(privateKey, tbs));
 }

@@ -6,6 +6,7 @@ import { createMasterKey, readMasterKey } from '@gigvault/keystore/master-key';
 import { pkcs8KeyStore } from '@gigvault/keystore/pkcs8-key-store';
 import type { Worker } from '@gigvault/time/worker';
 import { cachedKeyTable } from './adapters/cached-key-table.ts';
+import { keyCounter } from './adapters/key-counter.ts';
 import { meteredKeyStore } from './adapters/metered-key-store.ts';
 import { pgKeyTable } from './adapters/pg-key-table.ts';
 import { pgKeyUsage } from './adapters/pg-key-usage.ts';
@@ -51,7 +52,7 @@ export function openKeymgr(context: KeymgrContext): Keymgr {
     keys: { keyStore, keys, clock },
     signing: { keyStore, keys, signatures, usage, inFlight: singleFlight(), log },
     eventLog,
-    workers: [eventLog.worker, usage.worker],
+    workers: [eventLog.worker, usage.worker, keyCounter(context, pool)],
     healthChecks: [{ name: 'keystore', check: () => keyStore.check() }],
   };
 }

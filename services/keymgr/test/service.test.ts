@@ -12,6 +12,7 @@ import type { PeerName } from '@gigvault/rpc/service-name';
 import { installFaultHook } from '@gigvault/telemetry/durable-step';
 import { silentLog } from '@gigvault/telemetry/log';
 import { createMetrics } from '@gigvault/telemetry/metrics';
+import { eventually } from '@gigvault/testkit/eventually';
 import { startTestDatabase, type TestDatabase } from '@gigvault/testkit/test-database';
 import { systemClock } from '@gigvault/time/clock';
 import { readPublicKey } from '@gigvault/x509/public-key';
@@ -183,7 +184,15 @@ describe('keymgr as a service', () => {
 
   it('counts, and is healthy', async () => {
     for (const { check } of service.healthChecks) await check();
-    const text = await metrics.exposition();
+    const text = await eventually(async () => {
+      const scrape = await metrics.exposition();
+      expect(scrape).toMatch(/gigvault_keys_total\{backend="pkcs8"\} [1-9]/);
+      expect(scrape).toContain('gigvault_queue_depth{queue="events.keymgr.audit"}');
+      return scrape;
+    });
+    expect(text).toContain(
+      'gigvault_key_generate_duration_seconds_count{backend="pkcs8",key_type="ec-p256"}',
+    );
     expect(text).toMatch(/gigvault_key_generate_total\{backend="pkcs8",key_type="ec-p256"\} [1-9]/);
     expect(text).toMatch(/gigvault_sign_total\{backend="pkcs8"\} [1-9]/);
     expect(text).toContain('gigvault_sign_duration_seconds_bucket');
@@ -225,7 +234,7 @@ describe('REST', () => {
         (route): route is Operation =>
           route.kind === 'operation' && route.operationId === operationId,
       )!;
-    const reply = await operation.handle({ principal, ...input } as never);
+    const reply = await operation.handle({ principal, headers: {}, ...input } as never);
     operation.replies[reply.status]!.parse(reply.body);
     return reply;
   }
@@ -237,8 +246,23 @@ describe('REST', () => {
     expect(made.body).toMatchObject({ keyType: 'ec-p384', state: 'active', owner: 'user:alice' });
     expect(JSON.stringify(made.body)).not.toContain('PRIVATE');
     expect((await call('getKey', { params: { keyId: 'my-key' } })).body).toEqual(made.body);
-    const { body: page } = await call('listKeys', { query: { limit: 1000 } });
+    const { body: page } = await call('listKeys', { query: { limit: 200, cursor: '' } });
     expect((page as { items: unknown[] }).items).toContainEqual(made.body);
+  });
+
+  it('makes one key for one Idempotency-Key', async () => {
+    const body = { keyType: 'ec-p256' };
+    const headers = { 'idempotency-key': 'a' };
+    const made = await call('generateKey', { body, headers });
+    expect(await call('generateKey', { body, headers })).toEqual(made);
+    const other = await call('generateKey', { body, headers: { 'idempotency-key': 'b' } });
+    expect(other.body).not.toEqual(made.body);
+    await expect(
+      call('generateKey', { body: { keyType: 'ed25519' }, headers }),
+    ).rejects.toMatchObject({ code: 'ALREADY_EXISTS' });
+    await expect(call('generateKey', { body, headers: { 'idempotency-key': '' } })).rejects.toMatchObject(
+      { code: 'INVALID_ARGUMENT' },
+    );
   });
 
   it('makes keys that no service may sign with', async () => {

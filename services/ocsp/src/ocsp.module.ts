@@ -1,4 +1,4 @@
-import { eventConsumer } from '@gigvault/database/event-consumer';
+import { followCa } from '@gigvault/host/follow-ca';
 import {
   HEALTH_CHECKS,
   type HealthCheck,
@@ -11,15 +11,16 @@ import { RPC } from '@gigvault/rpc/contracts';
 import { periodic, type Worker } from '@gigvault/time/worker';
 import { Module } from '@nestjs/common';
 import { OcspInit1764000000000 } from '../migrations/1764000000000-ocsp-init.ts';
+import { OcspStatusEnd1764200000000 } from '../migrations/1764200000000-ocsp-status-end.ts';
 import { pgFreshnessStore } from './adapters/pg-freshness-store.ts';
 import { pgResponderStore } from './adapters/pg-responder-store.ts';
 import { pgStatusListener } from './adapters/pg-status-listener.ts';
+import { pgStatusPruner } from './adapters/pg-status-pruner.ts';
 import { pgStatusChanges, pgStatusStore } from './adapters/pg-status-store.ts';
 import { rpcResponderAuthority } from './adapters/rpc-responder-authority.ts';
 import { rpcResponseSigner } from './adapters/rpc-response-signer.ts';
 import { rpcStatusSource } from './adapters/rpc-status-source.ts';
 import { watchedEventLog } from './adapters/watched-event-log.ts';
-import { tellsOfIssuer, toStateChanges } from './api/events.ts';
 import { ocspRoutes } from './api/http.ts';
 import { checkFreshness, checkSigners } from './health/check-health.ts';
 import { type OcspConfig, ocspConfig } from './ocsp.config.ts';
@@ -43,7 +44,7 @@ export const ocspService: ServiceDefinition<OcspConfig> = {
   name: 'ocsp',
   zone: 'edge',
   config: ocspConfig,
-  migrations: [OcspInit1764000000000],
+  migrations: [OcspInit1764000000000, OcspStatusEnd1764200000000],
   serves: [],
   module: (context) => {
     const parts = wireOcsp(context);
@@ -64,7 +65,7 @@ type Context = ServiceContext<OcspConfig>;
 function wireOcsp(context: Context) {
   const { config, clock, log, database } = context;
   const freshness = createFreshness();
-  const responses = createResponseCache(config.responseCacheBytes);
+  const responses = createResponseCache(config.responseCacheSize);
   const answering: AnswerDeps = {
     responders: createResponderDirectory(),
     statuses: createStatusIndex({
@@ -138,20 +139,14 @@ function statusWorkers(
       responses.clear();
     },
   });
-  const consumer = eventConsumer({
-    producer: 'ca',
-    consumer: 'ocsp',
+  const consumer = followCa(context, {
     source: watchedEventLog(context.client(RPC.eventLog, 'ca'), freshness, clock),
-    pool: database,
-    clock,
-    log,
-    handle: (client, events) => applyChanges(pgStatusChanges(client), toStateChanges(events)),
-    afterCommit: (events) => {
-      changed(toStateChanges(events));
-      if (tellsOfIssuer(events)) issuersChanged();
-    },
+    handle: (client, changes) => applyChanges(pgStatusChanges(client), changes),
+    committed: changed,
+    issuersChanged,
   });
-  return [listener, remember, consumer];
+  const pruner = pgStatusPruner(context, context.config.keepEnded);
+  return [listener, remember, consumer, pruner];
 }
 
 function responderWorker(context: Context, { responders }: AnswerDeps) {

@@ -1,12 +1,12 @@
-import { generateKeyPairSync, type KeyObject } from 'node:crypto';
+import { generateKeyPairSync } from 'node:crypto';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import type { CertificateService } from '@gigvault/proto/ca/v1/certificate';
 import type { IssuanceService } from '@gigvault/proto/ca/v1/issuance';
 import type { IssuerService } from '@gigvault/proto/ca/v1/issuer';
 import type { Client } from '@gigvault/rpc/call';
 import { type FakeEventLog, fakeEventLog } from '@gigvault/testkit/fake-event-log';
+import { selfSignedCa } from '@gigvault/testkit/self-signed-ca';
 import type { Clock } from '@gigvault/time/clock';
-import { buildCaTbsCertificate } from '@gigvault/x509/ca-certificate';
 import { assembleSigned } from '@gigvault/x509/certificate';
 import { compileTemplate } from '@gigvault/x509/certificate-template';
 import type { CertificateProfile } from '@gigvault/x509/profile';
@@ -73,8 +73,8 @@ interface Status {
 
 /** Starts with no certificate issued. */
 export function fakeCa(clock: Clock): FakeCa {
-  const key = generateKeyPairSync('ec', { namedCurve: 'P-256' });
-  const issuerCertificate = selfSigned(key, clock.now());
+  const key = selfSignedCa('Test Issuing CA', clock.now());
+  const issuerCertificate = key.certificate;
   const events = fakeEventLog(clock);
   const statuses = new Map<string, Status>();
   const byRequest = new Map<string, Buffer>();
@@ -124,6 +124,7 @@ export function fakeCa(clock: Clock): FakeCa {
     },
     issuance: {
       issueCertificate: () => Promise.reject(new Error('not used')),
+      checkIssuance: () => Promise.reject(new Error('not used')),
       async issueInternalCertificate({ requestId, profile, certificationRequest }) {
         if (ca.down) throw new GigvaultError('UNAVAILABLE', 'ca is down');
         if (profile !== 'ocsp-signer') throw new GigvaultError('UNKNOWN_PROFILE', profile);
@@ -178,20 +179,4 @@ export function fakeCa(clock: Clock): FakeCa {
     },
   };
   return ca;
-}
-
-function selfSigned(key: { publicKey: KeyObject; privateKey: KeyObject }, now: number): Buffer {
-  const publicKey = readPublicKey(key.publicKey.export({ type: 'spki', format: 'der' }));
-  const subject = [{ type: 'CN', value: 'Test Issuing CA' }];
-  const tbs = buildCaTbsCertificate({
-    serialNumber: newSerialNumber(),
-    issuer: subject,
-    subject,
-    publicKey,
-    issuerKeyIdentifier: publicKey.keyIdentifier,
-    signingKeyType: 'ec-p256',
-    notBefore: now - DAY,
-    notAfter: now + 3650 * DAY,
-  });
-  return assembleSigned(tbs, P256, signTbs(key.privateKey, tbs));
 }

@@ -1,11 +1,13 @@
 import { installFaultHook } from '@gigvault/telemetry/durable-step';
+import { eventually } from '@gigvault/testkit/eventually';
 import { startTestDatabase, type TestDatabase } from '@gigvault/testkit/test-database';
 import { readCertificate } from '@gigvault/x509/certificate';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Pool } from 'pg';
+import { PRUNE } from '../src/adapters/pg-status-pruner.ts';
 import { ocspService } from '../src/ocsp.module.ts';
 import { certId, ocspRequest, readAnswer } from './ocsp-request.ts';
-import { eventually, type OcspWorld, ocspWorld } from './ocsp-world.ts';
+import { type OcspWorld, ocspWorld } from './ocsp-world.ts';
 import { listen, opensslClient } from './openssl-client.ts';
 
 const HOUR = 3_600_000;
@@ -170,7 +172,7 @@ describe('OCSP over HTTP', () => {
   });
 
   it('GET carries the caching of RFC 5019, with a nonce none', async () => {
-    await started({ httpMaxAge: HOUR });
+    await started({ httpMaxAge: '1h' });
     const { serialNumber } = world.ca.issue();
     await eventually(() => world.health('ocsp.freshness'));
     const id = certId(world.ca.issuerCertificate, serialNumber);
@@ -312,6 +314,46 @@ describe('OCSP without ca', () => {
     );
     expect(await statusOf(serialNumber)).toMatchObject({ reasonCode: 1 });
     expect(await statusOf(later)).toBe('good');
+  });
+});
+
+describe('states of certificates that have ended', () => {
+  it('are deleted after a while, and who asks still gets the answer of ca', async () => {
+    await started({ keepEnded: '1d' });
+    const old = world.ca.issue();
+    world.ca.revoke(old.serialNumber, 1);
+    await eventually(async () => expect(await statusOf(old.serialNumber)).not.toBe('good'));
+    world.clock.advance(20 * DAY);
+    const young = world.ca.issue();
+    await eventually(async () => expect(await statusOf(young.serialNumber)).toBe('good'));
+    world.clock.advance(10 * DAY + HOUR);
+    await eventually(async () => {
+      world.clock.advance(HOUR);
+      const { rows } = await pool.query('SELECT serial_number FROM status');
+      expect(rows).toEqual([{ serial_number: young.serialNumber }]);
+    });
+    await eventually(async () =>
+      expect(await statusOf(old.serialNumber)).toMatchObject({ reasonCode: 1 }),
+    );
+    await world.stop();
+    world = await world.restart({});
+    await world.start();
+    await eventually(async () =>
+      expect(await statusOf(old.serialNumber)).toMatchObject({ reasonCode: 1 }),
+    );
+    expect(world.ca.asked).toContainEqual([old.serialNumber]);
+  });
+
+  it('are found by the index of ends', async () => {
+    await pool.query(
+      `INSERT INTO status SELECT 'issuing', md5(n::text), 'good', 0, 0, n FROM generate_series(1, 20000) n`,
+    );
+    const owner = database.ownerPool('ocsp');
+    await owner.query('ANALYZE status');
+    const { rows } = await owner.query(`EXPLAIN ${PRUNE}`, [500, 100]);
+    const plan = rows.map((row) => row['QUERY PLAN']).join('\n');
+    expect(plan).toContain('status_end');
+    expect(plan).not.toContain('Seq Scan');
   });
 });
 

@@ -1,8 +1,8 @@
 import {
   HEALTH_CHECKS,
+  RELOADERS,
   type ServiceContext,
   type ServiceDefinition,
-  WORKERS,
 } from '@gigvault/host/service';
 import { RPC } from '@gigvault/rpc/contracts';
 import { type DynamicModule, Module } from '@nestjs/common';
@@ -36,9 +36,9 @@ function policyModule(context: ServiceContext<PolicyConfig>): DynamicModule {
     controllers: [PolicyRpc],
     providers: [
       { provide: POLICY_SOURCE, useValue: source },
-      { provide: WORKERS, useValue: [source.worker] },
+      { provide: RELOADERS, useValue: [{ name: 'policies', reload: source.reload }] },
       { provide: HEALTH_CHECKS, useValue: [health] },
     ],
-    exports: [WORKERS, HEALTH_CHECKS],
+    exports: [RELOADERS, HEALTH_CHECKS],
   };
 }

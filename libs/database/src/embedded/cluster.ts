@@ -30,6 +30,11 @@ export interface Cluster {
   readonly adminPassword: string;
 }
 
+/** PGDATA of a data directory. */
+export function clusterPath(dataDir: string): string {
+  return join(dataDir, 'cluster');
+}
+
 /** Options of a child process that runs as `user`, in a directory that everybody can enter. */
 export function spawnAs(user: SystemUser | undefined): { cwd: string; uid?: number; gid?: number } {
   return { cwd: '/', ...(user && { uid: user.uid, gid: user.gid }) };
@@ -66,7 +71,7 @@ export async function prepareCluster(
   binaries: PostgresBinaries,
   user?: SystemUser,
 ): Promise<Cluster> {
-  const path = join(dataDir, 'cluster');
+  const path = clusterPath(dataDir);
   const passwordFile = join(dataDir, 'admin-password');
   const found = await majorVersion(path);
   if (found !== undefined && found !== binaries.major) {

@@ -90,7 +90,8 @@ function launch(options: PostmasterOptions, logFile: FileHandle): ChildProcess {
     '-D',
     options.cluster.path,
     '-k',
-    options.socketDir,
+    // A list of directories: quoted, one may have commas in its name.
+    `"${options.socketDir.replaceAll('"', '""')}"`,
     '-p',
     String(options.port),
     ...settings,

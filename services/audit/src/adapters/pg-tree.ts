@@ -1,8 +1,9 @@
+import { isUniqueViolation } from '@gigvault/database/database-error';
 import { query } from '@gigvault/database/query';
-import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import type { NodeId } from '@gigvault/merkle/tree';
-import type { ClientBase, Pool } from 'pg';
-import type { LeafReader, StoredLeaf, TreeReader, TreeWriter } from '../ports/tree.ts';
+import type { ClientBase, Pool, QueryConfig } from 'pg';
+import type { LeafFinder, LeafReader, StoredLeaf, TreeReader, TreeWriter } from '../ports/tree.ts';
+import { damaged } from '../proof/damage.ts';
 
 const LOCK = "SELECT pg_advisory_xact_lock(hashtext('gigvault.audit.tree'))";
 
@@ -17,6 +18,8 @@ const HASHES = `
     (SELECT hash FROM node WHERE node.level = want.level AND node.index = want.index LIMIT 1)
   ) AS found ON true
   ORDER BY want.n`;
+
+const SIGNED = 'SELECT tree_size AS size FROM checkpoint ORDER BY tree_size DESC LIMIT 1';
 
 const INSERT_LEAVES = `
   INSERT INTO leaf (leaf_index, producer, position, leaf, leaf_hash)
@@ -42,15 +45,6 @@ export function pgTree(pool: Pool): TreeReader & LeafReader {
       });
       return rows.map(toLeaf);
     },
-    async indexOf(producer, position) {
-      const { rows } = await query<LeafRow>(pool, {
-        name: 'audit_index_of',
-        text: INDEX_OF,
-        values: [producer, position],
-      });
-      const [row] = rows;
-      return row && Number(row.leaf_index);
-    },
   };
 }
 
@@ -61,8 +55,15 @@ export function pgTreeWriter(client: ClientBase): TreeWriter {
     async lock() {
       await query(client, { name: 'audit_lock', text: LOCK });
     },
+    async signedSize() {
+      const { rows } = await query<{ size: number }>(client, {
+        name: 'audit_signed',
+        text: SIGNED,
+      });
+      return Number(rows[0]?.size ?? 0);
+    },
     async append(leaves, completed) {
-      await query(client, {
+      await insert(client, {
         name: 'audit_insert_leaves',
         text: INSERT_LEAVES,
         values: [
@@ -74,7 +75,7 @@ export function pgTreeWriter(client: ClientBase): TreeWriter {
         ],
       });
       if (completed.length === 0) return;
-      await query(client, {
+      await insert(client, {
         name: 'audit_insert_nodes',
         text: INSERT_NODES,
         values: [
@@ -87,7 +88,18 @@ export function pgTreeWriter(client: ClientBase): TreeWriter {
   };
 }
 
-function reader(client: Pool | ClientBase): TreeReader {
+/** There is one writer, so a row that stands in the way was put there by nobody who may. */
+async function insert(client: ClientBase, statement: QueryConfig): Promise<void> {
+  try {
+    await query(client, statement);
+  } catch (error) {
+    if (!isUniqueViolation(error)) throw error;
+    const { detail } = error as { detail?: string };
+    throw damaged(`what is to be appended is there already. ${detail ?? ''}`.trim(), error);
+  }
+}
+
+function reader(client: Pool | ClientBase): TreeReader & LeafFinder {
   return {
     async size() {
       const { rows } = await query<{ size: number }>(client, { name: 'audit_size', text: SIZE });
@@ -103,6 +115,15 @@ function reader(client: Pool | ClientBase): TreeReader {
         values: columns,
       });
       return rows.map(({ hash }, i) => hash ?? missing(ids[i]!));
+    },
+    async indexOf(producer, position) {
+      const { rows } = await query<LeafRow>(client, {
+        name: 'audit_index_of',
+        text: INDEX_OF,
+        values: [producer, position],
+      });
+      const [row] = rows;
+      return row && Number(row.leaf_index);
     },
   };
 }
@@ -126,8 +147,5 @@ function toLeaf(row: LeafRow): StoredLeaf {
 }
 
 function missing({ level, index }: NodeId): never {
-  throw new GigvaultError(
-    'INTERNAL',
-    `The audit log was changed: the hash ${index} of level ${level} is missing.`,
-  );
+  throw damaged(`the hash ${index} of level ${level} is missing`);
 }

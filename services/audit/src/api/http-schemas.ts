@@ -2,7 +2,7 @@ import type { Checkpoint } from '@gigvault/proto/audit/v1/audit';
 import { z } from 'zod';
 import type { LeafPlace, LogEntry } from '../proof/read-log.ts';
 
-const base64 = z.string();
+const base64 = z.string().describe('Base64');
 const whole = z.coerce.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
 
 /** A signed tree head. */
@@ -54,8 +54,8 @@ export const consistencyDocument = z.object({
 
 /** Position of a page. */
 export const entriesQuery = z.strictObject({
-  start: whole.default(0),
-  limit: z.coerce.number().int().min(1).max(1000).default(100),
+  start: whole.default(0).describe('Index of the first leaf; `nextStart` of the page before'),
+  limit: z.coerce.number().int().min(1).max(1000).default(100).describe('Items of a page'),
 });
 
 /** A leaf by index, or by producer and position. */
@@ -69,7 +69,7 @@ export const proofQuery = z
     ({ leafIndex, producer, position }) =>
       (leafIndex !== undefined) !== (producer !== undefined) &&
       (producer !== undefined) === (position !== undefined),
-    'give leafIndex, or producer and position',
+    'must name leafIndex, or producer and position',
   );
 
 /** Which leaf a query names. */

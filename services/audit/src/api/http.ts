@@ -7,6 +7,7 @@ import {
   listEntries,
   type ReadDeps,
 } from '../proof/read-log.ts';
+import { EXAMPLES, NO_ENTRY } from './http-examples.ts';
 import {
   checkpointDocument,
   consistencyDocument,
@@ -20,7 +21,7 @@ import {
   toEntryDocument,
 } from './http-schemas.ts';
 
-const AUDIT = { method: 'GET', tag: 'audit', permission: 'audit:read' } as const;
+const AUDIT = { method: 'GET', tag: 'Audit', permission: 'audit:read' } as const;
 
 /** The audit log's operations of the REST API. */
 export function auditOperations(deps: ReadDeps): HttpRoute[] {
@@ -37,8 +38,9 @@ function checkpointOperation(deps: ReadDeps): HttpRoute {
     ...AUDIT,
     operationId: 'getAuditCheckpoint',
     path: '/audit/checkpoint',
-    summary: 'The newest signed tree head',
+    summary: 'Get the newest signed tree head',
     replies: { 200: checkpointDocument },
+    examples: EXAMPLES.checkpoint,
     async handle() {
       return { status: 200, body: toCheckpointDocument(await getCheckpoint(deps)) };
     },
@@ -50,9 +52,10 @@ function entriesOperation(deps: ReadDeps): HttpRoute {
     ...AUDIT,
     operationId: 'listAuditEntries',
     path: '/audit/entries',
-    summary: 'Entries in order',
+    summary: 'List entries in order',
     query: entriesQuery,
     replies: { 200: entryPage },
+    examples: EXAMPLES.entries,
     async handle({ query: { start, limit } }) {
       const entries = await listEntries(deps, start, limit);
       const more = entries.length === limit ? { nextStart: start + limit } : {};
@@ -66,9 +69,11 @@ function proofOperation(deps: ReadDeps): HttpRoute {
     ...AUDIT,
     operationId: 'getAuditProof',
     path: '/audit/proof',
-    summary: 'Proof that an entry is in the newest checkpoint',
+    summary: 'Prove that an entry is in the newest checkpoint',
     query: proofQuery,
     replies: { 200: inclusionDocument },
+    examples: EXAMPLES.proof,
+    errors: NO_ENTRY,
     async handle({ query }) {
       const proof = await getInclusionProof(deps, placeOf(query));
       const entry = { ...proof.entry!, leafHash: leafHash(proof.entry!.leaf) };
@@ -87,9 +92,10 @@ function consistencyOperation(deps: ReadDeps): HttpRoute {
     ...AUDIT,
     operationId: 'getAuditConsistency',
     path: '/audit/consistency',
-    summary: 'Proof that a later tree extends an earlier one',
+    summary: 'Prove that a later tree extends an earlier one',
     query: consistencyQuery,
     replies: { 200: consistencyDocument },
+    examples: EXAMPLES.consistency,
     async handle({ query: { first, second } }) {
       const path = await getConsistencyProof(deps, first, second);
       return {

@@ -1,4 +1,4 @@
-import type { Log } from '@gigvault/telemetry/log';
+import { failureLog, type Log } from '@gigvault/telemetry/log';
 import { periodic, type Worker } from '@gigvault/time/worker';
 import type { SignedCheckpoint } from '../ports/checkpoints.ts';
 import { type CheckpointDeps, signCheckpoint } from './sign-checkpoint.ts';
@@ -25,7 +25,11 @@ const IDLE_INTERVAL = 5_000;
 /** Signs the tree's head after appends, coalesced. */
 export function keepCheckpoints(deps: KeepDeps): CheckpointKeeper {
   let attemptedAt = Number.NEGATIVE_INFINITY;
-  let failure: unknown;
+  const failures = failureLog(
+    deps.log,
+    'the audit tree could not be signed',
+    'the audit tree is signed again',
+  );
   const worker = periodic({
     name: 'audit.checkpoints',
     clock: deps.clock,
@@ -35,12 +39,9 @@ export function keepCheckpoints(deps: KeepDeps): CheckpointKeeper {
       if (early > 0) await deps.clock.sleep(early, signal);
       attemptedAt = deps.clock.now();
       deps.onSigned(await signCheckpoint(deps));
-      failure = undefined;
+      failures.worked();
     },
-    onError(error) {
-      failure = error;
-      deps.log.error({ error }, 'the audit tree could not be signed');
-    },
+    onError: (error) => failures.failed('error', error),
   });
-  return { ...worker, failure: () => failure };
+  return { ...worker, failure: failures.failure };
 }

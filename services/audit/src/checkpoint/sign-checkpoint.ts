@@ -1,10 +1,10 @@
-import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import { checkpointNote, checkpointText, verifyCheckpoint } from '@gigvault/merkle/checkpoint';
 import { verifyConsistency } from '@gigvault/merkle/proof';
 import { durableStep } from '@gigvault/telemetry/durable-step';
 import type { Clock } from '@gigvault/time/clock';
 import type { CheckpointSigner, CheckpointStore, SignedCheckpoint } from '../ports/checkpoints.ts';
 import type { TreeReader } from '../ports/tree.ts';
+import { damaged } from '../proof/damage.ts';
 import { consistencyHashes, rootHash } from '../proof/tree-hashes.ts';
 
 /** What signing a tree head needs. */
@@ -19,7 +19,7 @@ export interface CheckpointDeps {
 
 /**
  * Signs the head of the tree as it is now, unless that is signed already; returns the newest checkpoint either way. The tree must extend the
- * last one that was signed. Errors: INTERNAL when it does not, or has become smaller: somebody changed the log, and nothing is signed.
+ * last one that was signed. Errors: AUDIT_NOT_VERIFIED when it does not, or has become smaller: somebody changed the log, and nothing is signed.
  */
 export async function signCheckpoint(deps: CheckpointDeps): Promise<SignedCheckpoint> {
   const last = await deps.checkpoints.newest();
@@ -38,7 +38,7 @@ async function checkExtends(
   young: Pick<SignedCheckpoint, 'treeSize' | 'rootHash'>,
 ): Promise<void> {
   if (young.treeSize < old.treeSize) {
-    throw tampered(`has ${young.treeSize} leaves, but ${old.treeSize} were signed`);
+    throw damaged(`its tree has ${young.treeSize} leaves, but ${old.treeSize} were signed`);
   }
   const isConsistent = verifyConsistency({
     first: old.treeSize,
@@ -48,7 +48,9 @@ async function checkExtends(
     path: await consistencyHashes(tree, old.treeSize, young.treeSize),
   });
   if (!isConsistent)
-    throw tampered(`of ${young.treeSize} leaves does not extend the signed one of ${old.treeSize}`);
+    throw damaged(
+      `its tree of ${young.treeSize} leaves does not extend the signed one of ${old.treeSize}`,
+    );
 }
 
 async function sign(
@@ -63,8 +65,4 @@ async function sign(
   // A wrong signature must not leave: nobody could tell it from a forgery.
   verifyCheckpoint(note, publicKey, deps.origin);
   return { treeSize, rootHash: root, timestamp: deps.clock.now(), note, publicKey };
-}
-
-function tampered(what: string): GigvaultError {
-  return new GigvaultError('INTERNAL', `The audit log was changed: its tree ${what}.`);
 }

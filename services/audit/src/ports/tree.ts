@@ -14,21 +14,28 @@ export interface StoredLeaf {
 export interface TreeReader {
   /** How many leaves there are. */
   size(): Promise<number>;
-  /** The hashes of complete subtrees, in the order asked. Errors: INTERNAL when one is not there. */
+  /** The hashes of complete subtrees, in the order asked. Errors: AUDIT_NOT_VERIFIED when one is not there. */
   hashes(ids: readonly NodeId[]): Promise<readonly Buffer[]>;
 }
 
 /** The tree inside one transaction. */
-export interface TreeWriter extends TreeReader {
+export interface TreeWriter extends TreeReader, LeafFinder {
   /** Waits until this transaction is the only writer, until it ends. */
   lock(): Promise<void>;
+  /** How many leaves the newest signed tree head has; 0 before the first. */
+  signedSize(): Promise<number>;
+  /** Errors: AUDIT_NOT_VERIFIED when something stands already where these belong. */
   append(leaves: readonly StoredLeaf[], completed: readonly TreeNode[]): Promise<void>;
 }
 
-/** The leaves. */
-export interface LeafReader {
-  /** At most `limit` leaves from `start` on, in order. */
-  leaves(start: number, limit: number): Promise<readonly StoredLeaf[]>;
+/** Finds leaves by their events. */
+export interface LeafFinder {
   /** Where an event stands in the tree. */
   indexOf(producer: string, position: number): Promise<number | undefined>;
+}
+
+/** The leaves. */
+export interface LeafReader extends LeafFinder {
+  /** At most `limit` leaves from `start` on, in order. */
+  leaves(start: number, limit: number): Promise<readonly StoredLeaf[]>;
 }

@@ -93,8 +93,8 @@ function toEntry({ leafIndex, leaf, leafHash }: StoredLeaf): LogEntry {
   return { leafIndex, leaf, leafHash, event: eventOf(leaf) };
 }
 
-/** A damaged leaf must still be shown: it is what a verifier looks for. */
-function eventOf(leaf: Buffer): AuditEntry['event'] {
+/** The event in a leaf; undefined where the leaf is damaged. It must still be shown: it is what a verifier looks for. */
+export function eventOf(leaf: Buffer): AuditEntry['event'] {
   try {
     return decodeLeaf(leaf);
   } catch (error) {

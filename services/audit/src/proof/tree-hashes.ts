@@ -25,7 +25,11 @@ export function consistencyHashes(
   return rangeHashes(tree, consistencyPath(first, second));
 }
 
-async function rangeHashes(tree: TreeReader, ranges: readonly LeafRange[]): Promise<Buffer[]> {
+/** The hashes over ranges of leaves, from stored subtrees. */
+export async function rangeHashes(
+  tree: TreeReader,
+  ranges: readonly LeafRange[],
+): Promise<Buffer[]> {
   const subtrees = ranges.map(completeSubtrees);
   const hashes = await tree.hashes(subtrees.flat());
   let at = 0;

@@ -82,9 +82,9 @@ async function intend(client: PoolClient, shard: ShardKey, plan: CrlPlan): Promi
   const { issuerId, crlShard } = shard;
   // Locks the shard: revocations that commit later mark it changed again.
   const { rows } = await client.query<{ crl_number: number }>(
-    `UPDATE shard SET crl_number = crl_number + 1, changed_at = NULL
+    `UPDATE shard SET crl_number = greatest(crl_number + 1, $3), changed_at = NULL
       WHERE issuer_id = $1 AND crl_shard = $2 RETURNING crl_number`,
-    [issuerId, crlShard],
+    [issuerId, crlShard, Math.floor(plan.thisUpdate / 1000)],
   );
   const crlNumber = Number(rows[0]?.crl_number);
   await dropExpired(client, shard);
@@ -140,8 +140,10 @@ async function publish(client: PoolClient, intent: CrlIntent, der: Buffer): Prom
     [issuerId, crlShard, crlNumber, row.this_update, row.next_update, row.scheduled],
   );
   await client.query(
-    'DELETE FROM crl WHERE issuer_id = $1 AND crl_shard = $2 AND crl_number < $3',
-    [issuerId, crlShard, crlNumber - KEPT],
+    `DELETE FROM crl WHERE issuer_id = $1 AND crl_shard = $2 AND crl_number < (
+       SELECT crl_number FROM crl WHERE issuer_id = $1 AND crl_shard = $2 AND crl_number <= $3
+        ORDER BY crl_number DESC OFFSET $4 LIMIT 1)`,
+    [issuerId, crlShard, crlNumber, KEPT],
   );
   return true;
 }

@@ -27,7 +27,8 @@ export interface CrlStore {
   /** The intent that a crash left open. */
   openIntent(shard: ShardKey): Promise<CrlIntent | undefined>;
   /**
-   * Takes the next number, drops entries that need not stand any longer, builds over what is revoked, and writes the intent; one
+   * Takes the next number: the Unix time of thisUpdate in seconds, or one more than the last where that is higher. So numbers rise also
+   * across a restore of an old backup, which forgets the last (RFC 5280 §5.2.3: no more than 20 octets). Drops entries that need not stand any longer, builds over what is revoked, and writes the intent; one
    * transaction. Errors: CONFLICT when the shard has an open intent.
    */
   intend(shard: ShardKey, plan: CrlPlan): Promise<CrlIntent>;

@@ -8,6 +8,11 @@ export function meteredKeyStore(store: KeyStore, metrics: Metrics): KeyStore {
     'backend',
     'key_type',
   ]);
+  const generation = metrics.histogram(
+    'key_generate_duration_seconds',
+    'Time to generate one key pair',
+    ['backend', 'key_type'],
+  );
   const signed = metrics.counter('sign_total', 'Signatures made by the backend', ['backend']);
   const duration = metrics.histogram(
     'sign_duration_seconds',
@@ -22,8 +27,11 @@ export function meteredKeyStore(store: KeyStore, metrics: Metrics): KeyStore {
   return {
     backend,
     async generate(keyType) {
+      const labels = { backend, key_type: keyType };
+      const stop = generation.startTimer(labels);
       const handle = await store.generate(keyType);
-      generated.inc({ backend, key_type: keyType });
+      stop();
+      generated.inc(labels);
       return handle;
     },
     publicKey: (handle) => store.publicKey(handle),

@@ -2,7 +2,6 @@ import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import type { Log } from '@gigvault/telemetry/log';
-import type { Worker } from '@gigvault/time/worker';
 import type { Policy } from '../evaluation/policy-document.ts';
 import type { PolicySource } from '../ports/policy-source.ts';
 import { DEFAULT_POLICIES } from './default-policies.ts';
@@ -12,8 +11,6 @@ import { parsePolicies } from './yaml-policies.ts';
 export interface FilePolicySource extends PolicySource {
   /** Reads the files again. When anything is wrong nothing changes, and it throws INVALID_ARGUMENT. */
   reload(): void;
-  /** While it runs, SIGHUP reloads. A refused reload is logged, and the policies of before stay in force. */
-  readonly worker: Worker;
 }
 
 /**
@@ -31,28 +28,8 @@ export function filePolicySource(files: readonly string[], log: Log): FilePolicy
     );
   }
 
-  function onHangup(): void {
-    try {
-      reload();
-    } catch (error) {
-      log.error({ error }, 'policies refused; those of before stay in force');
-    }
-  }
-
   reload();
-  return {
-    current: () => policies,
-    reload,
-    worker: {
-      name: 'policy.reload',
-      async start() {
-        process.on('SIGHUP', onHangup);
-      },
-      async stop() {
-        process.off('SIGHUP', onHangup);
-      },
-    },
-  };
+  return { current: () => policies, reload };
 }
 
 function readPolicies(files: readonly string[]): readonly Policy[] {
