@@ -58,13 +58,23 @@ export function openApiDocument(routes: readonly HttpRoute[], version: string): 
   };
 }
 
-/** A document as YAML (RFC 9512), for people and for tools that read nothing else. */
-export function openApiYaml(document: object): HttpReply {
+/** A document as it is sent, by the path that answers it. */
+export interface OpenApiReplies {
+  readonly '/openapi.json': HttpReply;
+  /** RFC 9512, for people and for tools that read nothing else. */
+  readonly '/openapi.yaml': HttpReply;
+}
+
+/** The document as octets, to be kept: anybody may ask for it, without a credential and as often as they like. */
+export function openApiReplies(document: object): OpenApiReplies {
   return {
-    status: 200,
-    headers: { 'content-type': 'application/yaml' },
-    body: Buffer.from(toYaml(document)),
+    '/openapi.json': written('application/json', JSON.stringify(document)),
+    '/openapi.yaml': written('application/yaml', toYaml(document)),
   };
+}
+
+function written(type: string, text: string): HttpReply {
+  return { status: 200, headers: { 'content-type': type }, body: Buffer.from(text) };
 }
 
 /** A parameter of a path, as Fastify writes it. */

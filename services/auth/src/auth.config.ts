@@ -3,7 +3,7 @@ import { z } from 'zod';
 
 /** Section `auth` of the configuration. */
 export const authConfig = z.strictObject({
-  /** How long an access token lives; a disabled user's tokens live on for at most this. */
+  /** How long an access token lives. A disabled user's tokens live on for at most this and a minute of leeway, except in auth. */
   accessTokenLifetime: durationBetween('1m', '1h').prefault('15m'),
   /** How long a one-use setup token can be redeemed. */
   setupTokenLifetime: positiveDuration.prefault('30m'),

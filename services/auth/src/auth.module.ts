@@ -22,12 +22,14 @@ import { authRoutes } from './api/http.ts';
 import { type AuthConfig, authConfig } from './auth.config.ts';
 import { createFailureLimiter } from './credentials/failure-limiter.ts';
 import { createFailureLog, type FailureLog } from './credentials/failure-log.ts';
+import type { ApiKeyStore } from './ports/api-key-store.ts';
 import type { SetupStore } from './ports/setup-store.ts';
 import type { TokenSigner } from './ports/token-signer.ts';
 
 const EVENT_CONSUMERS: readonly ServiceName[] = ['audit', 'notify'];
 const SECOND = 1000;
 const HOUR = 3_600 * SECOND;
+const DAY = 24 * HOUR;
 
 /** Users, roles, API keys, access tokens. */
 @Module({})
@@ -89,7 +91,12 @@ function authDeps(context: ServiceContext<AuthConfig>, eventLog: EventLog) {
 
 function workers(
   { clock, log }: ServiceContext<AuthConfig>,
-  deps: { readonly signer: TokenSigner; readonly failures: FailureLog; readonly setup: SetupStore },
+  deps: {
+    readonly signer: TokenSigner;
+    readonly failures: FailureLog;
+    readonly setup: SetupStore;
+    readonly apiKeys: ApiKeyStore;
+  },
 ): Worker[] {
   const every = (name: string, interval: number, round: () => Promise<void>) =>
     periodic({
@@ -102,7 +109,10 @@ function workers(
   const flush = every('auth.failures', 10 * SECOND, () => deps.failures.flush());
   return [
     every('auth.signing-key', HOUR, async () => void (await deps.signer.publicKey())),
-    every('auth.reap-setup-tokens', HOUR, () => deps.setup.reap(clock.now() - 24 * HOUR)),
+    every('auth.reap', HOUR, async () => {
+      await deps.setup.reap(clock.now() - DAY);
+      await deps.apiKeys.reap(clock.now() - 90 * DAY);
+    }),
     {
       ...flush,
       async stop() {

@@ -67,7 +67,7 @@ describe('the auth module', () => {
     const workers = wired()<Worker[]>(WORKERS);
     expect(workers.map((worker) => worker.name).slice(1)).toEqual([
       'auth.signing-key',
-      'auth.reap-setup-tokens',
+      'auth.reap',
       'auth.failures',
     ]);
   });

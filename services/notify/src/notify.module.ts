@@ -10,8 +10,8 @@ import { RPC } from '@gigvault/rpc/contracts';
 import type { ServiceName } from '@gigvault/rpc/service-name';
 import { Module } from '@nestjs/common';
 import { NotifyInit1764000000000 } from '../migrations/notify-init.ts';
-import { pgNotificationStore } from './adapters/pg-notification-store.ts';
-import { logNotifications, tellPeople } from './notification/tell-people.ts';
+import { NotifyNoRows1764000000001 } from '../migrations/notify-no-rows.ts';
+import { tellPeople } from './notification/tell-people.ts';
 import { type NotifyConfig, notifyConfig } from './notify.config.ts';
 
 @Module({})
@@ -29,7 +29,7 @@ export const notifyService: ServiceDefinition<NotifyConfig> = {
   name: 'notify',
   zone: 'inside',
   config: notifyConfig,
-  migrations: [NotifyInit1764000000000],
+  migrations: [NotifyInit1764000000000, NotifyNoRows1764000000001],
   serves: [],
   module: (context) => {
     const consumers = PRODUCERS.map((producer) => followEvents(context, producer));
@@ -56,10 +56,10 @@ export function followEvents(context: Context, producer: ServiceName): EventCons
     pool: context.database,
     clock: context.clock,
     log: context.log,
-    handle: (client, events) => tellPeople(context, pgNotificationStore(client), events),
-    afterCommit(events) {
-      const { length } = logNotifications(context, events);
-      if (length > 0) sent.inc({ channel: 'log', result: 'ok' }, length);
+    // Before the cursor is durable: after a crash a line may come twice, none is lost.
+    async handle(_client, events) {
+      const lines = tellPeople(context.log, events);
+      if (lines > 0) sent.inc({ channel: 'log', result: 'ok' }, lines);
     },
   });
 }
@@ -71,5 +71,5 @@ function consumersGetOn(consumers: readonly EventConsumer[]): HealthCheck {
       if (failure !== undefined) throw new Error(`${consumer.name} does not get on: ${failure}`);
     }
   };
-  return { name: 'notify.events', check };
+  return { name: 'notify.events', check, blocksReadiness: false };
 }

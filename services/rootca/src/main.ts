@@ -1,6 +1,10 @@
 import { publicErrorCode } from '@gigvault/errors/error-table';
 import { asGigvaultError } from '@gigvault/errors/gigvault-error';
+import { CommanderError } from 'commander';
 import { rootcaProgram } from './program.ts';
+
+/** Exit code of a command line that cannot be, as everywhere in GigVault. */
+const USAGE = 2;
 
 const program = rootcaProgram({
   print: (text) => process.stdout.write(`${text}\n`),
@@ -12,8 +16,17 @@ const program = rootcaProgram({
 try {
   await program.parseAsync();
 } catch (error) {
+  process.exitCode = error instanceof CommanderError ? exitOf(error) : explain(error);
+}
+
+/** Help and version that were asked for are no errors. */
+function exitOf({ exitCode }: CommanderError): number {
+  return exitCode === 0 ? 0 : USAGE;
+}
+
+function explain(error: unknown): number {
   const known = asGigvaultError(error);
   const text = known.code === 'INTERNAL' ? String(error) : known.message;
   process.stderr.write(`error: ${text}  ${publicErrorCode(known.code)}\n`);
-  process.exitCode = known.row.exit;
+  return known.row.exit;
 }

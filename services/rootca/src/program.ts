@@ -15,11 +15,13 @@ export interface Output {
   setExitCode(code: number): void;
 }
 
-/** The `rootca` commands. Errors of commands are thrown; usage errors end the process, as commander does. */
+/** The `rootca` commands. Errors of commands are thrown; usage errors too, as CommanderError, once they are told on stderr. */
 export function rootcaProgram(output: Output, clock: Clock = systemClock): Command {
   const program = new Command('rootca')
     .description('Offline root CA. Run it on a machine without a network.')
-    .version(VERSION);
+    .version(VERSION)
+    .allowExcessArguments(false)
+    .exitOverride();
 
   program
     .command('create')
@@ -52,7 +54,7 @@ export function rootcaProgram(output: Output, clock: Clock = systemClock): Comma
 
   program
     .command('verify')
-    .description('check certificates, CRL and transcripts of a directory')
+    .description('check plan, certificates, CRL and transcripts of a directory')
     .requiredOption('--dir <directory>', 'with root.crt in it')
     .action((options: { readonly dir: string }) => {
       const checks = verify(options.dir, clock);

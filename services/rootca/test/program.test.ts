@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { copyFile, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -7,6 +7,10 @@ import { promisify } from 'node:util';
 import { readCertList } from '@gigvault/x509/crl';
 import { fromPem, toPem } from '@gigvault/x509/pem';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { createRoot } from '../src/ceremony/create-root.ts';
+import { issueRootCrl } from '../src/ceremony/issue-root-crl.ts';
+import { signSubordinateCa } from '../src/ceremony/sign-subordinate-ca.ts';
+import type { SubordinateKind } from '../src/plan/plan.ts';
 import { rootcaProgram } from '../src/program.ts';
 import { VERSION } from '../src/version.ts';
 import { clock, newKey, plan, request } from './ceremony-fixture.ts';
@@ -22,6 +26,27 @@ beforeAll(async () => {
 afterAll(() => rm(directory, { recursive: true }));
 
 const at = (name: string) => join(directory, name);
+
+const passphraseOf = () => ['--root', at('root'), '--passphrase-file', at('passphrase')];
+
+const crl = (...revoke: string[]) =>
+  rootca('crl', ...passphraseOf(), ...revoke.flatMap((serial) => ['--revoke', serial]));
+
+const sign = (kind: SubordinateKind, out = `root/${kind}.crt`) =>
+  rootca('sign', ...passphraseOf(), '--kind', kind, '--csr', at(`${kind}.csr`), '--out', at(out));
+
+/** For the issuing CA of the same plan, by another root. */
+function foreignCertificate(): string {
+  const csr = request('issuing', newKey());
+  return toPem(
+    'CERTIFICATE',
+    signSubordinateCa(createRoot(plan, clock), 'issuing', csr, clock).der,
+  );
+}
+
+async function edit(path: string, from: string, to: string): Promise<void> {
+  await writeFile(path, (await readFile(path, 'utf8')).replace(from, to));
+}
 
 async function rootca(...args: string[]): Promise<string> {
   output = [];
@@ -48,30 +73,21 @@ describe('rootca by hand', () => {
 
     for (const kind of ['issuing', 'services'] as const) {
       await writeFile(at(`${kind}.csr`), toPem('CERTIFICATE REQUEST', request(kind, newKey())));
-      await rootca(
-        ...['sign', '--root', at('root'), '--passphrase-file', at('passphrase'), '--kind', kind],
-        ...['--csr', at(`${kind}.csr`), '--out', at(`root/${kind}.crt`)],
-      );
+      await sign(kind);
     }
-    await rootca(
-      'crl',
-      '--root',
-      at('root'),
-      '--passphrase-file',
-      at('passphrase'),
-      '--revoke',
-      '01:AB@4',
-    );
-    const [crl] = fromPem(await readFile(at('root/root.crl'), 'utf8'), 'X509 CRL');
-    expect([...readCertList(crl!).entries()]).toMatchObject([
+    await copyFile(at('root/root.crl'), at('first.crl'));
+    await crl('01:AB@4');
+    const [list] = fromPem(await readFile(at('root/root.crl'), 'utf8'), 'X509 CRL');
+    expect([...readCertList(list!).entries()]).toMatchObject([
       { serialNumber: '01ab', reasonCode: 4 },
     ]);
 
     await rootca('verify', '--dir', at('root'));
     expect(output).toEqual(
       [
-        ...['issuing.crt', 'issuing.crt.transcript.json', 'root.crl', 'root.crt'],
-        ...['services.crt', 'services.crt.transcript.json', 'transcript.json'],
+        ...['issuing.crt', 'issuing.crt.transcript.json', 'plan.yaml', 'root.crl'],
+        ...['root.crl.2.transcript.json', 'root.crt', 'services.crt'],
+        ...['services.crt.transcript.json', 'transcript.json'],
       ].map((file) => `[ ok ] ${file}`),
     );
     expect(exitCode).toBe(0);
@@ -97,6 +113,57 @@ describe('rootca by hand', () => {
     await writeFile(path, transcript);
   });
 
+  it.each<readonly [string, (path: string) => Promise<void>, string]>([
+    ['plan.yaml', (path) => edit(path, 'gigvault.local', 'evil.example'), 'not the plan'],
+    ['plan.yaml', rm, 'Cannot read'],
+    ['transcript.json', rm, 'is missing'],
+    ['root.crl', rm, 'is missing'],
+    ['root.crl', (path) => copyFile(at('first.crl'), path), 'is not the newest: number 2'],
+    ['issuing.crt.transcript.json', rm, 'stands in no transcript'],
+    ['root.crl.2.transcript.json', rm, 'stands in no transcript'],
+    ['issuing.crt', (path) => writeFile(path, foreignCertificate()), 'is not signed by the root'],
+  ])('verify misses nothing: %s, %s', async (file, change, problem) => {
+    const path = at(`root/${file}`);
+    const before = await readFile(path);
+    await change(path);
+    await rootca('verify', '--dir', at('root'));
+    expect(output.filter((line) => line.startsWith('[fail]')).join('\n')).toContain(problem);
+    expect(exitCode).toBe(10);
+    await writeFile(path, before);
+    await rootca('verify', '--dir', at('root'));
+    expect(exitCode).toBe(0);
+  });
+
+  it('never overwrites what it has signed', async () => {
+    const files = ['root/issuing.crt', 'root/issuing.crt.transcript.json'] as const;
+    const read = () => Promise.all(files.map((file) => readFile(at(file), 'utf8')));
+    const before = await read();
+    await expect(sign('issuing')).rejects.toMatchObject({ code: 'ALREADY_EXISTS' });
+    await rm(at(files[0]));
+    await expect(sign('issuing')).rejects.toMatchObject({ code: 'ALREADY_EXISTS' });
+    await writeFile(at(files[0]), before[0] as string);
+    expect(await read()).toEqual(before);
+    await expect(sign('issuing', 'nowhere/issuing.crt')).rejects.toThrow('does not exist');
+  });
+
+  it('signs under the plan of the root only', async () => {
+    const before = await readFile(at('root/plan.yaml'));
+    await edit(at('root/plan.yaml'), 'gigvault.local', 'evil.example');
+    await expect(sign('services', 'root/evil.crt')).rejects.toThrow('not the plan');
+    await writeFile(at('root/plan.yaml'), before);
+  });
+
+  it('forgets no revocation: a CRL that is not the newest, or another root’s, has no next one', async () => {
+    const newest = await readFile(at('root/root.crl'));
+    await copyFile(at('first.crl'), at('root/root.crl'));
+    await expect(crl()).rejects.toThrow('the transcripts tell of number 2');
+    const foreign = issueRootCrl(createRoot(plan, clock), clock);
+    await writeFile(at('root/root.crl'), toPem('X509 CRL', foreign));
+    await expect(crl()).rejects.toThrow("is not this root's");
+    await writeFile(at('root/root.crl'), newest);
+    await expect(crl('01ac@8')).rejects.toThrow('--revoke is');
+  });
+
   it('refuses a wrong passphrase', async () => {
     await writeFile(at('wrong'), '00000-00000-00000-00000-00000-00000');
     const attempt = rootca('crl', '--root', at('root'), '--passphrase-file', at('wrong'));
@@ -113,6 +180,9 @@ describe('rootca by hand', () => {
       code: 5,
       stderr: expect.stringContaining('GV-NOT-FOUND'),
     });
+    for (const wrong of [[], ['frob'], ['verify'], ['verify', '--dir', at('root'), 'more']])
+      await expect(run(process.execPath, [main, ...wrong])).rejects.toMatchObject({ code: 2 });
+    expect((await run(process.execPath, [main, '--help'])).stdout).toContain('Usage: rootca');
   });
 
   it('has the version of its package', async () => {

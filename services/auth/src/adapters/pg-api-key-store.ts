@@ -27,8 +27,16 @@ const FIND = {
     FROM api_key k JOIN user_ u ON u.user_id = k.user_id WHERE k.key_id = $1`,
 };
 
-const LIST = `SELECT ${KEY_COLUMNS} FROM api_key k
-  WHERE k.user_id = $1 ORDER BY k.created_at DESC LIMIT 1000`;
+const WORKS = `revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2)`;
+
+const LIST = `SELECT ${KEY_COLUMNS}
+  FROM (SELECT * FROM api_key WHERE user_id = $1 ORDER BY (${WORKS}) DESC, created_at DESC LIMIT 1000) k
+  ORDER BY k.created_at DESC`;
+
+/** Locks the user: no other key is counted, and the user is not disabled, before this one is stored. */
+const LOCK_USER = `SELECT 1 FROM user_ WHERE user_id = $1 AND status = 'active' FOR NO KEY UPDATE`;
+
+const COUNT = `SELECT count(*)::int AS keys FROM api_key WHERE user_id = $1 AND ${WORKS}`;
 
 const USE = {
   name: 'auth-use-api-key',
@@ -55,13 +63,32 @@ export async function insertApiKey(client: PoolClient, key: NewApiKey): Promise<
     });
 }
 
+/** Revokes every key of the user that is not; to be called in the transaction that says why. Returns their ids. */
+export async function revokeKeysOf(
+  client: PoolClient,
+  userId: string,
+  at: number,
+): Promise<string[]> {
+  const revoked = await client.query<{ key_id: string }>(
+    'UPDATE api_key SET revoked_at = $2 WHERE user_id = $1 AND revoked_at IS NULL RETURNING key_id',
+    [userId, new Date(at)],
+  );
+  return revoked.rows.map((row) => row.key_id).sort();
+}
+
 /** API keys in PostgreSQL. */
 export function pgApiKeyStore(pool: Pool, eventLog: EventLog): ApiKeyStore {
   return {
-    create: (key, events) =>
+    create: (key, most, events) =>
       transaction(pool, async (client) => {
+        const user = await client.query(LOCK_USER, [key.userId]);
+        if (user.rowCount === 0) return 'user-inactive';
+        const values = [key.userId, new Date(key.createdAt)];
+        const { rows } = await client.query<{ keys: number }>(COUNT, values);
+        if ((rows[0]?.keys ?? 0) >= most) return 'too-many';
         await insertApiKey(client, key);
         await eventLog.append(client, events);
+        return 'created';
       }),
 
     async find(keyId) {
@@ -78,8 +105,9 @@ export function pgApiKeyStore(pool: Pool, eventLog: EventLog): ApiKeyStore {
         return true;
       }),
 
-    async list(userId) {
-      const { rows } = await query<ApiKeyRow>(pool, { text: LIST, values: [userId] });
+    async list(userId, at) {
+      const values = [userId, new Date(at)];
+      const { rows } = await query<ApiKeyRow>(pool, { text: LIST, values });
       return rows.map(apiKeyOf);
     },
 
@@ -91,6 +119,12 @@ export function pgApiKeyStore(pool: Pool, eventLog: EventLog): ApiKeyStore {
         );
         if (revoked.rowCount !== 0) await eventLog.append(client, events);
       }),
+
+    async reap(before) {
+      // least() passes over NULL.
+      const text = 'DELETE FROM api_key WHERE least(revoked_at, expires_at) < $1';
+      await query(pool, { text, values: [new Date(before)] });
+    },
   };
 }
 

@@ -6,7 +6,7 @@ import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import type { Pool, PoolClient } from 'pg';
 import type { Bootstrap, Redemption, SetupStore } from '../ports/setup-store.ts';
 import type { User } from '../ports/user-store.ts';
-import { insertApiKey } from './pg-api-key-store.ts';
+import { insertApiKey, revokeKeysOf } from './pg-api-key-store.ts';
 import {
   INSERT_SETUP_TOKEN,
   setupTokenValues,
@@ -26,14 +26,18 @@ export function pgSetupStore(pool: Pool, eventLog: EventLog): SetupStore {
   return {
     redeem: (redemption) =>
       transaction(pool, async (client) => {
+        // The user before the token, as whoever disables or invites does: no two wait for each other.
+        await client.query(LOCK_INVITED, [redemption.tokenHash]);
         const grant = await claimToken(client, redemption);
         if (!grant) return undefined;
         const user = grant.user_id
           ? await activateUser(client, grant.user_id)
           : await createAdministrator(client, redemption, grant.roles);
         if (!user) return undefined;
+        // None, unless a fault of ours left one: a key of before must not wake up with its user.
+        const revokedKeyIds = await revokeKeysOf(client, user.userId, redemption.at);
         await insertApiKey(client, { ...redemption.apiKey, userId: user.userId });
-        await eventLog.append(client, redemption.events(user));
+        await eventLog.append(client, redemption.events(user, revokedKeyIds));
         return user;
       }),
 
@@ -65,6 +69,9 @@ export function pgSetupStore(pool: Pool, eventLog: EventLog): SetupStore {
   };
 }
 
+const LOCK_INVITED = `SELECT 1 FROM user_
+  WHERE user_id = (SELECT user_id FROM setup_token WHERE token_hash = $1) FOR NO KEY UPDATE`;
+
 async function claimToken(
   client: PoolClient,
   { tokenHash, at }: Redemption,
@@ -79,7 +86,7 @@ async function claimToken(
 
 async function activateUser(client: PoolClient, userId: string): Promise<User | undefined> {
   const activated = await client.query<UserRow>(
-    `UPDATE user_ SET status = 'active' WHERE user_id = $1 AND status <> 'disabled' RETURNING ${USER_COLUMNS}`,
+    `UPDATE user_ SET status = 'active' WHERE user_id = $1 AND status = 'invited' RETURNING ${USER_COLUMNS}`,
     [userId],
   );
   return activated.rows[0] && userOf(activated.rows[0]);

@@ -4,6 +4,8 @@ import { transaction } from '@gigvault/database/transaction';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import type { Pool } from 'pg';
 import type { UserStore } from '../ports/user-store.ts';
+import { USER_ID } from '../users/user-name.ts';
+import { revokeKeysOf } from './pg-api-key-store.ts';
 import {
   INSERT_SETUP_TOKEN,
   setupTokenValues,
@@ -13,7 +15,8 @@ import {
   userValues,
 } from './pg-user.ts';
 
-const UUID = /^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$/;
+const ACTIVE_ADMINISTRATORS = `SELECT user_id FROM user_ WHERE status = 'active' AND roles @> '{admin}'
+  ORDER BY user_id FOR NO KEY UPDATE`;
 
 /** Users in PostgreSQL. */
 export function pgUserStore(pool: Pool, eventLog: EventLog): UserStore {
@@ -31,7 +34,7 @@ export function pgUserStore(pool: Pool, eventLog: EventLog): UserStore {
       }),
 
     async find(idOrName) {
-      const column = UUID.test(idOrName) ? 'user_id' : 'name';
+      const column = USER_ID.test(idOrName) ? 'user_id' : 'name';
       const text = `SELECT ${USER_COLUMNS} FROM user_ WHERE ${column} = $1`;
       const { rows } = await query<UserRow>(pool, { text, values: [idOrName] });
       const [row] = rows;
@@ -46,19 +49,21 @@ export function pgUserStore(pool: Pool, eventLog: EventLog): UserStore {
 
     disable: (userId, at, events) =>
       transaction(pool, async (client) => {
+        // Locked in order: of two administrators who disable each other, the second finds out here.
+        const administrators = await client.query<{ user_id: string }>(ACTIVE_ADMINISTRATORS);
+        if (administrators.rowCount === 1 && administrators.rows[0]?.user_id === userId)
+          return false;
         const disabled = await client.query(
           `UPDATE user_ SET status = 'disabled' WHERE user_id = $1 AND status <> 'disabled'`,
           [userId],
         );
-        if (disabled.rowCount === 0) return;
-        await client.query(
-          'UPDATE api_key SET revoked_at = $2 WHERE user_id = $1 AND revoked_at IS NULL',
-          [userId, new Date(at)],
-        );
+        if (disabled.rowCount === 0) return true;
+        const revokedKeyIds = await revokeKeysOf(client, userId, at);
         await client.query('DELETE FROM setup_token WHERE user_id = $1 AND redeemed_at IS NULL', [
           userId,
         ]);
-        await eventLog.append(client, events);
+        await eventLog.append(client, events(revokedKeyIds));
+        return true;
       }),
 
     invite: (userId, setupToken, events) =>

@@ -74,11 +74,11 @@ describe('the signer over keymgr', () => {
     await expect(signer.publicKey()).resolves.toBeDefined();
   });
 
-  it('signs for the purpose jwtSign under the intent’s id', async () => {
+  it('signs for the purpose jwtSign and asks for no record of each', async () => {
     const { state, signer } = setUp();
-    await signer.sign(Buffer.from('a.b'), 'i1');
+    await signer.sign(Buffer.from('a.b'));
     expect(state.signed).toEqual([
-      { keyId: 'auth-token', purpose: 'jwtSign', intentId: 'i1', tbs: Buffer.from('a.b') },
+      { keyId: 'auth-token', purpose: 'jwtSign', intentId: '', tbs: Buffer.from('a.b') },
     ]);
   });
 });

@@ -35,11 +35,12 @@ export function rpcTokenSigner({ keys, signing, keyId }: RpcTokenSignerOptions):
       });
       return publicKey;
     },
-    async sign(signingInput, intentId) {
+    async sign(signingInput) {
       const { signature } = await signing.sign({
         keyId,
         purpose: PURPOSE,
-        intentId,
+        // None: the key's uses are counted. Each token has an event of its own, `token.issued`.
+        intentId: '',
         tbs: signingInput,
       });
       return Buffer.from(signature);

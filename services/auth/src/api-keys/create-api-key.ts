@@ -1,4 +1,5 @@
 import type { Principal } from '@gigvault/access/permissions';
+import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import { durableStep } from '@gigvault/telemetry/durable-step';
 import type { Clock } from '@gigvault/time/clock';
 import { newApiKeyCredential } from '../credentials/credential.ts';
@@ -10,6 +11,9 @@ export interface ApiKeyDeps {
   readonly clock: Clock;
 }
 
+/** Keys of one user that work at the same time. */
+export const MOST_KEYS = 100;
+
 /** The user id in a principal's `user:<id>`. */
 export function userIdOf(caller: Principal): string {
   return caller.actor.replace(/^user:/, '');
@@ -17,7 +21,8 @@ export function userIdOf(caller: Principal): string {
 
 /**
  * Makes an API key of the caller, with the caller's own roles at each use. `expiresIn` in seconds; without it, it lives until
- * revoked. With a `keyId` there is one key at most, whatever is repeated: ALREADY_EXISTS.
+ * revoked. With a `keyId` there is one key at most, whatever is repeated: ALREADY_EXISTS. Throws UNAUTHENTICATED when the caller
+ * was disabled meanwhile, and FORBIDDEN when the caller has MOST_KEYS.
  */
 export async function createApiKey(
   deps: ApiKeyDeps,
@@ -39,8 +44,15 @@ export async function createApiKey(
   };
   const data = { userId: key.userId, label: key.label, expiresAt: key.expiresAt ?? null };
   const event = { type: 'apikey.created', actor: caller.actor, subject: key.keyId, data } as const;
-  await durableStep('auth.api-key', () =>
-    deps.apiKeys.create({ ...key, secretHash: credential.hash }, [event]),
+  const outcome = await durableStep('auth.api-key', () =>
+    deps.apiKeys.create({ ...key, secretHash: credential.hash }, MOST_KEYS, [event]),
   );
+  if (outcome === 'user-inactive')
+    throw new GigvaultError('UNAUTHENTICATED', 'The access token is invalid.');
+  if (outcome === 'too-many')
+    throw new GigvaultError(
+      'FORBIDDEN',
+      `You have ${MOST_KEYS} API keys that work. Revoke one that you do not use.`,
+    );
   return { key, secret: credential.text };
 }

@@ -1,6 +1,6 @@
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import { idempotencyKeyOf, requestIdOf } from '@gigvault/http/idempotency';
-import { type HttpRequest, type HttpRoute, operation } from '@gigvault/http/route';
+import { type HttpRequest, type Operation, operation } from '@gigvault/http/route';
 import type { z } from 'zod';
 import { type ApiKeyDeps, createApiKey, userIdOf } from '../api-keys/create-api-key.ts';
 import { revokeApiKey } from '../api-keys/revoke-api-key.ts';
@@ -15,11 +15,11 @@ export type ApiKeyHttpDeps = ApiKeyDeps;
 const apiKeys = { tag: 'API keys', permission: 'signed-in' } as const;
 
 /** The operations on the caller's own API keys. */
-export function apiKeyRoutes(deps: ApiKeyHttpDeps): HttpRoute[] {
+export function apiKeyRoutes(deps: ApiKeyHttpDeps): Operation[] {
   return [createRoute(deps), listRoute(deps), revokeRoute(deps)];
 }
 
-function createRoute(deps: ApiKeyHttpDeps): HttpRoute {
+function createRoute(deps: ApiKeyHttpDeps): Operation {
   return operation({
     ...apiKeys,
     operationId: 'createApiKey',
@@ -39,7 +39,7 @@ function createRoute(deps: ApiKeyHttpDeps): HttpRoute {
   });
 }
 
-function listRoute(deps: ApiKeyHttpDeps): HttpRoute {
+function listRoute(deps: ApiKeyHttpDeps): Operation {
   return operation({
     ...apiKeys,
     operationId: 'listApiKeys',
@@ -49,13 +49,13 @@ function listRoute(deps: ApiKeyHttpDeps): HttpRoute {
     replies: { 200: schemas.apiKeyListReply },
     examples: EXAMPLES.listApiKeys,
     handle: async (request) => {
-      const keys = await deps.apiKeys.list(userIdOf(callerOf(request)));
+      const keys = await deps.apiKeys.list(userIdOf(callerOf(request)), deps.clock.now());
       return { status: 200, body: { items: keys.map(showKey) } };
     },
   });
 }
 
-function revokeRoute(deps: ApiKeyHttpDeps): HttpRoute {
+function revokeRoute(deps: ApiKeyHttpDeps): Operation {
   return operation({
     ...apiKeys,
     operationId: 'revokeApiKey',

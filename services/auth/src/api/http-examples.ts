@@ -83,7 +83,7 @@ export const ERRORS = {
     FORBIDDEN: 'You do not hold the role admin and cannot give it.',
   },
   getUser: NO_USER,
-  disableUser: { ...NO_USER, FORBIDDEN: 'Nobody disables their own account.' },
+  disableUser: { ...NO_USER, FORBIDDEN: 'ada is the last administrator who is active.' },
   createSetupToken: {
     ...NO_USER,
     CONFLICT: 'User ada is active. To help someone who lost the API key, disable the user first.',
@@ -92,6 +92,7 @@ export const ERRORS = {
   createApiKey: {
     ALREADY_EXISTS:
       'This Idempotency-Key made an API key before. Its secret was shown then and is not stored: revoke that key and make another.',
+    FORBIDDEN: 'You have 100 API keys that work. Revoke one that you do not use.',
   },
   revokeApiKey: { NOT_FOUND: 'There is no API key "0123456789abcdef".' },
 } as const;

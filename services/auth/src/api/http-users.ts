@@ -1,5 +1,5 @@
 import { page } from '@gigvault/http/paging';
-import { type HttpRoute, operation } from '@gigvault/http/route';
+import { type Operation, operation } from '@gigvault/http/route';
 import type { User } from '../ports/user-store.ts';
 import { createUser, type InviteDeps, type InvitedUser } from '../users/create-user.ts';
 import { disableUser } from '../users/disable-user.ts';
@@ -15,7 +15,7 @@ export type UserHttpDeps = InviteDeps;
 const users = { tag: 'Users', permission: 'users:manage' } as const;
 
 /** The operations on users. */
-export function userRoutes(deps: UserHttpDeps): HttpRoute[] {
+export function userRoutes(deps: UserHttpDeps): Operation[] {
   return [
     createRoute(deps),
     listRoute(deps),
@@ -25,7 +25,7 @@ export function userRoutes(deps: UserHttpDeps): HttpRoute[] {
   ];
 }
 
-function createRoute(deps: UserHttpDeps): HttpRoute {
+function createRoute(deps: UserHttpDeps): Operation {
   return operation({
     ...users,
     operationId: 'createUser',
@@ -44,7 +44,7 @@ function createRoute(deps: UserHttpDeps): HttpRoute {
   });
 }
 
-function listRoute(deps: UserHttpDeps): HttpRoute {
+function listRoute(deps: UserHttpDeps): Operation {
   return operation({
     ...users,
     operationId: 'listUsers',
@@ -63,7 +63,7 @@ function listRoute(deps: UserHttpDeps): HttpRoute {
   });
 }
 
-function getRoute(deps: UserHttpDeps): HttpRoute {
+function getRoute(deps: UserHttpDeps): Operation {
   return operation({
     ...users,
     operationId: 'getUser',
@@ -81,7 +81,7 @@ function getRoute(deps: UserHttpDeps): HttpRoute {
   });
 }
 
-function disableRoute(deps: UserHttpDeps): HttpRoute {
+function disableRoute(deps: UserHttpDeps): Operation {
   return operation({
     ...users,
     operationId: 'disableUser',
@@ -99,7 +99,7 @@ function disableRoute(deps: UserHttpDeps): HttpRoute {
   });
 }
 
-function inviteRoute(deps: UserHttpDeps): HttpRoute {
+function inviteRoute(deps: UserHttpDeps): Operation {
   return operation({
     ...users,
     operationId: 'createSetupToken',

@@ -1,4 +1,5 @@
-import { type HttpRoute, operation } from '@gigvault/http/route';
+import { type HttpRoute, type Operation, operation } from '@gigvault/http/route';
+import { requireUsableKey } from '../api-keys/usable-key.ts';
 import { type RedeemDeps, redeemSetupToken } from '../setup/redeem-setup-token.ts';
 import type { ExchangeDeps } from '../tokens/exchange-api-key.ts';
 import { type ApiKeyHttpDeps, apiKeyRoutes } from './http-api-keys.ts';
@@ -16,10 +17,21 @@ export function authRoutes(deps: AuthHttpDeps): HttpRoute[] {
   return [
     tokenRoute(deps),
     setupRoute(deps),
-    whoamiRoute(),
-    ...userRoutes(deps),
-    ...apiKeyRoutes(deps),
+    ...[whoamiRoute(), ...userRoutes(deps), ...apiKeyRoutes(deps)].map((route) =>
+      withUsableKey(deps, route),
+    ),
   ];
+}
+
+/** The operation, for callers whose API key still works. */
+function withUsableKey(deps: ApiKeyHttpDeps, route: Operation): Operation {
+  return {
+    ...route,
+    async handle(request) {
+      await requireUsableKey(deps, callerOf(request));
+      return route.handle(request);
+    },
+  };
 }
 
 function setupRoute(deps: RedeemDeps): HttpRoute {
@@ -42,7 +54,7 @@ function setupRoute(deps: RedeemDeps): HttpRoute {
   });
 }
 
-function whoamiRoute(): HttpRoute {
+function whoamiRoute(): Operation {
   return operation({
     operationId: 'whoami',
     method: 'GET',

@@ -2,7 +2,13 @@ import { ROLES, type Role } from '@gigvault/access/permissions';
 import { PAGE_QUERY, pageOf } from '@gigvault/http/paging';
 import { z } from 'zod';
 
+/** Also those that turn the direction of a line: such texts are shown in terminals and logs. */
+const CONTROL = /[\p{Cc}\u2028-\u202e\u2066-\u2069]/u;
 const roleNames = Object.keys(ROLES) as [Role, ...Role[]];
+const shownText = z
+  .string()
+  .refine((text) => !CONTROL.test(text), 'must not have control characters');
+
 const time = z.iso.datetime().describe('RFC 3339, UTC');
 
 /** One of the roles. */
@@ -70,7 +76,7 @@ export const setupReply = z.object({
 /** POST /users. */
 export const createUserRequest = z.strictObject({
   name: z.string().max(100).describe('1 to 64 letters, digits and . _ @ + -'),
-  displayName: z.string().max(200).optional(),
+  displayName: shownText.max(200).optional(),
   roles: z.array(role).min(1),
 });
 
@@ -103,7 +109,7 @@ export const userParams = z.strictObject({
 
 /** POST /api-keys. */
 export const createApiKeyRequest = z.strictObject({
-  label: z.string().trim().min(1).max(100),
+  label: shownText.trim().min(1).max(100),
   expiresIn: z
     .number()
     .int()

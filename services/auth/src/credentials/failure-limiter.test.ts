@@ -54,6 +54,22 @@ describe('the failure limiter', () => {
     expect(codes.filter((code) => code === 'RATE_LIMITED')).toHaveLength(7);
   });
 
+  it('refuses nobody for what others from the same address have not finished', async () => {
+    const { limiter } = setUp(3);
+    let running = 0;
+    let most = 0;
+    const signIn = async () => {
+      running += 1;
+      most = Math.max(most, running);
+      await new Promise(setImmediate);
+      running -= 1;
+      return 'in';
+    };
+    const all = Array.from({ length: 50 }, () => limiter.attempt('a', signIn));
+    await expect(Promise.all(all)).resolves.toEqual(Array(50).fill('in'));
+    expect(most).toBe(3);
+  });
+
   it('takes a /64 of IPv6 for one address', async () => {
     const { limiter } = setUp(1);
     await expect(limiter.attempt('2001:db8:0:1::1', fail)).rejects.toMatchObject({

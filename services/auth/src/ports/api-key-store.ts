@@ -19,16 +19,31 @@ export interface NewApiKey extends ApiKey {
   readonly secretHash: Buffer;
 }
 
+/** A key and whose it is. */
+export interface KeyOfUser {
+  readonly key: NewApiKey;
+  readonly user: User;
+}
+
 /** API keys. */
 export interface ApiKeyStore {
-  /** Throws ALREADY_EXISTS when the key id is taken. */
-  create(key: NewApiKey, events: readonly AuthEvent[]): Promise<void>;
+  /**
+   * Stores the key, unless its user is not active or has `most` keys already that work at `key.createdAt`; the answer says so.
+   * Throws ALREADY_EXISTS when the key id is taken.
+   */
+  create(
+    key: NewApiKey,
+    most: number,
+    events: readonly AuthEvent[],
+  ): Promise<'created' | 'user-inactive' | 'too-many'>;
   /** The key, revoked or not, and its user. */
-  find(keyId: string): Promise<{ readonly key: NewApiKey; readonly user: User } | undefined>;
+  find(keyId: string): Promise<KeyOfUser | undefined>;
   /** Writes that the key was used; false, and no event, when it was revoked meanwhile. */
   use(keyId: string, at: number, events: readonly AuthEvent[]): Promise<boolean>;
-  /** All keys of the user, newest first, at most 1000. */
-  list(userId: string): Promise<readonly ApiKey[]>;
+  /** Keys of the user, newest first: every one that works at this time, and others up to 1000. */
+  list(userId: string, at: number): Promise<readonly ApiKey[]>;
   /** Revokes the key; does nothing, and writes no event, the second time. */
   revoke(keyId: string, at: number, events: readonly AuthEvent[]): Promise<void>;
+  /** Deletes the keys that stopped to work before the time. */
+  reap(before: number): Promise<void>;
 }

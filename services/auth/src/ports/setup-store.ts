@@ -20,7 +20,8 @@ export interface Redemption {
   readonly newUser: { readonly userId: string; readonly name: string };
   /** The user's first API key; `userId` is filled in. */
   readonly apiKey: Omit<NewApiKey, 'userId'>;
-  events(user: User): readonly AuthEvent[];
+  /** @param revokedKeyIds keys that an invited user had left */
+  events(user: User, revokedKeyIds: readonly string[]): readonly AuthEvent[];
 }
 
 /** What becomes true when the composition root asks for credentials. */
@@ -46,7 +47,7 @@ export interface BootstrapDone {
 export interface SetupStore {
   /**
    * Redeems by compare-and-set: of many that try the same token one wins. Undefined when the token is unknown, used,
-   * expired, or its user is disabled. Throws ALREADY_EXISTS, and leaves the token as it was, when the new name is taken.
+   * expired, or its user is not invited. Throws ALREADY_EXISTS, and leaves the token as it was, when the new name is taken.
    */
   redeem(redemption: Redemption): Promise<User | undefined>;
   bootstrap(bootstrap: Bootstrap): Promise<BootstrapDone>;

@@ -6,8 +6,7 @@ export interface TokenSigner {
   publicKey(): Promise<KeyObject>;
   /**
    * Signs a JWS signing input with ES256.
-   * @param intentId a UUID under which the signature is recorded.
    * @returns r || s, 64 octets (RFC 7518 §3.4).
    */
-  sign(signingInput: Buffer, intentId: string): Promise<Buffer>;
+  sign(signingInput: Buffer): Promise<Buffer>;
 }

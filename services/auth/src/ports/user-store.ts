@@ -30,8 +30,15 @@ export interface UserStore {
   create(user: User, setupToken: NewSetupToken, events: readonly AuthEvent[]): Promise<void>;
   find(idOrName: string): Promise<User | undefined>;
   list(page: UserPage): Promise<readonly User[]>;
-  /** Disables the user, revokes its API keys and invalidates its setup tokens. Does nothing, and writes no event, the second time. */
-  disable(userId: string, at: number, events: readonly AuthEvent[]): Promise<void>;
-  /** Replaces the setup tokens of a user that is not disabled; false when there is no such user. */
+  /**
+   * Disables the user, revokes its API keys and invalidates its setup tokens. Does nothing, and writes no event, the second time.
+   * False, and nothing is done, for the last administrator who is active.
+   */
+  disable(
+    userId: string,
+    at: number,
+    events: (revokedKeyIds: readonly string[]) => readonly AuthEvent[],
+  ): Promise<boolean>;
+  /** Replaces the setup tokens of a user, who is invited then; false when the user is active. */
   invite(userId: string, setupToken: NewSetupToken, events: readonly AuthEvent[]): Promise<boolean>;
 }

@@ -5,6 +5,7 @@ import type { Clock } from '@gigvault/time/clock';
 import { newApiKeyCredential, parseSetupToken } from '../credentials/credential.ts';
 import type { FailureLimiter } from '../credentials/failure-limiter.ts';
 import type { FailureLog } from '../credentials/failure-log.ts';
+import type { AuthEvent } from '../ports/auth-event.ts';
 import type { SetupStore } from '../ports/setup-store.ts';
 import type { User } from '../ports/user-store.ts';
 import { normalizeUserName } from '../users/user-name.ts';
@@ -68,11 +69,20 @@ function redeem(
       at,
       newUser: { userId: randomUUID(), name },
       apiKey: { keyId, secretHash: hash, label: SETUP_KEY_LABEL, createdAt: at },
-      events: (user) => {
+      events: (user, revokedKeyIds) => {
         const actor = `user:${user.userId}`;
         const data = { name: user.name, roles: user.roles, keyId, clientIp };
+        const revoked = revokedKeyIds.map(
+          (old): AuthEvent => ({
+            type: 'apikey.revoked',
+            actor,
+            subject: old,
+            data: { userId: user.userId },
+          }),
+        );
         return [
           { type: 'setup.redeemed', actor, subject: user.userId, data },
+          ...revoked,
           {
             type: 'apikey.created',
             actor,

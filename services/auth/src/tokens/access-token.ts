@@ -1,4 +1,4 @@
-import { createHash, type KeyObject, randomUUID, verify } from 'node:crypto';
+import { createHash, type KeyObject, verify } from 'node:crypto';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import type { JWK } from 'jose';
 import type { TokenSigner } from '../ports/token-signer.ts';
@@ -48,7 +48,7 @@ export async function signAccessToken(
   const publicKey = await signer.publicKey();
   const header = { alg: 'ES256', typ: 'at+jwt', kid: keyThumbprint(publicKey) };
   const signingInput = `${segment(header)}.${segment(claimsOf(names, content))}`;
-  const signature = await signer.sign(Buffer.from(signingInput, 'ascii'), randomUUID());
+  const signature = await signer.sign(Buffer.from(signingInput, 'ascii'));
   const key = { key: publicKey, dsaEncoding: 'ieee-p1363' } as const;
   if (!verify('sha256', Buffer.from(signingInput, 'ascii'), key, signature))
     throw new GigvaultError('KEY_UNAVAILABLE', 'The signing key answered with a wrong signature.');

@@ -46,7 +46,7 @@ const TEMPLATES = {
   'apikey.created': { 'apikey-created': { fields: ['userId', 'label', 'roles', 'expiresAt'] } },
 } as const satisfies Record<string, Readonly<Record<string, Template>>>;
 
-/** A notification, before it is stored. */
+/** What people are to be told. */
 export interface Notification {
   readonly producer: string;
   readonly position: number;

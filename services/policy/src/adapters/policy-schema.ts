@@ -1,3 +1,4 @@
+import { positiveDuration } from '@gigvault/config/duration';
 import { z } from 'zod';
 
 const OUTCOME = z.enum(['allow', 'review', 'deny']);
@@ -32,13 +33,6 @@ const KEY_TYPES = z.enum([
   'ed25519',
 ]);
 const ROLES = z.enum(['admin', 'operator', 'approver', 'requester', 'auditor']);
-const UNITS: Readonly<Record<string, number>> = { m: 60_000, h: 3_600_000, d: 86_400_000 };
-
-/** A length of time as people write it: `90d`, `12h`, `30m`. Milliseconds afterwards. */
-export const DURATION = z
-  .string()
-  .regex(/^[1-9][0-9]{0,5}[mhd]$/, 'a length of time, as "90d", "12h" or "30m"')
-  .transform((text) => Number(text.slice(0, -1)) * (UNITS[text.slice(-1)] ?? 0));
 
 /** One policy as it stands in YAML. */
 export const POLICY_SCHEMA = z.strictObject({
@@ -50,7 +44,7 @@ export const POLICY_SCHEMA = z.strictObject({
   names: patterns(PATTERN),
   wildcards: OUTCOME.default('deny'),
   keyTypes: z.array(KEY_TYPES).min(1).optional(),
-  maxValidity: DURATION.optional(),
+  maxValidity: positiveDuration.optional(),
   keyUsages: z.array(USAGES).min(1).optional(),
   approvals: z.int().min(1).max(20).default(1),
   outcome: OUTCOME,

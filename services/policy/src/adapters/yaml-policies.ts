@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { canonicalJson } from '@gigvault/canonical-json/canonical-json';
 import { nearest } from '@gigvault/config/nearest';
 import { GigvaultError, type Problem } from '@gigvault/errors/gigvault-error';
 import { type Document, isAlias, isNode, LineCounter, parseAllDocuments, visit } from 'yaml';
@@ -100,15 +101,6 @@ function offsetOf(document: Document, path: readonly PropertyKey[]): number | un
 
 function hashOf(document: PolicyDocument): string {
   return createHash('sha256').update(canonicalJson(document)).digest('hex');
-}
-
-function canonicalJson(value: unknown): string {
-  if (Array.isArray(value)) return `[${value.map(canonicalJson).join(',')}]`;
-  if (value === null || typeof value !== 'object') return JSON.stringify(value);
-  const members = Object.entries(value)
-    .filter(([, member]) => member !== undefined)
-    .sort(([a], [b]) => (a < b ? -1 : 1));
-  return `{${members.map(([key, member]) => `${JSON.stringify(key)}:${canonicalJson(member)}`).join(',')}}`;
 }
 
 function refused(source: string, messages: readonly string[], cause?: unknown): GigvaultError {

@@ -1,13 +1,13 @@
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import type { Clock } from '@gigvault/time/clock';
-import { buildCaTbsCertificate, type NameConstraints } from '@gigvault/x509/ca-certificate';
 import { type ParsedCertificate, readCertificate } from '@gigvault/x509/certificate';
 import { parseCertificationRequest } from '@gigvault/x509/certification-request';
 import { encodeName, formatName } from '@gigvault/x509/name';
 import type { PublicKeyInfo } from '@gigvault/x509/public-key';
 import { newSerialNumber } from '@gigvault/x509/serial-number';
 import { caSubject, type Plan, type SubordinateKind } from '../plan/plan.ts';
-import { type Root, rootKeyType, rootUrls, signAsRoot } from './root.ts';
+import { subordinateTbs } from './planned-certificate.ts';
+import { type Root, signAsRoot } from './root.ts';
 import { requireWithin, validityOfYears } from './validity.ts';
 
 /**
@@ -22,15 +22,28 @@ export function signSubordinateCa(
   certificationRequest: Buffer,
   clock: Clock,
 ): ParsedCertificate {
+  return signCaKey(root, kind, requestedKey(root.plan, kind, certificationRequest), clock);
+}
+
+/**
+ * The key of a request that is as planned and proves possession.
+ * Errors: BAD_CSR, BAD_PUBLIC_KEY; INVALID_ARGUMENT for another subject or key type than the plan's.
+ */
+export function requestedKey(
+  plan: Plan,
+  kind: SubordinateKind,
+  certificationRequest: Buffer,
+): PublicKeyInfo {
   const { subject, publicKey } = parseCertificationRequest(certificationRequest);
-  const planned = caSubject(root.plan, kind);
+  const planned = caSubject(plan, kind);
   if (!encodeName(subject).equals(encodeName(planned))) {
     throw new GigvaultError(
       'INVALID_ARGUMENT',
       `The request is for "${formatName(subject)}", the plan says "${formatName(planned)}".`,
     );
   }
-  return signCaKey(root, kind, publicKey, clock);
+  requireKeyType(plan, kind, publicKey);
+  return publicKey;
 }
 
 /** As signSubordinateCa, for a key whose possession the caller has proved in another way. */
@@ -41,41 +54,16 @@ export function signCaKey(
   clock: Clock,
 ): ParsedCertificate {
   const { plan, certificate, privateKey } = root;
-  const { keyType, validityYears } = plan[kind];
-  if (publicKey.keyType !== keyType) {
-    throw new GigvaultError(
-      'INVALID_ARGUMENT',
-      `The key is ${publicKey.keyType}, the plan says ${keyType}.`,
-    );
-  }
-  const validity = validityOfYears(clock.now(), validityYears, plan.backdateMinutes);
+  requireKeyType(plan, kind, publicKey);
+  const validity = validityOfYears(clock.now(), plan[kind].validityYears, plan.backdateMinutes);
   requireWithin(validity, certificate);
-  const tbs = buildCaTbsCertificate({
-    serialNumber: newSerialNumber(),
-    issuer: certificate.subject,
-    subject: caSubject(plan, kind),
-    publicKey,
-    issuerKeyIdentifier: certificate.publicKey.keyIdentifier,
-    signingKeyType: rootKeyType(root),
-    ...validity,
-    pathLenConstraint: 0,
-    ...rootUrls(plan),
-    ...(kind === 'services' && { nameConstraints: trustDomainOnly(plan) }),
-  });
+  const serialNumber = newSerialNumber();
+  const tbs = subordinateTbs(plan, kind, certificate, { serialNumber, publicKey, ...validity });
   return readCertificate(signAsRoot(privateKey, certificate.publicKey, tbs));
 }
 
-/**
- * URIs of exactly the trust domain (no dot in front: subdomains are other domains, RFC 5280 §4.2.1.10). A list of permitted URIs says
- * nothing about other kinds of names, so DNS names and addresses are excluded by hand: the CA of the services is no CA for the web.
- */
-function trustDomainOnly({ trustDomain }: Plan): NameConstraints {
-  return {
-    permitted: [{ type: 'uri', value: trustDomain }],
-    excluded: [
-      { type: 'dns', value: '' },
-      { type: 'ip', value: '0.0.0.0/0' },
-      { type: 'ip', value: '::/0' },
-    ],
-  };
+function requireKeyType(plan: Plan, kind: SubordinateKind, { keyType }: PublicKeyInfo): void {
+  const planned = plan[kind].keyType;
+  if (keyType === planned) return;
+  throw new GigvaultError('INVALID_ARGUMENT', `The key is ${keyType}, the plan says ${planned}.`);
 }

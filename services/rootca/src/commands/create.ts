@@ -1,6 +1,5 @@
-import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { writeSecretFile } from '@gigvault/keystore/secret-file';
+import { writeFileDurably } from '@gigvault/files/durable-file';
 import type { Clock } from '@gigvault/time/clock';
 import { createRoot } from '../ceremony/create-root.ts';
 import { issueRootCrl } from '../ceremony/issue-root-crl.ts';
@@ -33,11 +32,11 @@ export async function create(
 
   const path = (file: keyof typeof ROOT_FILES) => join(options.out, ROOT_FILES[file]);
   // The key first: a certificate without its key would be a root that can never sign.
-  await writeSecretFile(path('key'), encrypted);
+  await writeFileDurably(path('key'), encrypted, 0o600);
   await writePem(path('certificate'), 'CERTIFICATE', root.certificate.der);
   await writePem(path('crl'), 'X509 CRL', crl);
-  await writeFile(path('plan'), planText, { mode: 0o644 });
-  await writeFile(path('transcript'), transcript.sign(root), { mode: 0o644 });
+  await writeFileDurably(path('plan'), planText, 0o644);
+  await writeFileDurably(path('transcript'), transcript.sign(root), 0o644);
   return [
     `root certificate  ${path('certificate')}`,
     `fingerprint       ${fingerprint(root.certificate.der)}`,

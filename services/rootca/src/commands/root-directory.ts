@@ -1,13 +1,15 @@
 import { existsSync, readFileSync } from 'node:fs';
-import { mkdir, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { mkdir } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
+import { draftFile, writeFileDurably } from '@gigvault/files/durable-file';
 import { readCertificate } from '@gigvault/x509/certificate';
 import { fromPem, toPem } from '@gigvault/x509/pem';
 import { publicKeyInfoOf } from '@gigvault/x509/public-key';
 import { unlockRootKey } from '../ceremony/protect-root-key.ts';
 import type { Root } from '../ceremony/root.ts';
-import { parsePlan } from '../plan/plan.ts';
+import { verifyTranscript } from '../ceremony/transcript.ts';
+import { type Plan, parsePlan, planHash } from '../plan/plan.ts';
 
 /** The files of a root. All but the key are public. */
 export const ROOT_FILES = {
@@ -29,15 +31,21 @@ export async function prepareRootDirectory(directory: string): Promise<void> {
   }
 }
 
+/** What a transcript beside the file it tells of is called. */
+export function transcriptOf(path: string): string {
+  return `${path}.${ROOT_FILES.transcript}`;
+}
+
 /**
  * The root of a directory, unlocked. Errors: NOT_FOUND for a missing file, KEY_UNAVAILABLE for a wrong passphrase or a key that is not the
- * certificate's, INVALID_ARGUMENT.
+ * certificate's, INVALID_ARGUMENT, also for another plan than the one that the root was made with.
  */
 export function unlockRoot(directory: string, passphraseFile: string): Root {
   const plan = parsePlan(readText(join(directory, ROOT_FILES.plan)));
   const certificate = readCertificate(
     readPem(join(directory, ROOT_FILES.certificate), 'CERTIFICATE'),
   );
+  requireOwnPlan(directory, plan, certificate.der);
   const passphrase = readText(passphraseFile);
   const privateKey = unlockRootKey(readText(join(directory, ROOT_FILES.key)), passphrase);
   if (!publicKeyInfoOf(privateKey).spki.equals(certificate.spki)) {
@@ -49,9 +57,41 @@ export function unlockRoot(directory: string, passphraseFile: string): Root {
   return { plan, certificate, privateKey };
 }
 
+/** A plan edited after `create` would sign what nobody agreed to. */
+function requireOwnPlan(directory: string, plan: Plan, rootCertificate: Buffer): void {
+  const transcript = readText(join(directory, ROOT_FILES.transcript));
+  if (verifyTranscript(transcript, rootCertificate).planSha256 === planHash(plan)) return;
+  throw new GigvaultError('INVALID_ARGUMENT', `${directory}: ${ANOTHER_PLAN}.`);
+}
+
+/** Said of a plan.yaml. */
+export const ANOTHER_PLAN = 'plan.yaml is not the plan that the root was made with';
+
+/** Errors: ALREADY_EXISTS when one of the files is there, NOT_FOUND when a folder is not. */
+export function requireNew(...paths: readonly string[]): void {
+  for (const path of paths) {
+    if (existsSync(path)) throw alreadyThere(path);
+    if (!existsSync(dirname(path)))
+      throw new GigvaultError('NOT_FOUND', `The folder ${dirname(path)} does not exist.`);
+  }
+}
+
+/** Writes a public file, mode 0644. Errors: ALREADY_EXISTS; a file that is there stays as it is. */
+export async function writeNew(path: string, content: string): Promise<void> {
+  const draft = await draftFile(path, content, 0o644);
+  await draft.create().catch((cause: NodeJS.ErrnoException) => {
+    throw cause.code === 'EEXIST' ? alreadyThere(path, cause) : cause;
+  });
+}
+
+function alreadyThere(path: string, cause?: unknown): GigvaultError {
+  const why = `${path} exists already, and what the root has signed is not overwritten.`;
+  return new GigvaultError('ALREADY_EXISTS', why, { cause });
+}
+
 /** Writes a public file as PEM, mode 0644. */
 export async function writePem(path: string, label: string, der: Buffer): Promise<void> {
-  await writeFile(path, toPem(label, der), { mode: 0o644 });
+  await writeFileDurably(path, toPem(label, der), 0o644);
 }
 
 /** The first block of that label, DER. Errors: NOT_FOUND, INVALID_ARGUMENT. */

@@ -1,10 +1,10 @@
-import { writeFile } from 'node:fs/promises';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import type { Clock } from '@gigvault/time/clock';
+import { toPem } from '@gigvault/x509/pem';
 import { signSubordinateCa } from '../ceremony/sign-subordinate-ca.ts';
 import { startTranscript } from '../ceremony/transcript.ts';
 import { fingerprint } from './fingerprint.ts';
-import { readPem, unlockRoot, writePem } from './root-directory.ts';
+import { readPem, requireNew, transcriptOf, unlockRoot, writeNew } from './root-directory.ts';
 
 /** Flags of `rootca sign`. */
 export interface SignOptions {
@@ -15,18 +15,23 @@ export interface SignOptions {
   readonly out: string;
 }
 
-/** `rootca sign`: signs a CA below the root, with a transcript beside the certificate. Returns what to print. */
+/**
+ * `rootca sign`: signs a CA below the root, with a transcript beside the certificate. Returns what to print.
+ * Errors: ALREADY_EXISTS when either file is there, and those of unlockRoot and signSubordinateCa.
+ */
 export async function signCommand(options: SignOptions, clock: Clock): Promise<string> {
   const { kind } = options;
   if (kind !== 'issuing' && kind !== 'services') {
     throw new GigvaultError('INVALID_ARGUMENT', '--kind is "issuing" or "services".');
   }
+  requireNew(options.out, transcriptOf(options.out));
   const request = readPem(options.csr, 'CERTIFICATE REQUEST');
   const root = unlockRoot(options.root, options.passphraseFile);
   const transcript = startTranscript(clock);
   const certificate = signSubordinateCa(root, kind, request, clock);
   transcript.note(`signed the ${kind} CA`, certificate.der);
-  await writePem(options.out, 'CERTIFICATE', certificate.der);
-  await writeFile(`${options.out}.transcript.json`, transcript.sign(root), { mode: 0o644 });
+  // The record first: a certificate that nothing tells of would be worse than a record of a lost one.
+  await writeNew(transcriptOf(options.out), transcript.sign(root));
+  await writeNew(options.out, toPem('CERTIFICATE', certificate.der));
   return `certificate  ${options.out}\nfingerprint  ${fingerprint(certificate.der)}`;
 }

@@ -1,11 +1,15 @@
-import { readdirSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Clock } from '@gigvault/time/clock';
-import { isSignedBy, type ParsedCertificate, readCertificate } from '@gigvault/x509/certificate';
+import { type ParsedCertificate, readCertificate } from '@gigvault/x509/certificate';
 import { readCertList } from '@gigvault/x509/crl';
-import { verifySignature } from '@gigvault/x509/signature';
+import { encodeName } from '@gigvault/x509/name';
+import { crlProblem, rootProblem, subordinateProblem } from '../ceremony/check-hierarchy.ts';
 import { verifyTranscript } from '../ceremony/transcript.ts';
-import { ROOT_FILES, readPem, readText } from './root-directory.ts';
+import { caSubject, type Plan, parsePlan, planHash } from '../plan/plan.ts';
+import { newestCrlNumber, type RecordedStep, transcriptFiles } from './recorded-steps.ts';
+import { ANOTHER_PLAN, ROOT_FILES, readPem, readText } from './root-directory.ts';
 
 /** One thing that was looked at. */
 export interface Check {
@@ -14,20 +18,52 @@ export interface Check {
   readonly problem: string | undefined;
 }
 
-/** `rootca verify`: looks at a directory as a stranger would, without the key: certificates, CRL, transcripts. */
+interface Subject {
+  readonly directory: string;
+  readonly root: ParsedCertificate;
+  /** Undefined when plan.yaml cannot be read: nothing can be compared then. */
+  readonly plan: Plan | undefined;
+  /** From every transcript that is well. */
+  readonly steps: readonly RecordedStep[];
+  readonly now: number;
+}
+
+/**
+ * `rootca verify`: looks at a directory as a stranger would, without the key: the plan, certificates, CRL, transcripts. What the root has
+ * signed must be as planned and stand in a transcript. Errors: NOT_FOUND without a root certificate.
+ */
 export function verify(directory: string, clock: Clock): Check[] {
   const root = readCertificate(readPem(join(directory, ROOT_FILES.certificate), 'CERTIFICATE'));
-  const files = readdirSync(directory).sort();
-  return files.flatMap((file) => {
-    const path = join(directory, file);
-    if (file.endsWith('.crt'))
-      return [check(file, () => checkCertificate(path, root, clock.now()))];
-    if (file.endsWith('.crl')) return [check(file, () => checkCrl(path, root, clock.now()))];
-    if (file.endsWith('transcript.json')) {
-      return [check(file, () => checkTranscript(path, root))];
-    }
-    return [];
-  });
+  const steps: RecordedStep[] = [];
+  let plan: Plan | undefined;
+  const checks = [
+    check(ROOT_FILES.plan, () => {
+      plan = parsePlan(readText(join(directory, ROOT_FILES.plan)));
+      return undefined;
+    }),
+  ];
+  for (const file of transcriptFiles(directory)) {
+    checks.push(
+      check(file, () => {
+        const record = verifyTranscript(readText(join(directory, file)), root.der);
+        steps.push(...record.steps);
+        const isOfPlan = plan === undefined || planHash(plan) === record.planSha256;
+        return isOfPlan ? undefined : ANOTHER_PLAN;
+      }),
+    );
+  }
+  const subject = { directory, root, plan, steps, now: clock.now() };
+  for (const file of readdirSync(directory)) {
+    if (file.endsWith('.crt')) checks.push(check(file, () => checkCertificate(file, subject)));
+    if (file.endsWith('.crl')) checks.push(check(file, () => checkCrl(file, subject)));
+  }
+  return [...checks, ...missing(directory)].sort((a, b) => (a.what < b.what ? -1 : 1));
+}
+
+function missing(directory: string): Check[] {
+  return [ROOT_FILES.crl, ROOT_FILES.transcript]
+    .filter((file) => !existsSync(join(directory, file)))
+    .map((what) => ({ what, problem: 'is missing' }));
 }
 
 function check(what: string, run: () => string | undefined): Check {
@@ -38,22 +74,32 @@ function check(what: string, run: () => string | undefined): Check {
   }
 }
 
-function checkCertificate(path: string, root: ParsedCertificate, now: number): string | undefined {
-  const certificate = readCertificate(readPem(path, 'CERTIFICATE'));
-  if (!certificate.isCa) return 'is not a CA certificate';
-  if (!isSignedBy(certificate, root)) return 'is not signed by the root';
-  return now < certificate.notBefore || now > certificate.notAfter ? 'is not valid now' : undefined;
+function checkCertificate(file: string, subject: Subject): string | undefined {
+  const certificate = readCertificate(readPem(join(subject.directory, file), 'CERTIFICATE'));
+  return planProblem(certificate, subject) ?? unrecorded(certificate.der, subject);
 }
 
-function checkCrl(path: string, root: ParsedCertificate, now: number): string | undefined {
-  const list = readCertList(readPem(path, 'X509 CRL'));
-  const { signatureAlgorithm, tbs, signature } = list;
-  const signed = verifySignature(root.publicKey.keyObject, signatureAlgorithm, tbs, signature);
-  if (!signed || !list.issuer.equals(root.subject)) return 'is not signed by the root';
-  return now > list.nextUpdate ? 'is overdue' : undefined;
+function planProblem(certificate: ParsedCertificate, subject: Subject): string | undefined {
+  const { plan, root, now } = subject;
+  if (plan === undefined) return 'cannot be compared with a plan';
+  if (certificate.der.equals(root.der)) return rootProblem(plan, certificate, now);
+  const named = encodeName(caSubject(plan, 'services'));
+  const kind = certificate.subject.equals(named) ? 'services' : 'issuing';
+  return subordinateProblem(plan, kind, certificate, root, now);
 }
 
-function checkTranscript(path: string, root: ParsedCertificate): undefined {
-  verifyTranscript(readText(path), root.der);
-  return undefined;
+function checkCrl(file: string, subject: Subject): string | undefined {
+  const { directory, root, steps, now } = subject;
+  const list = readCertList(readPem(join(directory, file), 'X509 CRL'));
+  const newest = newestCrlNumber(steps);
+  return (
+    crlProblem(list, root, now) ??
+    (list.crlNumber < newest ? `is not the newest: number ${newest} was issued` : undefined) ??
+    unrecorded(list.der, subject)
+  );
+}
+
+function unrecorded(der: Buffer, { steps }: Subject): string | undefined {
+  const sha256 = createHash('sha256').update(der).digest('hex');
+  return steps.some((step) => step.sha256 === sha256) ? undefined : 'stands in no transcript';
 }

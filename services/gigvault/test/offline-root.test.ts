@@ -1,0 +1,263 @@
+import { hash } from 'node:crypto';
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { checkPki } from '@gigvault/testkit/check-pki';
+import { processesOf } from '@gigvault/testkit/leftovers';
+import { type PkiProcess, REPOSITORY, startPki } from '@gigvault/testkit/pki-process';
+import { runOrFail } from '@gigvault/testkit/run-program';
+import { parseCertificationRequest } from '@gigvault/x509/certification-request';
+import { fromPem } from '@gigvault/x509/pem';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { START_TIMEOUT } from './use-pki.ts';
+
+const KINDS = ['issuing', 'services'] as const;
+const SIGNED = ['root.crt', 'issuing.crt', 'services.crt', 'root.crl'];
+
+/** A machine without a network: a folder, and the `rootca` command. */
+class OfflineMachine {
+  readonly folder: string;
+  readonly plan: string;
+
+  constructor(folder: string, plan: string) {
+    this.folder = folder;
+    this.plan = plan;
+  }
+
+  at(file: string): string {
+    return join(this.folder, file);
+  }
+
+  async create(): Promise<void> {
+    mkdirSync(this.folder);
+    const shown = await rootca('create', '--plan', this.plan, '--out', this.at('root'));
+    writeFileSync(this.at('passphrase'), /passphrase\s+(\S+)/.exec(shown)?.[1] as string);
+  }
+
+  sign(kind: string, csr: string, out: string): Promise<string> {
+    const key = ['--root', this.at('root'), '--passphrase-file', this.at('passphrase')];
+    return rootca('sign', ...key, '--kind', kind, '--csr', csr, '--out', this.at(`root/${out}`));
+  }
+}
+
+function rootca(...args: string[]): Promise<string> {
+  const program = join(REPOSITORY, 'services/rootca/src/main.ts');
+  return runOrFail(process.execPath, ['--disable-warning=ExperimentalWarning', program, ...args]);
+}
+
+describe('a root that is made on another machine', () => {
+  let pki: PkiProcess;
+  let folder: string;
+  let offline: OfflineMachine;
+  let other: OfflineMachine;
+
+  const inFolder = (file: string) => join(folder, file);
+  const inData = (file: string) => join(pki.dataDir, 'root', file);
+  const up = (...more: string[]) => pki.tryStart('--offline-root', folder, ...more);
+  const bring = (from: OfflineMachine, file: string, as = file) =>
+    copyFileSync(from.at(`root/${file}`), inFolder(as));
+  const keyOf = (file: string) => {
+    const [der] = fromPem(readFileSync(inFolder(file), 'utf8'), 'CERTIFICATE REQUEST');
+    return parseCertificationRequest(der as Buffer).publicKey.spkiSha256;
+  };
+
+  beforeAll(async () => {
+    // For its ports and its harness; its data is thrown away.
+    pki = await startPki('one process');
+    await pki.stop();
+    rmSync(pki.dataDir, { recursive: true });
+    folder = join(pki.home, 'usb');
+  }, START_TIMEOUT);
+
+  afterAll(() => pki?.dispose(), START_TIMEOUT);
+
+  it(
+    'is asked for, and nothing serves meanwhile — covers: G6',
+    async () => {
+      const { code, stdout } = await up();
+      expect(stdout).toContain('rootca create --plan plan.yaml');
+      const sum = hash('sha256', readFileSync(inFolder('issuing.csr')), 'hex');
+      expect(stdout).toContain(`issuing.csr   ${sum}`);
+      expect(code).toBe(8);
+      expect(readdirSync(folder).sort()).toEqual(['issuing.csr', 'plan.yaml', 'services.csr']);
+      expect(processesOf(pki.dataDir, 'services and database')).toEqual([]);
+    },
+    START_TIMEOUT,
+  );
+
+  it(
+    'is asked for the same, also after a crash between the keys and the requests',
+    async () => {
+      const files = ['issuing.csr', 'plan.yaml', 'services.csr'];
+      const read = () => files.map((file) => readFileSync(inFolder(file), 'utf8'));
+      const [before, keys] = [read(), KINDS.map((kind) => keyOf(`${kind}.csr`))];
+      expect((await up()).code).toBe(8);
+      expect(read()).toEqual(before);
+
+      rmSync(folder, { recursive: true });
+      for (const file of files) rmSync(inData(file));
+      expect((await up()).code).toBe(8);
+      expect(KINDS.map((kind) => keyOf(`${kind}.csr`))).toEqual(keys);
+      rmSync(folder, { recursive: true });
+      const again = (await up()).code;
+      expect([again, KINDS.map((kind) => keyOf(`${kind}.csr`))]).toEqual([8, keys]);
+    },
+    START_TIMEOUT,
+  );
+
+  it(
+    'is not forgotten: a start without it makes no root of its own',
+    async () => {
+      const { code, stderr } = await pki.tryStart();
+      expect(code).toBe(2);
+      expect(stderr).toContain('start with --offline-root <folder>');
+      const ephemeral = await up('--ephemeral', '--check-config');
+      expect([ephemeral.code, ephemeral.stderr]).toEqual([2, expect.stringMatching(/ephemeral/)]);
+    },
+    START_TIMEOUT,
+  );
+
+  it(
+    'is made there, with openings for mistakes',
+    async () => {
+      offline = new OfflineMachine(join(pki.home, 'offline'), inFolder('plan.yaml'));
+      other = new OfflineMachine(join(pki.home, 'other'), inFolder('plan.yaml'));
+      for (const machine of [offline, other]) {
+        await machine.create();
+        for (const kind of KINDS) await machine.sign(kind, inFolder(`${kind}.csr`), `${kind}.crt`);
+      }
+      // The same name, another key: what another installation with the same plan asks for.
+      const subject = '/O=GigVault Dev/CN=GigVault Dev Issuing CA';
+      const newKey = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes'];
+      const files = ['-keyout', offline.at('x.key'), '-out', offline.at('x.csr')];
+      await runOrFail('openssl', ['req', ...newKey, '-subj', subject, ...files]);
+      await offline.sign('issuing', offline.at('x.csr'), 'x.crt');
+    },
+    START_TIMEOUT,
+  );
+
+  describe.each<readonly [string, () => void, readonly string[]]>([
+    [
+      'files are missing',
+      () => rmAll('services.crt', 'root.crl'),
+      ['services.crt   is missing', 'root.crl   is missing'],
+    ],
+    [
+      'the issuing CA is by another root',
+      () => bring(other, 'issuing.crt'),
+      ['issuing.crt   is not signed by the root'],
+    ],
+    [
+      'files are swapped',
+      () => {
+        bring(offline, 'issuing.crt', 'services.crt');
+        bring(offline, 'services.crt', 'issuing.crt');
+      },
+      ['issuing.crt   is for "O=GigVault Dev, CN=GigVault Dev Services CA"', 'services.crt   is'],
+    ],
+    [
+      'the CRL is of another root',
+      () => bring(other, 'root.crl'),
+      ['root.crl   is not signed by the root'],
+    ],
+    [
+      'the key is not the one of keymgr',
+      () => bring(offline, 'x.crt', 'issuing.crt'),
+      ['issuing.crt   is for another key than ca-issuing'],
+    ],
+    [
+      'a transcript is of another root',
+      () => bring(other, 'transcript.json'),
+      ['transcript.json   The transcript was changed, or another root signed it.'],
+    ],
+    [
+      'a file is no certificate',
+      () => writeFileSync(inFolder('root.crt'), 'x'),
+      ['root.crt   There is no PEM block "CERTIFICATE".'],
+    ],
+    [
+      'the root key comes along',
+      () => {
+        mkdirSync(inFolder('root'));
+        bring(offline, 'root.key', 'root/root.key');
+      },
+      ['root/root.key is the root', 'belongs on the offline machine only'],
+    ],
+    [
+      'the plan was changed',
+      () => edit('plan.yaml', 'gigvault.local', 'evil.example'),
+      ['was changed after'],
+    ],
+    [
+      'the requests are of another installation',
+      () => copyFileSync(offline.at('x.csr'), inFolder('issuing.csr')),
+      ['was not written by this data directory'],
+    ],
+  ])('nothing is taken when %s', (_name, spoil, said) => {
+    it(
+      'and it is told why',
+      async () => {
+        const before = readdirSync(join(pki.dataDir, 'root')).sort();
+        const mine = ['plan.yaml', 'issuing.csr', 'services.csr'];
+        const kept = mine.map((file) => readFileSync(inFolder(file)));
+        for (const file of SIGNED) bring(offline, file);
+        spoil();
+        const { code, stderr } = await up();
+        for (const words of said) expect(stderr).toContain(words);
+        expect(code).toBe(2);
+        expect(readdirSync(join(pki.dataDir, 'root')).sort()).toEqual(before);
+        rmAll(...readdirSync(folder));
+        for (const [i, file] of mine.entries()) writeFileSync(inFolder(file), kept[i] as Buffer);
+      },
+      START_TIMEOUT,
+    );
+  });
+
+  it(
+    'is taken, and then it is a PKI as any other, without a root key',
+    async () => {
+      for (const file of readdirSync(offline.at('root')))
+        if (!/^x\.|\.key$/.test(file)) bring(offline, file);
+      await pki.start('--offline-root', folder);
+      expect(pki.errors()).toMatch(/✔ root CA +made offline/);
+      expect(pki.errors()).toMatch(/✔ self check/);
+      expect(readFileSync(pki.rootFile)).toEqual(readFileSync(offline.at('root/root.crt')));
+      expect(existsSync(inData('root.key'))).toBe(false);
+      expect(pki.output()).not.toContain('Passphrase');
+      expect(await rootca('verify', '--dir', join(pki.dataDir, 'root'))).not.toContain('[fail]');
+      expect((await pki.cli('cert', 'create', 'api.localhost')).code).toBe(0);
+      expect((await checkPki(pki)).findings).toEqual([]);
+    },
+    START_TIMEOUT,
+  );
+
+  it(
+    'is asked for once only: later starts need no folder, and refuse another root’s',
+    async () => {
+      await pki.stop();
+      bring(other, 'root.crt');
+      const refused = await up();
+      expect([refused.code, refused.stderr]).toEqual([2, expect.stringMatching(/has its root/)]);
+      bring(offline, 'root.crt');
+      await pki.start('--offline-root', folder);
+      await pki.stop();
+      await pki.start();
+    },
+    START_TIMEOUT,
+  );
+
+  function rmAll(...files: string[]): void {
+    for (const file of files) rmSync(inFolder(file), { recursive: true });
+  }
+
+  function edit(file: string, from: string, to: string): void {
+    writeFileSync(inFolder(file), readFileSync(inFolder(file), 'utf8').replace(from, to));
+  }
+});
