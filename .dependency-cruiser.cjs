@@ -35,7 +35,7 @@ module.exports = {
         path: '^services/',
         pathNot: [
           '^services/gigvault/',
-          '^services/[^/]+/src/[^/]+\\.module\\.ts$',
+          '^services/[^/]+/src/[^/]+\\.(module|config)\\.ts$',
           // Bootstrap runs these before anything listens; the CLI's context file is the CLI's.
           '^services/keymgr/src/(open-keymgr|keys/create-ca-key|keys/request-ca-certificate)\\.ts$',
           '^services/rootca/src/',

@@ -1,24 +1,40 @@
 import { z } from 'zod';
 
-const MILLISECONDS: Readonly<Record<string, number>> = {
-  s: 1_000,
-  m: 60_000,
-  h: 3_600_000,
-  d: 86_400_000,
-};
+const MILLISECONDS = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
 
-/** A length of time as people write it, nothing included: `47d`, `12h`, `30m`, `0s`. Milliseconds afterwards. */
-export const duration = z
-  .string()
-  .regex(/^[0-9]{1,6}[smhd]$/, 'a length of time, as "47d", "12h" or "30m"')
-  .transform(milliseconds);
+const FORM = /^([0-9]{1,9})(ms|s|m|h|d)$/;
+const LONGEST = '3650d';
 
-/** As `duration`, but longer than nothing. */
-export const positiveDuration = z
-  .string()
-  .regex(/^[1-9][0-9]{0,5}[smhd]$/, 'a length of time, as "47d", "12h" or "30m"')
-  .transform(milliseconds);
+/**
+ * A length of time as people write it, within these bounds: `90d`, `12h`, `15m`, `10s`, `500ms`. Milliseconds afterwards. There is no other
+ * way to write one anywhere in the configuration; a bare number is refused, for nobody can see its unit.
+ *
+ * @param shortest as `1m`; by default nothing at all, `0s`
+ */
+export function durationBetween(shortest = '0s', longest = LONGEST) {
+  const bounds = shortest === '0s' && longest === LONGEST ? '' : `, from ${shortest} to ${longest}`;
+  const allowed = `a length of time with its unit, as "90d", "12h", "15m", "10s" or "500ms"${bounds}`;
+  const error = ({ input }: { input?: unknown }) =>
+    /^[0-9]+$/.test(String(input))
+      ? `a length of time: its unit is missing, as in "${input}s" or "${input}ms"`
+      : allowed;
+  return z
+    .string({ error })
+    .regex(FORM, { error })
+    .transform(milliseconds)
+    .refine(
+      (length) => length >= milliseconds(shortest) && length <= milliseconds(longest),
+      allowed,
+    );
+}
+
+/** Any length of time, nothing included. */
+export const duration = durationBetween();
+
+/** Any length of time but nothing. */
+export const positiveDuration = durationBetween('1ms');
 
 function milliseconds(text: string): number {
-  return Number(text.slice(0, -1)) * (MILLISECONDS[text.slice(-1)] ?? Number.NaN);
+  const [, count, unit] = FORM.exec(text) ?? [];
+  return Number(count) * MILLISECONDS[unit as keyof typeof MILLISECONDS];
 }

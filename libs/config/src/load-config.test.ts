@@ -4,9 +4,11 @@ import { join } from 'node:path';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { z } from 'zod';
+import { HIDDEN } from './config-problems.ts';
 import { duration } from './duration.ts';
-import { type ConfigSources, environmentName, loadConfig, readConfig } from './load-config.ts';
+import { type ConfigSources, loadConfig, readConfig } from './load-config.ts';
 import { secretReference } from './secret.ts';
+import { environmentName } from './variables.ts';
 
 const SCHEMA = z.strictObject({
   host: z.string().default('localhost'),
@@ -19,7 +21,8 @@ const SCHEMA = z.strictObject({
   split: z.boolean().default(false),
   ratio: z.number().default(1),
   adminToken: secretReference.optional(),
-  interval: z.union([z.int(), duration]).default(1),
+  interval: duration.prefault('1ms'),
+  database: z.strictObject({ url: z.url().meta(HIDDEN).optional() }).prefault({}),
   profiles: z.record(z.string(), z.strictObject({ wildcard: z.boolean() })).default({}),
   channels: z.array(z.strictObject({ url: z.string() })).default([]),
 });
@@ -113,17 +116,53 @@ describe('a text of a flag or variable', () => {
     expect(load({ environment }).https.allowedNetworks).toEqual(['a', 'b']);
   });
 
-  it('that is wrong is said to be wrong, and not repeated', () => {
-    const problems = problemsOf({ environment: { GIGVAULT_HTTPS_PORT: 'hunter2' } });
-    expect(problems).toEqual([expect.stringMatching(/^https\.port: .*expected number/)]);
-    expect(problems.join()).not.toContain('hunter2');
+  it.each([
+    [
+      'GIGVAULT_HTTPS_PORT',
+      'abc',
+      'https.port: must be a whole number from 0 to 65535, not "abc" (GIGVAULT_HTTPS_PORT)',
+    ],
+    [
+      'GIGVAULT_HTTPS_PORT',
+      '70000',
+      'https.port: must be a whole number from 0 to 65535, not "70000" (GIGVAULT_HTTPS_PORT)',
+    ],
+    ['GIGVAULT_SPLIT', 'yes', 'split: must be true or false, not "yes" (GIGVAULT_SPLIT)'],
+    [
+      'GIGVAULT_INTERVAL',
+      '900',
+      'interval: must be a length of time: its unit is missing, as in "900s" or "900ms", not "900" (GIGVAULT_INTERVAL)',
+    ],
+    [
+      'GIGVAULT_INTERVAL',
+      'soon',
+      'interval: must be a length of time with its unit, as "90d", "12h", "15m", "10s" or "500ms", not "soon" (GIGVAULT_INTERVAL)',
+    ],
+    ['GIGVAULT_DATABASE_URL', 'hunter2', 'database.url: must be a URL (GIGVAULT_DATABASE_URL)'],
+  ])('that is wrong is said so in a sentence: %s=%s', (name, value, problem) => {
+    expect(problemsOf({ environment: { [name]: value } })).toEqual([problem]);
+  });
+
+  it('that is wrong names its flag or file, whichever said it', () => {
+    const yaml = 'https: { port: x, allowedNetworks: [1] }\ninterval: 900';
+    const file = `(${join(folder, 'gigvault.yaml')})`;
+    expect(problemsOf({ yaml, flags: { 'https.port': true, split: '2' } })).toEqual([
+      'https.port: needs a value (--https-port)',
+      expect.stringMatching(/^https\.port: .* not "x" \(/),
+      `https.allowedNetworks.0: must be a text, not 1 ${file}`,
+      'split: must be true or false, not "2" (--split)',
+      `interval: must be a length of time: its unit is missing, as in "900s" or "900ms", not 900 ${file}`,
+    ]);
+    expect(problemsOf({ yaml: 'https: 5' })).toEqual([
+      `https: must be a section with keys of its own, not 5 ${file}`,
+    ]);
   });
 
   it('names a secret’s file, by the variable’s twin', () => {
     const environment = { GIGVAULT_ADMIN_TOKEN_FILE: '/run/secrets/token' };
     expect(load({ environment }).adminToken).toBe('file:///run/secrets/token');
     expect(problemsOf({ environment: { GIGVAULT_ADMIN_TOKEN: 'hunter2' } })).toEqual([
-      'adminToken: expected file:///path or env://NAME',
+      'adminToken: must be the place of a secret, file:///path or env://NAME (GIGVAULT_ADMIN_TOKEN)',
     ]);
   });
 });
@@ -145,8 +184,7 @@ describe('an unknown key', () => {
       'channels.0.ulr: unknown key (did you mean "channels.0.url"?)',
     ],
   ])('is refused, with the nearest known one: %s', (yaml, problem) => {
-    expect(problemsOf({ yaml })).toEqual([problem]);
-    expect(messageOf({ yaml })).toContain(problem);
+    expect(problemsOf({ yaml })).toEqual([`${problem} (${join(folder, 'gigvault.yaml')})`]);
   });
 
   it('is refused among flags too', () => {
@@ -189,6 +227,35 @@ describe('the configuration', () => {
     const config = load({ yaml: 'https: { allowedNetworks: [a] }' });
     for (const part of [config, config.https, config.https.allowedNetworks])
       expect(Object.isFrozen(part)).toBe(true);
+  });
+});
+
+describe('variables that mean nothing', () => {
+  const unknown = (environment: Record<string, string>, yaml = '') => {
+    const file = join(folder, 'gigvault.yaml');
+    writeFileSync(file, yaml);
+    const { unknownVariables } = readConfig(SCHEMA, { flags: {}, environment, file });
+    return unknownVariables.map(({ pointer, message }) => `${pointer} ${message}`);
+  };
+
+  it('are found, with the nearest that means something', () => {
+    expect(
+      unknown({ GIGVAULT_HTPS_PORT: '1', GIGVAULT_ZEBRA_CROSSING: '1', HTTPS_PORT: '1' }),
+    ).toEqual([
+      'GIGVAULT_HTPS_PORT means nothing; did you mean GIGVAULT_HTTPS_PORT?',
+      'GIGVAULT_ZEBRA_CROSSING means nothing',
+    ]);
+  });
+
+  it('are none of those that other programs read or set', () => {
+    const ours = { GIGVAULT_CONFIG: 'x', GIGVAULT_API_KEY: 'x', GIGVAULT_ADMIN_TOKEN_FILE: '/x' };
+    const links = {
+      GIGVAULT_PORT_8443_TCP_ADDR: 'x',
+      GIGVAULT_PORT: 'tcp://10.0.0.1:8443',
+      GIGVAULT_EDGE_SERVICE_HOST: 'x',
+    };
+    expect(unknown({ ...ours, ...links, GIGVAULT_HTTPS_ALLOWED_NETWORKS_0: '::1' })).toEqual([]);
+    expect(unknown({ GIGVAULT_PIN: 'x' }, 'adminToken: env://GIGVAULT_PIN')).toEqual([]);
   });
 });
 

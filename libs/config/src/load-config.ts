@@ -2,18 +2,27 @@ import { readFileSync } from 'node:fs';
 import { GigvaultError, type Problem } from '@gigvault/errors/gigvault-error';
 import { parseDocument } from 'yaml';
 import type { z } from 'zod';
-import { nearest } from './nearest.ts';
-import { keysAt, leafKeys, schemaAt } from './schema-keys.ts';
-import { fileSecret, secretReference } from './secret.ts';
+import { issueWords, problemsOf, unknownKey } from './config-problems.ts';
+import { leafKeys, schemaAt } from './schema-keys.ts';
+import { type Environment, environmentValue, fromText, unknownVariables } from './variables.ts';
 
 /** Where a configuration comes from: flags over environment over file over the schema's defaults (docs/operations/configuration.md). */
 export interface ConfigSources {
-  /** By dotted key, as `{ 'https.port': '8443' }`. */
+  /** By dotted key, as `{ 'https.port': '8443' }`. `true` for a flag without a value. */
   readonly flags: Readonly<Record<string, string | boolean>>;
   /** Variables `GIGVAULT_<KEY>`, as GIGVAULT_HTTPS_PORT for `https.port`. */
-  readonly environment: Readonly<Record<string, string | undefined>>;
+  readonly environment: Environment;
   /** A YAML file, or undefined for none. */
   readonly file?: string;
+}
+
+/** A configuration with how it came to be. */
+export interface ReadConfig<C> {
+  readonly config: C;
+  /** The keys as they were written: what another process is given to read again. */
+  readonly written: Readonly<Record<string, unknown>>;
+  /** Variables that look like GigVault's and mean nothing. */
+  readonly unknownVariables: readonly Problem[];
 }
 
 type Tree = { [key: string]: unknown };
@@ -26,68 +35,72 @@ export function loadConfig<S extends z.ZodObject>(schema: S, sources: ConfigSour
   return readConfig(schema, sources).config;
 }
 
-/** As loadConfig, with the keys as they were written: what another process is given to read again. */
+/** As loadConfig, with what else there is to know. */
 export function readConfig<S extends z.ZodObject>(
   schema: S,
   sources: ConfigSources,
-): { readonly config: z.infer<S>; readonly written: Readonly<Record<string, unknown>> } {
+): ReadConfig<z.infer<S>> {
+  const { tree, origins, problems } = gather(schema, sources);
+  const context = {
+    schema,
+    written: tree,
+    originOf: (key: string) => originOf(key, origins) ?? sources.file,
+  };
+  const result = schema.safeParse(tree, { error: issueWords });
+  if (!result.success)
+    problems.push(...result.error.issues.flatMap((issue) => problemsOf(issue, context)));
+  if (problems.length > 0 || !result.success)
+    throw new GigvaultError('INVALID_ARGUMENT', 'The configuration is wrong.', { problems });
+  return {
+    config: freeze(result.data) as z.infer<S>,
+    written: tree,
+    unknownVariables: unknownVariables(schema, sources.environment, tree),
+  };
+}
+
+/** What file, environment and flags say, the later over the earlier, with the source of each key but the file's. */
+function gather(schema: z.ZodObject, { flags, environment, file }: ConfigSources) {
   const keys = leafKeys(schema);
-  const tree: Tree = sources.file === undefined ? {} : readYaml(sources.file);
-  for (const key of keys) {
-    const value = environmentValue(key, schemaAt(schema, key.split('.')), sources.environment);
-    if (value !== undefined) put(tree, key, value);
-  }
+  const tree: Tree = file === undefined ? {} : readYaml(file);
+  const origins = new Map<string, string>();
   const problems: Problem[] = [];
-  for (const [key, value] of Object.entries(sources.flags)) {
+  for (const key of keys) {
+    const leaf = schemaAt(schema, key.split('.'));
+    const found = leaf && environmentValue(key, leaf, environment);
+    if (found === undefined) continue;
+    put(tree, key, found.value);
+    origins.set(key, found.name);
+  }
+  for (const [key, value] of Object.entries(flags)) {
+    const flag = `--${flagName(key)}`;
     const leaf = keys.includes(key) ? schemaAt(schema, key.split('.')) : undefined;
-    if (leaf) put(tree, key, typeof value === 'string' ? fromText(value, leaf) : value);
-    else problems.push(unknownKey(key, keys));
+    if (leaf === undefined) problems.push(unknownKey(key, keys, { originOf: () => undefined }));
+    else if (value === true && !leaf.safeParse(true).success)
+      problems.push({ pointer: key, message: `needs a value (${flag})` });
+    else {
+      put(tree, key, typeof value === 'string' ? fromText(value, leaf) : value);
+      origins.set(key, flag);
+    }
   }
-  const result = schema.safeParse(tree);
-  if (!result.success) problems.push(...result.error.issues.flatMap((i) => problemsOf(i, schema)));
-  if (problems.length > 0 || !result.success) {
-    throw new GigvaultError(
-      'INVALID_ARGUMENT',
-      `The configuration is wrong: ${problems.map((p) => `${p.pointer}: ${p.message}`).join('; ')}`,
-      { problems },
-    );
+  return { tree, origins, problems };
+}
+
+/** `https.port` → `https-port`, `ra.http01Port` → `ra-http01-port`: the flag of a key. */
+export function flagName(key: string): string {
+  return key
+    .replaceAll('.', '-')
+    .replaceAll(/([a-z0-9])([A-Z])/g, '$1-$2')
+    .toLowerCase();
+}
+
+/** Of the key, or of the list or section that it stands in. */
+function originOf(key: string, origins: ReadonlyMap<string, string>): string | undefined {
+  const path = key.split('.');
+  for (let length = path.length; length > 0; length--) {
+    const origin = origins.get(path.slice(0, length).join('.'));
+    if (origin !== undefined) return origin;
   }
-  return { config: freeze(result.data) as z.infer<S>, written: tree };
-}
-
-/** `https.port` → `GIGVAULT_HTTPS_PORT`; `ra.http01Port` → `GIGVAULT_RA_HTTP01_PORT`. */
-export function environmentName(key: string): string {
-  return `GIGVAULT_${key
-    .replaceAll('.', '_')
-    .replaceAll(/([a-z0-9])([A-Z])/g, '$1_$2')
-    .toUpperCase()}`;
-}
-
-/** A value of the environment: `NAME`, `NAME_0`, `NAME_1` … for a list, `NAME_FILE` for a secret. */
-function environmentValue(
-  key: string,
-  leaf: z.ZodType | undefined,
-  environment: ConfigSources['environment'],
-): unknown {
-  const name = environmentName(key);
-  const value = environment[name];
-  if (leaf === undefined) return undefined;
-  if (value !== undefined) return fromText(value, leaf);
-  const file = environment[`${name}_FILE`];
-  if (file !== undefined && leaf === secretReference) return fileSecret(file);
-  const items: string[] = [];
-  for (let i = 0; environment[`${name}_${i}`] !== undefined; i++)
-    items.push(environment[`${name}_${i}`] as string);
-  return items.length > 0 ? items : undefined;
-}
-
-/** A text as its key wants it: as it is where that is right, else as the number, boolean or list that it looks like. */
-function fromText(text: string, leaf: z.ZodType): unknown {
-  const readings: unknown[] = [text];
-  if (/^-?\d{1,15}(\.\d+)?$/.test(text)) readings.push(Number(text));
-  if (text === 'true' || text === 'false') readings.push(text === 'true');
-  readings.push(text === '' ? [] : text.split(',').map((item) => item.trim()));
-  return readings.find((reading) => leaf.safeParse(reading).success) ?? text;
+  return undefined;
 }
 
 function readYaml(file: string): Tree {
@@ -110,22 +123,6 @@ function readYaml(file: string): Tree {
       },
     );
   }
-}
-
-function problemsOf(issue: z.core.$ZodIssue, schema: z.ZodType): Problem[] {
-  const path = issue.path.map(String);
-  if (issue.code !== 'unrecognized_keys')
-    return [{ pointer: path.join('.'), message: issue.message }];
-  const known = keysAt(schema, path);
-  return issue.keys.map((key) => unknownKey([...path, key].join('.'), known));
-}
-
-function unknownKey(key: string, known: readonly string[]): Problem {
-  const suggestion = nearest(key, known);
-  return {
-    pointer: key,
-    message: `unknown key${suggestion === undefined ? '' : ` (did you mean "${suggestion}"?)`}`,
-  };
 }
 
 function put(tree: Tree, key: string, value: unknown): void {

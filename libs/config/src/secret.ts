@@ -8,11 +8,19 @@ import { z } from 'zod';
  */
 export const secretReference = z
   .string()
-  .regex(/^(file:\/\/\/|env:\/\/[A-Za-z_])/, 'expected file:///path or env://NAME')
+  .regex(/^(file:\/\/\/|env:\/\/[A-Za-z_])/, 'the place of a secret, file:///path or env://NAME')
   .brand('SecretReference');
 
 /** See `secretReference`. */
 export type SecretReference = z.infer<typeof secretReference>;
+
+/** Mark of a schema that takes a secret's place beside values of another form: its variable has a `_FILE` too. */
+export const SECRET_PLACE = { secretPlace: true };
+
+/** True for a key whose variable may be given as `NAME_FILE`. */
+export function takesSecretPlace(leaf: z.ZodType | undefined): boolean {
+  return leaf === secretReference || leaf?.meta()?.['secretPlace'] === true;
+}
 
 /** The reference of a secret in a file. */
 export function fileSecret(path: string): SecretReference {

@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { link, mkdir, open, rm } from 'node:fs/promises';
+import { mkdir, open } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
-import { requireOwnerOnly, syncDirectory, writeSecretFile } from './secret-file.ts';
+import { draftFile } from '@gigvault/files/durable-file';
+import { OWNER_ONLY, requireOwnerOnly } from './secret-file.ts';
 
 const OCTETS = 32;
 
@@ -16,18 +17,15 @@ const OCTETS = 32;
 export async function createMasterKey(path: string): Promise<boolean> {
   await mkdir(dirname(path), { recursive: true, mode: 0o700 });
   if (await exists(path)) return false;
-  const candidate = `${path}.${randomBytes(8).toString('hex')}.new`;
-  await writeSecretFile(candidate, `${randomBytes(OCTETS).toString('base64')}\n`);
+  const key = `${randomBytes(OCTETS).toString('base64')}\n`;
+  const draft = await draftFile(path, key, OWNER_ONLY);
   try {
-    // link() fails when the name is taken: rename() would replace a key that another process has begun to use.
-    await link(candidate, path);
-    await syncDirectory(dirname(path));
+    // Never replace(): another process may have begun to use the key that is there by now.
+    await draft.create();
     return true;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
     throw error;
-  } finally {
-    await rm(candidate, { force: true });
   }
 }
 

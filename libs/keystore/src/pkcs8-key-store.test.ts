@@ -3,12 +3,12 @@ import { randomBytes } from 'node:crypto';
 import { chmod, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { writeFileDurably } from '@gigvault/files/durable-file';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { SOFTWARE_KEY_TYPES } from './key-algorithm.ts';
 import { describeKeyStore } from './key-store.contract.ts';
 import { createMasterKey, readMasterKey } from './master-key.ts';
 import { pkcs8KeyStore } from './pkcs8-key-store.ts';
-import { writeSecretFile } from './secret-file.ts';
 
 const newMasterKey = () => randomBytes(32).toString('base64');
 
@@ -68,8 +68,10 @@ describe('pkcs8 key files', () => {
   });
 
   it('that cannot be written leave no temporary file behind', async () => {
-    await expect(writeSecretFile(join(root, 'missing', 'file'), 'x')).rejects.toThrow('ENOENT');
-    await expect(writeSecretFile(directory, 'x')).rejects.toThrow();
+    await expect(writeFileDurably(join(root, 'missing', 'file'), 'x', 0o600)).rejects.toThrow(
+      'ENOENT',
+    );
+    await expect(writeFileDurably(directory, 'x', 0o600)).rejects.toThrow();
     expect((await readdir(root)).filter((name) => name.startsWith('.'))).toEqual([]);
   });
 });
@@ -99,7 +101,7 @@ describe('master key', () => {
     await chmod(path, 0o640);
     expect(() => readMasterKey(path)).toThrow(`chmod 600 ${path}`);
     expect(() => readMasterKey(join(root, 'none.key'))).toThrow('Cannot read');
-    await writeSecretFile(join(root, 'short.key'), 'c2hvcnQ=\n');
+    await writeFileDurably(join(root, 'short.key'), 'c2hvcnQ=\n', 0o600);
     expect(() => readMasterKey(join(root, 'short.key'))).toThrow('32 octets');
   });
 });

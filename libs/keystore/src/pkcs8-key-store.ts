@@ -3,9 +3,10 @@ import { mkdirSync } from 'node:fs';
 import { access, constants, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
+import { syncFolder, writeFileDurably } from '@gigvault/files/durable-file';
 import { generateKeyObject, signWith, subjectPublicKeyInfo } from './key-algorithm.ts';
 import { type KeyHandle, type KeyStore, parseKeyHandle } from './key-store.ts';
-import { syncDirectory, writeSecretFile } from './secret-file.ts';
+import { OWNER_ONLY } from './secret-file.ts';
 
 /** Where the files are and what encrypts them. */
 export interface Pkcs8KeyStoreOptions {
@@ -48,7 +49,7 @@ export function pkcs8KeyStore(options: Pkcs8KeyStoreOptions): KeyStore {
     async generate(keyType) {
       const { privateKey } = await generateKeyObject(keyType);
       const handle = parseKeyHandle(randomUUID());
-      await writeSecretFile(pathOf(handle), encryptedPkcs8(privateKey, masterKey));
+      await writeFileDurably(pathOf(handle), encryptedPkcs8(privateKey, masterKey), OWNER_ONLY);
       remember(handle, privateKey);
       return handle;
     },
@@ -58,7 +59,7 @@ export function pkcs8KeyStore(options: Pkcs8KeyStoreOptions): KeyStore {
       const path = pathOf(handle);
       cache.delete(handle);
       await rm(path, { force: true });
-      await syncDirectory(directory);
+      await syncFolder(directory);
     },
     async check() {
       await access(directory, constants.R_OK | constants.W_OK).catch((cause: unknown) => {

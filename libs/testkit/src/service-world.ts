@@ -23,6 +23,8 @@ export interface ServiceWorld {
   stop(): Promise<void>;
   /** Runs a health check. Rejects with its reason when it is red. */
   health(name: string): Promise<void>;
+  /** Runs the checks that `/ready` asks. Rejects with the reason of one that is red. */
+  ready(): Promise<void>;
 }
 
 /** What a world is made of. */
@@ -78,5 +80,8 @@ export function serviceWorld<C>(options: ServiceWorldOptions<C>): ServiceWorld {
       }
     },
     health: (name) => checks.find((check) => check.name === name)!.check(),
+    async ready() {
+      for (const { blocksReadiness, check } of checks) if (blocksReadiness !== false) await check();
+    },
   };
 }

@@ -12,6 +12,16 @@ export const REASON_CODE = {
   aACompromise: 10,
 } as const;
 
+/** Reasons that a certificate below a CA may be revoked with: not a CA's own, no holds, and not what only a delta CRL says. */
+export const LEAF_REASONS = [
+  'unspecified',
+  'keyCompromise',
+  'affiliationChanged',
+  'superseded',
+  'cessationOfOperation',
+  'privilegeWithdrawn',
+] as const satisfies readonly ReasonName[];
+
 /** The name of a CRLReason. */
 export type ReasonName = keyof typeof REASON_CODE;
 

@@ -151,9 +151,9 @@ function healthChecksOf(
     if (damage !== undefined) throw new Error(damage);
   };
   return [
-    { name: 'audit.lag', check: lag },
-    { name: 'audit.checkpoint', check: checkpoint },
-    { name: 'audit.verification', check: verification },
+    { name: 'audit.lag', check: lag, blocksReadiness: false },
+    { name: 'audit.checkpoint', check: checkpoint, blocksReadiness: false },
+    { name: 'audit.verification', check: verification, blocksReadiness: false },
   ];
 }
 

@@ -40,10 +40,13 @@ async function parse(argv: readonly string[], terminal: Terminal): Promise<Invoc
 }
 
 async function run(
-  { action, args, options, globals }: Invocation,
+  { action, args, options, globals, pem }: Invocation,
   terminal: Terminal,
 ): Promise<number> {
   const session = createSession(terminal, globals);
+  // Before it does anything: what was done could not be shown.
+  if (session.output.format === 'pem' && !pem)
+    throw usage('this has no PEM form: use -o table, json, yaml or name.');
   try {
     return (await action(session, args, options)) ?? 0;
   } finally {

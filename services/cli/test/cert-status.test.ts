@@ -86,11 +86,14 @@ describe('cert revoke', () => {
     expect((await machine.run(`cert revoke ${SERIAL}`, answering('prod'))).code).toBe(0);
   });
 
-  it('refuses a reason that does not exist', async () => {
-    const run = await machine.run(`cert revoke ${SERIAL} --reason bored --yes`);
-    expect(run.code).toBe(2);
-    expect(run.err).toContain('keyCompromise');
-  });
+  it.each(['bored', 'cACompromise', 'certificateHold'])(
+    'refuses a reason that the server would refuse, and lists the others: %s',
+    async (reason) => {
+      const run = await machine.run(`cert revoke ${SERIAL} --reason ${reason} --yes`);
+      expect(run.code).toBe(2);
+      expect(run.err).toContain('keyCompromise');
+    },
+  );
 });
 
 describe('cert verify', () => {

@@ -270,7 +270,8 @@ valid      2026-11-21 → 2027-01-07 (in 47 d)
 requester  user:u1
 "
 `);
-    expect((await machine.run(`cert get ${SERIAL} --pem`)).out).toBe('LEAF\nCHAIN\n');
+    for (const flag of ['--pem', '-o pem'])
+      expect((await machine.run(`cert get ${SERIAL} ${flag}`)).out).toBe('LEAF\nCHAIN\n');
   });
 
   it('exits 5 for what is not there', async () => {

@@ -92,6 +92,12 @@ describe('the command line', () => {
     );
   });
 
+  it('refuses -o pem before it does anything that has no such form', async () => {
+    const run = await machine.run('version -o pem');
+    expect(run).toMatchObject({ code: 2, out: '' });
+    expect(run.err).toContain('use -o table, json, yaml or name');
+  });
+
   it('uses colour only where it is wanted', async () => {
     const colour = '\u001b[';
     const onTty = { stderrIsTty: true };

@@ -260,9 +260,9 @@ describe('REST', () => {
     await expect(
       call('generateKey', { body: { keyType: 'ed25519' }, headers }),
     ).rejects.toMatchObject({ code: 'ALREADY_EXISTS' });
-    await expect(call('generateKey', { body, headers: { 'idempotency-key': '' } })).rejects.toMatchObject(
-      { code: 'INVALID_ARGUMENT' },
-    );
+    await expect(
+      call('generateKey', { body, headers: { 'idempotency-key': '' } }),
+    ).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
   });
 
   it('makes keys that no service may sign with', async () => {

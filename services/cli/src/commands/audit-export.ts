@@ -3,6 +3,7 @@ import { type FileHandle, open } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
 import type { ExportedLeaf } from '@gigvault/merkle/verify-log';
 import { CliFailure } from '../failure.ts';
+import { whyUnreadable } from './files.ts';
 
 /** A signed tree head with the key that it claims. */
 export interface SignedCheckpoint {
@@ -33,7 +34,7 @@ export function leafOf({ leafIndex, leaf, leafHash }: LeafLine): ExportedLeaf {
 /** Opens an export: NDJSON, the checkpoint in the first line, one leaf in each other. Fails when it is not one. */
 export async function openExport(path: string): Promise<LogSource> {
   const file = await open(path).catch((cause: NodeJS.ErrnoException) => {
-    throw new CliFailure(`cannot read ${path}: ${cause.message}`, {
+    throw new CliFailure(`cannot read ${path}: ${whyUnreadable(cause)}`, {
       code: 'INVALID_ARGUMENT',
       cause,
     });

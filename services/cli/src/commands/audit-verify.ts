@@ -1,5 +1,4 @@
-import { randomUUID } from 'node:crypto';
-import { open, readFile, rename } from 'node:fs/promises';
+import { type FileHandle, readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import {
@@ -26,7 +25,7 @@ import {
   openExport,
   type SignedCheckpoint,
 } from './audit-export.ts';
-import { refuseExisting } from './files.ts';
+import { draftOutput, refuseExisting } from './files.ts';
 
 const PAGE = 1000;
 const MOST_FACTS = 20;
@@ -126,18 +125,15 @@ async function verified(
   const exportPath = textOption(options, 'export');
   if (!exportPath) return verifyLog(source.leaves, heads);
   const path = resolve(session.terminal.cwd, exportPath);
-  await refuseExisting([path], options['force'] === true);
-  const draft = `${path}.${randomUUID()}.part`;
-  const file = await open(draft, 'wx', 0o600);
-  try {
-    const report = await verifyLog(exporting(file, source), heads);
-    await file.sync();
-    // Also when the log is broken: then it is evidence.
-    await rename(draft, path);
-    return report;
-  } finally {
-    await file.close();
-  }
+  const force = options['force'] === true;
+  await refuseExisting([path], force);
+  let report: LogReport | undefined;
+  const write = async (file: FileHandle) => {
+    report = await verifyLog(exporting(file, source), heads);
+  };
+  // Also when the log is broken: then it is evidence.
+  await (await draftOutput(path, write, 0o600, force)).publish();
+  return report as LogReport;
 }
 
 /** What this machine verified last; nothing when that was signed by another key: `up` made a new PKI since. */

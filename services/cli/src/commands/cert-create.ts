@@ -20,7 +20,7 @@ import {
   validityText,
 } from './certificate-text.ts';
 import { enrol, enrolmentOptions, PENDING, tellPending } from './enrolment.ts';
-import { type Draft, draftFile, readInput, refuseExisting } from './files.ts';
+import { draftOutput, type OutputDraft, readInput, refuseExisting } from './files.ts';
 import { namesOf, newCertificationRequest, newPrivateKey } from './local-key.ts';
 import type { EnrolmentDocument } from './resources.ts';
 
@@ -43,11 +43,12 @@ export const certCreate: Action = async (session, [commonName = ''], options) =>
   enrolmentOptions(options);
   const plan = await planOf(session, commonName, options);
   const key =
-    plan.privateKey && (await draftFile(plan.keyFile, pkcs8(plan.privateKey), PRIVATE, plan.force));
+    plan.privateKey &&
+    (await draftOutput(plan.keyFile, pkcs8(plan.privateKey), PRIVATE, plan.force));
   try {
     const request = await enrol(session, '/certificates', plan.certificationRequest, options);
     await key?.publish();
-    if (request.status !== 'issued') return await pend(session, request, key);
+    if (request.status !== 'issued') return await pend(session, request, key && plan.keyFile);
     await finish(session, plan, request, key);
     return 0;
   } catch (error) {
@@ -96,14 +97,14 @@ async function finish(
   session: Session,
   plan: Plan,
   request: EnrolmentDocument,
-  key: Draft | undefined,
+  key: OutputDraft | undefined,
 ): Promise<void> {
   const certificates = certificatesOf(`${request.certificate}${request.chain ?? ''}`, 'the answer');
   const leaf = certificates[0] as X509Certificate;
   if (plan.privateKey && !leaf.checkPrivateKey(plan.privateKey))
     throw new CliFailure('the server answered a certificate for another key', { code: 'INTERNAL' });
   const pem = certificates.filter((it) => !isSelfIssued(it)).map((it) => it.toString());
-  const file = await draftFile(plan.certificateFile, pem.join(''), PUBLIC, plan.force);
+  const file = await draftOutput(plan.certificateFile, pem.join(''), PUBLIC, plan.force);
   await file.publish();
   const facts = factsOf(leaf);
   const shown = (path: string) =>
@@ -115,6 +116,7 @@ async function finish(
   await session.output.result({
     data: { ...jsonOf(facts), profile: request.profile, requestId: request.requestId, files },
     names: [facts.serialNumber],
+    pem: pem.join(''),
     text: (style) => issuedText(facts, request.profile, files, style),
   });
 }
@@ -150,16 +152,16 @@ function jsonOf({ notBefore, notAfter, ...facts }: CertificateFacts): object {
 async function pend(
   session: Session,
   request: EnrolmentDocument,
-  key: Draft | undefined,
+  keyFile: string | undefined,
 ): Promise<number> {
   tellPending(session, request);
-  if (key)
+  if (keyFile)
     session.output.notice(
-      `  then:           gigvault csr get ${request.requestId} --pem > ${key.path.replace(/\.key$/, '.crt')}`,
+      `  then:           gigvault csr get ${request.requestId} --pem > ${keyFile.replace(/\.key$/, '.crt')}`,
     );
   const { requestId, status } = request;
   await session.output.result({
-    data: { requestId, status, ...(key ? { files: { key: key.path } } : {}) },
+    data: { requestId, status, ...(keyFile ? { files: { key: keyFile } } : {}) },
     names: [requestId],
     text: () => `${requestId}  ${status}\n`,
   });

@@ -12,7 +12,7 @@ export const certGet: Action = async (session, [serial = ''], options) => {
   const serialNumber = await serialNumberOf(session, serial, options['decimal'] === true);
   const api = await session.api();
   const found = await api.get<CertificateDocument>(`/certificates/${serialNumber}`);
-  if (options['pem']) {
+  if (options['pem'] || session.output.format === 'pem') {
     if (!found.certificate)
       throw new CliFailure('this certificate was never released', {
         code: 'CERTIFICATE_NOT_FOUND',

@@ -1,4 +1,4 @@
-import { REASON_CODE } from '@gigvault/x509/reason-code';
+import { LEAF_REASONS } from '@gigvault/x509/reason-code';
 import { formatSerialNumber } from '@gigvault/x509/serial-number';
 import { usage } from '../failure.ts';
 import { type Action, textOption } from '../program/command-spec.ts';
@@ -42,8 +42,8 @@ async function ask(session: Session, serialNumber: string): Promise<void> {
 }
 
 function reasonOf(text: string): string {
-  const names = Object.keys(REASON_CODE);
-  const found = names.find((name) => name.toLowerCase() === text.toLowerCase());
-  if (!found) throw usage(`"${text}" is not a reason: use ${names.join(', ')}.`);
+  const found = LEAF_REASONS.find((name) => name.toLowerCase() === text.toLowerCase());
+  if (!found)
+    throw usage(`"${text}" is no reason to revoke a certificate: use ${LEAF_REASONS.join(', ')}.`);
   return found;
 }

@@ -36,7 +36,7 @@ export const csrList: Action = async (session, _args, options) => {
 export const csrGet: Action = async (session, [id = ''], options) => {
   const api = await session.api();
   const found = await api.get<EnrolmentDocument>(`/csrs/${encodeURIComponent(id)}`);
-  if (options['pem']) {
+  if (options['pem'] || session.output.format === 'pem') {
     if (!found.certificate) throw notIssued(found);
     session.terminal.writeOut(found.certificate + (found.chain ?? ''));
     return;

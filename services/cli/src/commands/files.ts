@@ -1,12 +1,11 @@
-import { randomUUID } from 'node:crypto';
-import { access, link, open, readFile, rename, rm } from 'node:fs/promises';
+import { access, readFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
+import { type Content, draftFile } from '@gigvault/files/durable-file';
 import { CliFailure } from '../failure.ts';
 import type { Terminal } from '../terminal.ts';
 
 /** A file that is written but does not have its name yet. */
-export interface Draft {
-  readonly path: string;
+export interface OutputDraft {
   /** Gives it its name. Fails when the name is taken, unless replacing was asked for. */
   publish(): Promise<void>;
   discard(): Promise<void>;
@@ -15,9 +14,16 @@ export interface Draft {
 /** The text of a file that the user named. */
 export async function readInput(terminal: Terminal, path: string): Promise<string> {
   return readFile(resolve(terminal.cwd, path), 'utf8').catch((cause: NodeJS.ErrnoException) => {
-    const why = cause.code === 'ENOENT' ? 'it does not exist' : cause.message;
+    const why = whyUnreadable(cause);
     throw new CliFailure(`cannot read ${path}: ${why}`, { code: 'INVALID_ARGUMENT', cause });
   });
+}
+
+/** Why a file that the user named cannot be read. */
+export function whyUnreadable({ code, message }: NodeJS.ErrnoException): string {
+  if (code === 'ENOENT') return 'it does not exist';
+  if (code === 'EISDIR') return 'it is a folder';
+  return code === 'EACCES' ? 'this user may not read it' : message;
 }
 
 /** Fails with exit 6 when one of the files exists, unless they may be replaced. */
@@ -33,38 +39,27 @@ export async function refuseExisting(paths: readonly string[], force: boolean): 
 }
 
 /** Writes the content to the disk under a name of its own, so that nothing half-written is ever seen under the real one. */
-export async function draftFile(
+export async function draftOutput(
   path: string,
-  content: string,
+  content: Content,
   mode: number,
   force: boolean,
-): Promise<Draft> {
-  const draft = `${path}.${randomUUID()}.part`;
-  try {
-    const file = await open(draft, 'wx', mode);
-    try {
-      await file.writeFile(content);
-      await file.sync();
-    } finally {
-      await file.close();
-    }
-  } catch (cause) {
-    throw new CliFailure(`cannot write in ${dirname(path)}: ${(cause as Error).message}`, {
+): Promise<OutputDraft> {
+  const draft = await draftFile(path, content, mode).catch((cause: NodeJS.ErrnoException) => {
+    if (cause.syscall === undefined) throw cause;
+    throw new CliFailure(`cannot write in ${dirname(path)}: ${cause.message}`, {
       code: 'INVALID_ARGUMENT',
       cause,
     });
-  }
+  });
   return {
-    path,
+    discard: draft.discard,
     async publish() {
-      if (force) return rename(draft, path);
-      // Unlike rename, link never replaces a file that appeared meanwhile.
-      await link(draft, path).catch((error: NodeJS.ErrnoException) => {
+      if (force) return draft.replace();
+      await draft.create().catch((error: NodeJS.ErrnoException) => {
         throw error.code === 'EEXIST' ? alreadyThere(path) : error;
       });
-      await rm(draft);
     },
-    discard: () => rm(draft, { force: true }),
   };
 }
 

@@ -14,6 +14,7 @@ export const keyGenerate: Action = async (session, [keyId = ''], options) => {
   await session.output.result({
     data: key,
     names: [key.keyId],
+    pem: key.publicKey,
     text: (style) =>
       `${style.green(style.ok)} Generated  ${key.keyId}   ${key.keyType}   ${key.state}   backend ${key.backend}\n${key.publicKey}`,
   });

@@ -1,6 +1,6 @@
-import { randomUUID } from 'node:crypto';
-import { chmod, mkdir, open, readFile, rename, stat } from 'node:fs/promises';
+import { chmod, mkdir, readFile, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { writeFileDurably } from '@gigvault/files/durable-file';
 import { CliFailure, usage } from '../failure.ts';
 import type { Terminal } from '../terminal.ts';
 
@@ -71,15 +71,7 @@ export async function writeContexts(folder: string, contexts: Contexts): Promise
 /** Writes a file of mode 0600 in one step, and its folders of mode 0700 when they are not there. */
 export async function writePrivateFile(path: string, content: string): Promise<void> {
   await mkdir(dirname(path), { recursive: true, mode: 0o700 });
-  const draft = `${path}.${randomUUID()}`;
-  const file = await open(draft, 'wx', 0o600);
-  try {
-    await file.writeFile(content);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-  await rename(draft, path);
+  await writeFileDurably(path, content, 0o600);
 }
 
 async function parseYaml(path: string, text: string): Promise<unknown> {

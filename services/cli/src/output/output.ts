@@ -2,10 +2,10 @@ import type { Terminal } from '../terminal.ts';
 import { type Style, styleFor } from './style.ts';
 
 /** How results are written. */
-export type OutputFormat = 'table' | 'json' | 'yaml' | 'name';
+export type OutputFormat = 'table' | 'json' | 'yaml' | 'name' | 'pem';
 
 /** All values of `--output`. */
-export const OUTPUT_FORMATS: readonly OutputFormat[] = ['table', 'json', 'yaml', 'name'];
+export const OUTPUT_FORMATS: readonly OutputFormat[] = ['table', 'json', 'yaml', 'name', 'pem'];
 
 /** A result in all its forms. */
 export interface Result {
@@ -13,6 +13,8 @@ export interface Result {
   readonly data: object;
   /** What `-o name` and `-q` show: one id a line. */
   readonly names: readonly string[];
+  /** What `-o pem` shows, of commands that have it. */
+  readonly pem?: string;
   /** What people read; ends in a newline. */
   text(style: Style): string;
 }
@@ -58,6 +60,7 @@ export function createOutput(terminal: Terminal, options: OutputOptions): Output
 async function rendered(format: OutputFormat, result: Result, style: Style): Promise<string> {
   if (format === 'table') return style.shown(result.text(style));
   if (format === 'name') return result.names.map((name) => `${name}\n`).join('');
+  if (format === 'pem') return result.pem ?? '';
   if (format === 'json') return `${JSON.stringify(result.data, undefined, 2)}\n`;
   const { stringify } = await import('yaml');
   return stringify(result.data, { lineWidth: 0 });

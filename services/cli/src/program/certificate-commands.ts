@@ -1,3 +1,4 @@
+import { LEAF_REASONS } from '@gigvault/x509/reason-code';
 import type { CommandSpec } from './command-spec.ts';
 import { ASK_REASON, COMMENT, DECIMAL, KEY_TYPE, LIMIT, PROFILE, TTL, WAIT } from './options.ts';
 
@@ -27,6 +28,7 @@ export const CERTIFICATE_COMMANDS: readonly CommandSpec[] = [
       'gigvault cert create api.localhost --san www.localhost --ip 127.0.0.1',
       'gigvault cert create api.localhost --csr api.csr -o json',
     ],
+    pem: true,
     load: async () => (await import('../commands/cert-create.ts')).certCreate,
   },
   {
@@ -48,9 +50,10 @@ export const CERTIFICATE_COMMANDS: readonly CommandSpec[] = [
     usage: 'cert get <serial>',
     summary: 'show one certificate',
     options: [
-      { flags: '--pem', description: 'print the certificate and its chain as PEM' },
+      { flags: '--pem', description: 'the same as -o pem: the certificate, its chain' },
       DECIMAL,
     ],
+    pem: true,
     examples: ['gigvault cert get 5f:03:…:c2', 'gigvault cert get 5f03…c2 --pem > api.crt'],
     load: async () => (await import('../commands/cert-get.ts')).certGet,
   },
@@ -77,7 +80,7 @@ export const CERTIFICATE_COMMANDS: readonly CommandSpec[] = [
     options: [
       {
         flags: '--reason <reason>',
-        description: 'as keyCompromise, superseded; default unspecified',
+        description: `${LEAF_REASONS.join(', ')}; default unspecified`,
       },
       DECIMAL,
     ],
@@ -111,7 +114,8 @@ export const CERTIFICATE_COMMANDS: readonly CommandSpec[] = [
   {
     usage: 'csr get <id>',
     summary: 'show one request, its decision and its votes',
-    options: [{ flags: '--pem', description: 'print the issued certificate and its chain as PEM' }],
+    options: [{ flags: '--pem', description: 'the same as -o pem: the certificate, its chain' }],
+    pem: true,
     examples: ['gigvault csr get 0f8c2d1e-… --pem > api.crt'],
     load: async () => (await import('../commands/csr-list.ts')).csrGet,
   },

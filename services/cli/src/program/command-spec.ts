@@ -29,6 +29,8 @@ export interface CommandSpec {
   readonly usage: string;
   readonly summary: string;
   readonly options?: readonly OptionSpec[];
+  /** Its result has a PEM form, for `-o pem`. */
+  readonly pem?: boolean;
   /** Whole command lines, shown first in the help. */
   readonly examples: readonly string[];
   load(): Promise<Action>;

@@ -29,6 +29,7 @@ export const PLATFORM_COMMANDS: readonly CommandSpec[] = [
       'gigvault key generate signing-2027',
       'gigvault key generate box --key-type rsa-3072 -o json',
     ],
+    pem: true,
     load: async () => (await import('../commands/key.ts')).keyGenerate,
   },
   {

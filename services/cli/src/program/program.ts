@@ -20,6 +20,8 @@ export interface Invocation {
   readonly args: readonly string[];
   readonly options: CommandOptions;
   readonly globals: GlobalOptions;
+  /** Whether `-o pem` can be answered. */
+  readonly pem: boolean;
 }
 
 const HELP_WIDTH = 79;
@@ -95,6 +97,7 @@ function addCommand(
       args: command.processedArgs as string[],
       options: command.opts(),
       globals,
+      pem: spec.pem ?? false,
     });
   });
   // `up` has flags of its own program.

@@ -38,8 +38,9 @@ export function failureOf(reply: HttpsReply): CliFailure {
     problem.error?.message ??
     problem.title ??
     `the server answered ${reply.status}`;
-  const facts = factsOf(problem, message);
-  return new CliFailure(withoutFacts(message, problem) || ERROR_TABLE[code].title, {
+  const shown = withoutFacts(message, problem);
+  const facts = factsOf(problem, shown);
+  return new CliFailure(shown || ERROR_TABLE[code].title, {
     code,
     ...(known || !problem.error?.code
       ? {}
@@ -72,10 +73,11 @@ function withoutFacts(message: string, { errors }: Problem): string {
   return message;
 }
 
-function factsOf(problem: Problem, message: string): Fact[] {
+/** What the message does not say already. */
+function factsOf(problem: Problem, shown: string): Fact[] {
   const entries = Array.isArray(problem.errors) ? problem.errors : [];
   return entries
-    .filter((entry) => entry.message && entry.message !== message)
+    .filter((entry) => entry.message && !shown.includes(entry.message))
     .map((entry) => factOf(entry.message ?? '', entry.pointer));
 }
 
