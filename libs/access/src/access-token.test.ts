@@ -61,12 +61,13 @@ const EXPIRED = { code: 'UNAUTHENTICATED', message: 'The access token is expired
 describe('an access token', () => {
   it('gives the principal, with what its roles may do', async () => {
     const { sign, authenticate } = setUp();
-    const principal = await authenticate(await sign());
+    const principal = await authenticate(await sign({ ...CLAIMS, client_id: 'k7' }));
     expect(principal).toMatchObject({
       actor: 'user:u1',
       name: 'ada',
       roles: ['approver'],
       tenantId: 'default',
+      credentialId: 'k7',
     });
     expect(principal.permissions.has('csrs:decide')).toBe(true);
     expect(principal.permissions.has('users:manage')).toBe(false);

@@ -15,11 +15,13 @@ const NETWORK = new Set([
 ]);
 const LOST =
   /Connection terminated|timeout exceeded when trying to connect|not queryable|Client has encountered/;
+/** Wrong password, unknown role, no line in pg_hba.conf; no such database. */
+const NOT_LET_IN = /^(28|3D000)/;
 const UNIQUE_VIOLATION = '23505';
 
 /**
- * The failure of a query in the house's words: UNAVAILABLE when the connection or the server is gone, the disk full or connections
- * exhausted; DEADLINE_EXCEEDED on a statement timeout; CONFLICT on a deadlock or serialization failure. Anything else, as a violated
+ * The failure of a query in the house's words: UNAVAILABLE when the connection or the server is gone, the disk full, connections
+ * exhausted, or the role is not let in; DEADLINE_EXCEEDED on a statement timeout; CONFLICT on a deadlock or serialization failure. Anything else, as a violated
  * constraint, comes back as it is.
  */
 export function databaseError(error: unknown): unknown {
@@ -33,6 +35,11 @@ export function databaseError(error: unknown): unknown {
   }
   if (UNAVAILABLE.test(code) || NETWORK.has(code) || LOST.test(error.message)) {
     return new GigvaultError('UNAVAILABLE', 'The database cannot be reached.', { cause: error });
+  }
+  if (NOT_LET_IN.test(code)) {
+    return new GigvaultError('UNAVAILABLE', 'The database does not let this service in.', {
+      cause: error,
+    });
   }
   if (code === '57014')
     return new GigvaultError('DEADLINE_EXCEEDED', 'The database took too long.', { cause: error });

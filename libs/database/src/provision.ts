@@ -1,13 +1,14 @@
 import { createHmac } from 'node:crypto';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import { Client, type ClientBase, type ClientConfig, escapeIdentifier, escapeLiteral } from 'pg';
-import { databaseError } from './database-error.ts';
+import { claimDatabase, type Installation } from './ownership.ts';
 import { APPEND_ONLY, type AppendOnly, ownerRole, serviceRole } from './role.ts';
 import { scramVerifier } from './scram.ts';
+import { serverError } from './server-error.ts';
 
 /** What must exist before a service can connect. */
 export interface ProvisionOptions {
-  /** A user that may create roles and the database; it need not be a superuser. */
+  /** A user that may create roles and, unless it is there, the database; it need not be a superuser. `database`: where it does that. */
   readonly admin: ClientConfig;
   /** As `gigvault`. Made when it is missing. */
   readonly database: string;
@@ -17,10 +18,14 @@ export interface ProvisionOptions {
   readonly passwords: Readonly<Record<string, string>>;
   readonly ownerPassword: string;
   readonly appendOnly?: AppendOnly;
+  /** Whose database it becomes or must be. Left out where nobody else can have it: the embedded server's. */
+  readonly installation?: Installation;
+  /** True when something is recorded in it already: then another, or an empty one, is refused. */
+  readonly mustBeThere?: boolean;
 }
 
 /** Raised when what `provision` does changes, so that existing databases are brought up to it. */
-const VERSION = 1;
+const VERSION = 2;
 
 /**
  * Connection options of what prepares the database: its commits do not wait for the disk. Each step may run again, and the first
@@ -28,32 +33,31 @@ const VERSION = 1;
  */
 export const UNHURRIED_COMMITS = '-c synchronous_commit=off';
 
-const NOT_YET = new Set(['3D000', '28P01', '28000', '42P01', '3F000']);
+const NO_SUCH_DATABASE = '3D000';
+/** Or is being made right now. */
+const DATABASE_EXISTS = new Set(['42P04', '23505']);
+const NOT_YET = new Set([NO_SUCH_DATABASE, '28P01', '28000', '42P01', '3F000']);
 
 /**
  * Makes database, owner role, and for each service a schema, a LOGIN role without DDL that sees only it, and default privileges.
  * Idempotent; with nothing to do it costs one connection, because the last run left its fingerprint. Passwords are set to those given.
- * Errors: UNAVAILABLE when the server cannot be reached; FORBIDDEN when `admin` may not do this.
+ * Whose database it is comes first: one that is another's is left as it is.
+ * Errors: UNAVAILABLE when the server cannot be reached; FORBIDDEN when `admin` may not do this; INVALID_ARGUMENT when `admin` is not let
+ * in, or the database is not this installation's.
  */
 export async function provisionDatabase(options: ProvisionOptions): Promise<void> {
   try {
-    if (await isProvisioned(options)) return;
-    await withClient(options.admin, (admin) => makeRolesAndDatabase(admin, options));
-    await withClient({ ...options.admin, ...target(options.database) }, (admin) =>
-      openDatabase(admin, options),
-    );
+    const state = await stateOf(options);
+    if (state === 'provisioned') return;
+    await withDatabase(options, async (admin) => {
+      if (options.mustBeThere && state === 'unknown') await requireUsed(admin, options.database);
+      if (options.installation) await claimDatabase(admin, options.installation, state === 'ours');
+      await makeRoles(admin, options);
+      await openDatabase(admin, options);
+    });
     await withClient(ownerConnection(options), (owner) => makeSchemas(owner, options));
   } catch (error) {
-    if ((error as { code?: string }).code === '42501') {
-      throw new GigvaultError(
-        'FORBIDDEN',
-        `The database user may not prepare the database: ${(error as Error).message}.`,
-        {
-          cause: error,
-        },
-      );
-    }
-    throw databaseError(error);
+    throw serverError(error, options.admin);
   }
 }
 
@@ -75,21 +79,70 @@ function target(database: string): ClientConfig {
   return { connectionString: undefined, database };
 }
 
-async function isProvisioned(options: ProvisionOptions): Promise<boolean> {
+/** What the owner role finds. `ours`: it is let in with our password, but something has to be done. */
+async function stateOf(options: ProvisionOptions): Promise<'provisioned' | 'ours' | 'unknown'> {
   try {
     return await withClient(ownerConnection(options), async (owner) => {
       const { rows } = await owner.query<{ fingerprint: string }>(
         'SELECT fingerprint FROM provisioning.state',
       );
-      return rows[0]?.fingerprint === fingerprint(options);
+      return rows[0]?.fingerprint === fingerprint(options) ? 'provisioned' : 'ours';
     });
   } catch (error) {
-    if (NOT_YET.has((error as { code?: string }).code ?? '')) return false;
+    if (NOT_YET.has((error as { code?: string }).code ?? '')) return 'unknown';
     throw error;
   }
 }
 
-async function makeRolesAndDatabase(admin: ClientBase, options: ProvisionOptions): Promise<void> {
+/** Runs as the administrator on the database, which is made when it is missing, unless something must be in it already. */
+async function withDatabase(
+  { admin, database, mustBeThere }: ProvisionOptions,
+  run: (admin: ClientBase) => Promise<void>,
+): Promise<void> {
+  const there = { ...admin, ...target(database) };
+  try {
+    return await withClient(there, run);
+  } catch (error) {
+    if ((error as { code?: string }).code !== NO_SUCH_DATABASE) throw error;
+    if (mustBeThere) throw nothingThere(database);
+  }
+  await withClient(admin, (client) => createDatabase(client, database, admin.user));
+  await withClient(there, run);
+}
+
+async function createDatabase(
+  admin: ClientBase,
+  database: string,
+  user: string | undefined,
+): Promise<void> {
+  try {
+    await admin.query(`CREATE DATABASE ${escapeIdentifier(database)}`);
+  } catch (cause) {
+    const { code } = cause as { code?: string };
+    if (code === '42501')
+      throw new GigvaultError(
+        'INVALID_ARGUMENT',
+        `There is no database "${database}", and "${user}" may not make it. As an administrator: CREATE DATABASE ${escapeIdentifier(database)} OWNER ${escapeIdentifier(user ?? '')};`,
+        { cause },
+      );
+    // Another start was first; whose it is then, is asked of the database.
+    if (!DATABASE_EXISTS.has(code ?? '')) throw cause;
+  }
+}
+
+async function requireUsed(admin: ClientBase, database: string): Promise<void> {
+  const { rows } = await admin.query("SELECT to_regnamespace('provisioning') IS NULL AS unused");
+  if (rows[0].unused) throw nothingThere(database);
+}
+
+function nothingThere(database: string): GigvaultError {
+  return new GigvaultError(
+    'INVALID_ARGUMENT',
+    `This data directory holds CAs, but the database "${database}" holds nothing of them. Nothing was changed. Look at --database-url, or restore the database from a backup.`,
+  );
+}
+
+async function makeRoles(admin: ClientBase, options: ProvisionOptions): Promise<void> {
   const { database, services, passwords } = options;
   const roles = [
     { name: ownerRole(database), password: options.ownerPassword },
@@ -110,10 +163,6 @@ async function makeRolesAndDatabase(admin: ClientBase, options: ProvisionOptions
         `${there.has(name) ? 'ALTER' : 'CREATE'} ROLE ${escapeIdentifier(name)} LOGIN NOCREATEDB NOCREATEROLE PASSWORD ${escapeLiteral(scramVerifier(password))}`,
     ),
   );
-  const { rowCount } = await admin.query('SELECT 1 FROM pg_database WHERE datname = $1', [
-    database,
-  ]);
-  if (rowCount === 0) await admin.query(`CREATE DATABASE ${escapeIdentifier(database)}`);
 }
 
 async function openDatabase(admin: ClientBase, options: ProvisionOptions): Promise<void> {

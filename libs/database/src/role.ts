@@ -1,5 +1,8 @@
 /** Names of the database roles; roles belong to the whole server, so they start with the database's name. */
 
+/** Octets of a database's name: with the longest service's name behind it, it must be a name of PostgreSQL's, of 63. */
+export const LONGEST_DATABASE_NAME = 56;
+
 /** The role that owns schemas and tables and runs migrations. */
 export function ownerRole(database: string): string {
   return `${database}_owner`;

@@ -57,6 +57,15 @@ describe('the health tree', () => {
     },
   );
 
+  it('is ready with an alarm that serving does not need, and says so only as health', async () => {
+    const alarm = { ...broken, blocksReadiness: false } as const;
+    const { health } = ready(well, alarm);
+    const answer = await healthReply(health, { verbose: '' }, 'ready');
+    expect(answer.status).toBe(200);
+    expect(JSON.stringify(answer.body)).not.toContain('crl');
+    expect((await healthReply(health, {}, 'health')).status).toBe(503);
+  });
+
   it('does not wait for a leaf longer than a second', async () => {
     const stuck: HealthCheck = { name: 'keystore', check: () => new Promise(() => undefined) };
     const { health, clock } = ready(well, stuck);
@@ -80,7 +89,7 @@ describe('the health tree', () => {
         running--;
       },
     });
-    await ready(slow('a'), slow('b'), slow('c')).health.check([]);
+    await ready(slow('a'), slow('b'), slow('c')).health.check('health', []);
     expect(most).toBe(3);
   });
 

@@ -1,6 +1,10 @@
 import type { HttpReply } from '@gigvault/http/route';
 import type { Clock } from '@gigvault/time/clock';
+import { within } from '@gigvault/time/within';
 import type { HealthCheck } from './service.ts';
+
+/** What a probe wants to know: whether requests are served, or whether all is well. */
+export type HealthQuestion = 'ready' | 'health';
 
 /** The state of one check. */
 export interface CheckResult {
@@ -15,8 +19,8 @@ export interface CheckResult {
 
 /** The health of a process: its checks, and whether it takes requests (docs/operations/health.md). */
 export interface Health {
-  /** Runs every check but the excluded ones, at the same time, each bounded by a second. */
-  check(exclude: readonly string[]): Promise<readonly CheckResult[]>;
+  /** Runs every check that `question` asks but the excluded ones, at the same time, each bounded by a second. */
+  check(question: HealthQuestion, exclude: readonly string[]): Promise<readonly CheckResult[]>;
   readonly state: 'starting' | 'ready' | 'draining';
   readonly ready: boolean;
   /** True once the listeners answer and the workers run; false from the first moment of a stop. */
@@ -39,9 +43,10 @@ export function createHealth(checks: () => readonly HealthCheck[], clock: Clock)
     setReady(ready) {
       state = ready ? 'ready' : 'draining';
     },
-    check: (exclude) =>
+    check: (question, exclude) =>
       Promise.all(
         checks()
+          .filter((c) => question === 'health' || c.blocksReadiness !== false)
           .filter((c) => !exclude.includes(c.name))
           .map((check) => runCheck(check, clock)),
       ),
@@ -50,27 +55,16 @@ export function createHealth(checks: () => readonly HealthCheck[], clock: Clock)
 
 async function runCheck(check: HealthCheck, clock: Clock): Promise<CheckResult> {
   const start = clock.now();
-  const limit = new AbortController();
   const latencyMs = () => clock.now() - start;
   try {
-    await Promise.race([
-      check.check(),
-      clock.sleep(CHECK_LIMIT, limit.signal).then(() => {
-        throw new Error(`no answer within ${CHECK_LIMIT} ms`);
-      }),
-    ]);
+    await within(clock, CHECK_LIMIT, check.check(), `no answer within ${CHECK_LIMIT} ms`);
     return { name: check.name, ok: true, latencyMs: latencyMs() };
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
     const { name, failing = 503 } = check;
     return { name, ok: false, latencyMs: latencyMs(), message, failing };
-  } finally {
-    limit.abort();
   }
 }
-
-/** What a probe wants to know. */
-export type HealthQuestion = 'ready' | 'health';
 
 /**
  * The health tree as an HTTP answer: 200 when all is well, 503 otherwise; each check on its line with `?verbose`.
@@ -82,7 +76,7 @@ export async function healthReply(
   question: HealthQuestion,
 ): Promise<HttpReply> {
   const exclude = [query['exclude'] ?? []].flat().flatMap((names) => String(names).split(','));
-  const results = await health.check(exclude);
+  const results = await health.check(question, exclude);
   const failing = results.filter((r) => !r.ok);
   const ok = health.ready && failing.length === 0;
   const notSetUp = health.ready && failing.length > 0 && failing.every((r) => r.failing === 501);

@@ -1,9 +1,9 @@
 import { apiDocsRoutes as docsRoutes } from '@gigvault/http/api-docs';
 import type { MountedRoute } from '@gigvault/http/mounting';
-import { openApiDocument, openApiYaml } from '@gigvault/http/openapi';
+import { openApiDocument, openApiReplies } from '@gigvault/http/openapi';
 import { problemReply } from '@gigvault/http/problem';
 import type { HttpReply, ProtocolRoute } from '@gigvault/http/route';
-import type { Health } from './health.ts';
+import type { Health, HealthQuestion } from './health.ts';
 import { installedVersion } from './home.ts';
 
 /** `/health`, `/ready`, `/live` and `/version` of the public listener: no detail without authentication (requirement X2). */
@@ -13,10 +13,11 @@ export function publicHealthRoutes(health: Health, version: string): MountedRout
     headers: { 'cache-control': 'no-store' },
     body: { status: ok ? 'ok' : 'unavailable' },
   });
-  const whole = async () => answer(health.ready && (await health.check([])).every((r) => r.ok));
+  const ask = (question: HealthQuestion) => async () =>
+    answer(health.ready && (await health.check(question, [])).every((r) => r.ok));
   return [
-    hostRoute('/health', whole),
-    hostRoute('/ready', whole),
+    hostRoute('/health', ask('health')),
+    hostRoute('/ready', ask('ready')),
     hostRoute('/live', async () => answer(true)),
     hostRoute('/version', async () => ({ status: 200, body: { name: 'gigvault', version } })),
   ];
@@ -28,10 +29,9 @@ export function openApiRoutes(routes: readonly MountedRoute[]): MountedRoute[] {
     routes.map((mounted) => mounted.route),
     installedVersion(),
   );
-  return [
-    hostRoute('/openapi.json', async () => ({ status: 200, body: document })),
-    hostRoute('/openapi.yaml', async () => openApiYaml(document)),
-  ];
+  return Object.entries(openApiReplies(document)).map(([path, reply]) =>
+    hostRoute(path, async () => reply),
+  );
 }
 
 /** `/docs`: the page of the API's document. */

@@ -5,6 +5,10 @@ import { join } from 'node:path';
 import { createSecureContext } from 'node:tls';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import type {
+  CertificateService,
+  GetCertificateStatusRequest,
+} from '@gigvault/proto/ca/v1/certificate';
+import type {
   IssuanceService,
   IssueInternalCertificateRequest,
 } from '@gigvault/proto/ca/v1/issuance';
@@ -80,11 +84,14 @@ describe('the files of an identity', () => {
 });
 
 describe('the renewal of an identity (covers: G88)', () => {
-  async function world(issue: (request: IssueInternalCertificateRequest) => Promise<Buffer>) {
+  async function world(
+    issue: (request: IssueInternalCertificateRequest) => Promise<Buffer>,
+    early = 60_000,
+  ) {
     const identity = identities.identity('ra');
     const files = await filesWith(identity.current());
     const due = renewalTime(identity.current().certificate);
-    const clock = new FakeClock(due - 60_000);
+    const clock = new FakeClock(due - early);
     const requests: IssueInternalCertificateRequest[] = [];
     const issuance = {
       async issueInternalCertificate(request: IssueInternalCertificateRequest) {
@@ -92,12 +99,24 @@ describe('the renewal of an identity (covers: G88)', () => {
         return { certificate: await issue(request), chain: [] };
       },
     } as unknown as Client<IssuanceService>;
-    const worker = identityRenewal({ identity, files, issuance, clock, log: silentLog });
+    const revoked = new Set<string>();
+    const certificates = {
+      async getCertificateStatus({ issuerId, serialNumbers }: GetCertificateStatusRequest) {
+        const isRevoked = serialNumbers.some((one) => revoked.has(`${issuerId}/${one}`));
+        return { statuses: [{ status: isRevoked ? 'revoked' : 'good' }] };
+      },
+    } as unknown as Client<CertificateService>;
+    const warnings: string[] = [];
+    const log = {
+      ...silentLog,
+      child: () => ({ ...silentLog, warn: (_: object, msg: string) => void warnings.push(msg) }),
+    };
+    const worker = identityRenewal({ identity, files, issuance, certificates, clock, log });
     const tick = async (ms: number) => {
       clock.advance(ms);
       for (let i = 0; i < 20; i++) await new Promise(setImmediate);
     };
-    return { identity, files, requests, worker, tick };
+    return { identity, files, requests, revoked, warnings, worker, tick };
   }
   const anyCertificate = async () =>
     new X509Certificate(identities.identity('ra', Date.now() + 9 * DAY).current().certificate).raw;
@@ -110,6 +129,7 @@ describe('the renewal of an identity (covers: G88)', () => {
       replaced = material;
     });
     await worker.start();
+    await tick(0);
     await tick(59_999);
     expect(requests).toHaveLength(0);
     await tick(1);
@@ -125,6 +145,27 @@ describe('the renewal of an identity (covers: G88)', () => {
     expect(replaced?.privateKey).not.toBe(before.privateKey);
   });
 
+  it('has another key within a minute of its revocation, and a warning', async () => {
+    const { identity, files, requests, revoked, warnings, worker, tick } = await world(
+      anyCertificate,
+      10 * 60_000,
+    );
+    const before = identity.current();
+    await worker.start();
+    await tick(0);
+    await tick(60_000);
+    expect(requests).toHaveLength(0);
+    const { serialNumber } = new X509Certificate(before.certificate);
+    revoked.add(`services/${serialNumber.toLowerCase()}`);
+    await tick(60_000);
+    await tick(60_000);
+    await worker.stop();
+    expect(requests).toHaveLength(1);
+    expect(identity.current().privateKey).not.toBe(before.privateKey);
+    expect(readIdentity(files)).toEqual(identity.current());
+    expect(warnings).toEqual(['service certificate was revoked; it has a new key now']);
+  });
+
   it('tries again when the CA does not answer, and keeps what it has meanwhile', async () => {
     let down = true;
     const { identity, requests, worker, tick } = await world(async () => {
@@ -133,6 +174,7 @@ describe('the renewal of an identity (covers: G88)', () => {
     });
     const before = identity.current();
     await worker.start();
+    await tick(0);
     await tick(60_000);
     await tick(200);
     expect(requests.length).toBeGreaterThanOrEqual(2);

@@ -1,14 +1,16 @@
 import { generateKeyPairSync, randomUUID } from 'node:crypto';
+import type { CertificateService } from '@gigvault/proto/ca/v1/certificate';
 import type { IssuanceService } from '@gigvault/proto/ca/v1/issuance';
 import type { Client } from '@gigvault/rpc/call';
 import { type MtlsIdentity, type MtlsMaterial, renewalTime } from '@gigvault/rpc/mtls-identity';
 import { type PeerName, spiffeId } from '@gigvault/rpc/service-name';
-import type { Log } from '@gigvault/telemetry/log';
+import { failureLog, type Log } from '@gigvault/telemetry/log';
 import type { Clock } from '@gigvault/time/clock';
 import { periodic, type Worker } from '@gigvault/time/worker';
 import { buildCertificationRequest } from '@gigvault/x509/certification-request';
 import { toPem } from '@gigvault/x509/pem';
 import { type IdentityFiles, storeIdentity } from './identity-files.ts';
+import { isRevoked } from './own-certificate.ts';
 
 /** Issues a fresh mTLS identity for the caller of `issuance`: new key, certificate of the `services` CA. */
 export async function requestIdentity(
@@ -34,31 +36,42 @@ export async function requestIdentity(
   };
 }
 
-/** Renews a peer's identity once two thirds of its life are over; connections in flight go on (requirement G88). */
+/**
+ * Renews a peer's identity once two thirds of its life are over, and within a minute of its revocation, always with a new key;
+ * connections in flight go on (requirement G88).
+ */
 export function identityRenewal(options: {
   readonly identity: MtlsIdentity;
   readonly files: IdentityFiles;
   readonly issuance: Client<IssuanceService>;
+  readonly certificates: Client<CertificateService>;
   readonly clock: Clock;
   readonly log: Log;
 }): Worker {
-  const { identity, clock, log } = options;
+  const { identity, clock } = options;
+  const log = options.log.child({ operation: 'identity-renewal' });
+  const failures = failureLog(
+    log,
+    'service certificate could not be renewed',
+    'service certificate is looked after again',
+  );
   return periodic({
     name: `${identity.peer}.identity-renewal`,
     clock,
     interval: 60_000,
     async round() {
       const current = identity.current();
-      if (clock.now() < renewalTime(current.certificate)) return;
+      const due = clock.now() >= renewalTime(current.certificate);
+      const revoked =
+        !due && (await isRevoked(options.certificates, 'services', current.certificate));
+      if (!due && !revoked) return failures.worked();
       const material = await requestIdentity(options.issuance, identity.peer, identity.trustDomain);
       await storeIdentity(options.files, material);
       identity.replace({ servicesCa: current.servicesCa, ...material });
-      log.info({ operation: 'identity-renewal' }, 'service certificate renewed');
+      failures.worked();
+      if (revoked) log.warn({}, 'service certificate was revoked; it has a new key now');
+      else log.info({}, 'service certificate renewed');
     },
-    onError: (error) =>
-      log.warn(
-        { error, operation: 'identity-renewal' },
-        'service certificate could not be renewed',
-      ),
+    onError: (error) => failures.failed('warn', error),
   });
 }

@@ -1,4 +1,5 @@
 import { secretReference } from '@gigvault/config/secret';
+import { SSL_MODES } from '@gigvault/database/connection-tls';
 import { DEFAULT_API_ACCESS } from '@gigvault/http/api-gate';
 import { isNetwork } from '@gigvault/http/network-list';
 import { z } from 'zod';
@@ -59,6 +60,8 @@ export const serviceProcessConfig = z.strictObject({
     port,
     name: z.string(),
     password: secretReference,
+    sslMode: z.enum(SSL_MODES).optional(),
+    sslRootCert: z.string().optional(),
   }),
   grpc: z.strictObject({ host: z.string().default('127.0.0.1'), port }),
   https: z.strictObject({ host: z.string().default('127.0.0.1'), port, ...apiAccessConfig }),

@@ -11,6 +11,7 @@ import type { PeerName, ServiceName } from '@gigvault/rpc/service-name';
 import type { Log } from '@gigvault/telemetry/log';
 import type { Metrics } from '@gigvault/telemetry/metrics';
 import type { Clock } from '@gigvault/time/clock';
+import { within } from '@gigvault/time/within';
 import type { Worker } from '@gigvault/time/worker';
 import { type INestMicroservice, Module, type RpcExceptionFilter } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
@@ -51,9 +52,17 @@ export interface RunningService {
   readonly healthChecks: readonly HealthCheck[];
   readonly reloaders: readonly Reloader[];
   startWorkers(): Promise<void>;
-  /** Stops the workers, newest first, then the handlers; a second call waits for the first. */
+  /** Ends the long polls of those who follow its event log, so that a listener that drains need not wait for them. */
+  endLongPolls(): Promise<void>;
+  /**
+   * Stops the workers, newest first, then the handlers; a second call waits for the first. A worker that does not end within STOP_LIMIT is
+   * left behind.
+   */
   stop(): Promise<void>;
 }
+
+/** Milliseconds for the workers' rounds in flight. */
+export const STOP_LIMIT = 20_000;
 
 /** Errors reach the transport as they were thrown; the transport gives them their wire form. */
 class ThrownErrors implements RpcExceptionFilter<unknown> {
@@ -93,14 +102,15 @@ export async function runService<C>(
   ];
   const started: Worker[] = [];
   let stopped: Promise<void> | undefined;
+  async function stopWorker(worker: Worker): Promise<void> {
+    const late = `no end within ${STOP_LIMIT} ms`;
+    await within(context.clock, STOP_LIMIT, worker.stop(), late).catch((error: unknown) =>
+      log.error({ error, operation: worker.name }, 'worker did not stop cleanly'),
+    );
+  }
   async function stop(): Promise<void> {
-    for (const worker of started.reverse()) {
-      await worker
-        .stop()
-        .catch((error) =>
-          log.error({ error, operation: worker.name }, 'worker did not stop cleanly'),
-        );
-    }
+    // All of them at the same time: one that hangs holds up nobody.
+    await Promise.all(started.reverse().map(stopWorker));
     await app.close();
   }
   return {
@@ -119,6 +129,7 @@ export async function runService<C>(
         started.push(worker);
       }
     },
+    endLongPolls: async () => eventLog?.worker.stop(),
     stop() {
       stopped ??= stop();
       return stopped;

@@ -4,6 +4,7 @@ import { createAuthenticator } from '@gigvault/access/access-token';
 import { loadConfig } from '@gigvault/config/load-config';
 import { processEnvironment } from '@gigvault/config/process-environment';
 import { resolveSecret } from '@gigvault/config/secret';
+import { connectionTls } from '@gigvault/database/connection-tls';
 import { servicePool } from '@gigvault/database/pools';
 import { asGigvaultError } from '@gigvault/errors/gigvault-error';
 import type { ApiAccess } from '@gigvault/http/api-gate';
@@ -17,6 +18,7 @@ import { createLog, type Log } from '@gigvault/telemetry/log';
 import { createMetrics, type Metrics } from '@gigvault/telemetry/metrics';
 import { startTracing, type Tracing } from '@gigvault/telemetry/tracing';
 import { systemClock } from '@gigvault/time/clock';
+import { within } from '@gigvault/time/within';
 import type { Pool } from 'pg';
 import { z } from 'zod';
 import { installFaultInjection } from './fault-injection.ts';
@@ -43,6 +45,9 @@ import { failProcess, stopWithSupervisor } from './supervised.ts';
 
 /** Longest time that calls in flight may take once a stop has begun, in milliseconds (fault T19). */
 export const DRAIN_LIMIT = 30_000;
+
+/** Longest time of a whole stop; what is still busy then is cut off. */
+const STOP_LIMIT = DRAIN_LIMIT + 25_000;
 
 /**
  * The main program of one service: `--config <file>`, `--check-config`, `--supervised` (stops when its stdin ends).
@@ -136,11 +141,12 @@ async function startServiceProcess<C>(
     log,
   });
   const identity = createMtlsIdentity(name, config.trustDomain, readIdentity(config.tls));
+  const { host, port, name: database, password, ...tls } = config.database;
   const pool = servicePool({
-    connection: { host: config.database.host, port: config.database.port },
-    database: config.database.name,
+    connection: { host, port, ssl: connectionTls(host, tls) },
+    database,
     service: name,
-    password: resolveSecret(config.database.password, processEnvironment),
+    password: resolveSecret(password, processEnvironment),
     log,
   });
   const clients = createGrpcClients(identity, config.addresses);
@@ -198,6 +204,7 @@ async function serve(
     identity,
     files: config.tls,
     issuance: clients.client(RPC.issuance, 'ca'),
+    certificates: clients.client(RPC.certificate, 'ca'),
     clock: systemClock,
     log,
   });
@@ -207,13 +214,23 @@ async function serve(
     stopping = true;
     health.setReady(false);
     log.info({}, 'draining');
-    await Promise.all([https.stop(DRAIN_LIMIT), grpc.stop(DRAIN_LIMIT)]);
+    const ended = within(systemClock, STOP_LIMIT, drain(), 'the stop took too long').then(
+      () => 0,
+      (error: unknown) => {
+        log.error({ error }, 'the stop was not clean');
+        return 1;
+      },
+    );
+    process.exit(await ended);
+  }
+  async function drain(): Promise<void> {
+    const draining = [service.endLongPolls(), https.stop(DRAIN_LIMIT), grpc.stop(DRAIN_LIMIT)];
+    await Promise.all(draining);
     await renewal.stop();
     await service.stop();
     clients.close();
     await Promise.all([pool.end(), tracing.stop(), ...operators.map((o) => o.stop())]);
     log.info({}, 'stopped');
-    process.exit(0);
   }
   await service.startWorkers();
   await renewal.start();

@@ -72,6 +72,8 @@ export interface HealthCheck {
   readonly name: string;
   /** Throws, with a message for operators, when it is not well. Bounded by a second. */
   check(): Promise<void>;
+  /** False for an alarm: the service answers all the same, so `/ready`, `readyz` and the self check do not ask. Default true. */
+  readonly blocksReadiness?: false;
   /** What `/admin/v1/healthz` answers when this is all that is not well: 501 where nothing has been set up yet. Default 503. */
   readonly failing?: 501 | 503;
 }

@@ -2,13 +2,13 @@ import { RPC } from '@gigvault/rpc/contracts';
 import { readPeerTable } from '@gigvault/rpc/peers';
 import { silentLog } from '@gigvault/telemetry/log';
 import { createMetrics } from '@gigvault/telemetry/metrics';
-import { systemClock } from '@gigvault/time/clock';
+import { type Clock, FakeClock, systemClock } from '@gigvault/time/clock';
 import type { Worker } from '@gigvault/time/worker';
 import { describe, expect, it } from '@jest/globals';
 import { Controller, type DynamicModule, Module } from '@nestjs/common';
 import { GrpcMethod } from '@nestjs/microservices';
 import { z } from 'zod';
-import { type ProcessHost, runService } from '../src/run-service.ts';
+import { type ProcessHost, runService, STOP_LIMIT } from '../src/run-service.ts';
 import { HEALTH_CHECKS, HTTP_ROUTES, type ServiceDefinition, WORKERS } from '../src/service.ts';
 
 const EVALUATE = 'gigvault.policy.v1.PolicyService/Evaluate';
@@ -24,7 +24,11 @@ class Policy {
 class PolicyModule {}
 Module({})(PolicyModule);
 
-function run(module: Partial<DynamicModule>, peers = `policy: { ${EVALUATE}: [ra] }`) {
+function run(
+  module: Partial<DynamicModule>,
+  peers = `policy: { ${EVALUATE}: [ra] }`,
+  clock: Clock = systemClock,
+) {
   const definition: ServiceDefinition = {
     name: 'policy',
     zone: 'inside',
@@ -38,7 +42,7 @@ function run(module: Partial<DynamicModule>, peers = `policy: { ${EVALUATE}: [ra
     trustDomain: 'gigvault.test',
     publicUrl: 'https://localhost:8443',
     peers: readPeerTable(peers),
-    clock: systemClock,
+    clock,
     metrics: createMetrics(),
     dataDir: () => '/nowhere',
     pool: () => undefined,
@@ -101,6 +105,23 @@ describe('a service on a host', () => {
     await service.startWorkers();
     await Promise.all([service.stop(), service.stop()]);
     expect(events).toEqual(['start a', 'start b', 'start c', 'stop c', 'stop b', 'stop a']);
+  });
+
+  it('leaves a worker behind that does not stop', async () => {
+    const stuck = {
+      name: 'stuck',
+      start: async () => undefined,
+      stop: () => new Promise<never>(() => undefined),
+    };
+    const events: string[] = [];
+    const providers = [{ provide: WORKERS, useValue: [recorder(events, 'a'), stuck] }];
+    const clock = new FakeClock(0);
+    const service = await run({ controllers: [Policy], providers }, undefined, clock);
+    await service.startWorkers();
+    const stopped = service.stop();
+    expect(events).toEqual(['start a', 'stop a']);
+    clock.advance(STOP_LIMIT);
+    await stopped;
   });
 
   it('does not start without a handler for each RPC, or with peers that nobody checked', async () => {

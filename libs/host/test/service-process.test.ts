@@ -195,6 +195,19 @@ describe('a service’s process', () => {
     expect(await orphan.ended).toMatchObject({ code: 0 });
   });
 
+  it('serves on without room for its log, and counts what it could not write', async () => {
+    const log = { file: '/dev/full', level: 'debug' };
+    const { child, serving, ended } = launch(['--config', config({ log })]);
+    const { https = 0, metrics = 0 } = await serving;
+    for (let i = 0; i < 3; i++) expect((await ask(https, '/version', edge())).status).toBe(200);
+    const [, lost] = /^gigvault_log_lines_lost_total (\d+)$/m.exec(
+      (await ask(metrics, '/metrics')).body,
+    ) as unknown as [string, string];
+    expect(Number(lost)).toBeGreaterThan(3);
+    child.kill('SIGTERM');
+    expect(await ended).toMatchObject({ code: 0, stderr: '' });
+  });
+
   it('checks its configuration without starting', async () => {
     const { ended } = launch(['--check-config', '--config', config()]);
     expect(await ended).toEqual({ code: 0, stdout: '', stderr: '' });

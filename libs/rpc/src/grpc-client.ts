@@ -4,8 +4,8 @@ import type { CallOptions, Client } from './call.ts';
 import { memberName, methodsOf, type RpcMethod } from './contract-descriptors.ts';
 import type { RpcService } from './contracts.ts';
 import { fromServiceError } from './error-codec.ts';
-import { MAX_MESSAGE } from './grpc-server.ts';
 import { DEFAULT_DEADLINE } from './in-process-transport.ts';
+import { MAX_MESSAGE } from './message-size.ts';
 import { channelCredentials, type MtlsIdentity } from './mtls-identity.ts';
 import type { ServiceName } from './service-name.ts';
 

@@ -13,10 +13,8 @@ import { HealthImplementation } from 'grpc-health-check';
 import { contracts, methodsOf } from './contract-descriptors.ts';
 import { toServiceError } from './error-codec.ts';
 import type { HandlerTable } from './handler-table.ts';
+import { MAX_MESSAGE } from './message-size.ts';
 import { type MtlsIdentity, MtlsServerCredentials, peerOf } from './mtls-identity.ts';
-
-/** The largest message either way, in octets: a certificate list of some 300,000 entries. */
-export const MAX_MESSAGE = 16 * 1024 * 1024;
 
 /** What listens. */
 export interface GrpcServer {

@@ -18,6 +18,7 @@ import { createGrpcClients, type GrpcClients } from '../src/grpc-client.ts';
 import { type GrpcServer, startGrpcServer } from '../src/grpc-server.ts';
 import { HandlerTableServer } from '../src/handler-table.ts';
 import { createInProcessBroker } from '../src/in-process-transport.ts';
+import { LARGEST_TO_BE_SIGNED } from '../src/message-size.ts';
 import { readPeerTable } from '../src/peers.ts';
 import type { PeerName } from '../src/service-name.ts';
 
@@ -195,6 +196,16 @@ describe('the wire', () => {
         .once('error', () => resolve('refused'));
     });
     expect(outcome).toBe('refused');
+  });
+
+  it('carries the largest list that is signed, and says so of what is larger', async () => {
+    const client = overTheWire('ra');
+    const requester = 'x'.repeat(LARGEST_TO_BE_SIGNED);
+    const { decision } = await client.evaluate({ ...request('ok'), requester });
+    expect(decision?.policyHash).toHaveLength(LARGEST_TO_BE_SIGNED);
+    await expect(
+      client.evaluate({ ...request('ok'), requester: requester + 'x'.repeat(2 ** 20) }),
+    ).rejects.toMatchObject({ code: 'PAYLOAD_TOO_LARGE' });
   });
 
   it('goes on when the client gets a new identity', async () => {

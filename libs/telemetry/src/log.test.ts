@@ -1,10 +1,23 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import {
+  closeSync,
+  constants,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  readSync,
+  rmSync,
+  symlinkSync,
+  unlinkSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { withCorrelation } from './correlation.ts';
+import { lostLines } from './line-writer.ts';
 import { type AdjustableLog, createLog, failureLog, type LogLevel } from './log.ts';
+import { createMetrics } from './metrics.ts';
 
 let folder: string;
 let count = 0;
@@ -168,6 +181,59 @@ describe('the level', () => {
       ' warn',
       'a warn',
     ]);
+  });
+});
+
+describe('a log that cannot be written', () => {
+  const openLog = (destination: string | number) =>
+    createLog({ service: 'ca', version: '1.2.3', level: 'info', destination });
+
+  it('loses lines, counts them, goes on, and says so once there is space again', async () => {
+    const file = join(folder, 'full.log');
+    symlinkSync('/dev/full', file);
+    const before = lostLines();
+    const log = openLog(file);
+    for (const msg of ['a', 'b', 'c']) log.info({}, msg);
+    expect(lostLines() - before).toBe(3);
+    expect(await createMetrics().exposition()).toContain(
+      `gigvault_log_lines_lost_total ${lostLines()}`,
+    );
+    unlinkSync(file);
+    log.info({}, 'd');
+    log.info({}, 'e');
+    const lines = readFileSync(file, 'utf8').trimEnd().split('\n');
+    expect(lines.map((line) => JSON.parse(line) as unknown)).toMatchObject([
+      { msg: 'd' },
+      { level: 'warn', msg: 'log lines were lost', lines: 3, error: { code: 'ENOSPC' } },
+      { msg: 'e' },
+    ]);
+  });
+
+  it('goes on when its reader is slow, and when it has gone', () => {
+    const pipe = join(folder, 'pipe');
+    execFileSync('mkfifo', [pipe]);
+    const reader = openSync(pipe, constants.O_RDONLY | constants.O_NONBLOCK);
+    const writer = openSync(pipe, constants.O_WRONLY | constants.O_NONBLOCK);
+    const log = openLog(writer);
+    const before = lostLines();
+    // More than a pipe holds: the second is cut off.
+    for (const msg of ['a', 'b', 'c']) log.info({ long: 'x'.repeat(50_000) }, msg);
+    expect(lostLines() - before).toBe(2);
+    const buffer = Buffer.alloc(200_000);
+    const first = buffer.toString('utf8', 0, readSync(reader, buffer));
+    log.info({}, 'd');
+    const lines = `${first}${buffer.toString('utf8', 0, readSync(reader, buffer))}`.split('\n');
+    expect(
+      lines.filter((line) => line.endsWith('}')).map((line) => JSON.parse(line)),
+    ).toMatchObject([
+      { msg: 'a' },
+      { msg: 'd' },
+      { msg: 'log lines were lost', lines: 2, error: { code: 'EAGAIN' } },
+    ]);
+    closeSync(reader);
+    log.info({}, 'e');
+    expect(lostLines() - before).toBe(3);
+    closeSync(writer);
   });
 });
 

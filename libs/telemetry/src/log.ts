@@ -1,5 +1,6 @@
 import { type Logger, pino } from 'pino';
 import { activeSpanContext, currentCorrelation } from './correlation.ts';
+import { openLineWriter } from './line-writer.ts';
 import { redact, redactText } from './redact.ts';
 
 /** A logger of one service. One JSON line an entry, the field names of docs/operations/logs.md. */
@@ -36,11 +37,12 @@ export interface LogOptions {
 /**
  * A logger that writes JSON lines. Inside a request every line has its `request_id`, `trace_id`, `span_id` and
  * `actor.id`; fields that are secrets by name or by form are masked at any depth, in errors' messages and causes too.
+ * Logging never fails; see openLineWriter for what a full disk costs.
  */
 export function createLog(options: LogOptions): AdjustableLog {
   // Not pino's own: its children keep the level that they were made with.
   const threshold = { level: options.level };
-  const log = asLog(
+  const log: Log = asLog(
     pino(
       {
         level: 'debug',
@@ -58,7 +60,9 @@ export function createLog(options: LogOptions): AdjustableLog {
           },
         },
       },
-      pino.destination({ dest: options.destination, sync: true, mkdir: true }),
+      openLineWriter(options.destination, (lines, error) =>
+        log.warn({ error, lines }, 'log lines were lost'),
+      ),
     ),
     threshold,
   );

@@ -1,5 +1,6 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import { currentTraceId } from './correlation.ts';
+import { lostLines } from './line-writer.ts';
 import { waitingByQueue } from './queue-depth.ts';
 
 /** The metrics of one process. Names and rules: docs/operations/metrics.md. */
@@ -56,6 +57,13 @@ export function createMetrics(): Metrics {
       ),
     exposition(contentType = expositionType()) {
       for (const [queue, depth] of waitingByQueue()) queueDepth(metrics).set({ queue }, depth);
+      const lost = metrics.counter(
+        'log_lines_lost_total',
+        'Log lines that could not be written.',
+        [],
+      );
+      lost.reset();
+      lost.inc(lostLines());
       return render(registry, contentType);
     },
   };

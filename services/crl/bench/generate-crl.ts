@@ -1,3 +1,4 @@
+import { LARGEST_TO_BE_SIGNED } from '@gigvault/rpc/message-size';
 import { startTestDatabase } from '@gigvault/testkit/test-database';
 import { systemClock } from '@gigvault/time/clock';
 import { encodeCrlEntry } from '@gigvault/x509/crl';
@@ -36,6 +37,7 @@ const deps = {
   signer: rpcCrlSigner(keymgr.signing),
   clock: systemClock,
   validity: 86_400_000,
+  largest: LARGEST_TO_BE_SIGNED,
 };
 for (let i = 0; i < 3; i++) {
   const [shard] = await pgShardDirectory(pool).list();

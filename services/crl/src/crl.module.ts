@@ -9,6 +9,7 @@ import {
   WORKERS,
 } from '@gigvault/host/service';
 import { RPC } from '@gigvault/rpc/contracts';
+import { LARGEST_TO_BE_SIGNED } from '@gigvault/rpc/message-size';
 import { periodic, type Worker } from '@gigvault/time/worker';
 import { Module } from '@nestjs/common';
 import { CrlInit1764000000000 } from '../migrations/1764000000000-crl-init.ts';
@@ -25,7 +26,7 @@ import { type CrlConfig, crlConfig } from './crl.config.ts';
 import { type KeepDeps, keepCrls } from './generation/keep-crls.ts';
 import { followIssuers } from './issuers/follow-issuers.ts';
 import { recordRevocations } from './revocation/record-revocations.ts';
-import { checkFreshness } from './serving/check-freshness.ts';
+import { checkFreshness, checkPublished } from './serving/check-freshness.ts';
 import { createCrlGauges } from './serving/crl-gauges.ts';
 import { createServedCrls } from './serving/served-crls.ts';
 
@@ -65,6 +66,7 @@ function wireCrl(context: Context) {
     served,
     schedule: config,
     validity: config.validity,
+    largest: LARGEST_TO_BE_SIGNED,
     clock,
     log,
   });
@@ -81,8 +83,17 @@ function wireCrl(context: Context) {
     routes: crlRoutes({ served, clock, httpMaxAge: config.httpMaxAge }),
     workers: [generator, issuers, consumer] satisfies Worker[],
     healthChecks: [
-      { name: 'crl.freshness', check: async () => checkFreshness(served, clock) },
-      { name: 'crl.consumer', check: async () => checkConsumer(consumer) },
+      { name: 'crl.published', check: async () => checkPublished(served) },
+      {
+        name: 'crl.freshness',
+        check: async () => checkFreshness(served, clock),
+        blocksReadiness: false,
+      },
+      {
+        name: 'crl.consumer',
+        check: async () => checkConsumer(consumer),
+        blocksReadiness: false,
+      },
     ] satisfies HealthCheck[],
   };
 }

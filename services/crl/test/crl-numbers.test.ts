@@ -1,13 +1,18 @@
+import { LARGEST_TO_BE_SIGNED } from '@gigvault/rpc/message-size';
 import { installFaultHook } from '@gigvault/telemetry/durable-step';
 import { eventually } from '@gigvault/testkit/eventually';
 import { startTestDatabase, type TestDatabase } from '@gigvault/testkit/test-database';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Pool } from 'pg';
+import { pgCrlStore } from '../src/adapters/pg-crl-store.ts';
+import { pgShardDirectory } from '../src/adapters/pg-shard-directory.ts';
+import { rpcCrlSigner } from '../src/adapters/rpc-crl-signer.ts';
 import { crlService } from '../src/crl.module.ts';
+import { generateCrl } from '../src/generation/generate-crl.ts';
 import { type CrlWorld, crlWorld } from './crl-world.ts';
 import { opensslCrl } from './openssl-crl.ts';
 
-const _HOUR = 3_600_000;
+const HOUR = 3_600_000;
 
 let database: TestDatabase;
 let pool: Pool;
@@ -31,6 +36,30 @@ async function started(config = {}): Promise<CrlWorld> {
 }
 
 describe('numbers', () => {
+  it('are not taken for a list that is too large to be signed, and the error says what to do', async () => {
+    await started();
+    const numbers = async () => (await pool.query('SELECT crl_number FROM shard')).rows;
+    const before = await numbers();
+    await pool.query(
+      `INSERT INTO revoked (issuer_id, serial_number, crl_shard, first_number, revoked_at, reason_code, not_after, entry)
+       SELECT 'issuing', n, 0, 1, 0, 0, 9e15, convert_to(repeat('x', 10000000), 'UTF8') FROM generate_series(1, 7) AS n`,
+    );
+    const [shard] = await pgShardDirectory(pool).list();
+    const deps = {
+      store: pgCrlStore(pool),
+      signer: rpcCrlSigner(world.keymgr.signing),
+      clock: world.clock,
+      validity: 24 * HOUR,
+      largest: LARGEST_TO_BE_SIGNED,
+    };
+    await expect(generateCrl(deps, shard!, false)).rejects.toMatchObject({
+      code: 'PAYLOAD_TOO_LARGE',
+      message: expect.stringMatching(/7\d{7} octets; .* is 67108864\. .*more CRL shards/),
+    });
+    expect(await numbers()).toEqual(before);
+    expect(await world.crl()).toBeDefined();
+  });
+
   it('rise across the restore of an old backup, which forgets the last ones (covers: T57, T65)', async () => {
     await started();
     const tables = ['issuer', 'shard', 'revoked', 'crl', 'event_cursor'];

@@ -140,6 +140,7 @@ describe('serving', () => {
     await world.health('crl.freshness');
     world.clock.advance(2 * HOUR);
     await expect(world.health('crl.freshness')).rejects.toThrow('not renewed');
+    await world.ready();
     expect((await world.fetch('/crl/issuing/0.crl')).status).toBe(200);
     world.clock.advance(11 * HOUR);
     const reply = await world.fetch('/crl/issuing/0.crl');
@@ -232,6 +233,12 @@ describe('serving', () => {
         world.clock.advance(5_000);
         expect((await world.crl('/crl/root/0.crl')).crlNumber).toBe(crl.crlNumber);
       });
+      world.clock.advance(22 * HOUR);
+      // People renew it, offline: an alarm, and no reason to take everything else out of service.
+      await eventually(() =>
+        expect(world.health('crl.freshness')).rejects.toThrow('CRL 0 of root is not renewed'),
+      );
+      await world.ready();
     } finally {
       await rm(directory, { recursive: true, force: true });
     }

@@ -11,6 +11,7 @@ import { systemClock } from '@gigvault/time/clock';
 import { buildCertificationRequest } from '@gigvault/x509/certification-request';
 import type { Pool } from 'pg';
 import { openDataDirectory } from '../src/bootstrap/data-directory.ts';
+import { startDatabaseServer } from '../src/bootstrap/database-server.ts';
 import { openDatabase } from '../src/bootstrap/open-database.ts';
 import { preparePki, registerIssuers } from '../src/bootstrap/pki.ts';
 import { openSecrets } from '../src/bootstrap/secrets.ts';
@@ -45,8 +46,9 @@ export async function benchIssuance(): Promise<Measurement[]> {
     ca: { auditLag: { events: 1_000_000, age: '1d' } },
   });
   const directory = openDataDirectory(path);
-  const secrets = openSecrets(directory);
-  const database = await openDatabase({ directory, secrets, url: undefined, log: silentLog });
+  const secrets = await openSecrets(directory);
+  const server = await startDatabaseServer(directory, config, silentLog);
+  const database = await openDatabase(server, secrets, directory);
   const pools = new Map<ServiceName, Pool>();
   const pool = (service: ServiceName) => {
     const made =
@@ -75,6 +77,7 @@ export async function benchIssuance(): Promise<Measurement[]> {
       config,
       directory,
       pool: pool('keymgr'),
+      caPool: pool('ca'),
       log: silentLog,
       metrics,
       progress: createProgress(process.stderr, systemClock.now),
@@ -95,7 +98,7 @@ export async function benchIssuance(): Promise<Measurement[]> {
   } finally {
     for (const service of [...suite.running()].reverse()) await service.stop();
     await Promise.all([...pools.values()].map((open) => open.end()));
-    await database.stop();
+    await server.stop();
     rmSync(path, { recursive: true, force: true });
   }
 }

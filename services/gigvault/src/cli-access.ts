@@ -17,9 +17,6 @@ import type { Pki } from './bootstrap/pki.ts';
 import type { Ground } from './composition/ground.ts';
 import type { Serving } from './composition/serve.ts';
 
-/** Milliseconds between two credentials of the machine's operator; each lives a day. */
-const RENEWAL = 12 * 3_600_000;
-
 /** The `gigvault` command's way in, for whoever ran `up`. */
 export interface CliAccess {
   /** Replaces the credential while `up` runs. */
@@ -63,7 +60,7 @@ export async function openCliAccess(
     worker: periodic({
       name: 'gigvault.operator-credential',
       clock: systemClock,
-      interval: RENEWAL,
+      interval: config.auth.operatorKeyLifetime / 2,
       async round() {
         // The first round would replace what was just written.
         if (rounds++ === 0) return;

@@ -1,11 +1,26 @@
 import { homedir } from 'node:os';
-import { join } from 'node:path';
+import { isAbsolute, join } from 'node:path';
+import { auditConfig } from '@gigvault/audit/audit.config';
+import { authConfig } from '@gigvault/auth/auth.config';
+import { caConfig } from '@gigvault/ca/ca.config';
+import { HIDDEN } from '@gigvault/config/config-problems';
+import { flagName } from '@gigvault/config/load-config';
 import { processEnvironment } from '@gigvault/config/process-environment';
 import { leafKeys } from '@gigvault/config/schema-keys';
+import { SECRET_PLACE } from '@gigvault/config/secret';
+import { crlConfig } from '@gigvault/crl/crl.config';
+import { enrollConfig } from '@gigvault/enroll/enroll.config';
+import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import { apiAccessConfig, sharedConfig } from '@gigvault/host/process-config';
+import { keymgrConfig } from '@gigvault/keymgr/keymgr.config';
+import { notifyConfig } from '@gigvault/notify/notify.config';
+import { ocspConfig } from '@gigvault/ocsp/ocsp.config';
+import { policyConfig } from '@gigvault/policy/policy.config';
+import { raConfig } from '@gigvault/ra/ra.config';
 import { z } from 'zod';
-import { SERVICES } from './composition/services.ts';
 
+const DATABASE_URL =
+  'postgres://user:password@host:5432/gigvault, or the place of such a URL: file:///path or env://NAME';
 const port = z.int().min(0).max(65_535);
 
 /** A section may be left out: its own defaults hold then. */
@@ -14,62 +29,79 @@ function section<C>(schema: z.ZodType<C>) {
 }
 
 /** The configuration of `up`. A section for each service, by its name. */
-export const gigvaultConfig = z.strictObject({
-  ...sharedConfig,
-  /** Default: /var/lib/gigvault for root, else the user's XDG data directory. */
-  dataDir: z.string().optional(),
-  /** A new PKI in a temporary directory, removed at the end. */
-  ephemeral: z.boolean().default(false),
-  /** One process per service instead of one for all. */
-  split: z.boolean().default(false),
-  /** Lets the key manager run in one process with services that face networks, in production. */
-  singleNode: z.boolean().default(false),
-  /** The address to listen on; `localhost` is both loopback addresses. */
-  host: z.string().default('localhost'),
-  https: z.strictObject({ port: port.default(8443), ...apiAccessConfig }).prefault({}),
-  grpc: z.strictObject({ port: port.default(9443) }).prefault({}),
-  http: z.strictObject({ port: port.default(8080) }).prefault({}),
-  /** What clients use. Default: `https://localhost:<https.port>`. */
-  publicUrl: z.url().optional(),
-  /** Stands inside certificates, so it is fixed when the issuers are made. Default: `http://localhost:<http.port>`. */
-  status: z.strictObject({ publicUrl: z.url().optional() }).prefault({}),
-  /** An external PostgreSQL (16 or later) whose user may create roles. Default: the embedded one. */
-  database: z.strictObject({ url: z.url({ protocol: /^postgres(ql)?$/ }).optional() }).prefault({}),
-  /** Passes every in-process message through the codec of the wire; tests switch it on. */
-  encodeInProcess: z.boolean().default(false),
-  auth: section(SERVICES.auth.config),
-  policy: section(SERVICES.policy.config),
-  keymgr: section(SERVICES.keymgr.config),
-  ca: section(SERVICES.ca.config),
-  ra: section(SERVICES.ra.config),
-  enroll: section(SERVICES.enroll.config),
-  ocsp: section(SERVICES.ocsp.config),
-  crl: section(SERVICES.crl.config),
-  audit: section(SERVICES.audit.config),
-  notify: section(SERVICES.notify.config),
-});
+export const gigvaultConfig = z
+  .strictObject({
+    ...sharedConfig,
+    /** Default: /var/lib/gigvault for root, else the user's XDG data directory. */
+    dataDir: z.string().min(1).optional(),
+    /** A new PKI in a temporary directory, removed at the end. */
+    ephemeral: z.boolean().default(false),
+    /** A folder: the first start asks a root on another machine there, and takes what it has signed (docs/operations/offline-root.md). */
+    offlineRoot: z.string().min(1).optional(),
+    /** One process per service instead of one for all. */
+    split: z.boolean().default(false),
+    /** Lets the key manager run in one process with services that face networks, in production. */
+    singleNode: z.boolean().default(false),
+    /** The address to listen on; `localhost` is both loopback addresses. */
+    host: z.string().default('localhost'),
+    https: z.strictObject({ port: port.default(8443), ...apiAccessConfig }).prefault({}),
+    grpc: z.strictObject({ port: port.default(9443) }).prefault({}),
+    http: z.strictObject({ port: port.default(8080) }).prefault({}),
+    /** What clients use. Default: `https://localhost:<https.port>`. */
+    publicUrl: z.url().optional(),
+    /** Stands inside certificates, so it is fixed when the issuers are made. Default: `http://localhost:<http.port>`. */
+    status: z.strictObject({ publicUrl: z.url().optional() }).prefault({}),
+    /** An external PostgreSQL (16 or later), see docs/operations/database.md. Default: the embedded one. */
+    database: z
+      .strictObject({
+        url: z
+          .string()
+          .regex(/^(postgres(ql)?:\/\/.|file:\/\/\/.|env:\/\/[A-Za-z_])/, DATABASE_URL)
+          .meta({ ...HIDDEN, ...SECRET_PLACE })
+          .optional(),
+      })
+      .prefault({}),
+    /** Passes every in-process message through the codec of the wire; tests switch it on. */
+    encodeInProcess: z.boolean().default(false),
+    auth: section(authConfig),
+    policy: section(policyConfig),
+    keymgr: section(keymgrConfig),
+    ca: section(caConfig),
+    ra: section(raConfig),
+    enroll: section(enrollConfig),
+    ocsp: section(ocspConfig),
+    crl: section(crlConfig),
+    audit: section(auditConfig),
+    notify: section(notifyConfig),
+  })
+  .refine((config) => !config.ephemeral || config.offlineRoot === undefined, {
+    message: 'needs a data directory that stays: not with --ephemeral',
+    path: ['offlineRoot'],
+  });
 
 /** See gigvaultConfig. */
 export type GigvaultConfig = z.infer<typeof gigvaultConfig>;
-
-/** `https.port` → `https-port`, `ra.http01Port` → `ra-http01-port`: the flag of a key. */
-export function flagName(key: string): string {
-  return key
-    .replaceAll('.', '-')
-    .replaceAll(/([a-z0-9])([A-Z])/g, '$1-$2')
-    .toLowerCase();
-}
 
 /** The key of each flag. */
 export function flagKeys(): ReadonlyMap<string, string> {
   return new Map(leafKeys(gigvaultConfig).map((key) => [flagName(key), key]));
 }
 
-/** Where the data lives when nobody says otherwise. */
+/** Where the data lives when nobody says otherwise. Errors: INVALID_ARGUMENT for a user without a home. */
 export function defaultDataDir(): string {
   if (process.getuid?.() === 0) return '/var/lib/gigvault';
-  return join(
-    processEnvironment['XDG_DATA_HOME'] ?? join(homedir(), '.local', 'share'),
-    'gigvault',
+  return join(processEnvironment['XDG_DATA_HOME'] || join(home(), '.local', 'share'), 'gigvault');
+}
+
+function home(): string {
+  try {
+    const found = homedir();
+    if (isAbsolute(found)) return found;
+  } catch {
+    // Neither HOME nor a line in /etc/passwd: as in a container that runs as any number.
+  }
+  throw new GigvaultError(
+    'INVALID_ARGUMENT',
+    'This user has no home. Say where the data is to lie with --data-dir.',
   );
 }

@@ -1,5 +1,6 @@
 import { X509Certificate } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { freePorts } from '@gigvault/rpc/free-ports';
 import { eventually } from '@gigvault/testkit/eventually';
@@ -8,6 +9,7 @@ import { MODES, startPki } from '@gigvault/testkit/pki-process';
 import { createTestIdentities } from '@gigvault/testkit/test-identities';
 import { describe, expect, it } from '@jest/globals';
 import { parse } from 'yaml';
+import { PORT_ORDER } from '../src/composition/split-ports.ts';
 import { grpcCall } from './grpc-call.ts';
 import { QUICK_CRL, START_TIMEOUT, startAcmeClient, usePki } from './use-pki.ts';
 
@@ -28,7 +30,10 @@ describe.each(MODES)('operating it, %s', (mode) => {
     const { pki } = shared;
     const fresh = join(pki.home, 'fresh');
     const elsewhere = ['--data-dir', fresh];
-    const [https, grpc] = await freePorts(2, { first: 9_600, block: 2, blocks: 100 });
+    const [https, grpc] = (await freePorts(12, { first: 5_000, block: 20, blocks: 100 })) as [
+      number,
+      number,
+    ];
     const refused = async (...flags: string[]) => {
       const { code, stderr } = await pki.tryStart(...elsewhere, ...flags);
       expect(code).toBe(6);
@@ -37,8 +42,8 @@ describe.each(MODES)('operating it, %s', (mode) => {
     };
     expect(await refused()).toMatch(`Port ${pki.ports.https} is in use`);
     const httpsFree = ['--https-port', `${https}`];
-    if (mode === 'one process')
-      expect(await refused(...httpsFree)).toMatch(`Port ${pki.ports.grpc} is in use`);
+    const grpcTaken = mode === 'split' ? `${pki.ports.grpc} (ca)` : `${pki.ports.grpc}`;
+    expect(await refused(...httpsFree)).toMatch(`Port ${grpcTaken} is in use`);
     const grpcFree = ['--grpc-port', `${grpc}`];
     expect(await refused(...httpsFree, ...grpcFree)).toMatch(`Port ${pki.ports.http} is in use`);
   });
@@ -162,6 +167,18 @@ describe.each(MODES)('operating it, %s', (mode) => {
   );
 
   if (mode === 'split')
+    it('split only: the closing table says where each service is, counted from --grpc-port', async () => {
+      const { output, ports } = shared.pki;
+      const lines = [...output().matchAll(/^ {15}([a-z]+) +(\d+) +(\d+) +(\d+)$/gm)];
+      expect(lines.map(([, name]) => name)).toEqual([...PORT_ORDER]);
+      expect(lines.map(([, , grpc]) => Number(grpc))).toEqual(
+        PORT_ORDER.map((_, i) => ports.grpc + i),
+      );
+      for (const [, , ...listeners] of lines)
+        for (const port of listeners) await expect(accepts(Number(port))).resolves.toBe(true);
+    });
+
+  if (mode === 'split')
     it(
       'split only: the services end by themselves when their supervisor is gone',
       async () => {
@@ -206,6 +223,13 @@ describe.each(MODES)('--ephemeral, %s', (mode) => {
     START_TIMEOUT,
   );
 });
+
+function accepts(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1', () => resolve(true));
+    socket.once('error', () => resolve(false)).once('connect', () => socket.destroy());
+  });
+}
 
 /** Where each service listens in split mode. */
 function addressesOf(dataDir: string): Record<string, string> | undefined {

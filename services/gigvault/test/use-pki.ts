@@ -10,7 +10,7 @@ import { afterAll, beforeAll, expect } from '@jest/globals';
 export const START_TIMEOUT = 120_000;
 
 /** Revocations are on the CRL at once: for scenarios that are not about the time that this may take. */
-export const QUICK_CRL = ['--crl-coalesce', '200'];
+export const QUICK_CRL = ['--crl-coalesce', '200ms'];
 
 /** What the tests of one block share. */
 export interface SharedPki {

@@ -25,7 +25,7 @@ const issued = await ca.issuance.issueInternalCertificate({
   certificationRequest: key.subjectPublicKeyInfo,
 });
 const now = systemClock.now();
-const responders = createResponderDirectory();
+const responders = createResponderDirectory(() => undefined);
 responders.put({
   issuerId: 'issuing',
   issuerCertificate: ca.issuerCertificate,

@@ -1,4 +1,4 @@
-import { followCa } from '@gigvault/host/follow-ca';
+import { type CertificateChange, followCa } from '@gigvault/host/follow-ca';
 import {
   HEALTH_CHECKS,
   type HealthCheck,
@@ -22,11 +22,14 @@ import { rpcResponseSigner } from './adapters/rpc-response-signer.ts';
 import { rpcStatusSource } from './adapters/rpc-status-source.ts';
 import { watchedEventLog } from './adapters/watched-event-log.ts';
 import { ocspRoutes } from './api/http.ts';
-import { checkFreshness, checkSigners } from './health/check-health.ts';
+import { checkFreshness, checkRenewal, checkSigner } from './health/check-health.ts';
 import { type OcspConfig, ocspConfig } from './ocsp.config.ts';
 import type { CertificateKey } from './ports/certificate-state.ts';
 import { keepResponders, loadResponders } from './responder/keep-responders.ts';
-import { createResponderDirectory } from './responder/responder-directory.ts';
+import {
+  createResponderDirectory,
+  type ResponderDirectory,
+} from './responder/responder-directory.ts';
 import { applyChanges } from './revocation/apply-changes.ts';
 import { createFreshness, type Freshness } from './revocation/freshness.ts';
 import { type AnswerDeps, answerRequest } from './status/answer-request.ts';
@@ -67,7 +70,7 @@ function wireOcsp(context: Context) {
   const freshness = createFreshness();
   const responses = createResponseCache(config.responseCacheSize);
   const answering: AnswerDeps = {
-    responders: createResponderDirectory(),
+    responders: createResponderDirectory(() => responses.clear()),
     statuses: createStatusIndex({
       store: pgStatusStore(database, config.maxOpenSignatures),
       source: rpcStatusSource(context.client(RPC.certificate, 'ca'), config.maxOpenQuestions),
@@ -90,15 +93,18 @@ function wireOcsp(context: Context) {
       metrics: context.metrics,
       httpMaxAge: config.httpMaxAge,
     }),
-    workers: [
-      ...statusWorkers(context, answering, freshness, renewal.wake),
-      renewal,
-    ] satisfies Worker[],
+    workers: [...statusWorkers(context, answering, freshness, renewal), renewal] satisfies Worker[],
     healthChecks: [
-      { name: 'ocsp.signer', check: async () => checkSigners(answering.responders, clock) },
+      { name: 'ocsp.signer', check: async () => checkSigner(answering.responders, clock) },
+      {
+        name: 'ocsp.renewal',
+        check: async () => checkRenewal(answering.responders, clock),
+        blocksReadiness: false,
+      },
       {
         name: 'ocsp.freshness',
         check: async () => checkFreshness(freshness, clock, config.staleAfter),
+        blocksReadiness: false,
       },
     ] satisfies HealthCheck[],
   };
@@ -106,9 +112,9 @@ function wireOcsp(context: Context) {
 
 function statusWorkers(
   context: Context,
-  { statuses, responses }: AnswerDeps,
+  { statuses, responses, responders }: AnswerDeps,
   freshness: Freshness,
-  issuersChanged: () => void,
+  renewal: { wake(): void },
 ): Worker[] {
   const { clock, log, database } = context;
   const store = pgFreshnessStore(database);
@@ -142,14 +148,26 @@ function statusWorkers(
   const consumer = followCa(context, {
     source: watchedEventLog(context.client(RPC.eventLog, 'ca'), freshness, clock),
     handle: (client, changes) => applyChanges(pgStatusChanges(client), changes),
-    committed: changed,
-    issuersChanged,
+    committed(changes) {
+      changed(changes);
+      if (changes.some((change) => isOfResponder(change, responders))) renewal.wake();
+    },
+    issuersChanged: renewal.wake,
   });
   const pruner = pgStatusPruner(context, context.config.keepEnded);
   return [listener, remember, consumer, pruner];
 }
 
-function responderWorker(context: Context, { responders }: AnswerDeps) {
+/** A responder's certificate was revoked. */
+function isOfResponder(change: CertificateChange, responders: ResponderDirectory): boolean {
+  const { status, issuerId, serialNumber } = change;
+  return (
+    status === 'revoked' &&
+    responders.all().some((one) => one.issuerId === issuerId && one.serialNumber === serialNumber)
+  );
+}
+
+function responderWorker(context: Context, { responders, statuses }: AnswerDeps) {
   const { clock, log, database, metrics } = context;
   const expiry = metrics.gauge(
     'ocsp_signer_not_after_timestamp_seconds',
@@ -163,6 +181,8 @@ function responderWorker(context: Context, { responders }: AnswerDeps) {
       key: context.client(RPC.key, 'keymgr'),
     }),
     store: pgResponderStore(database),
+    isRevoked: async (issuerId: string, serialNumber: string) =>
+      (await statuses.lookup(issuerId, serialNumber)).state?.status === 'revoked',
     responders,
     clock,
     log,

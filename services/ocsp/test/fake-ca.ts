@@ -7,7 +7,7 @@ import type { Client } from '@gigvault/rpc/call';
 import { type FakeEventLog, fakeEventLog } from '@gigvault/testkit/fake-event-log';
 import { selfSignedCa } from '@gigvault/testkit/self-signed-ca';
 import type { Clock } from '@gigvault/time/clock';
-import { assembleSigned } from '@gigvault/x509/certificate';
+import { assembleSigned, readCertificate } from '@gigvault/x509/certificate';
 import { compileTemplate } from '@gigvault/x509/certificate-template';
 import type { CertificateProfile } from '@gigvault/x509/profile';
 import { readPublicKey } from '@gigvault/x509/public-key';
@@ -134,6 +134,8 @@ export function fakeCa(clock: Clock): FakeCa {
           certificate = certify(SIGNER, certificationRequest, serialNumber);
           byRequest.set(requestId, certificate);
           ca.responderCertificates.push(certificate);
+          const { notAfter } = readCertificate(certificate);
+          statuses.set(serialNumber, { status: 'good', revokedAt: 0, reasonCode: 0, notAfter });
         }
         return { serialNumber, issuerId: 'issuing', certificate, chain: [issuerCertificate] };
       },

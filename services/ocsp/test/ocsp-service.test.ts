@@ -1,7 +1,6 @@
 import { installFaultHook } from '@gigvault/telemetry/durable-step';
 import { eventually } from '@gigvault/testkit/eventually';
 import { startTestDatabase, type TestDatabase } from '@gigvault/testkit/test-database';
-import { readCertificate } from '@gigvault/x509/certificate';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Pool } from 'pg';
 import { PRUNE } from '../src/adapters/pg-status-pruner.ts';
@@ -45,6 +44,14 @@ function ask(serialNumber: string, nonce?: Buffer) {
 
 async function statusOf(serialNumber: string): Promise<unknown> {
   return readAnswer(await ask(serialNumber)).data?.responses[0]?.status;
+}
+
+/** Lets the event log of `ca` be read to its end at the time that it is now. */
+async function followed(): Promise<void> {
+  await eventually(() => {
+    world.ca.events.endPolls();
+    return world.health('ocsp.freshness');
+  });
 }
 
 describe('OCSP answers', () => {
@@ -173,7 +180,8 @@ describe('OCSP over HTTP', () => {
 
   it('GET carries the caching of RFC 5019, with a nonce none', async () => {
     await started({ httpMaxAge: '1h' });
-    const { serialNumber } = world.ca.issue();
+    // Without an event, which would drop the kept answer at its own time.
+    const { serialNumber } = world.ca.issue(false);
     await eventually(() => world.health('ocsp.freshness'));
     const id = certId(world.ca.issuerCertificate, serialNumber);
     const path = `/ocsp/${ocspRequest([id]).toString('base64')}`;
@@ -188,6 +196,7 @@ describe('OCSP over HTTP', () => {
     const etag = String(reply.headers?.['etag']);
     expect((await world.get(path, { 'if-none-match': etag })).status).toBe(304);
     world.clock.advance(3.5 * HOUR);
+    await followed();
     expect((await world.get(path)).headers?.['cache-control']).toMatch(/^max-age=1(7|8)\d\d,/);
     const withNonce = `/ocsp/${ocspRequest([id], Buffer.alloc(16, 1)).toString('base64')}`;
     expect((await world.get(withNonce)).headers?.['cache-control']).toBe('no-store');
@@ -296,6 +305,31 @@ describe('OCSP without ca', () => {
     expect(await statusOf(bad)).toMatchObject({ reasonCode: 1 });
   });
 
+  it('keeps no good for longer than the event log is followed: then ca is asked, and believed', async () => {
+    await started();
+    const { serialNumber } = world.ca.issue();
+    const { serialNumber: still } = world.ca.issue();
+    expect(await statusOf(serialNumber)).toBe('good');
+    expect(await statusOf(still)).toBe('good');
+    world.ca.events.down = true;
+    world.ca.events.endPolls();
+    world.ca.revoke(serialNumber, 1);
+    expect(await statusOf(serialNumber)).toBe('good');
+    world.clock.advance(6 * 60_000);
+    world.keymgr.down = true;
+    expect(readAnswer(await ask(serialNumber)).status).toBe(TRY_LATER);
+    world.keymgr.down = false;
+    expect(await statusOf(serialNumber)).toMatchObject({ reasonCode: 1 });
+    world.ca.down = true;
+    expect(await statusOf(still)).toBe('good');
+    const signed = world.keymgr.batches.length;
+    expect(await statusOf(still)).toBe('good');
+    expect(world.keymgr.batches.length).toBe(signed);
+    world.ca.down = false;
+    const { data } = readAnswer(await ask(still));
+    expect(data?.responses[0]?.thisUpdate).toBe(Math.floor(world.clock.now() / 1000) * 1000);
+  });
+
   it('events arrive again after a restart of the consumer and change nothing', async () => {
     await started();
     const { serialNumber } = world.ca.issue();
@@ -355,40 +389,4 @@ describe('states of certificates that have ended', () => {
     expect(plan).toContain('status_end');
     expect(plan).not.toContain('Seq Scan');
   });
-});
-
-describe('the responder certificate', () => {
-  it('renews itself at half of its life', async () => {
-    await started();
-    const first = readCertificate(world.ca.responderCertificates[0]!);
-    expect(world.ca.responderCertificates).toHaveLength(1);
-    world.clock.advance(16 * DAY);
-    await eventually(() => expect(world.ca.responderCertificates).toHaveLength(2));
-    await eventually(async () => {
-      const { rows } = await pool.query('SELECT not_after FROM responder');
-      expect(Number(rows[0].not_after)).toBeGreaterThan(first.notAfter);
-    });
-    expect(await world.metrics.exposition()).toMatch(
-      /gigvault_ocsp_signer_not_after_timestamp_seconds\{ca="issuing"\} \d+/,
-    );
-  });
-
-  it.each(['before', 'after'] as const)(
-    'a crash %s it is stored costs no second certificate',
-    async (moment) => {
-      world = await ocspWorld(pool);
-      let crashes = 0;
-      installFaultHook((step, when) => {
-        if (step !== 'ocsp.responder' || when !== moment || crashes++ > 0) return;
-        throw new Error('the process dies');
-      });
-      await world.start();
-      await eventually(() => expect(crashes).toBe(1));
-      await world.stop();
-      world = await world.restart();
-      await world.start();
-      await eventually(() => world.health('ocsp.signer'));
-      expect(world.ca.responderCertificates).toHaveLength(1);
-    },
-  );
 });

@@ -1,4 +1,4 @@
-import { execFile } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import {
   chmod,
@@ -12,12 +12,10 @@ import {
   writeFile,
 } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { promisify } from 'node:util';
+import { text } from 'node:stream/consumers';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import type { PostgresBinaries } from './binaries.ts';
 import { blockedAt, type SystemUser } from './system-user.ts';
-
-const run = promisify(execFile);
 
 /** The superuser that initdb makes. */
 export const ADMIN_USER = 'gigvault_admin';
@@ -123,12 +121,11 @@ async function initialise(
     await run(
       binaries.initdb,
       [`--pgdata=${half}`, ...locale, ...access, '--no-instructions'],
-      spawnAs(user),
+      user,
     );
   } catch (cause) {
-    throw new GigvaultError('UNAVAILABLE', `initdb failed in ${half}. ${stderrOf(cause)}`.trim(), {
-      cause,
-    });
+    const why = `initdb failed in ${half}. ${(cause as Error).message}`;
+    throw new GigvaultError('UNAVAILABLE', why.trim(), { cause });
   }
   await rename(half, path);
 }
@@ -138,6 +135,18 @@ async function majorVersion(path: string): Promise<number | undefined> {
   return text === undefined ? undefined : Number.parseInt(text, 10);
 }
 
-function stderrOf(error: unknown): string {
-  return String((error as { stderr?: string }).stderr ?? error).trim();
+/** To its end. Errors: what it said on stderr. */
+async function run(program: string, args: readonly string[], user?: SystemUser): Promise<void> {
+  // A group of its own: Ctrl-C on the terminal reaches this process alone, which lets it end and stops then.
+  const child = spawn(program, args, {
+    ...spawnAs(user),
+    detached: true,
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  const ended = new Promise<number | string | null>((resolve, reject) => {
+    child.once('error', reject);
+    child.once('exit', (code, signal) => resolve(code ?? signal));
+  });
+  const [how, said] = await Promise.all([ended, text(child.stderr)]);
+  if (how !== 0) throw new Error(said.trim() || `It ended with ${how}.`);
 }

@@ -33,6 +33,8 @@ export interface Postmaster {
   readonly gone: Promise<void>;
   /** Resolves when it is done. */
   stop(how: Shutdown): Promise<void>;
+  /** Tells it to go, at once, and waits for nothing: for a process that exits. The next start replays the log. */
+  abandon(): void;
 }
 
 /** `fast` writes everything out; `immediate` leaves it to the next start to replay the log. */
@@ -119,6 +121,10 @@ function postmaster(child: ChildProcess, ended: Promise<void>, log: Log): Postma
       stopping = true;
       await terminate(pid, how, async () => child.exitCode !== null || child.signalCode !== null);
       await gone;
+    },
+    abandon() {
+      stopping = true;
+      if (child.exitCode === null && child.signalCode === null) signal(pid, 'SIGQUIT');
     },
   };
 }

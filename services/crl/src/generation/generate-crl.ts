@@ -19,13 +19,15 @@ export interface GenerateDeps {
   readonly clock: Clock;
   /** nextUpdate minus thisUpdate, ms. */
   readonly validity: number;
+  /** Octets of the largest list that can be signed. */
+  readonly largest: number;
 }
 
 /**
  * Makes and publishes the shard's next CRL, or finishes the one that a crash left open. The published CRL stays in place until the new
  * one is signed and verified. Numbers only rise: a number that was intended is never taken again (T57).
  *
- * Errors: those of CrlSigner.sign, with the intent left open for the next call; INTERNAL for a signature that does not verify.
+ * Errors: PAYLOAD_TOO_LARGE, and no number is taken; those of CrlSigner.sign, with the intent left open for the next call; INTERNAL for a signature that does not verify.
  */
 export function generateCrl(
   deps: GenerateDeps,
@@ -79,8 +81,8 @@ function planOf(
     thisUpdate,
     nextUpdate,
     scheduled,
-    build: (crlNumber, entries) =>
-      buildTbsCertList({
+    build(crlNumber, entries) {
+      const tbs = buildTbsCertList({
         issuerName: issuer.subject,
         issuerKeyIdentifier: keyIdentifier,
         signingKeyType: issuer.publicKey.keyType,
@@ -90,8 +92,18 @@ function planOf(
         entries,
         // Byte for byte the address in the certificates' cRLDistributionPoints (RFC 5280 §5.2.5).
         distributionPointUrl: `${shard.crlBaseUrl}/${shard.crlShard}.crl`,
-      }),
+      });
+      if (tbs.length > deps.largest) throw tooLarge(shard, tbs.length, deps.largest);
+      return tbs;
+    },
   };
+}
+
+function tooLarge({ issuerId, crlShard }: ShardState, octets: number, largest: number): Error {
+  return new GigvaultError(
+    'PAYLOAD_TOO_LARGE',
+    `CRL ${crlShard} of ${issuerId} would have ${octets} octets; the most that can be signed is ${largest}. OCSP goes on. Issue from a CA with more CRL shards (crlShards) until enough of its certificates have ended.`,
+  );
 }
 
 async function sign(deps: GenerateDeps, keyId: string, intent: CrlIntent): Promise<Buffer> {

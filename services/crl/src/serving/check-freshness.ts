@@ -5,12 +5,15 @@ import type { ServedCrl, ServedCrls } from './served-crls.ts';
 const ALARM_AT = 0.5;
 const ROOT_ALARM_AT = 0.9;
 
-/** Throws when a shard has no CRL, or one has passed half of its life. */
-export function checkFreshness(served: ServedCrls, clock: Clock): void {
-  const { missing, all } = served.overview();
-  const [first] = missing;
+/** Throws when a shard has no CRL, as after its CA was made. */
+export function checkPublished(served: ServedCrls): void {
+  const [first] = served.overview().missing;
   if (first) throw new Error(`CRL ${first.crlShard} of ${first.issuerId} is not published yet`);
-  const stale = all.find((crl) => clock.now() > alarmAt(crl));
+}
+
+/** Throws when a CRL has passed half of its life. */
+export function checkFreshness(served: ServedCrls, clock: Clock): void {
+  const stale = served.overview().all.find((crl) => clock.now() > alarmAt(crl));
   if (stale) {
     const end = new Date(stale.nextUpdate).toISOString();
     throw new Error(

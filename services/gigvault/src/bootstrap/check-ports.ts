@@ -1,67 +1,100 @@
 import { createServer } from 'node:net';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
+import { PORT_ORDER, portOf } from '../composition/split-ports.ts';
 import type { GigvaultConfig } from '../gigvault.config.ts';
+
+/** A port that a listener will want. */
+interface Wanted {
+  readonly flag: string;
+  readonly port: number;
+  readonly hosts: readonly string[];
+  /** Split mode: the service that it is for. */
+  readonly service?: string;
+}
+
+const LAST_PORT = 65_535;
 
 /**
  * Makes sure, before anything is made or started, that every configured port can be listened on. The listeners
  * themselves would notice too late, and not at all on the second address of `localhost`.
- * Errors: CONFLICT naming the port and its flag; INVALID_ARGUMENT when this user may not listen on it.
+ * Errors: CONFLICT naming the port, its flag and in split mode its service; INVALID_ARGUMENT when this user may not listen
+ * on it, when two listeners have the same, or when there is no such port.
  */
 export async function checkPorts(config: GigvaultConfig): Promise<void> {
-  const ofOneProcess = {
-    '--grpc-port': config.grpc.port,
-    '--metrics-port': config.metrics.port,
-    '--admin-port': config.admin.port,
-  };
-  const ports = {
-    '--https-port': config.https.port,
-    ...(config.split ? {} : ofOneProcess),
-    '--http-port': config.http.port,
-  };
-  const given = Object.entries(ports).filter(([, port]) => port !== 0);
-  for (const [flag, port] of given) {
-    const [other] = given.find(([name, same]) => same === port && name !== flag) ?? [];
+  const wanted = wantedPorts(config).filter(({ port }) => port !== 0);
+  for (const [i, one] of wanted.entries()) {
+    if (one.port > LAST_PORT)
+      throw new GigvaultError(
+        'INVALID_ARGUMENT',
+        `${nameOf(one)} would be port ${one.port}; the last is ${LAST_PORT}. In split mode ${one.flag} is the first of ${PORT_ORDER.length}.`,
+      );
+    const other = wanted.slice(i + 1).find(({ port }) => port === one.port);
     if (other === undefined) continue;
     throw new GigvaultError(
       'INVALID_ARGUMENT',
-      `${flag} and ${other} are both ${port}: each listener needs a port of its own.`,
-      { details: { port } },
+      `${nameOf(one)} and ${nameOf(other)} are both ${one.port}: each listener needs a port of its own.`,
+      { details: { port: one.port } },
     );
   }
-  const hosts = config.host === 'localhost' ? ['127.0.0.1', '::1'] : [config.host];
-  for (const [flag, port] of Object.entries(ports)) {
-    for (const host of port === 0 ? [] : hosts) await listenOnce(host, port, flag);
-  }
+  for (const one of wanted) for (const host of one.hosts) await listenOnce(host, one);
 }
 
-function listenOnce(host: string, port: number, flag: string): Promise<void> {
+function wantedPorts(config: GigvaultConfig): Wanted[] {
+  const { host, https, grpc, http, metrics, admin } = config;
+  const hosts = host === 'localhost' ? ['127.0.0.1', '::1'] : [host];
+  const loopback = ['127.0.0.1'];
+  const operators = [
+    { flag: '--metrics-port', port: metrics.port, hosts: [metrics.address] },
+    { flag: '--admin-port', port: admin.port, hosts: loopback },
+  ];
+  const perProcess = config.split
+    ? [{ flag: '--grpc-port', port: grpc.port, hosts: loopback }, ...operators].flatMap((base) =>
+        PORT_ORDER.map((service) => ({ ...base, service, port: portOf(base.port, service) })),
+      )
+    : [{ flag: '--grpc-port', port: grpc.port, hosts }, ...operators];
+  return [
+    { flag: '--https-port', port: https.port, hosts },
+    ...perProcess,
+    { flag: '--http-port', port: http.port, hosts },
+  ];
+}
+
+function nameOf({ flag, service }: Wanted): string {
+  return service === undefined ? flag : `${flag} (${service})`;
+}
+
+function listenOnce(host: string, wanted: Wanted): Promise<void> {
   return new Promise((resolve, reject) => {
     const server = createServer();
     server.once('error', (error: NodeJS.ErrnoException) => {
-      const refusal = refusalOf(error, port, flag);
+      const refusal = refusalOf(error, wanted);
       if (refusal) reject(refusal);
       else resolve();
     });
-    server.listen(port, host, () => server.close(() => resolve()));
+    server.listen(wanted.port, host, () => server.close(() => resolve()));
   });
 }
 
 /** Undefined for what the listener itself will say better, or what does not matter: a machine without IPv6. */
 function refusalOf(
   error: NodeJS.ErrnoException,
-  port: number,
-  flag: string,
+  { flag, port, service }: Wanted,
 ): GigvaultError | undefined {
+  const whose = service === undefined ? '' : ` (${service})`;
+  const choose =
+    service === undefined
+      ? `choose another port with ${flag}`
+      : `choose another ${flag}: the services take ${PORT_ORDER.length} ports from there on`;
   if (error.code === 'EADDRINUSE')
     return new GigvaultError(
       'CONFLICT',
-      `Port ${port} is in use by another program. End it, or choose another port with ${flag}.`,
+      `Port ${port}${whose} is in use by another program. End it, or ${choose}.`,
       { details: { port } },
     );
   if (error.code === 'EACCES')
     return new GigvaultError(
       'INVALID_ARGUMENT',
-      `This user may not listen on port ${port}. Choose another port with ${flag}.`,
+      `This user may not listen on port ${port}${whose}; ${choose}.`,
       { details: { port } },
     );
   return undefined;

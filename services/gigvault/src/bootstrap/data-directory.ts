@@ -1,9 +1,11 @@
-import { mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
-import { writeFileDurably } from '@gigvault/host/atomic-file';
+import { writeFileDurably } from '@gigvault/files/durable-file';
 import type { IdentityFiles } from '@gigvault/host/identity-files';
 import type { PeerName, ServiceName } from '@gigvault/rpc/service-name';
+import type { ServicePorts } from '../composition/split-ports.ts';
+import { makeDataFolder, makePrivateFolder } from './private-folder.ts';
 
 /** Where everything of one installation lies. */
 export interface DataDirectory {
@@ -12,8 +14,14 @@ export interface DataDirectory {
   readonly secrets: string;
   /** Root certificate, root CRL, encrypted root key, plan, transcript. */
   readonly root: string;
-  /** The root's CRL in `root`, PEM. */
+  /** In `root`: the plan that the root signs by. */
+  readonly rootPlan: string;
+  /** In `root`, PEM; stored last of all that is there. */
+  readonly rootCertificate: string;
+  /** In `root`, PEM. */
   readonly rootCrl: string;
+  /** Which external database it has, see DatabaseNote. */
+  readonly databaseNote: string;
   readonly logFile: string;
   /** Written by `up` while it runs: who it is and where it listens. */
   readonly runFile: string;
@@ -33,51 +41,43 @@ export interface RunningInstance {
   readonly adminPort?: number;
   /** Where the database listens: the socket's directory, or a host. */
   readonly database?: { readonly host: string; readonly port: number };
-  /** Split mode: the pid of each service's process. */
-  readonly processes?: Readonly<Record<string, number>>;
+  /** Split mode: where each service's process listens. */
+  readonly services?: readonly ServicePorts[];
 }
 
-/** Makes the directories, readable by their owner only. */
+/**
+ * Makes the directories, readable by their owner only. Errors: INVALID_ARGUMENT saying what stands in the way and what to do.
+ */
 export function openDataDirectory(path: string): DataDirectory {
+  makeDataFolder(path);
   const folder = (name: string) => {
     const full = join(path, name);
-    mkdirSync(full, { recursive: true, mode: 0o700 });
-    requirePrivate(full);
+    makePrivateFolder(full);
     return full;
   };
-  try {
-    mkdirSync(path, { recursive: true, mode: 0o711 });
-    const tls = folder('tls');
-    return {
-      path,
-      postgres: join(path, 'pg'),
-      secrets: folder('secrets'),
-      root: folder('root'),
-      rootCrl: join(path, 'root', 'root.crl'),
-      logFile: join(folder('logs'), 'gigvault.log'),
-      runFile: join(path, 'run.json'),
-      of: (service) => folder(join('services', service)),
-      identity: (peer) => ({
-        servicesCa: join(tls, 'services-ca.crt'),
-        certificate: join(tls, `${peer}.crt`),
-        privateKey: join(tls, `${peer}.key`),
-      }),
-      edge: { certificate: join(tls, 'public.crt'), privateKey: join(tls, 'public.key') },
-    };
-  } catch (error) {
-    throw new GigvaultError(
-      'INVALID_ARGUMENT',
-      `The data directory ${path} cannot be used: ${(error as Error).message}`,
-      { cause: error },
-    );
-  }
-}
-
-/** A folder that was there before may be somebody else's trap: what lies in it would be believed. */
-function requirePrivate(folder: string): void {
-  const { uid, mode } = statSync(folder);
-  if (uid !== process.getuid?.()) throw new Error(`${folder} belongs to another user`);
-  if ((mode & 0o077) !== 0) throw new Error(`${folder} is open to others; chmod 700 it`);
+  const tls = folder('tls');
+  return {
+    path,
+    postgres: join(path, 'pg'),
+    secrets: folder('secrets'),
+    root: folder('root'),
+    rootPlan: join(path, 'root', 'plan.yaml'),
+    rootCertificate: join(path, 'root', 'root.crt'),
+    rootCrl: join(path, 'root', 'root.crl'),
+    databaseNote: join(path, 'database.json'),
+    logFile: join(folder('logs'), 'gigvault.log'),
+    runFile: join(path, 'run.json'),
+    of: (service) => {
+      folder('services');
+      return folder(join('services', service));
+    },
+    identity: (peer) => ({
+      servicesCa: join(tls, 'services-ca.crt'),
+      certificate: join(tls, `${peer}.crt`),
+      privateKey: join(tls, `${peer}.key`),
+    }),
+    edge: { certificate: join(tls, 'public.crt'), privateKey: join(tls, 'public.key') },
+  };
 }
 
 /**
@@ -100,17 +100,17 @@ export function claimDataDirectory(directory: DataDirectory): RunningInstance | 
 }
 
 /** Tells others where this process listens. */
-export function announce(
+export async function announce(
   directory: DataDirectory,
   where: Omit<RunningInstance, 'pid' | 'startTicks'>,
-): void {
+): Promise<void> {
   const mine: RunningInstance = {
     pid: process.pid,
     startTicks: startTicks(process.pid) ?? '',
     ...where,
   };
   // In one step: a second start that reads half of it would take the directory for free.
-  writeFileDurably(directory.runFile, JSON.stringify(mine), 0o600);
+  await writeFileDurably(directory.runFile, JSON.stringify(mine), 0o600);
 }
 
 /** Gives the directory back. */

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { writeFileDurably } from '@gigvault/host/atomic-file';
+import { writeFileDurably } from '@gigvault/files/durable-file';
 import { readIdentity, storeIdentity } from '@gigvault/host/identity-files';
 import { requestIdentity } from '@gigvault/host/identity-renewal';
 import { RPC } from '@gigvault/rpc/contracts';
@@ -30,13 +30,13 @@ export async function issueIdentities(options: {
     peers.map(async (peer) => {
       const files = directory.identity(peer);
       if (!existsSync(files.servicesCa))
-        writeFileDurably(files.servicesCa, options.pki.servicesCertificate, 0o644);
+        await writeFileDurably(files.servicesCa, options.pki.servicesCertificate, 0o644);
       if (
         existsSync(files.certificate) &&
         clock.now() < renewalTime(readIdentity(files).certificate)
       )
         return;
-      storeIdentity(
+      await storeIdentity(
         files,
         await requestIdentity(
           suite.broker.client(peer, RPC.issuance, 'ca'),

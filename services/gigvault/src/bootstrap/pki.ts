@@ -1,25 +1,33 @@
 import { X509Certificate } from 'node:crypto';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { query } from '@gigvault/database/query';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
-import { writeFileDurably } from '@gigvault/host/atomic-file';
-import { createCaKey } from '@gigvault/keymgr/keys/create-ca-key';
-import { requestCaCertificate } from '@gigvault/keymgr/keys/request-ca-certificate';
-import { type Keymgr, openKeymgr, prepareMasterKey } from '@gigvault/keymgr/open-keymgr';
+import { writeFileDurably } from '@gigvault/files/durable-file';
+import { prepareMasterKey } from '@gigvault/keymgr/open-keymgr';
 import { runCeremony } from '@gigvault/rootca/ceremony/run-ceremony';
-import { ROOT_FILES } from '@gigvault/rootca/commands/root-directory';
-import { caSubject, type Plan, parsePlan, standardPlan } from '@gigvault/rootca/plan/plan';
+import { ROOT_FILES, readPem, readText } from '@gigvault/rootca/commands/root-directory';
+import { type Plan, parsePlan, standardPlan } from '@gigvault/rootca/plan/plan';
 import { RPC } from '@gigvault/rpc/contracts';
-import type { Log } from '@gigvault/telemetry/log';
-import type { Metrics } from '@gigvault/telemetry/metrics';
-import { type Clock, systemClock } from '@gigvault/time/clock';
-import { fromPem, toPem } from '@gigvault/x509/pem';
+import { systemClock } from '@gigvault/time/clock';
+import { readCertificate } from '@gigvault/x509/certificate';
+import { readCertList } from '@gigvault/x509/crl';
+import { fromPem } from '@gigvault/x509/pem';
 import type { Pool } from 'pg';
-import { stringify } from 'yaml';
 import type { SuiteProcess } from '../composition/one-process.ts';
 import type { GigvaultConfig } from '../gigvault.config.ts';
 import type { Progress } from '../report/progress.ts';
-import type { DataDirectory } from './data-directory.ts';
+import { CA_KEYS, type KeymgrParts, requestCas } from './ca-keys.ts';
+import {
+  askOfflineRoot,
+  isRootAwaited,
+  offlinePlan,
+  openOfflineFolder,
+  readHierarchy,
+  signedParts,
+} from './offline-root.ts';
+import { requireFitting, rootLost } from './root-directory.ts';
+import { storeHierarchy } from './store-hierarchy.ts';
 
 /** The CAs of an installation. */
 export interface Pki {
@@ -28,6 +36,8 @@ export interface Pki {
   /** As the certificates say it. */
   readonly statusUrl: string;
   readonly rootCertificateFile: string;
+  /** Its key lies beside it, encrypted: this machine has made it. */
+  readonly hasRootKey: boolean;
   /** DER. */
   readonly rootCertificate: Buffer;
   readonly issuingCertificate: Buffer;
@@ -36,128 +46,119 @@ export interface Pki {
 }
 
 /** What making the CAs needs. */
-export interface PkiOptions {
-  readonly config: GigvaultConfig;
-  readonly directory: DataDirectory;
-  /** keymgr's. */
-  readonly pool: Pool;
-  readonly log: Log;
-  readonly metrics: Metrics;
+export interface PkiOptions extends KeymgrParts {
   readonly progress: Progress;
+  /** ca's. */
+  readonly caPool: Pool;
   /** Shows what is shown once. */
   print(text: string): void;
 }
 
-const KEYS = { issuing: 'ca-issuing', services: 'ca-services' } as const;
-
 /**
  * The installation's CAs; the first start makes them. A start that died half-way is taken up where it stood: keys are
  * found again, and a root whose certificate was not yet stored is made anew, for nothing was issued under it.
- * Errors: INVALID_ARGUMENT when `status.publicUrl` is not the one in the certificates.
+ * Errors: RootAwaited when a root on another machine has the next turn; INVALID_ARGUMENT when the configuration does not fit the
+ * certificates, or an offline root's files cannot be used.
  */
 export async function preparePki(options: PkiOptions): Promise<Pki> {
   const { config, directory } = options;
   const file = (name: string) => join(directory.root, name);
+  const isNew = !existsSync(directory.rootCertificate);
+  if (isNew && (await hasIssuers(options.caPool))) throw rootLost(directory);
   await prepareMasterKey(config.keymgr, directory.of('keymgr'));
-  const isNew = !existsSync(file(ROOT_FILES.certificate));
-  if (isNew) await createPki(options);
-  const plan = parsePlan(readFileSync(file(ROOT_FILES.plan), 'utf8'));
-  if (config.status.publicUrl !== undefined && config.status.publicUrl !== plan.statusUrl) {
-    throw new GigvaultError(
-      'INVALID_ARGUMENT',
-      `status.publicUrl is ${config.status.publicUrl}, but the certificates of ${directory.path} say ${plan.statusUrl}: it is fixed when the CAs are made.`,
-    );
-  }
-  requireReachable(plan.statusUrl, config.http.port, directory.path);
-  const der = (name: string) =>
-    fromPem(readFileSync(file(name), 'utf8'), 'CERTIFICATE')[0] as Buffer;
+  const isOffline = config.offlineRoot !== undefined || isRootAwaited(directory.root);
+  if (isNew) await (isOffline ? takeOfflineRoot(options) : createPki(options));
+  else requireThisRoot(config.offlineRoot, directory.rootCertificate);
+  const plan = parsePlan(readText(directory.rootPlan));
+  const der = (name: string) => readPem(file(name), 'CERTIFICATE');
   return {
     isNew,
     statusUrl: plan.statusUrl,
-    rootCertificateFile: file(ROOT_FILES.certificate),
+    rootCertificateFile: directory.rootCertificate,
+    hasRootKey: existsSync(file(ROOT_FILES.key)),
     rootCertificate: der(ROOT_FILES.certificate),
     issuingCertificate: der('issuing.crt'),
-    servicesCertificate: readFileSync(file('services.crt'), 'utf8'),
+    servicesCertificate: readText(file('services.crt')),
   };
 }
 
-/** `localhost` in certificates means this very listener: on another port nobody finds OCSP, CRLs and issuers. */
-function requireReachable(statusUrl: string, httpPort: number, path: string): void {
-  const { hostname, port } = new URL(statusUrl);
-  if (hostname !== 'localhost' || Number(port || 80) === httpPort || httpPort === 0) return;
-  throw new GigvaultError(
-    'INVALID_ARGUMENT',
-    `The certificates of ${path} say ${statusUrl}, which is fixed when the CAs are made: start with --http-port ${port || 80}.`,
-  );
+/** `ca` knows them from the moment in which the first start has stored the root. Asked of its table: it does not run yet. */
+async function hasIssuers(caPool: Pool): Promise<boolean> {
+  return (await query(caPool, 'SELECT FROM issuer LIMIT 1')).rowCount !== 0;
 }
 
-async function createPki(options: PkiOptions): Promise<void> {
-  const { config, directory, progress } = options;
-  const plan = standardPlan({
+function configuredPlan(config: GigvaultConfig): Plan {
+  return standardPlan({
     organization: config.environment === 'development' ? 'GigVault Dev' : 'GigVault',
     trustDomain: config.trustDomain,
     statusUrl: config.status.publicUrl ?? `http://localhost:${config.http.port}`,
   });
-  const requests = await withKeymgr(options, (keymgr) => createCaKeys(keymgr, plan));
+}
+
+/** Root and CAs in one go, unattended. */
+async function createPki(options: PkiOptions): Promise<void> {
+  const { config, directory, progress } = options;
+  const plan = configuredPlan(config);
+  const requests = await requestCas(options, plan);
   const result = await progress.step('root CA', async () => {
-    const value = await runCeremony(plan, requests, systemClock);
+    const csrs = { issuingCsr: requests.issuing.request, servicesCsr: requests.services.request };
+    const value = await runCeremony(plan, csrs, systemClock);
     return {
       say: `ECDSA P-384 · 20 y · offline after this step · SHA256 ${shortFingerprint(value.rootCertificate)}`,
       value,
     };
   });
   await progress.step('issuing CA', async () => ({ say: 'ECDSA P-256 · 5 y', value: undefined }));
-  options.print(passphraseText(result.passphrase, join(directory.root, ROOT_FILES.key)));
-  const write = (name: string, content: string, mode: number) =>
-    writeFileDurably(join(directory.root, name), content, mode);
-  write(ROOT_FILES.plan, stringify(plan), 0o644);
-  write(ROOT_FILES.key, result.encryptedRootKey, 0o600);
-  write(ROOT_FILES.crl, toPem('X509 CRL', result.rootCrl), 0o644);
-  write(ROOT_FILES.transcript, result.transcript, 0o644);
-  write('issuing.crt', toPem('CERTIFICATE', result.issuingCertificate), 0o644);
-  write('services.crt', toPem('CERTIFICATE', result.servicesCertificate), 0o644);
-  // Last: a root directory with its certificate is complete.
-  write(ROOT_FILES.certificate, toPem('CERTIFICATE', result.rootCertificate), 0o644);
+  const key = join(directory.root, ROOT_FILES.key);
+  options.print(passphraseText(result.passphrase, key));
+  await writeFileDurably(key, result.encryptedRootKey, 0o600);
+  const hierarchy = {
+    root: readCertificate(result.rootCertificate),
+    issuing: readCertificate(result.issuingCertificate),
+    services: readCertificate(result.servicesCertificate),
+    rootCrl: readCertList(result.rootCrl),
+  };
+  const transcripts = new Map([[ROOT_FILES.transcript as string, result.transcript]]);
+  const signed = { plan, requests, hierarchy, transcripts, source: 'What the root signed' };
+  await storeHierarchy(directory.root, signed, systemClock.now());
+}
+
+/**
+ * The same with a root on another machine: asks it, and takes what it has signed.
+ * Errors: RootAwaited while it has signed nothing; INVALID_ARGUMENT for files that cannot be used.
+ */
+async function takeOfflineRoot(options: PkiOptions): Promise<void> {
+  const { config, directory, progress } = options;
+  const folder = openOfflineFolder(config.offlineRoot, directory.root);
+  const plan = offlinePlan(folder, directory.root, () => configuredPlan(config));
+  requireFitting(plan, config, 'the plan of the offline root says');
+  const requests = await requestCas(options, plan);
+  if (signedParts(folder).length === 0)
+    throw await askOfflineRoot(folder, directory.root, plan, requests);
+  await progress.step('root CA', async () => {
+    const signed = { plan, requests, ...readHierarchy(folder), source: `What ${folder} holds` };
+    await storeHierarchy(directory.root, signed, systemClock.now());
+    const say = `made offline · SHA256 ${shortFingerprint(signed.hierarchy.root.der)}`;
+    return { say, value: undefined };
+  });
+}
+
+/** Errors: INVALID_ARGUMENT when the folder does not hold the root that is there already. */
+function requireThisRoot(offlineRoot: string | undefined, file: string): void {
+  if (offlineRoot === undefined) return;
+  const given = join(offlineRoot, ROOT_FILES.certificate);
+  const der = (path: string) => readPem(path, 'CERTIFICATE');
+  if (existsSync(given) && der(given).equals(der(file))) return;
+  throw new GigvaultError(
+    'INVALID_ARGUMENT',
+    `This data directory has its root, ${file}, and ${offlineRoot} does not hold it. --offline-root is for the first start: leave it away.`,
+  );
 }
 
 /** `4F:2A:…:91` of the certificate's SHA-256. */
 function shortFingerprint(certificate: Buffer): string {
   const octets = new X509Certificate(certificate).fingerprint256.split(':');
   return `${octets.slice(0, 2).join(':')}:…:${octets.at(-1)}`;
-}
-
-async function createCaKeys(
-  keymgr: Keymgr,
-  plan: Plan,
-): Promise<{ issuingCsr: Buffer; servicesCsr: Buffer }> {
-  for (const kind of ['issuing', 'services'] as const) {
-    // Left there by a start that died before the root signed.
-    if ((await keymgr.keys.keys.find(KEYS[kind])) !== undefined) continue;
-    await createCaKey(keymgr.keys, {
-      keyId: KEYS[kind],
-      keyType: plan[kind].keyType,
-      subject: caSubject(plan, kind),
-    });
-  }
-  return {
-    issuingCsr: await requestCaCertificate(keymgr.keys, KEYS.issuing),
-    servicesCsr: await requestCaCertificate(keymgr.keys, KEYS.services),
-  };
-}
-
-async function withKeymgr<T>(options: PkiOptions, run: (keymgr: Keymgr) => Promise<T>): Promise<T> {
-  const { config, directory, pool, log, metrics } = options;
-  const clock: Clock = systemClock;
-  return run(
-    openKeymgr({
-      config: config.keymgr,
-      dataDir: directory.of('keymgr'),
-      database: pool,
-      clock,
-      log,
-      metrics,
-    }),
-  );
 }
 
 /** Tells `ca` of its issuers. Idempotent. */
@@ -168,7 +169,7 @@ export async function registerIssuers(suite: SuiteProcess, pki: Pki): Promise<vo
     ...shared,
     issuerId: 'issuing',
     certificate: pki.issuingCertificate,
-    keyId: KEYS.issuing,
+    keyId: CA_KEYS.issuing,
     public: true,
   });
   const services = fromPem(pki.servicesCertificate, 'CERTIFICATE')[0] as Buffer;
@@ -176,7 +177,7 @@ export async function registerIssuers(suite: SuiteProcess, pki: Pki): Promise<vo
     ...shared,
     issuerId: 'services',
     certificate: services,
-    keyId: KEYS.services,
+    keyId: CA_KEYS.services,
     public: false,
   });
 }

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileSecret, type SecretReference } from '@gigvault/config/secret';
-import { writeFileDurably } from '@gigvault/host/atomic-file';
+import { writeFileDurably } from '@gigvault/files/durable-file';
 import { SERVICE_NAMES, type ServiceName } from '@gigvault/rpc/service-name';
 import type { DataDirectory } from './data-directory.ts';
 
@@ -19,19 +19,23 @@ export interface Secrets {
 export type SecretName = `database-${ServiceName}` | 'database-owner' | 'admin-token';
 
 /** Reads the secrets, making those that are missing. */
-export function openSecrets(directory: DataDirectory): Secrets {
+export async function openSecrets(directory: DataDirectory): Promise<Secrets> {
   const path = (name: SecretName) => join(directory.secrets, name);
-  const secret = (name: SecretName) => {
+  const secret = async (name: SecretName) => {
     if (!existsSync(path(name)))
-      writeFileDurably(path(name), randomBytes(24).toString('base64url'), 0o600);
+      await writeFileDurably(path(name), randomBytes(24).toString('base64url'), 0o600);
     return readFileSync(path(name), 'utf8');
   };
+  const passwords = SERVICE_NAMES.map(
+    async (name) => [name, await secret(`database-${name}`)] as const,
+  );
   return {
-    databaseOwner: secret('database-owner'),
-    databasePasswords: Object.fromEntries(
-      SERVICE_NAMES.map((name) => [name, secret(`database-${name}`)]),
-    ) as Record<ServiceName, string>,
-    adminToken: secret('admin-token'),
+    databaseOwner: await secret('database-owner'),
+    databasePasswords: Object.fromEntries(await Promise.all(passwords)) as Record<
+      ServiceName,
+      string
+    >,
+    adminToken: await secret('admin-token'),
     reference: (name) => fileSecret(path(name)),
   };
 }

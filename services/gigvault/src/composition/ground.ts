@@ -1,7 +1,6 @@
 import { servicePool } from '@gigvault/database/pools';
-import { installedVersion } from '@gigvault/host/home';
 import type { ServiceName } from '@gigvault/rpc/service-name';
-import { createLog, type Log } from '@gigvault/telemetry/log';
+import type { Log } from '@gigvault/telemetry/log';
 import { createMetrics, type Metrics } from '@gigvault/telemetry/metrics';
 import type { Pool } from 'pg';
 import type { DataDirectory } from '../bootstrap/data-directory.ts';
@@ -23,26 +22,6 @@ export interface Ground {
   readonly suite: SuiteProcess;
   readonly pools: Map<ServiceName, Pool>;
   readonly metrics: Metrics;
-}
-
-/** A log for each service, all in one file. */
-export function openLogs(
-  config: GigvaultConfig,
-  directory: DataDirectory,
-): (service: string) => Log {
-  const logs = new Map<string, Log>();
-  return (service) => {
-    const there = logs.get(service);
-    if (there) return there;
-    const made = createLog({
-      service,
-      version: installedVersion(),
-      level: config.log.level,
-      destination: config.log.file ?? directory.logFile,
-    });
-    logs.set(service, made);
-    return made;
-  };
 }
 
 /** The ground for either mode: an empty process, and pools that are made when they are first asked for. */

@@ -2,7 +2,7 @@ import type { SecureContextOptions } from 'node:tls';
 import { createAuthenticator } from '@gigvault/access/access-token';
 import { createHealth, type Health } from '@gigvault/host/health';
 import { installedPeerTable, installedVersion } from '@gigvault/host/home';
-import { apiDocsRoutes, openApiRoute, publicHealthRoutes } from '@gigvault/host/host-routes';
+import { apiDocsRoutes, openApiRoutes, publicHealthRoutes } from '@gigvault/host/host-routes';
 import { startAdminListener, startMetricsListener } from '@gigvault/host/operator-listeners';
 import { type ProcessHost, type RunningService, runService } from '@gigvault/host/run-service';
 import { type HttpServer, startHttpServer } from '@gigvault/http/http-server';
@@ -116,7 +116,7 @@ async function startHttpListeners(
     routes: [
       ...routes,
       ...publicHealthRoutes(health, installedVersion()),
-      openApiRoute(routes),
+      ...openApiRoutes(routes),
       ...apiDocsRoutes(),
     ],
   });

@@ -1,41 +1,76 @@
 import { readIdentity } from '@gigvault/host/identity-files';
+import { identityReloader } from '@gigvault/host/identity-reloader';
 import { identityRenewal } from '@gigvault/host/identity-renewal';
+import { API_ACCESS_KEYS } from '@gigvault/host/process-config';
+import type { Reloadable } from '@gigvault/host/reload';
 import { DRAIN_LIMIT } from '@gigvault/host/service-process';
+import type { CertificateService } from '@gigvault/proto/ca/v1/certificate';
+import type { IssuanceService } from '@gigvault/proto/ca/v1/issuance';
+import type { Client } from '@gigvault/rpc/call';
 import { RPC } from '@gigvault/rpc/contracts';
 import { createGrpcClients } from '@gigvault/rpc/grpc-client';
 import { createMtlsIdentity } from '@gigvault/rpc/mtls-identity';
 import type { ServiceName } from '@gigvault/rpc/service-name';
 import { systemClock } from '@gigvault/time/clock';
 import type { Worker } from '@gigvault/time/worker';
-import { publicCertificateRenewal, publicTls } from '../edge/public-certificate.ts';
+import {
+  publicCertificateReloader,
+  publicCertificateRenewal,
+  publicTls,
+} from '../edge/public-certificate.ts';
+import type { GigvaultConfig } from '../gigvault.config.ts';
 import type { SelfCheckClients } from '../self-check/self-check.ts';
 import { type Ground, poolOf } from './ground.ts';
 import { serveSuite } from './one-process.ts';
 import { startSplit } from './split.ts';
+import type { ServicePorts } from './split-ports.ts';
+
+/** Where operators and peers find it: one process on three ports, or each service on three of its own. */
+export type Listeners =
+  | { readonly grpc: number; readonly admin: number; readonly metrics: number }
+  | readonly ServicePorts[];
 
 /** What the two modes have in common once they serve. */
 export interface Serving {
   readonly clients: SelfCheckClients;
-  readonly adminPort: number | undefined;
-  readonly metricsPort: number | undefined;
+  readonly listeners: Listeners;
   /** What it says in the `services` line. */
   readonly say: string;
+  readonly reloadable: Reloadable<GigvaultConfig>;
   stop(): Promise<void>;
+}
+
+/** What certificates of GigVault's own are asked of. */
+interface CaClients {
+  readonly issuance: Client<IssuanceService>;
+  readonly certificates: Client<CertificateService>;
+}
+
+/** This process's own identity as the peer `gigvault`, and what renews it. */
+function ownIdentity({ config, directory, log }: Ground) {
+  const files = directory.identity('gigvault');
+  const identity = createMtlsIdentity('gigvault', config.trustDomain, readIdentity(files));
+  return {
+    identity,
+    reloader: identityReloader(identity, files),
+    renewal: (ca: CaClients): Worker =>
+      identityRenewal({ identity, files, ...ca, clock: systemClock, log }),
+  };
 }
 
 /** Serves with every service in this process. @param shutdown what `POST /admin/v1/shutdown` does */
 export async function serveInOneProcess(ground: Ground, shutdown: () => void): Promise<Serving> {
   const { config, directory, secrets, publicUrl, suite, metrics, log } = ground;
-  const identity = createMtlsIdentity(
-    'gigvault',
-    config.trustDomain,
-    readIdentity(directory.identity('gigvault')),
-  );
+  const { identity, reloader, renewal } = ownIdentity(ground);
   const client = <S>(service: (typeof RPC)[keyof typeof RPC], callee: ServiceName) =>
     suite.broker.client('gigvault', service as never, callee) as S;
+  const ca: CaClients = {
+    issuance: suite.broker.client('gigvault', RPC.issuance, 'ca'),
+    certificates: suite.broker.client('gigvault', RPC.certificate, 'ca'),
+  };
   const certificate = {
     files: directory.edge,
-    issuance: suite.broker.client('gigvault', RPC.issuance, 'ca'),
+    ...ca,
     clock: systemClock,
   };
   const listeners = await serveSuite(
@@ -59,23 +94,30 @@ export async function serveInOneProcess(ground: Ground, shutdown: () => void): P
       log,
       use: (tls) => listeners.replaceTls(tls),
     }),
-    identityRenewal({
-      identity,
-      files: directory.identity('gigvault'),
-      issuance: certificate.issuance,
-      clock: systemClock,
-      log,
-    }),
+    renewal(ca),
   ];
   for (const worker of workers) await worker.start();
   return {
     clients: selfCheckClients(client),
-    adminPort: listeners.adminPort,
-    metricsPort: listeners.metricsPort,
+    listeners: {
+      grpc: config.grpc.port,
+      admin: listeners.adminPort,
+      metrics: listeners.metricsPort,
+    },
     say: suite
       .running()
       .map((service) => service.name)
       .join(' '),
+    reloadable: {
+      keys: [
+        { keys: API_ACCESS_KEYS, apply: (next) => listeners.public.replaceAccess(next.https) },
+      ],
+      reloaders: [
+        reloader,
+        publicCertificateReloader(certificate, listeners.replaceTls),
+        ...suite.running().flatMap((service) => service.reloaders),
+      ],
+    },
     async stop() {
       for (const worker of workers) await worker.stop();
       await listeners.drain(DRAIN_LIMIT);
@@ -95,21 +137,19 @@ export async function serveSplit(ground: Ground): Promise<Serving> {
     publicUrl,
     directory,
     secrets,
-    database: { ...database.connection, name: database.name },
+    database: {
+      host: database.connection.host,
+      port: database.connection.port,
+      name: database.name,
+      ...database.tls,
+    },
     log,
   });
-  const identity = createMtlsIdentity(
-    'gigvault',
-    config.trustDomain,
-    readIdentity(directory.identity('gigvault')),
-  );
-  const clients = createGrpcClients(identity, split.addresses);
-  const renewal = identityRenewal({
-    identity,
-    files: directory.identity('gigvault'),
+  const own = ownIdentity(ground);
+  const clients = createGrpcClients(own.identity, split.addresses);
+  const renewal = own.renewal({
     issuance: clients.client(RPC.issuance, 'ca'),
-    clock: systemClock,
-    log,
+    certificates: clients.client(RPC.certificate, 'ca'),
   });
   await renewal.start();
   return {
@@ -117,12 +157,13 @@ export async function serveSplit(ground: Ground): Promise<Serving> {
       <S>(service: (typeof RPC)[keyof typeof RPC], callee: ServiceName) =>
         clients.client(service as never, callee) as S,
     ),
-    adminPort: undefined,
-    metricsPort: undefined,
-    say: `${split.processes().length} processes: ${split
-      .processes()
-      .map((process) => process.name)
-      .join(' ')}`,
+    listeners: split.ports,
+    say: `${split.processes.length} processes: ${split.processes.join(' ')}`,
+    reloadable: {
+      keys: [{ keys: ['log.level', ...API_ACCESS_KEYS], apply: split.rewrite }],
+      // Last: by then the processes' files say what is new.
+      reloaders: [own.reloader, { name: 'processes', reload: split.hangup }],
+    },
     async stop() {
       await renewal.stop();
       clients.close();

@@ -1,8 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import type { Readable } from 'node:stream';
 import { processEnvironment } from '@gigvault/config/process-environment';
+import type { TlsChoice } from '@gigvault/database/connection-tls';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
-import { writeFileDurably } from '@gigvault/host/atomic-file';
+import { writeFileDurably } from '@gigvault/files/durable-file';
 import { installationRoot } from '@gigvault/host/home';
 import { freePorts } from '@gigvault/rpc/free-ports';
 import { SERVICE_NAMES, type ServiceName } from '@gigvault/rpc/service-name';
@@ -12,18 +15,23 @@ import { stringify } from 'yaml';
 import type { DataDirectory } from '../bootstrap/data-directory.ts';
 import type { Secrets } from '../bootstrap/secrets.ts';
 import type { GigvaultConfig } from '../gigvault.config.ts';
+import { endProcess } from './end-process.ts';
+import { PORT_ORDER, portOf, type ServicePorts } from './split-ports.ts';
 
-/** A process of split mode. */
-export interface SplitProcess {
-  readonly name: ServiceName | 'edge';
-  readonly child: ChildProcess;
-}
+/** One process each, and the proxy before them. */
+type ProcessName = ServiceName | 'edge';
 
 /** The processes of split mode. */
 export interface SplitSuite {
   readonly addresses: Readonly<Record<ServiceName, string>>;
-  processes(): readonly SplitProcess[];
-  /** Ends every process with SIGTERM, the edge first, and waits for it. */
+  readonly processes: readonly ProcessName[];
+  /** Where each service listens, in the order of PORT_ORDER. */
+  readonly ports: readonly ServicePorts[];
+  /** Writes this configuration's log level and API access into the files of the processes. */
+  rewrite(config: GigvaultConfig): Promise<void>;
+  /** Sends SIGHUP to every process. */
+  hangup(): void;
+  /** Ends every process, the edge first, see endProcess. */
   stop(): Promise<void>;
 }
 
@@ -35,7 +43,11 @@ export interface SplitOptions {
   readonly publicUrl: string;
   readonly directory: DataDirectory;
   readonly secrets: Secrets;
-  readonly database: { readonly host: string; readonly port: number; readonly name: string };
+  readonly database: TlsChoice & {
+    readonly host: string;
+    readonly port: number;
+    readonly name: string;
+  };
   readonly log: Log;
 }
 
@@ -49,21 +61,21 @@ const PORTS = { first: 10_000, block: 24, blocks: 500 };
  * started again. When one does not come up, the others are ended and the error is thrown.
  */
 export async function startSplit(options: SplitOptions): Promise<SplitSuite> {
-  const ports = await freePorts(2 * SERVICE_NAMES.length, PORTS);
-  const addresses = byService(ports);
-  const files = writeConfigs(options, addresses, byService(ports.slice(SERVICE_NAMES.length)));
-  const processes = new Map<SplitProcess['name'], SplitProcess>();
+  const { addresses, upstreams } = await chooseAddresses(options.config);
+  const files = await writeConfigs(options, addresses, upstreams);
+  const children = new Map<ProcessName, ChildProcess>();
+  const ports = new Map<ProcessName, ServicePorts>();
   const stopping = new AbortController();
 
-  async function launch(name: SplitProcess['name']): Promise<void> {
+  async function launch(name: ProcessName): Promise<void> {
     const child = spawnProgram(name, files[name]);
-    processes.set(name, { name, child });
-    await serving(name, child, options.log);
+    children.set(name, child);
+    ports.set(name, await serving(name, child, options.log));
     child.once('exit', () => void relaunch(name));
   }
 
   /** Until it runs, or everything stops. */
-  async function relaunch(name: SplitProcess['name']): Promise<void> {
+  async function relaunch(name: ProcessName): Promise<void> {
     for (let delay = RESTART_DELAY; ; delay = Math.min(2 * delay, LONGEST_RESTART_DELAY)) {
       await systemClock.sleep(delay, stopping.signal).catch(() => undefined);
       if (stopping.signal.aborted) return;
@@ -76,11 +88,18 @@ export async function startSplit(options: SplitOptions): Promise<SplitSuite> {
     }
   }
 
+  // A process that exits without waiting, as at the second Ctrl-C, leaves none of them behind.
+  const killAll = () => {
+    for (const child of children.values()) child.kill('SIGKILL');
+  };
+  process.once('exit', killAll);
+
   async function stop(): Promise<void> {
     stopping.abort();
-    const edge = processes.get('edge');
-    if (edge) await end(edge.child);
-    await Promise.all([...processes.values()].map(({ child }) => end(child)));
+    const edge = children.get('edge');
+    if (edge) await endProcess(edge);
+    await Promise.all([...children.values()].map((child) => endProcess(child)));
+    process.off('exit', killAll);
   }
 
   try {
@@ -90,40 +109,65 @@ export async function startSplit(options: SplitOptions): Promise<SplitSuite> {
     await stop();
     throw error;
   }
-  return { addresses, processes: () => [...processes.values()], stop };
+  return {
+    addresses,
+    processes: [...children.keys()],
+    ports: PORT_ORDER.map((service) => ports.get(service) as ServicePorts),
+    async rewrite({ log: { level }, https: { allowedNetworks, rateLimit } }) {
+      const { log, https, ...rest } = options.config;
+      const changed = { log: { ...log, level }, https: { ...https, allowedNetworks, rateLimit } };
+      const config = { ...rest, ...changed };
+      await writeConfigs({ ...options, config }, addresses, upstreams);
+    },
+    hangup() {
+      for (const child of children.values()) child.kill('SIGHUP');
+    },
+    stop,
+  };
 }
 
-function byService(ports: readonly number[]): Record<ServiceName, string> {
-  return Object.fromEntries(
-    SERVICE_NAMES.map((name, i) => [name, `127.0.0.1:${ports[i]}`]),
-  ) as Record<ServiceName, string>;
+/** gRPC where the configuration says; the HTTPS listeners, which only the edge knows, on free ports. */
+async function chooseAddresses({ grpc, admin, metrics }: GigvaultConfig) {
+  const given = [grpc.port, admin.port, metrics.port].flatMap((base) =>
+    SERVICE_NAMES.map((service) => portOf(base, service)),
+  );
+  const free = (await freePorts(2 * SERVICE_NAMES.length + given.length, PORTS)).filter(
+    (port) => !given.includes(port),
+  );
+  const byService = (portFor: (name: ServiceName, i: number) => number | undefined) =>
+    Object.fromEntries(
+      SERVICE_NAMES.map((name, i) => [name, `127.0.0.1:${portFor(name, i)}`]),
+    ) as Record<ServiceName, string>;
+  return {
+    addresses: byService((name, i) => portOf(grpc.port, name) || free[i]),
+    upstreams: byService((_name, i) => free[SERVICE_NAMES.length + i]),
+  };
 }
 
-function writeConfigs(
+async function writeConfigs(
   options: SplitOptions,
   addresses: Record<ServiceName, string>,
   upstreams: Record<ServiceName, string>,
-): Record<ServiceName | 'edge', string> {
+): Promise<Record<ProcessName, string>> {
   const { config, directory, secrets } = options;
   const shared = {
     environment: config.environment,
     trustDomain: config.trustDomain,
     log: { level: config.log.level, file: directory.logFile },
-    // Ports of operators' listeners are free ones: ten processes cannot share the configured one.
-    admin: { port: 0 },
-    metrics: { address: config.metrics.address, port: 0 },
     tracing: config.tracing,
     ...(config.faults === undefined ? {} : { faults: config.faults }),
     publicUrl: options.publicUrl,
   };
-  const write = (name: ServiceName | 'edge', content: object): string => {
+  const write = async (name: ProcessName, content: object): Promise<string> => {
     const file = join(directory.path, 'services', `${name}.yaml`);
-    writeFileDurably(file, stringify(content, { aliasDuplicateObjects: false }), 0o600);
+    await writeFileDurably(file, stringify(content, { aliasDuplicateObjects: false }), 0o600);
     return file;
   };
-  const files = SERVICE_NAMES.map((name) => {
+  const files = SERVICE_NAMES.map(async (name) => {
     const content = {
       ...shared,
+      admin: { port: portOf(config.admin.port, name) },
+      metrics: { address: config.metrics.address, port: portOf(config.metrics.port, name) },
       dataDir: directory.of(name),
       database: { ...options.database, password: secrets.reference(`database-${name}`) },
       grpc: hostAndPort(addresses[name]),
@@ -133,9 +177,9 @@ function writeConfigs(
       addresses,
       service: sectionOf(options, name),
     };
-    return [name, write(name, content)] as const;
+    return [name, await write(name, content)] as const;
   });
-  const edge = write('edge', {
+  const edge = await write('edge', {
     ...shared,
     host: config.host,
     https: { port: config.https.port },
@@ -145,7 +189,8 @@ function writeConfigs(
     upstreams,
     addresses,
   });
-  return { ...(Object.fromEntries(files) as Record<ServiceName, string>), edge };
+  const written = Object.fromEntries(await Promise.all(files)) as Record<ServiceName, string>;
+  return { ...written, edge };
 }
 
 function sectionOf(options: SplitOptions, name: ServiceName): unknown {
@@ -176,8 +221,8 @@ function spawnProgram(name: string, configFile: string): ChildProcess {
   );
 }
 
-/** Resolves when the process has printed its ports. Errors: UNAVAILABLE with the last that it said when it ends before. */
-function serving(name: string, child: ChildProcess, log: Log): Promise<void> {
+/** What the process prints once it serves. Errors: UNAVAILABLE with the last that it said when it ends before. */
+function serving(name: string, child: ChildProcess, log: Log): Promise<ServicePorts> {
   let said = '';
   child.stderr?.on('data', (text: Buffer) => {
     said = (said + text.toString()).slice(-4_000);
@@ -197,13 +242,8 @@ function serving(name: string, child: ChildProcess, log: Log): Promise<void> {
         ),
       );
     });
-    child.stdout?.once('data', () => resolve());
+    createInterface({ input: child.stdout as Readable }).once('line', (line) =>
+      resolve(JSON.parse(line) as ServicePorts),
+    );
   });
-}
-
-async function end(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return;
-  const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()));
-  child.kill('SIGTERM');
-  await exited;
 }

@@ -4,9 +4,11 @@ import type { LookupFunction } from 'node:net';
 import type { PeerCertificate, SecureContextOptions } from 'node:tls';
 import replyFrom from '@fastify/reply-from';
 import { publicErrorCode } from '@gigvault/errors/error-table';
-import { GigvaultError } from '@gigvault/errors/gigvault-error';
+import { asGigvaultError, GigvaultError } from '@gigvault/errors/gigvault-error';
 import { openListener } from '@gigvault/http/listener';
+import { knowAllMethods } from '@gigvault/http/methods';
 import { problemReply } from '@gigvault/http/problem';
+import { inOurWords } from '@gigvault/http/refusal';
 import type { Listener } from '@gigvault/http/route';
 import { LISTENER_HEADER, serviceOf } from '@gigvault/http/route-table';
 import { clientTls, type MtlsIdentity } from '@gigvault/rpc/mtls-identity';
@@ -14,9 +16,14 @@ import { SERVICE_NAMES, type ServiceName, spiffeId } from '@gigvault/rpc/service
 import { traceIdOf } from '@gigvault/telemetry/correlation';
 import type { Log } from '@gigvault/telemetry/log';
 import { systemClock } from '@gigvault/time/clock';
-import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import Fastify, {
+  type FastifyInstance,
+  type FastifyReply,
+  type FastifyRequest,
+  type RouteHandlerMethod,
+} from 'fastify';
 import { Agent, buildConnector } from 'undici';
-import { mergeOpenApi } from './merge-openapi.ts';
+import { rememberOpenApi } from './merge-openapi.ts';
 
 /** One listener of the edge. */
 export interface EdgeListenerOptions {
@@ -49,7 +56,10 @@ export async function startEdgeListener(options: EdgeListenerOptions): Promise<E
     bodyLimit: BODY_LIMIT,
     exposeHeadRoutes: false,
     routerOptions: { maxParamLength: 4096 },
+    frameworkErrors: (error, request, reply) => void refuse(error, request, reply),
   }) as unknown as FastifyInstance;
+  knowAllMethods(app);
+  app.setErrorHandler(refuse);
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', (_request, payload, done) => done(null, payload));
   await app.register(replyFrom, { undici: upstreamAgent(options), disableRequestLogging: true });
@@ -59,7 +69,7 @@ export async function startEdgeListener(options: EdgeListenerOptions): Promise<E
       problem(
         reply,
         new GigvaultError('INVALID_ARGUMENT', 'The path is not in its normal form.'),
-        request.url,
+        pathOf(request),
       );
   });
   if (options.listener === 'public') addOwnRoutes(app, options);
@@ -77,6 +87,11 @@ export async function startEdgeListener(options: EdgeListenerOptions): Promise<E
       await app.close();
     },
   };
+}
+
+/** What the edge itself cannot take, in the same words as everybody else. */
+function refuse(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  return problem(reply, asGigvaultError(inOurWords(error)), pathOf(request));
 }
 
 /** Connections to the services; each new one shows the identity of its time, so that a renewal needs no restart. */
@@ -135,7 +150,7 @@ function forward(
   reply: FastifyReply,
   options: EdgeListenerOptions,
 ): FastifyReply | undefined {
-  const path = request.url.split('?', 1)[0] ?? '/';
+  const path = pathOf(request);
   const service = serviceOf(options.listener, request.method, path);
   if (service === undefined)
     return problem(reply, new GigvaultError('NOT_FOUND', `There is nothing at ${path}.`), path);
@@ -178,22 +193,48 @@ function pass(
 }
 
 function addOwnRoutes(app: FastifyInstance, options: EdgeListenerOptions): void {
-  app.get('/live', async () => ({ status: 'ok' }));
+  readOnly(app, '/live', async () => ({ status: 'ok' }));
   for (const path of ['/ready', '/health'] as const) {
-    app.get(path, async (_request, reply) => {
-      const answers = await Promise.all(SERVICE_NAMES.map((service) => isReady(service, options)));
+    readOnly(app, path, async (_request, reply) => {
+      const answers = await Promise.all(
+        SERVICE_NAMES.map((service) => isWell(path, service, options)),
+      );
       const ok = answers.every(Boolean);
       return reply.code(ok ? 200 : 503).send({ status: ok ? 'ok' : 'unavailable' });
     });
   }
   for (const path of ['/version', '/docs', '/docs/*'])
-    app.get(path, (request, reply) => pass(request, reply, 'ca', request.url, options));
-  app.get('/openapi.json', async () => {
-    const parts = await Promise.all(
-      SERVICE_NAMES.map((service) => fetchJson(service, '/openapi.json', options)),
-    );
-    return mergeOpenApi(parts);
+    readOnly(app, path, (request, reply) => pass(request, reply, 'ca', request.url, options));
+  const document = rememberOpenApi(
+    () => Promise.all(SERVICE_NAMES.map((service) => fetchJson(service, '/openapi.json', options))),
+    systemClock,
+  );
+  for (const path of ['/openapi.json', '/openapi.yaml'] as const) {
+    readOnly(app, path, async (_request, reply) => {
+      const { headers, body } = (await document())[path];
+      return reply.headers(headers ?? {}).send(body);
+    });
+  }
+}
+
+/** What the edge has of its own can be read, and nothing else. */
+function readOnly(app: FastifyInstance, url: string, handler: RouteHandlerMethod): void {
+  const allowed = ['GET', 'HEAD'];
+  app.route({ method: allowed, url, handler });
+  app.route({
+    method: app.supportedMethods.filter((method) => !allowed.includes(method)),
+    url,
+    handler: (request, reply) =>
+      problem(
+        reply.header('allow', allowed.join(', ')),
+        new GigvaultError('METHOD_NOT_ALLOWED', 'Only GET and HEAD are allowed here.'),
+        pathOf(request),
+      ),
   });
+}
+
+function pathOf(request: FastifyRequest): string {
+  return request.url.split('?', 1)[0] ?? '/';
 }
 
 function problem(reply: FastifyReply, error: GigvaultError, path: string): FastifyReply {
@@ -213,18 +254,25 @@ function problem(reply: FastifyReply, error: GigvaultError, path: string): Fasti
       );
   }
   const answer = problemReply(error, path, traceIdOf(undefined));
-  return reply
-    .code(answer.status)
-    .headers(answer.headers ?? {})
-    .send(answer.body);
+  return (
+    reply
+      .code(answer.status)
+      .headers(answer.headers ?? {})
+      // As octets: Fastify adds a charset to the type of a text, which JSON's types do not have.
+      .send(Buffer.from(String(answer.body)))
+  );
 }
 
-async function isReady(service: ServiceName, options: EdgeListenerOptions): Promise<boolean> {
+async function isWell(
+  path: '/ready' | '/health',
+  service: ServiceName,
+  options: EdgeListenerOptions,
+): Promise<boolean> {
   try {
-    await fetchJson(service, '/ready', options);
+    await fetchJson(service, path, options);
     return true;
   } catch {
-    // Not reachable, or reachable and not ready: the same answer for whoever asks the edge.
+    // Not reachable, or reachable and not well: the same answer for whoever asks the edge.
     return false;
   }
 }

@@ -3,7 +3,9 @@ import { loadConfig } from '@gigvault/config/load-config';
 import { processEnvironment } from '@gigvault/config/process-environment';
 import { installedVersion } from '@gigvault/host/home';
 import { readIdentity } from '@gigvault/host/identity-files';
+import { identityReloader } from '@gigvault/host/identity-reloader';
 import { identityRenewal } from '@gigvault/host/identity-renewal';
+import { createReload, reloadOnHangup } from '@gigvault/host/reload';
 import { DRAIN_LIMIT } from '@gigvault/host/service-process';
 import { failProcess, stopWithSupervisor } from '@gigvault/host/supervised';
 import { RPC } from '@gigvault/rpc/contracts';
@@ -14,17 +16,24 @@ import { createLog } from '@gigvault/telemetry/log';
 import { systemClock } from '@gigvault/time/clock';
 import { edgeConfig } from './edge.config.ts';
 import { startEdgeListener } from './edge-proxy.ts';
-import { publicCertificateRenewal, publicTls } from './public-certificate.ts';
+import {
+  publicCertificateReloader,
+  publicCertificateRenewal,
+  publicTls,
+} from './public-certificate.ts';
 
 const { values } = parseArgs({
   options: { config: { type: 'string' }, supervised: { type: 'boolean' } },
   strict: true,
 });
-const config = loadConfig(edgeConfig, {
-  flags: {},
-  environment: processEnvironment,
-  ...(values.config === undefined ? {} : { file: values.config }),
-});
+const read = () =>
+  loadConfig(edgeConfig, {
+    flags: {},
+    environment: processEnvironment,
+    ...(values.config === undefined ? {} : { file: values.config }),
+  });
+const config = read();
+const onHangup = reloadOnHangup();
 const log = createLog({
   service: 'edge',
   version: installedVersion(),
@@ -36,9 +45,22 @@ const clients = createGrpcClients(identity, config.addresses);
 const certificate = {
   files: config.publicCertificate,
   issuance: clients.client(RPC.issuance, 'ca'),
+  certificates: clients.client(RPC.certificate, 'ca'),
   clock: systemClock,
 };
 const running = await start().catch(failProcess);
+onHangup(
+  createReload<typeof config>({
+    config,
+    read,
+    keys: [{ keys: ['log.level'], apply: (next) => log.setLevel(next.log.level) }],
+    reloaders: [
+      identityReloader(identity, config.tls),
+      publicCertificateReloader(certificate, running.replacePublicTls),
+    ],
+    log,
+  }),
+);
 for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, running.stop);
 if (values.supervised) stopWithSupervisor(running.stop);
 // Last: whoever reads the ports may ask for a stop at once.
@@ -58,13 +80,21 @@ async function start() {
     listener: 'status',
     port: config.http.port,
   });
-  const { issuance } = certificate;
+  const { issuance, certificates } = certificate;
   const workers = [
     publicCertificateRenewal({ ...certificate, log, use: (tls) => publicListener.replaceTls(tls) }),
-    identityRenewal({ identity, files: config.tls, issuance, clock: systemClock, log }),
+    identityRenewal({
+      identity,
+      files: config.tls,
+      issuance,
+      certificates,
+      clock: systemClock,
+      log,
+    }),
   ];
   for (const worker of workers) await worker.start();
   return {
+    replacePublicTls: publicListener.replaceTls,
     ports: { service: 'edge', https: publicListener.port, http: statusListener.port },
     async stop() {
       await Promise.all([

@@ -1,11 +1,14 @@
 import { generateKeyPairSync, randomUUID } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
-import type { SecureContextOptions } from 'node:tls';
-import { writeFileDurably } from '@gigvault/host/atomic-file';
+import { createSecureContext, type SecureContextOptions } from 'node:tls';
+import { writeFileDurably } from '@gigvault/files/durable-file';
+import { isRevoked } from '@gigvault/host/own-certificate';
+import type { Reloader } from '@gigvault/host/service';
+import type { CertificateService } from '@gigvault/proto/ca/v1/certificate';
 import type { IssuanceService } from '@gigvault/proto/ca/v1/issuance';
 import type { Client } from '@gigvault/rpc/call';
 import { renewalTime } from '@gigvault/rpc/mtls-identity';
-import type { Log } from '@gigvault/telemetry/log';
+import { failureLog, type Log } from '@gigvault/telemetry/log';
 import type { Clock } from '@gigvault/time/clock';
 import { periodic, type Worker } from '@gigvault/time/worker';
 import { buildCertificationRequest } from '@gigvault/x509/certification-request';
@@ -16,44 +19,74 @@ export interface PublicCertificate {
   /** `privateKey` holds the key and the chain; `certificate` is a copy of the chain for people and tools. */
   readonly files: { readonly certificate: string; readonly privateKey: string };
   readonly issuance: Client<IssuanceService>;
+  readonly certificates: Client<CertificateService>;
   readonly clock: Clock;
 }
 
 /** TLS options of the public listener; a certificate is issued when there is none, or when the one there is due. */
 export async function publicTls(options: PublicCertificate): Promise<SecureContextOptions> {
   if (isDue(options)) await issue(options);
+  return readTls(options);
+}
+
+function readTls(options: PublicCertificate): SecureContextOptions {
   // Both stand in one file: they change together, in one rename.
-  const pem = readFileSync(options.files.privateKey);
+  const pem = readPem(options);
   return { cert: pem, key: pem };
 }
 
-function isDue({ files, clock }: PublicCertificate): boolean {
-  if (!existsSync(files.privateKey)) return true;
-  const pem = readFileSync(files.privateKey, 'utf8');
-  return !pem.includes('BEGIN CERTIFICATE') || clock.now() >= renewalTime(pem);
+function readPem({ files }: PublicCertificate): string {
+  return readFileSync(files.privateKey, 'utf8');
 }
 
-/** Renews the public listener's certificate after two thirds of its life. */
+function isDue(options: PublicCertificate): boolean {
+  if (!existsSync(options.files.privateKey)) return true;
+  const pem = readPem(options);
+  return !pem.includes('BEGIN CERTIFICATE') || options.clock.now() >= renewalTime(pem);
+}
+
+/** Takes over a certificate of the public listener that somebody else put into its file. */
+export function publicCertificateReloader(
+  options: PublicCertificate,
+  use: (tls: SecureContextOptions) => void,
+): Reloader {
+  return {
+    name: 'certificate of the public listener',
+    async reload() {
+      const tls = await publicTls(options);
+      // Throws for what TLS cannot use.
+      createSecureContext(tls);
+      use(tls);
+    },
+  };
+}
+
+/** Renews the public listener's certificate after two thirds of its life, and within a minute of its revocation, with a new key. */
 export function publicCertificateRenewal(
   options: PublicCertificate & { log: Log; use(tls: SecureContextOptions): void },
 ): Worker {
+  const log = options.log.child({ operation: 'certificate-renewal' });
+  const failures = failureLog(
+    log,
+    'certificate of the public listener could not be renewed',
+    'certificate of the public listener is looked after again',
+  );
   return periodic({
     name: 'edge.certificate-renewal',
     clock: options.clock,
     interval: 60_000,
     async round() {
-      if (!isDue(options)) return;
-      options.use(await publicTls(options));
-      options.log.info(
-        { operation: 'certificate-renewal' },
-        'certificate of the public listener renewed',
-      );
+      const due = isDue(options);
+      const revoked = !due && (await isRevoked(options.certificates, 'issuing', readPem(options)));
+      if (!due && !revoked) return failures.worked();
+      await issue(options);
+      options.use(readTls(options));
+      failures.worked();
+      if (revoked)
+        log.warn({}, 'certificate of the public listener was revoked; it has a new key now');
+      else log.info({}, 'certificate of the public listener renewed');
     },
-    onError: (error) =>
-      options.log.warn(
-        { error, operation: 'certificate-renewal' },
-        'certificate of the public listener could not be renewed',
-      ),
+    onError: (error) => failures.failed('warn', error),
   });
 }
 
@@ -72,10 +105,10 @@ async function issue(options: PublicCertificate): Promise<void> {
   const chain = [issued.certificate, ...issued.chain.slice(0, -1)]
     .map((der) => toPem('CERTIFICATE', der))
     .join('');
-  writeFileDurably(
+  await writeFileDurably(
     options.files.privateKey,
     `${privateKey.export({ type: 'pkcs8', format: 'pem' })}${chain}`,
     0o600,
   );
-  writeFileDurably(options.files.certificate, chain, 0o644);
+  await writeFileDurably(options.files.certificate, chain, 0o644);
 }

@@ -1,17 +1,20 @@
+import type { Listeners } from '../composition/serve.ts';
+import type { ServicePorts } from '../composition/split-ports.ts';
+
 /** What a start tells at its end. */
 export interface StartReport {
   readonly publicUrl: string;
-  readonly grpcPort: number | undefined;
+  readonly listeners: Listeners;
+  readonly metricsAddress: string;
   readonly statusUrl: string;
   readonly dataDir: string;
   readonly logFile: string;
   readonly rootCertificate: string;
-  readonly adminUrl: string | undefined;
-  readonly metricsUrl: string | undefined;
+  /** The root's key lies on this machine, encrypted. */
+  readonly hasRootKey: boolean;
   /** Absent once an administrator exists. */
   readonly setupToken: string | undefined;
   readonly environment: 'development' | 'production';
-  readonly split: boolean;
 }
 
 /** The closing table of product.md A.2. */
@@ -19,24 +22,11 @@ export function closingTable(report: StartReport): string {
   const rows: [string, string][] = [
     ['ACME', `${report.publicUrl}/acme/directory`],
     ['API docs', `${report.publicUrl}/docs`],
-    ...(report.grpcPort === undefined
-      ? [
-          ['gRPC, health', `an address for each service, in ${report.dataDir}/services/*.yaml`] as [
-            string,
-            string,
-          ],
-        ]
-      : [['gRPC', `localhost:${report.grpcPort} (mTLS)`] as [string, string]]),
     ['Status', `${report.statusUrl}/ocsp   /crl/…   /ca/…`],
     ['Root', report.rootCertificate],
     ['Data', report.dataDir],
     ['Logs', report.logFile],
-    ...(report.metricsUrl === undefined
-      ? []
-      : [['Metrics', report.metricsUrl] as [string, string]]),
-    ...(report.adminUrl === undefined
-      ? []
-      : [['Admin', `${report.adminUrl}/admin/v1/healthz?verbose`] as [string, string]]),
+    ...listenerRows(report),
   ];
   return [
     '',
@@ -50,6 +40,24 @@ export function closingTable(report: StartReport): string {
   ].join('\n');
 }
 
+function listenerRows({ listeners, metricsAddress }: StartReport): [string, string][] {
+  if ('grpc' in listeners)
+    return [
+      ['gRPC', `localhost:${listeners.grpc} (mTLS)`],
+      ['Metrics', `https://${metricsAddress}:${listeners.metrics}/metrics`],
+      ['Admin', `https://127.0.0.1:${listeners.admin}/admin/v1/healthz?verbose`],
+    ];
+  const line = ({ service, grpc, admin, metrics }: ServicePorts): [string, string] => [
+    '',
+    columns(service, grpc, admin, metrics),
+  ];
+  return [['Services', columns('127.0.0.1', 'gRPC', 'admin', 'metrics')], ...listeners.map(line)];
+}
+
+function columns(first: string, ...ports: readonly (string | number)[]): string {
+  return first.padEnd(12) + ports.map((port) => String(port).padStart(8)).join('');
+}
+
 function setupLines(report: StartReport): string[] {
   if (report.setupToken === undefined) return [];
   return [
@@ -60,7 +68,9 @@ function setupLines(report: StartReport): string[] {
 }
 
 function profileLine(report: StartReport): string {
-  const where = report.split ? 'one process per service' : 'one process';
+  const where = 'grpc' in report.listeners ? 'one process' : 'one process per service';
   if (report.environment === 'production') return `PRODUCTION PROFILE: software keys, ${where}.`;
-  return `DEV PROFILE: software keys, one node, ${where}. One system user cannot hide the root key from itself: for production, keep it on an offline machine.`;
+  const profile = `DEV PROFILE: software keys, one node, ${where}.`;
+  if (!report.hasRootKey) return profile;
+  return `${profile} One system user cannot hide the root key from itself: for production, make it on an offline machine (--offline-root).`;
 }

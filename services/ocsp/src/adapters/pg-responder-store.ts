@@ -28,14 +28,14 @@ export function pgResponderStore(pool: Pool): ResponderStore {
         notAfter: Number(row.not_after),
       }));
     },
-    async save(record) {
+    async save(record, replaced) {
       await query(pool, {
         text: `INSERT INTO responder AS r (issuer_id, issuer_certificate, certificate, key_id, not_before, not_after)
          VALUES ($1, $2, $3, $4, $5, $6)
          ON CONFLICT (issuer_id) DO UPDATE
            SET issuer_certificate = EXCLUDED.issuer_certificate, certificate = EXCLUDED.certificate,
                key_id = EXCLUDED.key_id, not_before = EXCLUDED.not_before, not_after = EXCLUDED.not_after
-         WHERE r.issuer_certificate <> EXCLUDED.issuer_certificate OR r.not_after < EXCLUDED.not_after`,
+         WHERE r.certificate = $7`,
         values: [
           record.issuerId,
           record.issuerCertificate,
@@ -43,6 +43,7 @@ export function pgResponderStore(pool: Pool): ResponderStore {
           record.keyId,
           record.notBefore,
           record.notAfter,
+          replaced,
         ],
       });
     },

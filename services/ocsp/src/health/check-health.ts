@@ -2,11 +2,15 @@ import type { Clock } from '@gigvault/time/clock';
 import type { ResponderDirectory } from '../responder/responder-directory.ts';
 import type { Freshness } from '../revocation/freshness.ts';
 
-/** Throws when an answer could not be signed, or will soon not be: less than a quarter of a responder certificate's life is left. */
-export function checkSigners(responders: ResponderDirectory, clock: Clock): void {
-  const all = responders.all();
-  if (all.length === 0) throw new Error('there is no OCSP responder certificate yet');
-  for (const { issuerId, notBefore, notAfter } of all) {
+/** Throws when nothing can be signed: no responder certificate is valid. */
+export function checkSigner(responders: ResponderDirectory, clock: Clock): void {
+  if (!responders.all().some(({ notAfter }) => clock.now() < notAfter))
+    throw new Error('there is no valid OCSP responder certificate');
+}
+
+/** Throws when less than a quarter of a responder certificate's life is left. */
+export function checkRenewal(responders: ResponderDirectory, clock: Clock): void {
+  for (const { issuerId, notBefore, notAfter } of responders.all()) {
     if (notAfter - clock.now() < (notAfter - notBefore) / 4) {
       const end = new Date(notAfter).toISOString();
       throw new Error(

@@ -16,6 +16,9 @@ export interface ResponderRecord {
 export interface ResponderStore {
   /** All of them. */
   list(): Promise<readonly ResponderRecord[]>;
-  /** Replaces the issuer's certificate unless the stored one lives longer for the same CA certificate. */
-  save(record: ResponderRecord): Promise<void>;
+  /**
+   * Stores the issuer's certificate in place of `replaced`, DER, or as its first. Changes nothing when another one is there by now: a
+   * replica was first.
+   */
+  save(record: ResponderRecord, replaced: Buffer | undefined): Promise<void>;
 }

@@ -1,4 +1,5 @@
 import type { Log } from '@gigvault/telemetry/log';
+import type { ResponderRecord } from '../ports/responder-store.ts';
 import { type RenewDeps, renewResponder } from './renew-responder.ts';
 import type { ResponderDirectory } from './responder-directory.ts';
 
@@ -13,8 +14,15 @@ export async function loadResponders(deps: Pick<KeepDeps, 'store' | 'responders'
   for (const record of await deps.store.list()) deps.responders.put(record);
 }
 
+function announce(log: Log, record: ResponderRecord, before: ResponderRecord | undefined): void {
+  const fields = { ca: record.issuerId, key_id: record.keyId };
+  if (before === undefined || before.keyId === record.keyId)
+    log.info(fields, 'new OCSP responder certificate');
+  else log.warn(fields, 'the OCSP responder certificate was revoked: new key and certificate');
+}
+
 /**
- * Gives every public CA a responder certificate that is not past half of its life. One CA's failure does not stop the others; the first
+ * Gives every public CA a responder certificate that is not revoked and not past half of its life. One CA's failure does not stop the others; the first
  * is thrown at the end, so that the caller tries again soon.
  */
 export async function keepResponders(deps: KeepDeps): Promise<void> {
@@ -25,12 +33,7 @@ export async function keepResponders(deps: KeepDeps): Promise<void> {
       const current = stored.find((record) => record.issuerId === issuer.issuerId);
       const record = await renewResponder(deps, issuer, current);
       deps.responders.put(record);
-      if (record !== current) {
-        deps.log.info(
-          { ca: issuer.issuerId, key_id: record.keyId },
-          'new OCSP responder certificate',
-        );
-      }
+      if (record !== current) announce(deps.log, record, current);
     } catch (error) {
       deps.log.warn({ ca: issuer.issuerId, error }, 'no OCSP responder certificate');
       failures.push(error);

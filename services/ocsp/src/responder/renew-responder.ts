@@ -12,6 +12,8 @@ export interface RenewDeps {
   readonly authority: ResponderAuthority;
   readonly store: ResponderStore;
   readonly clock: Clock;
+  /** Whether a certificate of a CA is revoked, by its serial number in lower-case hex. */
+  isRevoked(issuerId: string, serialNumber: string): Promise<boolean>;
 }
 
 const DAY = 86_400_000;
@@ -19,11 +21,12 @@ const DAY = 86_400_000;
 const OCSP_SIGNING_DER = Buffer.from('06082b06010505070309', 'hex');
 
 /**
- * The issuer's responder certificate, renewed when half of its life is over or the CA's certificate has changed.
+ * The issuer's responder certificate, renewed when half of its life is over or the CA's certificate has changed; and when it is revoked,
+ * with a new key, since then the old one has leaked.
  *
  * The request's id follows from the certificate that is replaced and the day, so a crash before the certificate is stored gets
  * the same certificate again.
- * Errors: those of ResponderAuthority; INTERNAL when the CA's certificate does not fit.
+ * Errors: those of ResponderAuthority and isRevoked; INTERNAL when the CA's certificate does not fit.
  */
 export async function renewResponder(
   deps: RenewDeps,
@@ -31,8 +34,9 @@ export async function renewResponder(
   current: ResponderRecord | undefined,
 ): Promise<ResponderRecord> {
   const now = deps.clock.now();
-  if (current && !isDue(current, issuer, now)) return current;
-  const keyId = `ocsp-${issuer.issuerId}`;
+  const revoked = current !== undefined && (await isRevoked(deps, current));
+  if (current && !revoked && !isDue(current, issuer, now)) return current;
+  const keyId = keyIdFor(issuer.issuerId, current, revoked);
   const subjectPublicKeyInfo = await deps.authority.publicKey(keyId);
   const der = await deps.authority.certify({
     requestId: requestId(issuer, subjectPublicKeyInfo, current, now),
@@ -49,8 +53,24 @@ export async function renewResponder(
     notBefore: certificate.notBefore,
     notAfter: certificate.notAfter,
   };
-  await durableStep('ocsp.responder', () => deps.store.save(record));
+  await durableStep('ocsp.responder', () => deps.store.save(record, current?.certificate));
   return record;
+}
+
+function isRevoked(deps: RenewDeps, { issuerId, certificate }: ResponderRecord): Promise<boolean> {
+  return deps.isRevoked(issuerId, readCertificate(certificate).serialNumber);
+}
+
+/**
+ * The name of the key in keymgr: `ocsp-<issuerId>`, then `ocsp-<issuerId>-K2`, `-K3` and so on, one for each revocation; `ca` knows them by
+ * these names. A capital letter is in no issuer's id.
+ */
+function keyIdFor(issuerId: string, current: ResponderRecord | undefined, next: boolean): string {
+  const first = `ocsp-${issuerId}`;
+  const keyId = current?.keyId ?? first;
+  if (!next) return keyId;
+  const number = keyId === first ? 1 : Number(keyId.slice(`${first}-K`.length));
+  return `${first}-K${number + 1}`;
 }
 
 /** Half of the life is over, or the CA has another certificate. */

@@ -7,6 +7,8 @@ import type { ResponderRecord } from '../ports/responder-store.ts';
 /** A responder certificate, ready to sign with. */
 export interface Responder {
   readonly issuerId: string;
+  /** Of the certificate, lower-case hex. */
+  readonly serialNumber: string;
   readonly keyId: string;
   /** The delegated certificate, DER: stands in every response. */
   readonly certificate: Buffer;
@@ -32,8 +34,8 @@ export interface ResponderDirectory {
   put(record: ResponderRecord): Responder;
 }
 
-/** Starts empty. */
-export function createResponderDirectory(): ResponderDirectory {
+/** Starts empty. @param keyReplaced told when a responder has another key: what the old one signed must not be served any more */
+export function createResponderDirectory(keyReplaced: () => void): ResponderDirectory {
   const byIssuer = new Map<string, Responder>();
   const byHashes = new Map<string, string>();
   return {
@@ -51,16 +53,19 @@ export function createResponderDirectory(): ResponderDirectory {
       for (const hashAlgorithm of ['sha1', 'sha256'] as const) {
         byHashes.set(keyOf({ hashAlgorithm, ...hashes[hashAlgorithm] }), record.issuerId);
       }
+      const before = byIssuer.get(record.issuerId);
       byIssuer.set(record.issuerId, responder);
+      if (before && before.keyId !== responder.keyId) keyReplaced();
       return responder;
     },
   };
 }
 
 function toResponder(record: ResponderRecord): Responder {
-  const { publicKey } = readCertificate(record.certificate);
+  const { publicKey, serialNumber } = readCertificate(record.certificate);
   return {
     issuerId: record.issuerId,
+    serialNumber,
     keyId: record.keyId,
     certificate: record.certificate,
     responderKeyHash: publicKey.keyIdentifier,

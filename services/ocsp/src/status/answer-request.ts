@@ -11,7 +11,7 @@ import {
 import type { Responder, ResponderDirectory } from '../responder/responder-directory.ts';
 import type { Outcome, ResponseCache, SignedResponse } from './response-cache.ts';
 import { type SignDeps, signResponse } from './sign-response.ts';
-import type { StatusIndex } from './status-index.ts';
+import type { KnownStatus, StatusIndex } from './status-index.ts';
 
 /** What answering needs. */
 export interface AnswerDeps extends SignDeps {
@@ -92,10 +92,14 @@ async function answerCached(
   const now = deps.clock.now();
   const key = { issuerId: responder.issuerId, serialNumber: asked.serialNumber };
   const cached = deps.responses.get(key, asked.certId);
-  if (cached && now < cached.refreshAt) return toReply(cached);
+  const fresh = cached && now < cached.refreshAt ? cached : undefined;
+  if (fresh && isCurrent(deps, fresh)) return toReply(fresh);
   try {
     const made = await deps.responses.produce(key, asked.certId, async () => {
       const known = await deps.statuses.lookup(responder.issuerId, asked.serialNumber);
+      // `ca` does not answer either: signing the same again would say no more.
+      if (fresh && isNothingNew(known, fresh)) return fresh;
+      if (known.state?.status === 'revoked') deps.responses.forget(key);
       return signResponse(deps, responder, [{ certId: asked.certId, known }], deps.clock.now());
     });
     return toReply(made);
@@ -106,6 +110,15 @@ async function answerCached(
     deps.log.warn({ error }, 'serving an OCSP response past half of its validity');
     return toReply(old);
   }
+}
+
+/** A revocation is final; that something is good holds only as long as the event log is followed. */
+function isCurrent({ statuses }: AnswerDeps, { outcome, thisUpdate }: SignedResponse): boolean {
+  return outcome === 'revoked' || statuses.isCurrent(thisUpdate);
+}
+
+function isNothingNew({ state, asOf }: KnownStatus, { thisUpdate }: SignedResponse): boolean {
+  return state?.status === 'good' && asOf !== undefined && asOf < thisUpdate + 1_000;
 }
 
 async function answerSigned(

@@ -27,6 +27,8 @@ export interface ResponseCache {
     certId: Buffer,
     make: () => Promise<SignedResponse>,
   ): Promise<SignedResponse>;
+  /** Forgets the kept answers of a certificate; what is being made will be kept. */
+  forget(key: CertificateKey): void;
   /** Forgets these certificates' answers, also those that are being made. */
   purge(keys: readonly CertificateKey[]): void;
   /** Forgets everything. */
@@ -90,6 +92,7 @@ export function createResponseCache(maxBytes: number): ResponseCache {
       const form = certId.toString('latin1');
       return flights.get(key)?.get(form) ?? fly(key, form, make);
     },
+    forget: (key) => void entries.delete(keyOf(key)),
     purge(keys) {
       for (const certificate of keys) {
         entries.delete(keyOf(certificate));

@@ -17,6 +17,8 @@ export interface KnownStatus {
 export interface StatusIndex {
   /** Errors: those of StatusStore.find and StatusSource.ask. */
   lookup(issuerId: string, serialNumber: string): Promise<KnownStatus>;
+  /** Whether a revocation of what was good at `asOf`, Unix ms, would be known by now; if not, look it up again. */
+  isCurrent(asOf: number): boolean;
   /** Forgets what memory holds of these; called after the commit of their change. */
   changed(keys: readonly CertificateKey[]): void;
   /** Forgets everything: some change may have been missed. */
@@ -90,6 +92,7 @@ export function createStatusIndex(deps: StatusIndexDeps): StatusIndex {
       if (status && !isStale(deps, status)) return status;
       return known(deps, await (flights.get(key) ?? fly(key, issuerId, serialNumber)));
     },
+    isCurrent: (asOf) => !isOld(deps, Math.max(deps.freshness.asOf() ?? 0, asOf)),
     changed(keys) {
       for (const { issuerId, serialNumber } of keys) {
         const key = `${issuerId}/${serialNumber}`;
@@ -113,6 +116,10 @@ function known({ clock, freshness }: StatusIndexDeps, entry: Entry | undefined):
   return { state: entry.state, asOf: asOf === 0 ? undefined : asOf };
 }
 
-function isStale({ clock, maxAge }: StatusIndexDeps, { state, asOf }: KnownStatus): boolean {
-  return state?.status === 'good' && clock.now() - (asOf ?? 0) > maxAge;
+function isStale(deps: StatusIndexDeps, { state, asOf }: KnownStatus): boolean {
+  return state?.status === 'good' && isOld(deps, asOf ?? 0);
+}
+
+function isOld({ clock, maxAge }: StatusIndexDeps, asOf: number): boolean {
+  return clock.now() - asOf > maxAge;
 }

@@ -1,0 +1,7 @@
+const MIB = 1024 * 1024;
+
+/** The most that one signature is asked for, in octets: the to-be-signed list of a CRL with about 1,400,000 entries. */
+export const LARGEST_TO_BE_SIGNED = 64 * MIB;
+
+/** The largest message either way, in octets: that list, and what stands around it. */
+export const MAX_MESSAGE = LARGEST_TO_BE_SIGNED + MIB;

@@ -1,0 +1,118 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { hostname } from 'node:os';
+import { connectionTls, type TlsChoice } from '@gigvault/database/connection-tls';
+import { clusterPath } from '@gigvault/database/embedded/cluster';
+import { GigvaultError } from '@gigvault/errors/gigvault-error';
+import type { Log } from '@gigvault/telemetry/log';
+import type { ClientConfig } from 'pg';
+import type { GigvaultConfig } from '../gigvault.config.ts';
+import type { DataDirectory } from './data-directory.ts';
+import { type DatabaseAddress, readDatabaseUrl } from './database-url.ts';
+import { keepEmbedded } from './keep-embedded.ts';
+import { needsItsDatabase } from './root-directory.ts';
+
+/** The server that holds the database. */
+export interface DatabaseServer {
+  /** Who prepares the database there; its `database` is where that begins. */
+  readonly admin: ClientConfig & { readonly host: string; readonly port: number };
+  /** GigVault's database. */
+  readonly name: string;
+  readonly tls: TlsChoice;
+  /** As `PostgreSQL 18.4.0 embedded · /var/lib/gigvault/pg`. */
+  readonly description: string;
+  /** Who else may have a database there: on a server of its own, nobody. */
+  readonly shared: undefined | { readonly place: string; readonly mustBeThere: boolean };
+  /** Ends the embedded one; leaves another alone. */
+  stop(): Promise<void>;
+  /** The same at once, without waiting: for a process that exits. */
+  abandon(): void;
+}
+
+/** What `databaseNote` holds: for a start that forgets to say which database it is. */
+export interface DatabaseNote {
+  readonly host: string;
+  readonly port: number;
+  readonly name: string;
+}
+
+/** The embedded server's database, and where the first connection goes. */
+const NAME = 'gigvault';
+const MAINTENANCE = 'postgres';
+
+/**
+ * The server that the configuration names, or the embedded one, started. Errors: INVALID_ARGUMENT when it cannot be the one that this data
+ * directory's CAs are recorded in; then nothing was made.
+ */
+export async function startDatabaseServer(
+  directory: DataDirectory,
+  config: GigvaultConfig,
+  log: Log,
+): Promise<DatabaseServer> {
+  const hasEmbedded = existsSync(clusterPath(directory.postgres));
+  const mustBeThere = needsItsDatabase(directory, config);
+  const { url } = config.database;
+  if (url !== undefined) {
+    if (hasEmbedded)
+      refuse(
+        `This data directory has a database of its own, ${directory.postgres}: leave --database-url away. To move it: docs/operations/database.md.`,
+      );
+    return externalServer(directory, readDatabaseUrl(url), mustBeThere);
+  }
+  const note = readNote(directory);
+  if (note !== undefined && !hasEmbedded)
+    refuse(
+      `This data directory uses the database "${note.name}" at ${note.host}:${note.port}: give --database-url.`,
+    );
+  if (mustBeThere && !hasEmbedded)
+    refuse(
+      `This data directory holds CAs, but its database, ${directory.postgres}, is gone. Nothing was changed. Restore it from a backup, or give --database-url: docs/operations/database.md.`,
+    );
+  return embeddedServer(directory, log);
+}
+
+function externalServer(
+  directory: DataDirectory,
+  { host, port, user, password, name, tls }: DatabaseAddress,
+  mustBeThere: boolean,
+): DatabaseServer {
+  const credentials = { user, ...(password === undefined ? {} : { password }) };
+  return {
+    admin: { host, port, ...credentials, database: MAINTENANCE, ssl: connectionTls(host, tls) },
+    name,
+    tls,
+    description: `PostgreSQL at ${host}:${port} · ${name}`,
+    shared: { place: `${directory.path} on ${hostname()}`, mustBeThere },
+    stop: async () => undefined,
+    abandon: () => undefined,
+  };
+}
+
+async function embeddedServer(directory: DataDirectory, log: Log): Promise<DatabaseServer> {
+  const { server, stop, abandon } = await keepEmbedded({ dataDir: directory.postgres, log });
+  const { host, port, adminUser, adminPassword } = server;
+  return {
+    admin: {
+      host,
+      port,
+      user: adminUser,
+      password: adminPassword,
+      database: MAINTENANCE,
+      ssl: false,
+    },
+    name: NAME,
+    tls: {},
+    description: `PostgreSQL ${server.version} embedded · ${directory.postgres}`,
+    shared: undefined,
+    stop,
+    abandon,
+  };
+}
+
+function readNote({ databaseNote }: DataDirectory): DatabaseNote | undefined {
+  if (!existsSync(databaseNote)) return undefined;
+  return JSON.parse(readFileSync(databaseNote, 'utf8')) as DatabaseNote;
+}
+
+function refuse(why: string): never {
+  throw new GigvaultError('INVALID_ARGUMENT', why);
+}

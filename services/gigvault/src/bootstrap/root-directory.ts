@@ -1,0 +1,75 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { GigvaultError } from '@gigvault/errors/gigvault-error';
+import { keymgrPaths } from '@gigvault/keymgr/keymgr.config';
+import { type Plan, parsePlan } from '@gigvault/rootca/plan/plan';
+import type { GigvaultConfig } from '../gigvault.config.ts';
+import type { DataDirectory } from './data-directory.ts';
+
+/** Beside the root's certificate, which is stored last, these are there as well. */
+const CA_FILES = ['issuing.crt', 'services.crt'];
+
+/**
+ * True when something in it has its other half in a database: keys, requests, a root. A start that died before it had a database
+ * leaves none of that behind.
+ */
+export function needsItsDatabase(directory: DataDirectory, config: GigvaultConfig): boolean {
+  const { directory: keys } = keymgrPaths(config.keymgr, directory.of('keymgr'));
+  return [directory.root, keys].some(
+    (folder) => existsSync(folder) && readdirSync(folder).length > 0,
+  );
+}
+
+/**
+ * Before anything is started: the root's directory is whole, or there is no root yet, and it fits the configuration.
+ * Errors: INVALID_ARGUMENT naming what is missing, or the flag that differs from the certificates.
+ */
+export function checkRootDirectory(directory: DataDirectory, config: GigvaultConfig): void {
+  const { root, rootCertificate, rootPlan } = directory;
+  if (!existsSync(rootCertificate)) {
+    // Written after the root, for the first identities.
+    if (existsSync(directory.identity('gigvault').servicesCa)) throw rootLost(directory);
+    return;
+  }
+  const missing = [rootPlan, ...CA_FILES.map((name) => join(root, name))].filter(
+    (file) => !existsSync(file),
+  );
+  if (missing.length > 0) throw lost(root, missing);
+  const plan = parsePlan(readFileSync(rootPlan, 'utf8'));
+  requireFitting(plan, config, `the certificates of ${directory.path} say`);
+}
+
+/** For a data directory that has issued certificates under a root that is not there. */
+export function rootLost({ root, rootCertificate }: DataDirectory): GigvaultError {
+  return lost(root, [rootCertificate]);
+}
+
+function lost(root: string, files: readonly string[]): GigvaultError {
+  const names = files.map((file) => basename(file)).join(', ');
+  return new GigvaultError(
+    'INVALID_ARGUMENT',
+    `This data directory holds CAs, but ${root} has lost ${names}. Nothing was changed. Restore ${files.length === 1 ? 'the file' : 'the files'} from a backup: docs/operations/database.md.`,
+  );
+}
+
+/** Errors: INVALID_ARGUMENT when the configuration says otherwise than the plan. `source` as `the plan says`. */
+export function requireFitting(plan: Plan, config: GigvaultConfig, source: string): void {
+  const { statusUrl, trustDomain } = plan;
+  const fixed = 'which is fixed when the CAs are made';
+  const refuse = (why: string): never => {
+    throw new GigvaultError('INVALID_ARGUMENT', why);
+  };
+  if (config.status.publicUrl !== undefined && config.status.publicUrl !== statusUrl)
+    refuse(`status.publicUrl is ${config.status.publicUrl}, but ${source} ${statusUrl}, ${fixed}.`);
+  if (config.trustDomain !== trustDomain)
+    refuse(`trustDomain is ${config.trustDomain}, but ${source} ${trustDomain}, ${fixed}.`);
+  // `localhost` in certificates means this very listener: on another port nobody finds OCSP, CRLs and issuers.
+  const { hostname, port } = new URL(statusUrl);
+  const httpPort = config.http.port;
+  if (hostname !== 'localhost' || Number(port || 80) === httpPort || httpPort === 0) return;
+  refuse(`${capital(source)} ${statusUrl}, ${fixed}: start with --http-port ${port || 80}.`);
+}
+
+function capital(text: string): string {
+  return text.slice(0, 1).toUpperCase() + text.slice(1);
+}

@@ -1,0 +1,89 @@
+import { join } from 'node:path';
+import { asGigvaultError, GigvaultError } from '@gigvault/errors/gigvault-error';
+import { writeFileDurably } from '@gigvault/files/durable-file';
+import { checkHierarchy, type Hierarchy } from '@gigvault/rootca/ceremony/check-hierarchy';
+import { verifyTranscript } from '@gigvault/rootca/ceremony/transcript';
+import { ROOT_FILES } from '@gigvault/rootca/commands/root-directory';
+import { type Plan, planHash, type SubordinateKind } from '@gigvault/rootca/plan/plan';
+import { toPem } from '@gigvault/x509/pem';
+import { stringify } from 'yaml';
+import { CA_KEYS, type CaRequest } from './ca-keys.ts';
+
+/** What the root has signed, and where each part lies in a root's directory. */
+export const HIERARCHY_FILES: Readonly<Record<keyof Hierarchy, string>> = {
+  root: ROOT_FILES.certificate,
+  issuing: 'issuing.crt',
+  services: 'services.crt',
+  rootCrl: ROOT_FILES.crl,
+};
+
+/** What becomes the installation's root directory. */
+export interface SignedHierarchy {
+  readonly plan: Plan;
+  /** From keymgr: their keys must be those of the certificates. */
+  readonly requests: Readonly<Record<SubordinateKind, CaRequest>>;
+  readonly hierarchy: Hierarchy;
+  /** Name and text of each transcript. */
+  readonly transcripts: ReadonlyMap<string, string>;
+  /** Who is told when something is wrong, as `The files of /media/usb`. */
+  readonly source: string;
+}
+
+/**
+ * Checks what a root has signed, whoever ran it, and makes it this installation's. Nothing is written unless all is well; the root's
+ * certificate is written last: a root directory with its certificate is complete. Errors: INVALID_ARGUMENT with a problem for each file.
+ */
+export async function storeHierarchy(
+  folder: string,
+  signed: SignedHierarchy,
+  now: number,
+): Promise<void> {
+  const { plan, hierarchy, transcripts } = signed;
+  refuseProblems(signed.source, hierarchyProblems(signed, now));
+  const write = (name: string, content: string) =>
+    writeFileDurably(join(folder, name), content, 0o644);
+  await write(ROOT_FILES.plan, stringify(plan));
+  for (const [name, text] of transcripts) await write(name, text);
+  await write(HIERARCHY_FILES.rootCrl, toPem('X509 CRL', hierarchy.rootCrl.der));
+  for (const part of ['issuing', 'services', 'root'] as const)
+    await write(HIERARCHY_FILES[part], toPem('CERTIFICATE', hierarchy[part].der));
+}
+
+/** A file and what is wrong with it. */
+export interface FileProblem {
+  readonly pointer: string;
+  readonly message: string;
+}
+
+/** Errors: INVALID_ARGUMENT with these problems, unless there are none. */
+export function refuseProblems(source: string, problems: readonly FileProblem[]): void {
+  if (problems.length === 0) return;
+  const why = `${source} cannot be used, and nothing was changed.`;
+  throw new GigvaultError('INVALID_ARGUMENT', why, { problems: [...problems] });
+}
+
+function hierarchyProblems(signed: SignedHierarchy, now: number): FileProblem[] {
+  const { plan, requests, hierarchy } = signed;
+  const found = checkHierarchy(plan, hierarchy, now).map(({ part, problem }) => ({
+    pointer: HIERARCHY_FILES[part],
+    message: problem,
+  }));
+  const foreign = (['issuing', 'services'] as const)
+    .filter((kind) => !hierarchy[kind].spki.equals(requests[kind].publicKey.spki))
+    .map((kind) => ({
+      pointer: HIERARCHY_FILES[kind],
+      message: `is for another key than ${CA_KEYS[kind]} of this data directory: sign its own ${kind}.csr`,
+    }));
+  return [...found, ...foreign, ...transcriptProblems(signed)];
+}
+
+function transcriptProblems({ plan, hierarchy, transcripts }: SignedHierarchy): FileProblem[] {
+  return [...transcripts].flatMap(([pointer, text]) => {
+    try {
+      const { planSha256 } = verifyTranscript(text, hierarchy.root.der);
+      return planSha256 === planHash(plan) ? [] : [{ pointer, message: 'tells of another plan' }];
+    } catch (error) {
+      return [{ pointer, message: asGigvaultError(error).message }];
+    }
+  });
+}

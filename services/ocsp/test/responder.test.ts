@@ -1,0 +1,114 @@
+import { installFaultHook } from '@gigvault/telemetry/durable-step';
+import { eventually } from '@gigvault/testkit/eventually';
+import { startTestDatabase, type TestDatabase } from '@gigvault/testkit/test-database';
+import { readCertificate } from '@gigvault/x509/certificate';
+import { readOcspResponse } from '@gigvault/x509/ocsp-client';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import type { Pool } from 'pg';
+import { ocspService } from '../src/ocsp.module.ts';
+import { certId, ocspRequest } from './ocsp-request.ts';
+import { type OcspWorld, ocspWorld } from './ocsp-world.ts';
+
+const DAY = 86_400_000;
+
+let database: TestDatabase;
+let pool: Pool;
+let world: OcspWorld;
+
+beforeAll(async () => {
+  database = await startTestDatabase();
+  pool = await database.pool('ocsp', ocspService.migrations);
+});
+afterAll(() => database.stop());
+afterEach(async () => {
+  installFaultHook(undefined);
+  await world.stop();
+});
+
+async function started(): Promise<void> {
+  world = await ocspWorld(pool);
+  await world.start();
+  await eventually(() => world.health('ocsp.signer'));
+}
+
+/** What an answer about this certificate is signed with. */
+async function signer(serialNumber: string) {
+  const der = ocspRequest([certId(world.ca.issuerCertificate, serialNumber)]);
+  const { body } = await world.post(der);
+  const { certificates } = readOcspResponse(body as Buffer);
+  const { serialNumber: own, publicKey } = readCertificate(certificates[0]!);
+  return { serialNumber: own, key: publicKey.spki.toString('hex') };
+}
+
+describe('the responder certificate', () => {
+  it('renews itself at half of its life', async () => {
+    await started();
+    const first = readCertificate(world.ca.responderCertificates[0]!);
+    expect(world.ca.responderCertificates).toHaveLength(1);
+    world.clock.advance(16 * DAY);
+    await eventually(() => expect(world.ca.responderCertificates).toHaveLength(2));
+    await eventually(async () => {
+      const { rows } = await pool.query('SELECT not_after FROM responder');
+      expect(Number(rows[0].not_after)).toBeGreaterThan(first.notAfter);
+    });
+    expect(await world.metrics.exposition()).toMatch(
+      /gigvault_ocsp_signer_not_after_timestamp_seconds\{ca="issuing"\} \d+/,
+    );
+  });
+
+  it.each(['before', 'after'] as const)(
+    'a crash %s it is stored costs no second certificate',
+    async (moment) => {
+      world = await ocspWorld(pool);
+      let crashes = 0;
+      installFaultHook((step, when) => {
+        if (step !== 'ocsp.responder' || when !== moment || crashes++ > 0) return;
+        throw new Error('the process dies');
+      });
+      await world.start();
+      await eventually(() => expect(crashes).toBe(1));
+      await world.stop();
+      world = await world.restart();
+      await world.start();
+      await eventually(() => world.health('ocsp.signer'));
+      expect(world.ca.responderCertificates).toHaveLength(1);
+    },
+  );
+
+  it('that is revoked is replaced at once, with a new key, and so is what it signed', async () => {
+    await started();
+    const { serialNumber } = world.ca.issue();
+    const first = await signer(serialNumber);
+    expect(await signer(serialNumber)).toEqual(first);
+    world.ca.revoke(first.serialNumber, 1);
+    const second = await eventually(async () => {
+      const now = await signer(serialNumber);
+      expect(now.serialNumber).not.toBe(first.serialNumber);
+      return now;
+    });
+    expect(second.key).not.toBe(first.key);
+    world.ca.revoke(second.serialNumber, 1);
+    await eventually(async () =>
+      expect([first.key, second.key]).not.toContain((await signer(serialNumber)).key),
+    );
+    const { rows } = await pool.query('SELECT key_id FROM responder');
+    expect(rows).toEqual([{ key_id: 'ocsp-issuing-K3' }]);
+    expect(world.ca.responderCertificates).toHaveLength(3);
+  });
+
+  it('that was revoked while the service was down is never signed with again', async () => {
+    await started();
+    const first = await signer(world.ca.issue().serialNumber);
+    await world.stop();
+    world.ca.revoke(first.serialNumber, 1);
+    world = await world.restart();
+    await world.start();
+    await eventually(async () => {
+      expect((await signer(world.ca.issue().serialNumber)).key).not.toBe(first.key);
+    });
+    world.clock.advance(16 * DAY);
+    await eventually(() => expect(world.ca.responderCertificates).toHaveLength(3));
+    const { rows } = await pool.query('SELECT key_id FROM responder');
+    expect(rows).toEqual([{ key_id: 'ocsp-issuing-K2' }]);
+  });
+});
