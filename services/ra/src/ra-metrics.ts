@@ -1,9 +1,11 @@
-import type { Metrics } from '@gigvault/telemetry/metrics';
+import { type Metrics, queueDepth } from '@gigvault/telemetry/metrics';
 import type { ApprovalObserver } from './ports/observer.ts';
 
 /** What waits for people, and how long; docs/operations/metrics.md. */
 export interface RaMetrics extends ApprovalObserver {
   pending(requests: number): void;
+  /** Challenges that wait for validation, or are at it. */
+  validating(challenges: number): void;
 }
 
 /** The RA's metrics in this registry. */
@@ -15,6 +17,7 @@ export function createRaMetrics(metrics: Metrics): RaMetrics {
     [],
   );
   return {
+    validating: (challenges) => queueDepth(metrics).set({ queue: 'ra.validation' }, challenges),
     pending: (requests) => pending.set(requests),
     decided: (waited) => wait.observe({}, waited / 1_000),
   };

@@ -14,7 +14,7 @@ import { EVENT_CONSUMERS, RaInit1700000000000 } from '../migrations/170000000000
 import { RaPendingAuthorizations1700000000001 } from '../migrations/1700000000001-ra-pending-authorizations.ts';
 import { RaChallengeRequester1700000000002 } from '../migrations/1700000000002-ra-challenge-requester.ts';
 import { RaRequestAsked1700000000003 } from '../migrations/1700000000003-ra-request-asked.ts';
-import { approvalsGauge } from './adapters/approvals-gauge.ts';
+import { backlog } from './adapters/backlog.ts';
 import { dnsResolver } from './adapters/dns-resolver.ts';
 import { issuingWorker } from './adapters/issuing-worker.ts';
 import { nodeHttpFetcher } from './adapters/node-http-fetcher.ts';
@@ -79,7 +79,7 @@ function raModule(context: ServiceContext<RaConfig>): DynamicModule {
     eventLog.worker,
     authorization.worker,
     ...enrolment.workers,
-    reaper({ pool, eventLog, clock, log: context.log }),
+    reaper({ pool, clock, log: context.log }),
   ];
   return {
     module: RaModule,
@@ -159,7 +159,13 @@ function wireEnrolment(
   const workers = [
     issuingWorker({ issuing: store, issuer, clock, log }),
     reviewWorker({ ...api, log }),
-    approvalsGauge({ requests: store, clock, log, tell: metrics.pending }),
+    backlog({
+      requests: store,
+      validations: pgValidationQueue(pool, eventLog),
+      clock,
+      log,
+      metrics,
+    }),
   ];
   return { workers, api };
 }

@@ -201,7 +201,7 @@ describe('time', () => {
 
 describe('reaping', () => {
   it('deletes what nobody used, and keeps what was validated', async () => {
-    const { order, respond, settled, start, get, eventLog, deps } = fixture.setUp();
+    const { order, respond, settled, start, get, deps } = fixture.setUp();
     await start();
     const [used, unused] = await order('used.localhost', 'unused.localhost');
     await respond(used!);
@@ -210,7 +210,7 @@ describe('reaping', () => {
       'UPDATE authorization_ SET expires_at = 1 WHERE authorization_id = ANY ($1)',
       [[used!.authorizationId, unused!.authorizationId]],
     );
-    const worker = reaper({ pool: fixture.ra.pool, eventLog, clock: systemClock, log: silentLog });
+    const worker = reaper({ pool: fixture.ra.pool, clock: systemClock, log: silentLog });
     await worker.start();
     const gone = () => codeOf(readAuthorizations(deps, [unused!.authorizationId]));
     await eventually(async () => (await gone()) === 'AUTHORIZATION_NOT_FOUND', systemClock);

@@ -4,7 +4,7 @@ import { installFaultHook } from '@gigvault/telemetry/durable-step';
 import { silentLog } from '@gigvault/telemetry/log';
 import { FakeClock, systemClock } from '@gigvault/time/clock';
 import { describe, expect, it } from '@jest/globals';
-import { approvalsGauge } from '../src/adapters/approvals-gauge.ts';
+import { backlog } from '../src/adapters/backlog.ts';
 import { issuingWorker } from '../src/adapters/issuing-worker.ts';
 import { pgRequestStore } from '../src/adapters/pg-request-store.ts';
 import { decideRequest } from '../src/approval/decide-request.ts';
@@ -235,11 +235,16 @@ describe('approving', () => {
 
   it('is what the gauge counts, whoever decides', async () => {
     const counts: number[] = [];
-    const gauge = approvalsGauge({
+    const waiting: number[] = [];
+    const gauge = backlog({
       requests: world.api.requests,
+      validations: { countWaiting: async () => 7 },
       clock: systemClock,
       log: silentLog,
-      tell: (count) => counts.push(count),
+      metrics: {
+        pending: (count) => counts.push(count),
+        validating: (count) => waiting.push(count),
+      },
     });
     const before = await world.api.requests.countPending();
     const { vote } = await pending();
@@ -248,6 +253,7 @@ describe('approving', () => {
       await eventually(async () => counts.at(-1) === before + 1, systemClock);
       await vote('user:2');
       expect(await world.api.requests.countPending()).toBe(before);
+      expect(waiting).toContain(7);
     } finally {
       await gauge.stop();
     }

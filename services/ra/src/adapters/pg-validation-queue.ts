@@ -55,6 +55,13 @@ const MOVED_ON = Symbol('moved on');
 /** Challenges in PostgreSQL, leased by their due time. */
 export function pgValidationQueue(pool: Pool, eventLog: EventLog): ValidationQueue {
   return {
+    async countWaiting() {
+      const { rows } = await query<{ waiting: number }>(pool, {
+        name: 'ra_validations_waiting',
+        text: `SELECT count(*)::int AS waiting FROM challenge WHERE status = 'processing'`,
+      });
+      return rows[0]?.waiting ?? 0;
+    },
     async claim(limit, now, leasedUntil, { each, inFlight }) {
       const busy = [[...inFlight.keys()], [...inFlight.values()]];
       const values = [limit, now, leasedUntil, each, ...busy];

@@ -1,4 +1,4 @@
-import type { NewEvent } from '@gigvault/database/event-log';
+import type { NewEvent } from '@gigvault/database/new-event';
 import type { JudgedRequest } from '../enrolment/stored-request.ts';
 
 /** What every event of a request says of it. */

@@ -48,4 +48,6 @@ export interface ValidationQueue {
    * one transaction. False, with nothing stored, when either had moved on.
    */
   finish(outcome: ChallengeOutcome): Promise<boolean>;
+  /** How many challenges wait for validation, or are at it. */
+  countWaiting(): Promise<number>;
 }
