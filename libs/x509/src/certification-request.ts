@@ -29,7 +29,12 @@ import { normalizeIpAddress } from './ip-address.ts';
 import { type Attribute, attributeProblem, encodeName, readName } from './name.ts';
 import { OID } from './oid.ts';
 import { keyTypeOf, type PublicKeyInfo, publicKeyInfoOf, readPublicKey } from './public-key.ts';
-import { signatureAlgorithm, signTbs, verifySignature } from './signature.ts';
+import {
+  signatureAlgorithm,
+  signTbs,
+  verifySignature,
+  verifySignatureOffLoop,
+} from './signature.ts';
 
 /** A PKCS#10 request (RFC 2986) whose signature proves possession of the key. */
 export interface CertificationRequest {
@@ -68,16 +73,39 @@ const KNOWN_EXTENSIONS: ReadonlyMap<string, (value: Buffer) => unknown> = new Ma
  * BAD_PUBLIC_KEY for a key that readPublicKey refuses (T22, T23, T24, T26, T27, T28, T30).
  */
 export function parseCertificationRequest(der: Uint8Array): CertificationRequest {
+  const { request, proof } = readRequest(der);
+  if (!verifySignature(request.publicKey.keyObject, ...proof)) refuse(NO_PROOF);
+  return request;
+}
+
+/** parseCertificationRequest with its signature verified off the event loop: for whoever reads many at once. */
+export async function parseCertificationRequestOffLoop(
+  der: Uint8Array,
+): Promise<CertificationRequest> {
+  const { request, proof } = readRequest(der);
+  if (!(await verifySignatureOffLoop(request.publicKey.keyObject, ...proof))) refuse(NO_PROOF);
+  return request;
+}
+
+const NO_PROOF = 'its signature does not prove possession of the key.';
+
+/** A request whose signature has not been verified, and what verifySignature takes after the key. */
+interface UnprovedRequest {
+  readonly request: CertificationRequest;
+  readonly proof: readonly [algorithm: Buffer, tbs: Buffer, signature: Buffer];
+}
+
+function readRequest(der: Uint8Array): UnprovedRequest {
   if (der.length > MAX_REQUEST_OCTETS) refuse(`it is larger than ${MAX_REQUEST_OCTETS} octets.`);
   try {
-    return readRequest(bufferOf(der));
+    return readFields(bufferOf(der));
   } catch (error) {
     if (error instanceof DerError) refuse(error.message, error);
     throw error;
   }
 }
 
-function readRequest(der: Buffer): CertificationRequest {
+function readFields(der: Buffer): UnprovedRequest {
   const { tbs, signatureAlgorithm: algorithm, signature } = readSigned(der);
   const { subject, spki, extensions } = readRequestInfo(tbs);
   const rawCommonName = readCommonName(subject);
@@ -86,13 +114,10 @@ function readRequest(der: Buffer): CertificationRequest {
   for (const extension of extensions) checkExtension(extension);
   // The expensive parts come last.
   const publicKey = readPublicKey(spki);
-  if (!verifySignature(publicKey.keyObject, algorithm, tbs, signature)) {
-    refuse('its signature does not prove possession of the key.');
-  }
   const requestedExtensions = extensions
     .filter((extension) => extension.oid !== OID.subjectAltName)
     .map(({ oid, critical }) => ({ oid, critical }));
-  return {
+  const request = {
     der,
     subject,
     ...(commonName !== undefined && { commonName }),
@@ -100,6 +125,7 @@ function readRequest(der: Buffer): CertificationRequest {
     publicKey,
     requestedExtensions,
   };
+  return { request, proof: [algorithm, tbs, signature] };
 }
 
 function readRequestInfo(tbs: Buffer): {

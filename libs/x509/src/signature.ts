@@ -60,6 +60,22 @@ export function verifySignature(
   return verify(scheme.hash, tbs, publicKey, signature);
 }
 
+/** verifySignature off the event loop: for whoever verifies many at once. */
+export async function verifySignatureOffLoop(
+  publicKey: KeyObject,
+  algorithmDer: Uint8Array,
+  tbs: Uint8Array,
+  signature: Uint8Array,
+): Promise<boolean> {
+  const scheme = readScheme(algorithmDer);
+  if (scheme === undefined || scheme.key !== publicKey.asymmetricKeyType) return false;
+  return new Promise((resolve, reject) => {
+    verify(scheme.hash, tbs, publicKey, signature, (error, valid) =>
+      error ? reject(error) : resolve(valid),
+    );
+  });
+}
+
 function readScheme(algorithmDer: Uint8Array): Scheme | undefined {
   try {
     const outer = new DerReader(algorithmDer);

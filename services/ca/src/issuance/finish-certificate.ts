@@ -1,7 +1,7 @@
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import type { Clock } from '@gigvault/time/clock';
 import { assembleSigned } from '@gigvault/x509/certificate';
-import { verifySignature } from '@gigvault/x509/signature';
+import { verifySignatureOffLoop } from '@gigvault/x509/signature';
 import type { Issuer, IssuerRegistry } from '../issuers/issuer-registry.ts';
 import type { Intent, IntentStore } from '../ports/intent-store.ts';
 import { abandonedEvent, issuedEvent } from './issuance-events.ts';
@@ -27,7 +27,7 @@ export async function finishCertificate(
   signature: Buffer,
 ): Promise<Buffer> {
   const issuer = await deps.issuers.get(intent.issuerId);
-  if (!isSignedBy(issuer, intent.tbs, signature)) {
+  if (!(await isSignedBy(issuer, intent.tbs, signature))) {
     await abandonIntent(deps, intent, 'the signature does not verify');
     throw new GigvaultError(
       'KEY_UNAVAILABLE',
@@ -52,7 +52,7 @@ export async function abandonIntent(deps: FinishDeps, intent: Intent, why: strin
   await deps.intents.abandon(intent, revocation, abandonedEvent(intent, revocation, why));
 }
 
-function isSignedBy(issuer: Issuer, tbs: Buffer, signature: Buffer): boolean {
+function isSignedBy(issuer: Issuer, tbs: Buffer, signature: Buffer): Promise<boolean> {
   const { keyObject } = issuer.certificate.publicKey;
-  return verifySignature(keyObject, issuer.signatureAlgorithm, tbs, signature);
+  return verifySignatureOffLoop(keyObject, issuer.signatureAlgorithm, tbs, signature);
 }

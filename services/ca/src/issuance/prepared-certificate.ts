@@ -63,10 +63,11 @@ function oneShot(issuer: Issuer, intent: Intent): PreparedCertificate {
   };
 }
 
-function refuseFindings(tbs: Buffer, { issuer, profile }: CheckedOrder): void {
+function refuseFindings(tbs: Buffer, { issuer, profile, publicKey }: CheckedOrder): void {
   const findings = lintTbsCertificate(tbs, {
     issuer: issuer.certificate,
     profile: profile.certificate,
+    publicKey,
   });
   if (findings.length === 0) return;
   throw new GigvaultError(
