@@ -32,6 +32,8 @@ export interface Batcher<I, O> {
   depth(): number;
 }
 
+const EVERYBODYS: ReadonlySet<string> = new Set(['UNAVAILABLE', 'DEADLINE_EXCEEDED']);
+
 interface Waiting<I, O> {
   readonly item: I;
   /** Runs something in the asynchronous context of who submitted the item. */
@@ -43,7 +45,8 @@ interface Waiting<I, O> {
 /**
  * Natural batching: what arrives while one run is in flight shares the next. One alone waits for nobody, and under load batches grow by
  * themselves; there is no window. Items run in the order of their arrival, one batch at a time. A batch that throws is halved until the
- * bad item stands alone, so that it does not fail its neighbours; UNAVAILABLE is everybody's failure and is not retried here.
+ * bad item stands alone, so that it does not fail its neighbours; UNAVAILABLE and DEADLINE_EXCEEDED are everybody's failure and are not
+ * retried here.
  */
 export function createBatcher<I, O>(options: BatcherOptions<I, O>): Batcher<I, O> {
   let queue: Waiting<I, O>[] = [];
@@ -127,7 +130,7 @@ async function settleHalves<I, O>(
   batch: readonly Waiting<I, O>[],
   error: unknown,
 ): Promise<void> {
-  const everybody = error instanceof GigvaultError && error.code === 'UNAVAILABLE';
+  const everybody = error instanceof GigvaultError && EVERYBODYS.has(error.code);
   if (batch.length === 1 || everybody) {
     for (const waiting of batch) waiting.reject(error);
     return;

@@ -52,6 +52,8 @@ const WAIT = 20_000;
 const CALL_DEADLINE = WAIT + 5_000;
 const FIRST_RETRY = 100;
 const LONGEST_RETRY = 1_000;
+/** Milliseconds from one round to the next under load: a round costs some ten statements, however few events it carries. */
+const PACE = 25;
 
 /**
  * Follows an event log: pulls with a long poll, hands over batches in order of position, and stores the cursor in the same transaction as
@@ -83,6 +85,13 @@ export function eventConsumer(options: EventConsumerOptions): EventConsumer {
     waiters.reached(state.position);
   }
 
+  /** An event after a quiet time has taken effect at once; those that follow closely go together. */
+  async function pace(): Promise<void> {
+    const left = state.heardAt + PACE - clock.now();
+    if (state.position < state.head || left <= 0) return;
+    await clock.sleep(left, stopping.signal).catch(() => undefined);
+  }
+
   async function loop(): Promise<void> {
     let delay = FIRST_RETRY;
     let known = false;
@@ -95,6 +104,7 @@ export function eventConsumer(options: EventConsumerOptions): EventConsumer {
         await round(first);
         failures.worked({ producer, position: state.position });
         delay = FIRST_RETRY;
+        await pace();
       } catch (error) {
         if (stopping.signal.aborted) break;
         known = false;

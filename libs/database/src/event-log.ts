@@ -1,33 +1,16 @@
-import { canonicalJson } from '@gigvault/canonical-json/canonical-json';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import type { Event, PullRequest, PullResponse } from '@gigvault/proto/event/v1/event_log';
 import type { ServiceName } from '@gigvault/rpc/service-name';
-import { currentTraceId } from '@gigvault/telemetry/correlation';
 import type { Clock } from '@gigvault/time/clock';
 import type { Worker } from '@gigvault/time/worker';
-import type { Pool, PoolClient } from 'pg';
+import type { Pool, PoolClient, QueryResultRow } from 'pg';
 import type { QueryRunner } from 'typeorm';
 import { deleteInBatches } from './batched-delete.ts';
+import { type Change, changeStatement } from './event-change.ts';
 import { createEventSignal } from './event-signal.ts';
+import { eventColumns, type NewEvent } from './new-event.ts';
 import { query } from './query.ts';
-
-/** What a service tells of a change. `data` becomes canonical JSON and never holds a secret: it ends up in the audit log. */
-export interface NewEvent {
-  /** `<noun>.<past participle>`, as `certificate.issued`. */
-  readonly type: string;
-  /** Who did it: `user:<id>`, `service:<name>`, `acme:<accountId>`. */
-  readonly actor: string;
-  /** What it was done to. */
-  readonly subject: string;
-  readonly data: object;
-  /** The trace to which it belongs. Default: that of the request in hand; see `ofThisRequest`. */
-  readonly traceId?: string;
-}
-
-/** The event with the trace id of the request in hand: for one that waits for a transaction which it shares with other requests. */
-export function ofThisRequest<E extends NewEvent>(event: E): E {
-  return { ...event, traceId: currentTraceId() };
-}
+import { executeOnce } from './transaction.ts';
 
 /** How far behind a consumer is. */
 export interface EventLag {
@@ -43,6 +26,11 @@ export interface EventLog extends Pick<EventLogOptions, 'producer' | 'consumers'
    * commit order is position order. Nothing happens when there are no events.
    */
   append(client: PoolClient, events: readonly NewEvent[]): Promise<void>;
+  /**
+   * Makes a change and writes its events in one statement, which is a transaction by itself: for hot paths, where BEGIN, COMMIT and a
+   * statement of their own cost more than the change. Errors as `executeOnce`.
+   */
+  change<R extends QueryResultRow>(change: Change): Promise<R[]>;
   /**
    * The events after `request.acknowledged`, which is recorded and never goes back. Waits up to `waitMs` when there are none.
    * Errors: FORBIDDEN for who is not a registered consumer; INTERNAL when the log has a gap, or ends before what the consumer has
@@ -71,6 +59,8 @@ export interface EventLogOptions {
 const MAX_EVENTS = 1000;
 const MAX_WAIT = 30_000;
 const POLL = 1000;
+/** Milliseconds. */
+const ACKNOWLEDGE_EVERY = 250;
 /** Octets of event data in one answer; a gRPC message may have 4 MiB. */
 const MAX_OCTETS = 2 * 1024 * 1024;
 
@@ -118,16 +108,19 @@ export function createEventLog(options: EventLogOptions): EventLog {
   const { pool, producer, clock } = options;
   const channel = `outbox_${producer}`;
   const signal = createEventSignal({ pool, channel, clock, name: `${producer}.event-log` });
-  const acknowledged = new Map<string, number>();
+  const acknowledged = new Map<string, { position: number; at: number }>();
 
-  async function acknowledge(consumer: string, position: number): Promise<void> {
-    if ((acknowledged.get(consumer) ?? 0) >= position) return;
+  /** @param lazily under load not for every batch: what is acknowledged only says what may be deleted, and how far behind a consumer is */
+  async function acknowledge(consumer: string, position: number, lazily: boolean): Promise<void> {
+    const known = acknowledged.get(consumer);
+    if (known !== undefined && known.position >= position) return;
+    if (lazily && known !== undefined && clock.now() - known.at < ACKNOWLEDGE_EVERY) return;
     await query(pool, {
       name: 'outbox_acknowledge',
       text: ACKNOWLEDGE,
       values: [consumer, position],
     });
-    acknowledged.set(consumer, position);
+    acknowledged.set(consumer, { position, at: clock.now() });
   }
 
   async function pull(
@@ -147,7 +140,7 @@ export function createEventLog(options: EventLogOptions): EventLog {
       const seen = signal.generation();
       const answer = await read(options, request.acknowledged, limit);
       // Only after the read has shown that the consumer is not ahead of the log.
-      if (first) await acknowledge(consumer, request.acknowledged);
+      if (first) await acknowledge(consumer, request.acknowledged, answer.events.length > 0);
       const left = deadline - clock.now();
       if (answer.events.length > 0 || left <= 0 || abort.aborted) return answer;
       if (signal.isStopping())
@@ -174,6 +167,11 @@ export function createEventLog(options: EventLogOptions): EventLog {
     producer,
     consumers: options.consumers,
     append: (client, events) => append(options, channel, client, events),
+    async change<R extends QueryResultRow>(change: Change): Promise<R[]> {
+      const { rows } = await executeOnce<R>(pool, changeStatement(change, clock.now()));
+      signal.announce();
+      return rows;
+    },
     pull,
     lag,
     reap: (keep, abort = new AbortController().signal) =>
@@ -189,15 +187,7 @@ async function append(
   events: readonly NewEvent[],
 ): Promise<void> {
   if (events.length === 0) return;
-  const inHand = currentTraceId();
-  const columns = [
-    events.map(({ traceId }) => traceId ?? inHand),
-    events.map(({ type }) => type),
-    events.map(({ actor }) => actor),
-    events.map(({ subject }) => subject),
-    events.map(({ data }) => Buffer.from(canonicalJson(data))),
-  ];
-  const values = [events.length, options.clock.now(), ...columns, channel];
+  const values = [events.length, options.clock.now(), ...eventColumns(events), channel];
   await client.query({ name: 'outbox_append', text: APPEND, values });
 }
 

@@ -1,11 +1,14 @@
 import type { Clock } from '@gigvault/time/clock';
 import type { Worker } from '@gigvault/time/worker';
 import type { Pool, PoolClient } from 'pg';
+import { query } from './query.ts';
 
 /** Wakes whoever waits for a notification on a channel. */
 export interface EventSignal {
   /** Changes with every notification: take it before reading, and hand it to `wait`. */
   generation(): number;
+  /** There is something to read: wakes those who wait here at once, and those of other processes within ANNOUNCE_EVERY. */
+  announce(): void;
   /** Resolves at once when the generation is no longer `seen`; otherwise with the next notification, after `ms`, or on abort. */
   wait(seen: number, ms: number, signal: AbortSignal): Promise<void>;
   /** True once the worker is stopping: whoever waits should give up. */
@@ -24,12 +27,16 @@ export interface EventSignalOptions {
 }
 
 const RECONNECT_DELAY = 500;
+/** Milliseconds between two notifications: each wakes every listening connection of the database, whatever its channel. */
+const ANNOUNCE_EVERY = 25;
 
 /** A LISTEN on one connection of the pool, made again when it is lost. */
 export function createEventSignal(options: EventSignalOptions): EventSignal {
-  const { clock } = options;
+  const { pool, channel, clock } = options;
   const stopping = new AbortController();
   let generation = 0;
+  let unannounced = false;
+  let announcing = false;
   let waiters: (() => void)[] = [];
   let running: Promise<void> = Promise.resolve();
 
@@ -51,6 +58,21 @@ export function createEventSignal(options: EventSignalOptions): EventSignal {
     waiters = waiters.filter((waiter) => waiter !== resolve);
   }
 
+  async function notifyOthers(): Promise<void> {
+    announcing = true;
+    while (unannounced && !stopping.signal.aborted) {
+      unannounced = false;
+      // Lost with the connection: who waits looks again by itself.
+      await query(pool, {
+        name: 'event_signal',
+        text: 'SELECT pg_notify($1, $2)',
+        values: [channel, ''],
+      }).catch(() => undefined);
+      await clock.sleep(ANNOUNCE_EVERY, stopping.signal).catch(() => undefined);
+    }
+    announcing = false;
+  }
+
   async function loop(): Promise<void> {
     while (!stopping.signal.aborted) {
       await listenUntilLost(options, wake, stopping.signal).catch(() => undefined);
@@ -61,6 +83,11 @@ export function createEventSignal(options: EventSignalOptions): EventSignal {
   return {
     generation: () => generation,
     wait,
+    announce() {
+      wake();
+      unannounced = true;
+      if (!announcing) void notifyOthers();
+    },
     isStopping: () => stopping.signal.aborted,
     worker: {
       name: options.name,

@@ -23,6 +23,9 @@ const SHARES_TOTAL = Object.values(SHARES).reduce((sum, share) => sum + share, 0
 /** What all pools of all services may take together from a default server: some stay free for people and migrations. */
 export const CONNECTION_BUDGET = MAX_CONNECTIONS - 20;
 
+/** Milliseconds after the statement timeout until a connection that does not answer is given up. */
+const SILENCE = 2_000;
+
 /** A service's own way into the database. */
 export interface ServicePoolOptions {
   /** Host, port, ssl; user, password and database are filled in here. */
@@ -47,7 +50,7 @@ export function poolSize(service: ServiceName, budget: number): number {
  * Connections are made when needed. Errors of idle connections are logged, never thrown.
  */
 export function servicePool(options: ServicePoolOptions): Pool {
-  const { service, database } = options;
+  const { service, database, statementTimeout = 15_000 } = options;
   const pool = new Pool({
     ...options.connection,
     connectionString: undefined,
@@ -56,7 +59,9 @@ export function servicePool(options: ServicePoolOptions): Pool {
     password: options.password,
     application_name: `gigvault-${service}`,
     max: poolSize(service, options.budget ?? CONNECTION_BUDGET),
-    statement_timeout: options.statementTimeout ?? 15_000,
+    statement_timeout: statementTimeout,
+    // The server ends a slow statement itself; this is for a server that has gone silent.
+    query_timeout: statementTimeout + SILENCE,
     idle_in_transaction_session_timeout: 30_000,
     connectionTimeoutMillis: 5_000,
     idleTimeoutMillis: 60_000,

@@ -1,5 +1,5 @@
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
-import type { Pool, PoolClient } from 'pg';
+import type { Pool, PoolClient, QueryConfig, QueryResult, QueryResultRow } from 'pg';
 import { databaseError } from './database-error.ts';
 
 /**
@@ -21,15 +21,50 @@ export async function transaction<T>(
   try {
     return await runAndCommit(client, run);
   } catch (error) {
-    broken = !(await client.query('ROLLBACK').then(
-      () => true,
-      () => false,
-    ));
-    throw databaseError(error);
+    const known = databaseError(error);
+    // On a connection that is lost or silent nothing can be rolled back: the server does that when it goes.
+    broken ||= isLost(known) || !(await rolledBack(client));
+    throw known;
   } finally {
     client.off('error', onError);
     client.release(broken);
   }
+}
+
+/**
+ * Runs one statement that is a transaction by itself. Errors as `transaction`: when the connection is lost nobody knows the outcome.
+ */
+export async function executeOnce<R extends QueryResultRow>(
+  pool: Pool,
+  statement: QueryConfig,
+): Promise<QueryResult<R>> {
+  const client = await pool.connect().catch((error) => Promise.reject(databaseError(error)));
+  let broken = false;
+  const onError = () => {
+    broken = true;
+  };
+  client.on('error', onError);
+  try {
+    return await client.query<R>(statement);
+  } catch (error) {
+    const known = commitError(error);
+    broken ||= isLost(known);
+    throw known;
+  } finally {
+    client.off('error', onError);
+    client.release(broken);
+  }
+}
+
+function rolledBack(client: PoolClient): Promise<boolean> {
+  return client.query('ROLLBACK').then(
+    () => true,
+    () => false,
+  );
+}
+
+function isLost(error: unknown): boolean {
+  return error instanceof GigvaultError && error.code === 'UNAVAILABLE';
 }
 
 async function runAndCommit<T>(

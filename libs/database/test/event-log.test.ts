@@ -16,9 +16,9 @@ import {
   createEventLog,
   createEventLogTables,
   type EventLog,
-  ofThisRequest,
 } from '../src/event-log.ts';
 import { eventLogUpkeep } from '../src/event-log-upkeep.ts';
+import { ofThisRequest } from '../src/new-event.ts';
 import { transaction } from '../src/transaction.ts';
 
 class Producer1700000000000 implements MigrationInterface {
@@ -78,6 +78,79 @@ async function head(): Promise<number> {
 }
 
 describe('an event log', () => {
+  /** Inserts things and tells of those that were not there. */
+  const insert = (on: EventLog, ids: readonly number[]) =>
+    on.change<{ id: number }>({
+      name: 'insert-things',
+      expressions: `WITH made AS (
+        INSERT INTO thing SELECT unnest($1::int[]) ON CONFLICT DO NOTHING RETURNING id
+      ), told AS (SELECT id::text AS key FROM made)`,
+      values: [ids],
+      returning: 'SELECT id FROM made',
+      events: ids.map((id) => ({ key: String(id), event: event(`thing/${id}`) })),
+    });
+
+  it('writes with a change the events of what it changed, and only those', async () => {
+    const start = await head();
+    expect(await insert(log, [1, 2])).toEqual([{ id: 1 }, { id: 2 }]);
+    expect(await insert(log, [2, 3, 1])).toEqual([{ id: 3 }]);
+    expect(await insert(log, [1, 2, 3])).toEqual([]);
+    const { events, head: end } = await log.pull(
+      'audit',
+      { ...noWait, acknowledged: start },
+      never,
+    );
+    expect(events.map(({ subject }) => subject)).toEqual(['thing/1', 'thing/2', 'thing/3']);
+    expect(end).toBe(start + 3);
+  });
+
+  it('keeps positions dense when changes and transactions of two processes race', async () => {
+    const other = createEventLog({
+      pool,
+      producer: 'ca',
+      consumers: ['audit', 'notify'],
+      clock: systemClock,
+    });
+    const start = await head();
+    const ids = Array.from({ length: 100 }, (_, i) => 1000 + i * 3);
+    await Promise.all(
+      ids.flatMap((id) => [
+        insert(log, [id, id + 1]),
+        insert(other, [id + 2, id + 1]),
+        say(`said/${id}`),
+      ]),
+    );
+    const { events, head: end } = await log.pull(
+      'audit',
+      { ...noWait, acknowledged: start },
+      never,
+    );
+    expect(end).toBe(start + 400);
+    expect(new Set(events.map(({ subject }) => subject)).size).toBe(400);
+    expect(events.map(({ position }) => position)).toEqual(
+      Array.from({ length: 400 }, (_, i) => start + 1 + i),
+    );
+    await other.worker.stop();
+  });
+
+  it('wakes whoever waits for a change, in this process and in another', async () => {
+    const other = createEventLog({
+      pool,
+      producer: 'ca',
+      consumers: ['audit', 'notify'],
+      // Its polls never come: only the notification can wake it.
+      clock: new FakeClock(systemClock.now()),
+    });
+    await other.worker.start();
+    for (const on of [log, other]) {
+      const acknowledged = await head();
+      const waiting = on.pull('audit', { acknowledged, limit: 10, waitMs: 20_000 }, never);
+      await insert(log, [9_000 + acknowledged]);
+      expect((await waiting).events).toHaveLength(1);
+    }
+    await other.worker.stop();
+  });
+
   it('has dense positions in commit order under 16 concurrent transactions, some rolled back', async () => {
     const start = await head();
     let made = 0;

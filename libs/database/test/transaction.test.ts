@@ -1,8 +1,10 @@
+import { silentLog } from '@gigvault/telemetry/log';
 import { startTestDatabase, type TestDatabase } from '@gigvault/testkit/test-database';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { Pool } from 'pg';
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 import { databaseError, isUniqueViolation } from '../src/database-error.ts';
+import { servicePool } from '../src/pools.ts';
 import { query } from '../src/query.ts';
 import { transaction } from '../src/transaction.ts';
 
@@ -103,6 +105,31 @@ describe('transaction', () => {
     expect(results.filter(({ status }) => status === 'rejected')).toEqual([
       { status: 'rejected', reason: expect.objectContaining({ code: 'CONFLICT' }) },
     ]);
+  });
+
+  it('gives up a server that has gone silent, and the pool goes on with another connection', async () => {
+    const impatient = servicePool({
+      connection: { host: database.admin.host!, port: database.admin.port! },
+      database: database.admin.database!,
+      service: 'ca',
+      password: String(pool.options.password),
+      log: silentLog,
+      statementTimeout: 100,
+    });
+    let pid = 0;
+    try {
+      const silent = transaction(impatient, async (client) => {
+        pid = (await client.query('SELECT pg_backend_pid() AS pid')).rows[0].pid;
+        process.kill(pid, 'SIGSTOP');
+        await client.query('INSERT INTO thing VALUES (20)');
+      });
+      await expect(silent).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+      expect((await query(impatient, 'SELECT 1 AS one')).rows).toEqual([{ one: 1 }]);
+      expect(await things()).not.toContain(20);
+    } finally {
+      if (pid > 0) process.kill(pid, 'SIGCONT');
+      await impatient.end();
+    }
   });
 
   it('knows a full disk by its SQLSTATE', () => {

@@ -1,9 +1,5 @@
-import {
-  createEventLog,
-  createEventLogTables,
-  type EventLog,
-  type NewEvent,
-} from '@gigvault/database/event-log';
+import { createEventLog, createEventLogTables, type EventLog } from '@gigvault/database/event-log';
+import type { NewEvent } from '@gigvault/database/new-event';
 import { transaction } from '@gigvault/database/transaction';
 import { type Log, silentLog } from '@gigvault/telemetry/log';
 import { createMetrics } from '@gigvault/telemetry/metrics';

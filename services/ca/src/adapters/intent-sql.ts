@@ -4,7 +4,7 @@ export const INTENT_COLUMNS = `intent_id, request_id, issuer_id, serial_number, 
 
 /**
  * Opens intents and takes their serial numbers. One array a column; names are joined by newlines, because unnest
- * flattens arrays of arrays. Returns a row for each intent that is open now or whose key is blocked.
+ * flattens arrays of arrays.
  */
 export const OPEN_INTENTS = `
 WITH item AS (
@@ -23,7 +23,12 @@ WITH item AS (
   RETURNING intent_id, issuer_id, serial_number
 ), numbered AS (
   INSERT INTO serial (issuer_id, serial_number) SELECT issuer_id, serial_number FROM opened
-)
+), told AS (
+  SELECT intent_id::text AS key FROM opened
+)`;
+
+/** A row for each intent that is open now or whose key is blocked. */
+export const OPENED_INTENTS = `
 SELECT intent_id, 'opened' AS outcome FROM opened
 UNION ALL SELECT intent_id, 'key-blocked' FROM blocked`;
 
@@ -35,12 +40,15 @@ WITH item AS (
   UPDATE intent SET status = 'issued', closed_at = $3
   FROM item WHERE intent.intent_id = item.intent_id AND intent.status = 'open'
   RETURNING intent.*, item.certificate
-)
+), stored AS (
 INSERT INTO certificate (serial_number, issuer_id, certificate, request_id, intent_id, common_name, names, profile,
   requester, tenant_id, protocol, not_before, not_after, spki_sha256, crl_shard, status, issued_at)
 SELECT serial_number, issuer_id, certificate, request_id, intent_id, common_name, names, profile, requester, tenant_id,
   protocol, not_before, not_after, spki_sha256, crl_shard, 'valid', $3 FROM closed
-RETURNING intent_id`;
+RETURNING intent_id
+), told AS (
+  SELECT intent_id::text AS key FROM stored
+)`;
 
 /** The issued or open intent of a request, with its certificate when issued. $1 request id. */
 export const FIND_BY_REQUEST = `

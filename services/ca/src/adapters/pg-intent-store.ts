@@ -1,6 +1,7 @@
 import { type BatchResult, createBatcher } from '@gigvault/database/batcher';
 import { isUniqueViolation } from '@gigvault/database/database-error';
-import { type EventLog, ofThisRequest } from '@gigvault/database/event-log';
+import type { EventLog } from '@gigvault/database/event-log';
+import { ofThisRequest } from '@gigvault/database/new-event';
 import { query } from '@gigvault/database/query';
 import { transaction } from '@gigvault/database/transaction';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
@@ -9,7 +10,13 @@ import type { Clock } from '@gigvault/time/clock';
 import type { Pool, PoolClient } from 'pg';
 import type { CaEvent } from '../ports/event.ts';
 import type { Intent, IntentStore, OpenOutcome, RequestState } from '../ports/intent-store.ts';
-import { COMPLETE_INTENTS, FIND_BY_REQUEST, INTENT_COLUMNS, OPEN_INTENTS } from './intent-sql.ts';
+import {
+  COMPLETE_INTENTS,
+  FIND_BY_REQUEST,
+  INTENT_COLUMNS,
+  OPEN_INTENTS,
+  OPENED_INTENTS,
+} from './intent-sql.ts';
 
 /** What the store needs. */
 export interface PgIntentStoreOptions {
@@ -31,23 +38,17 @@ interface Completion extends Opening {
 
 /** Intents and certificates in PostgreSQL. `open` and `complete` share transactions under load. */
 export function createPgIntentStore(options: PgIntentStoreOptions): IntentStore {
-  const { pool, eventLog, clock, batch } = options;
+  const { pool, eventLog, batch } = options;
 
   const opening = createBatcher<Opening, OpenOutcome>({
     name: 'ca.intent',
     ...batch,
-    run: (items) =>
-      durableStep('ca.intent', () =>
-        transaction(pool, (client) => openIntents(client, eventLog, items)),
-      ),
+    run: (items) => durableStep('ca.intent', () => openIntents(options, items)),
   });
   const completing = createBatcher<Completion, boolean>({
     name: 'ca.certificate',
     ...batch,
-    run: (items) =>
-      durableStep('ca.certificate', () =>
-        transaction(pool, (client) => completeIntents(client, eventLog, items, clock.now())),
-      ),
+    run: (items) => durableStep('ca.certificate', () => completeIntents(options, items)),
   });
 
   return {
@@ -95,33 +96,31 @@ export function createPgIntentStore(options: PgIntentStoreOptions): IntentStore 
 }
 
 async function openIntents(
-  client: PoolClient,
-  eventLog: EventLog,
+  { pool, eventLog }: PgIntentStoreOptions,
   items: readonly Opening[],
 ): Promise<BatchResult<OpenOutcome>[]> {
   // Two processes that take the same requests in the same order cannot deadlock.
   const ordered = items.toSorted((a, b) => (a.intent.requestId < b.intent.requestId ? -1 : 1));
-  const { rows } = await client.query<{ intent_id: string; outcome: OpenOutcome }>({
+  const rows = await eventLog.change<{ intent_id: string; outcome: OpenOutcome }>({
     name: 'ca.open-intents',
-    text: OPEN_INTENTS,
+    expressions: OPEN_INTENTS,
     values: columnsOf(ordered.map((item) => item.intent)),
+    returning: OPENED_INTENTS,
+    events: items.map(({ intent, event }) => ({ key: intent.intentId, event })),
   });
   const outcomes = new Map(rows.map((row) => [row.intent_id, row.outcome]));
   const refused = items.filter((item) => !outcomes.has(item.intent.intentId));
-  // The answer to an earlier COMMIT may have been lost: an intent of ours that is there already is open.
-  for (const intentId of await ownIntents(client, refused)) outcomes.set(intentId, 'opened');
-  const opened = new Set(rows.filter((r) => r.outcome === 'opened').map((r) => r.intent_id));
-  const events = items.filter((i) => opened.has(i.intent.intentId)).map((i) => i.event);
-  if (events.length > 0) await eventLog.append(client, events);
+  // The answer to an earlier attempt may have been lost: an intent of ours that is there already is open.
+  for (const intentId of await ownIntents(pool, refused)) outcomes.set(intentId, 'opened');
   return items.map((item) => ({
     ok: true,
     value: outcomes.get(item.intent.intentId) ?? 'request-taken',
   }));
 }
 
-async function ownIntents(client: PoolClient, items: readonly Opening[]): Promise<string[]> {
+async function ownIntents(pool: Pool, items: readonly Opening[]): Promise<string[]> {
   if (items.length === 0) return [];
-  const { rows } = await client.query<{ intent_id: string }>({
+  const { rows } = await query<{ intent_id: string }>(pool, {
     name: 'ca.own-intents',
     text: `SELECT intent_id FROM intent WHERE intent_id = ANY($1::uuid[]) AND status = 'open'`,
     values: [items.map((item) => item.intent.intentId)],
@@ -130,21 +129,23 @@ async function ownIntents(client: PoolClient, items: readonly Opening[]): Promis
 }
 
 async function completeIntents(
-  client: PoolClient,
-  eventLog: EventLog,
+  { pool, eventLog, clock }: PgIntentStoreOptions,
   items: readonly Completion[],
-  issuedAt: number,
 ): Promise<BatchResult<boolean>[]> {
-  const { rows } = await client.query<{ intent_id: string }>({
+  const rows = await eventLog.change<{ intent_id: string }>({
     name: 'ca.complete-intents',
-    text: COMPLETE_INTENTS,
-    values: [items.map((i) => i.intent.intentId), items.map((i) => i.certificate), issuedAt],
+    expressions: COMPLETE_INTENTS,
+    values: [
+      items.map(({ intent }) => intent.intentId),
+      items.map(({ certificate }) => certificate),
+      clock.now(),
+    ],
+    returning: 'SELECT intent_id FROM stored',
+    events: items.map(({ intent, event }) => ({ key: intent.intentId, event })),
   });
   const completed = new Set(rows.map((row) => row.intent_id));
   const lost = items.filter((item) => !completed.has(item.intent.intentId));
-  const stored = await storedBefore(client, lost);
-  const events = items.filter((i) => completed.has(i.intent.intentId)).map((i) => i.event);
-  if (events.length > 0) await eventLog.append(client, events);
+  const stored = await storedBefore(pool, lost);
   return items.map(({ intent }) => ({
     ok: true,
     value: completed.has(intent.intentId) || stored.has(intent.intentId),
@@ -152,12 +153,9 @@ async function completeIntents(
 }
 
 /** Those whose very certificate is stored: by another reconciler, or by a COMMIT whose answer was lost. */
-async function storedBefore(
-  client: PoolClient,
-  items: readonly Completion[],
-): Promise<Set<string>> {
+async function storedBefore(pool: Pool, items: readonly Completion[]): Promise<Set<string>> {
   if (items.length === 0) return new Set();
-  const { rows } = await client.query<{ intent_id: string; certificate: Buffer | null }>({
+  const { rows } = await query<{ intent_id: string; certificate: Buffer | null }>(pool, {
     name: 'ca.stored-certificates',
     text: `SELECT i.intent_id, c.certificate FROM intent i JOIN certificate c USING (serial_number, issuer_id)
            WHERE i.intent_id = ANY($1::uuid[]) AND i.status = 'issued'`,

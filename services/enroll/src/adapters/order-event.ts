@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { NewEvent } from '@gigvault/database/event-log';
+import type { NewEvent } from '@gigvault/database/new-event';
 import { requesterOf } from '../account/requester.ts';
 import type { Order, OrderStep } from '../ports/orders.ts';
 

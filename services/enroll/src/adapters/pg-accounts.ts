@@ -1,4 +1,5 @@
-import type { EventLog, NewEvent } from '@gigvault/database/event-log';
+import type { EventLog } from '@gigvault/database/event-log';
+import type { NewEvent } from '@gigvault/database/new-event';
 import { query } from '@gigvault/database/query';
 import { transaction } from '@gigvault/database/transaction';
 import type { Pool, PoolClient } from 'pg';

@@ -1,5 +1,6 @@
 import { createBatcher } from '@gigvault/database/batcher';
-import { type EventLog, ofThisRequest } from '@gigvault/database/event-log';
+import type { EventLog } from '@gigvault/database/event-log';
+import { ofThisRequest } from '@gigvault/database/new-event';
 import { transaction } from '@gigvault/database/transaction';
 import type { Log } from '@gigvault/telemetry/log';
 import type { Clock } from '@gigvault/time/clock';

@@ -1,4 +1,5 @@
 import { type BatchResult, createBatcher } from '@gigvault/database/batcher';
+import { isUniqueViolation } from '@gigvault/database/database-error';
 import type { EventLog } from '@gigvault/database/event-log';
 import { transaction } from '@gigvault/database/transaction';
 import type { Clock } from '@gigvault/time/clock';
@@ -23,7 +24,7 @@ export function pgSignatureTable(pool: Pool, eventLog: EventLog, clock: Clock): 
     name: 'keymgr.signature',
     maxItems: MAX_BATCH,
     maxQueue: MAX_QUEUE,
-    run: (items) => transaction(pool, (client) => recordAll(client, eventLog, clock, items)),
+    run: (items) => record(pool, eventLog, clock, items),
   });
   return {
     record: (signature) => batcher.submit(signature),
@@ -43,6 +44,43 @@ export function pgSignatureTable(pool: Pool, eventLog: EventLog, clock: Clock): 
         return { status: 'closed' };
       }),
   };
+}
+
+/** Nearly always every intent is free, and one statement does; when one is not, nothing happened, and the careful way finds out. */
+async function record(
+  pool: Pool,
+  eventLog: EventLog,
+  clock: Clock,
+  items: readonly NewSignature[],
+): Promise<BatchResult<IntentRecord>[]> {
+  try {
+    await eventLog.change({
+      name: 'signature-record',
+      expressions: `WITH recorded AS (${INSERT} RETURNING intent_id), told AS (SELECT '' AS key)`,
+      values: columnsOf(items, clock.now()),
+      returning: 'SELECT count(*) FROM recorded',
+      events: usedEvents(items).map((event) => ({ key: '', event })),
+    });
+    return items.map((item) => ({ ok: true, value: { ...item, status: 'signed' } }));
+  } catch (error) {
+    if (!isUniqueViolation(error, 'signature_pkey')) throw error;
+    return transaction(pool, (client) => recordAll(client, eventLog, clock, items));
+  }
+}
+
+// Sorted, so that two processes that record the same intents wait for each other in one order only.
+const INSERT = `INSERT INTO signature (intent_id, key_id, tbs_sha256, signature, tombstoned, created_at)
+  SELECT i, k, t, s, false, $5::timestamptz
+  FROM unnest($1::uuid[], $2::text[], $3::bytea[], $4::bytea[]) AS u(i, k, t, s) ORDER BY i`;
+
+function columnsOf(items: readonly NewSignature[], now: number): unknown[] {
+  return [
+    items.map((item) => item.intentId),
+    items.map((item) => item.keyId),
+    items.map((item) => item.tbsSha256),
+    items.map((item) => item.signature),
+    new Date(now),
+  ];
 }
 
 async function recordAll(
@@ -70,18 +108,8 @@ async function insertAll(
 ): Promise<Set<string>> {
   const { rows } = await client.query<{ intent_id: string }>({
     name: 'signature-insert',
-    // Sorted, so that two processes that record the same intents wait for each other in one order only.
-    text: `INSERT INTO signature (intent_id, key_id, tbs_sha256, signature, tombstoned, created_at)
-           SELECT i, k, t, s, false, $5::timestamptz
-           FROM unnest($1::uuid[], $2::text[], $3::bytea[], $4::bytea[]) AS u(i, k, t, s) ORDER BY i
-           ON CONFLICT (intent_id) DO NOTHING RETURNING intent_id`,
-    values: [
-      items.map((item) => item.intentId),
-      items.map((item) => item.keyId),
-      items.map((item) => item.tbsSha256),
-      items.map((item) => item.signature),
-      new Date(now),
-    ],
+    text: `${INSERT} ON CONFLICT (intent_id) DO NOTHING RETURNING intent_id`,
+    values: columnsOf(items, now),
   });
   return new Set(rows.map((row) => row.intent_id));
 }
