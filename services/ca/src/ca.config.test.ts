@@ -7,7 +7,7 @@ describe('the configuration', () => {
     expect(caConfig.parse({})).toEqual({
       profiles: {},
       auditLag: { events: 10_000, age: 60_000 },
-      reconciliation: { interval: 10_000, age: 30_000, grace: 1_000 },
+      reconciliation: { interval: 10_000, age: 30_000, ageAtStart: 2_000, grace: 1_000 },
       batch: { maxItems: 250, maxQueue: 5_000 },
     });
   });

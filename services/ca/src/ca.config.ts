@@ -53,8 +53,10 @@ export const caConfig = z.strictObject({
     .strictObject({
       /** Between two rounds. */
       interval: positiveDuration.prefault('10s'),
-      /** Open intents younger than this are left alone, except at start. */
+      /** Open intents younger than this are left alone: another process may be at them. */
       age: duration.prefault('30s'),
+      /** The same for the first round after a start, when most of them are of a process that died. */
+      ageAtStart: duration.prefault('2s'),
       /** How long a retry waits for another process that has the request's intent open. */
       grace: duration.prefault('1s'),
     })

@@ -15,11 +15,15 @@ import { periodic, type Worker } from '@gigvault/time/worker';
 import { Module } from '@nestjs/common';
 import { CaCertificateEnd1764200000000 } from '../migrations/ca-certificate-end.ts';
 import { CaInit1700000000000 } from '../migrations/ca-init.ts';
+import { CaKeyCompromise1795310000000 } from '../migrations/ca-key-compromise.ts';
 import { certificateCounter } from './adapters/certificate-counter.ts';
 import { createPgCertificateStore } from './adapters/pg-certificate-store.ts';
 import { createPgIntentStore } from './adapters/pg-intent-store.ts';
 import { createPgIssuerStore } from './adapters/pg-issuer-store.ts';
-import { createPgRevocationStore } from './adapters/pg-revocation-store.ts';
+import {
+  createPgCompromisedKeys,
+  createPgRevocationStore,
+} from './adapters/pg-revocation-store.ts';
 import { createRpcKeyDirectory, createRpcSigner } from './adapters/rpc-signer.ts';
 import {
   CA_DEPS,
@@ -37,13 +41,14 @@ import { createAuditGate } from './issuance/audit-gate.ts';
 import { profileTable } from './issuance/profile-table.ts';
 import { createIssuerRegistry, type IssuerRegistry } from './issuers/issuer-registry.ts';
 import { type ReconcileDeps, reconcileIntents } from './reconciliation/reconcile-intents.ts';
+import { revokeCompromised, type SweepDeps } from './revocation/revoke-compromised.ts';
 
 /** The issuing CAs. */
 export const caService: ServiceDefinition<CaConfig> = {
   name: 'ca',
   zone: 'inside',
   config: caConfig,
-  migrations: [CaInit1700000000000, CaCertificateEnd1764200000000],
+  migrations: [CaInit1700000000000, CaCertificateEnd1764200000000, CaKeyCompromise1795310000000],
   serves: [RPC.issuance, RPC.revocation, RPC.certificate, RPC.issuer, RPC.eventLog],
   eventConsumers: EVENT_CONSUMERS,
   module(context) {
@@ -53,7 +58,7 @@ export const caService: ServiceDefinition<CaConfig> = {
       consumers: EVENT_CONSUMERS,
       clock: context.clock,
     });
-    const { deps, reconcile } = wireCa(context, eventLog);
+    const { deps, reconcile, sweeper } = wireCa(context, eventLog);
     return {
       module: CaModule,
       controllers: [IssuanceRpc, RevocationRpc, CertificateRpc, IssuerRpc, EventLogRpc],
@@ -66,6 +71,7 @@ export const caService: ServiceDefinition<CaConfig> = {
           useValue: [
             eventLog.worker,
             reconciler(context, reconcile),
+            sweeper,
             certificateCounter(context),
           ] satisfies Worker[],
         },
@@ -82,7 +88,7 @@ class CaModule {}
 export function wireCa(
   context: Omit<ServiceContext<CaConfig>, 'dataDir' | 'authenticator'>,
   eventLog: EventLog,
-): { deps: CaDeps; reconcile: ReconcileDeps } {
+): { deps: CaDeps; reconcile: ReconcileDeps; sweep: SweepDeps; sweeper: Worker } {
   const { clock, config, database: pool, log } = context;
   const metrics = createCaMetrics(context.metrics, clock);
   const issuerStore = createPgIssuerStore(pool, eventLog);
@@ -109,14 +115,29 @@ export function wireCa(
     trustDomain: context.trustDomain,
     publicUrl: context.publicUrl,
   };
+  const sweep = { compromised: createPgCompromisedKeys(pool, eventLog), clock, observer: metrics };
+  const sweeper = periodic({
+    name: 'ca.compromised-keys',
+    clock,
+    interval: config.reconciliation.interval,
+    round: () => revokeCompromised(sweep),
+    onError: (error) =>
+      log.warn(
+        { error, operation: 'ca.compromised-keys' },
+        'certificates of a compromised key wait',
+      ),
+  });
   return {
     reconcile: issuance,
+    sweep,
+    sweeper,
     deps: {
       issuance,
       revocation: {
         revocations: createPgRevocationStore(pool, eventLog),
         clock,
         observer: metrics,
+        keyCompromised: () => sweeper.wake(),
       },
       certificates: { certificates: createPgCertificateStore(pool), clock },
       issuers: {
@@ -130,16 +151,16 @@ export function wireCa(
   };
 }
 
-/** At start every open intent belongs to a process that is gone; later only old ones are taken. */
+/** At start most open intents belong to a process that is gone, but another replica's may be among them. */
 function reconciler(context: ServiceContext<CaConfig>, deps: ReconcileDeps): Worker {
-  const { interval, age } = context.config.reconciliation;
+  const { interval, age, ageAtStart } = context.config.reconciliation;
   let first = true;
   return periodic({
     name: 'ca.reconciler',
     clock: context.clock,
     interval,
     async round() {
-      await reconcileIntents(deps, first ? 0 : age);
+      await reconcileIntents(deps, first ? ageAtStart : age);
       first = false;
     },
     onError: (error) =>

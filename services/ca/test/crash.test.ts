@@ -103,6 +103,37 @@ async function statusOf(serialNumbers: string[]): Promise<string[]> {
   );
 }
 
+describe('a request that would be refused by now (covers: T3)', () => {
+  const blockKeyOf = (order: IssuanceOrder) =>
+    ca.pool.query(
+      `INSERT INTO blocked_key (spki_sha256, reason, created_at)
+       SELECT spki_sha256, 'keyCompromise', 1 FROM intent WHERE request_id = $1`,
+      [order.requestId],
+    );
+
+  it('gets the certificate that was signed before the process died', async () => {
+    const dead = ca.process();
+    const order = request(dead);
+    await dieAt(dead, order, 'keymgr.signature', 'after');
+    await blockKeyOf(order);
+    const issued = await issueCertificate(ca.process().deps.issuance, order);
+    expect(await certificatesOf(ca, order.requestId)).toMatchObject([
+      { serial_number: issued.serialNumber, status: 'valid' },
+    ]);
+  });
+
+  it('is refused when nothing was signed, and nothing is signed afterwards', async () => {
+    const dead = ca.process();
+    const order = request(dead);
+    await dieAt(dead, order, 'ca.intent', 'after');
+    await blockKeyOf(order);
+    await expect(issueCertificate(ca.process().deps.issuance, order)).rejects.toMatchObject({
+      code: 'BAD_PUBLIC_KEY',
+    });
+    expect(await certificatesOf(ca, order.requestId)).toMatchObject([{ status: 'revoked' }]);
+  });
+});
+
 describe('keymgr that breaks', () => {
   it('before the signature is recorded: the intent is given up, the caller may retry (failAndNotPersist)', async () => {
     const process = ca.process();

@@ -87,6 +87,8 @@ describe('no query scans a table that grows', () => {
      ORDER BY issued_at DESC, serial_number DESC, issuer_id DESC LIMIT 5`,
     `SELECT * FROM certificate WHERE requester = 'a' ORDER BY issued_at DESC, serial_number DESC, issuer_id DESC LIMIT 5`,
     `SELECT * FROM certificate WHERE status = 'revoked' ORDER BY issued_at DESC, serial_number DESC, issuer_id DESC LIMIT 5`,
+    `SELECT * FROM certificate WHERE spki_sha256 = 'a' AND status = 'valid' LIMIT 5 FOR UPDATE SKIP LOCKED`,
+    `SELECT * FROM blocked_key WHERE NOT swept ORDER BY created_at LIMIT 5`,
     `SELECT * FROM intent WHERE request_id = '00000000-0000-4000-8000-000000000000' AND status IN ('open', 'issued')`,
     `SELECT * FROM intent WHERE status = 'open' AND created_at <= 1 ORDER BY created_at LIMIT 5`,
   ];

@@ -1,10 +1,20 @@
+import { installFaultHook } from '@gigvault/telemetry/durable-step';
 import { FakeClock, systemClock } from '@gigvault/time/clock';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { getCertificate } from '../src/certificates/get-certificate.ts';
 import { getCertificateStatus } from '../src/certificates/get-certificate-status.ts';
 import { issueCertificate } from '../src/issuance/issue-certificate.ts';
 import { revokeCertificate } from '../src/revocation/revoke-certificate.ts';
-import { type CaProcess, eventsAbout, request, startTestCa, type TestCa } from './test-ca.ts';
+import { revokeCompromised } from '../src/revocation/revoke-compromised.ts';
+import {
+  type CaProcess,
+  csr,
+  eventsAbout,
+  newKey,
+  request,
+  startTestCa,
+  type TestCa,
+} from './test-ca.ts';
 
 let ca: TestCa;
 let process: CaProcess;
@@ -106,5 +116,62 @@ describe('revoking', () => {
       await getCertificate(later.deps.certificates, { serialNumber, issuerId: '' }),
     ).toMatchObject({ status: 'expired' });
     expect(await revoke(serialNumber, 1, later.deps)).toMatchObject({ reasonCode: 1 });
+  });
+});
+
+describe('a compromised key (covers: T29)', () => {
+  const sweep = () => revokeCompromised(process.sweep);
+  const statusOf = async (serialNumber: string) =>
+    (await getCertificate(process.deps.certificates, { serialNumber, issuerId: '' })).status;
+
+  it('takes its other certificates along, each with its event; of other keys none', async () => {
+    const key = newKey();
+    const serials: string[] = [];
+    for (let i = 0; i < 3; i += 1) {
+      const order = request(process, { certificationRequest: csr(['api.example.com'], key) });
+      serials.push((await issueCertificate(process.deps.issuance, order)).serialNumber);
+    }
+    const other = await issue();
+    await revoke(serials[1]!, 4);
+    expect(await sweep()).toBe(0);
+    await revoke(serials[0]!, 1);
+    expect(await Promise.all([sweep(), sweep()]).then(([a, b]) => a + b)).toBe(1);
+    expect(await Promise.all(serials.map(statusOf))).toEqual(['revoked', 'revoked', 'revoked']);
+    expect(await statusOf(other.serialNumber)).toBe('valid');
+    const event = (await eventsAbout(ca, [serials[2]!])).at(-1);
+    expect(event).toMatchObject({
+      type: 'certificate.revoked',
+      actor: 'service:ca',
+      data: { reasonCode: 1, names: ['dns:api.example.com'], requester: 'acme:1' },
+    });
+    expect(await sweep()).toBe(0);
+  });
+
+  it('takes along what was being issued when the report came', async () => {
+    const key = newKey();
+    const order = () => request(process, { certificationRequest: csr(['api.example.com'], key) });
+    const first = await issueCertificate(process.deps.issuance, order());
+    const { promise: signing, resolve: reached } = Promise.withResolvers<void>();
+    const { promise: reported, resolve: go } = Promise.withResolvers<void>();
+    installFaultHook((name, when) => {
+      if (name !== 'ca.certificate' || when !== 'before') return undefined;
+      reached();
+      return reported;
+    });
+    const late = issueCertificate(process.deps.issuance, order());
+    await signing;
+    await revoke(first.serialNumber, 1);
+    expect(await sweep()).toBe(0);
+    installFaultHook(undefined);
+    go();
+    const { serialNumber } = await late;
+    expect(await sweep()).toBe(1);
+    expect(await statusOf(serialNumber)).toBe('revoked');
+  });
+
+  it('is watched for a quarter of an hour, and then left alone', async () => {
+    const later = ca.process({}, new FakeClock(systemClock.now() + 200 * 86_400_000));
+    await revokeCompromised(later.sweep);
+    expect(await later.sweep.compromised.list(10)).toEqual([]);
   });
 });

@@ -21,6 +21,7 @@ import { EVENT_CONSUMERS } from '../src/event-consumers.ts';
 import type { IssuanceOrder } from '../src/issuance/issuance-order.ts';
 import { createIssuer } from '../src/issuers/create-issuer.ts';
 import type { ReconcileDeps } from '../src/reconciliation/reconcile-intents.ts';
+import type { SweepDeps } from '../src/revocation/revoke-compromised.ts';
 import { createTestKeymgr, type TestKeymgr } from './test-keymgr.ts';
 
 const YEAR = 365 * 86_400_000;
@@ -29,6 +30,7 @@ const YEAR = 365 * 86_400_000;
 export interface CaProcess {
   readonly deps: CaDeps;
   readonly reconcile: ReconcileDeps;
+  readonly sweep: SweepDeps;
   readonly metrics: Metrics;
 }
 

@@ -39,6 +39,7 @@ import {
 import type { ProfileTable } from '../issuance/profile-table.ts';
 import { type CreateIssuerDeps, createIssuer } from '../issuers/create-issuer.ts';
 import { listIssuers, listProfiles } from '../issuers/list-issuers.ts';
+import { requireOwnActor } from '../revocation/revocation-actor.ts';
 import { type RevokeDeps, revokeCertificate } from '../revocation/revoke-certificate.ts';
 
 /** Everything that the handlers call. */
@@ -89,7 +90,12 @@ export class RevocationRpc {
 
   /** The caller has authorised `actor`. */
   @GrpcMethod('RevocationService', 'RevokeCertificate')
-  revokeCertificate(request: RevokeCertificateRequest): Promise<RevokeCertificateResponse> {
+  revokeCertificate(
+    request: RevokeCertificateRequest,
+    _metadata: unknown,
+    call: RpcCall,
+  ): Promise<RevokeCertificateResponse> {
+    requireOwnActor(request.actor, contextOf(call).peer);
     return revokeCertificate(this.deps.revocation, request);
   }
 }

@@ -1,6 +1,6 @@
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import type { Clock } from '@gigvault/time/clock';
-import { parseCertificationRequest } from '@gigvault/x509/certification-request';
+import { parseCertificationRequestOffLoop } from '@gigvault/x509/certification-request';
 import type { GeneralName } from '@gigvault/x509/general-name';
 import type { Attribute } from '@gigvault/x509/name';
 import type { PublicKeyInfo } from '@gigvault/x509/public-key';
@@ -48,7 +48,7 @@ export async function checkOrder(deps: CheckDeps, order: IssuanceOrder): Promise
   const profile = checkProfile(deps.profiles, order);
   const issuer = await checkIssuer(deps.issuers, profile, order);
   const publicKey =
-    order.heldKey ?? parseCertificationRequest(order.certificationRequest).publicKey;
+    order.heldKey ?? (await parseCertificationRequestOffLoop(order.certificationRequest)).publicKey;
   if (!profile.certificate.keyTypes.includes(publicKey.keyType)) {
     throw new GigvaultError(
       'BAD_PUBLIC_KEY',

@@ -14,7 +14,8 @@ const SECOND = 1_000;
  * The validity of a certificate, in whole seconds.
  *
  * - Nothing wanted: from now less the profile's backdate, for the profile's default, cut off at both ends of the issuer's validity.
- * - notBefore wanted: refused when earlier than now less the backdate, or than the issuer's.
+ * - notBefore wanted: refused when earlier than now less the backdate, or than the issuer's; refused when later than now by more than the
+ *   backdate, since what is proved today says nothing of a year that has not begun (BR §4.2.1).
  * - Only notAfter wanted: back-dated by less where the profile's maximum asks for it.
  * - notAfter wanted: refused, not cut off, beyond the profile's maximum or the issuer's notAfter.
  *
@@ -36,6 +37,8 @@ export function checkValidity(
       : wholeSeconds(wanted.notBefore);
   if (notBefore < earliest)
     refuse('/notBefore', 'lies further back than the profile or the issuing CA allows');
+  if (notBefore > Math.max(now + limits.backdate, earliest))
+    refuse('/notBefore', 'lies in the future');
   const latest = notBefore + wholeSeconds(limits.maxValidity);
   if (wanted.notAfter === 0) {
     const notAfter = Math.min(notBefore + wholeSeconds(limits.defaultValidity), issuer.notAfter);

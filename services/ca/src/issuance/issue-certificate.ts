@@ -1,4 +1,4 @@
-import { GigvaultError } from '@gigvault/errors/gigvault-error';
+import { asGigvaultError, GigvaultError } from '@gigvault/errors/gigvault-error';
 import type { IssuedCertificate } from '@gigvault/proto/ca/v1/issuance';
 import type { Log } from '@gigvault/telemetry/log';
 import type { SingleFlight } from '@gigvault/time/single-flight';
@@ -54,8 +54,8 @@ async function issue(deps: IssueDeps, order: IssuanceOrder): Promise<IssuedCerti
       if (certificate) return certificate;
     }
   } catch (error) {
-    // What would be refused today may have been issued before: a retry gets what exists.
-    const earlier = await issuedBefore(deps, order);
+    // What would be refused today may have been issued or begun before: a retry gets what exists, or what comes of it.
+    const earlier = await begunBefore(deps, order, error);
     if (earlier) return earlier;
     throw error;
   }
@@ -142,17 +142,20 @@ async function settleRequest(
   }
 }
 
-async function issuedBefore(
+async function begunBefore(
   deps: IssueDeps,
   order: IssuanceOrder,
+  refusal: unknown,
 ): Promise<IssuedCertificate | undefined> {
   const { requestId } = order;
   if (!isUuid(requestId)) return undefined;
   // The refusal in hand says more than a failed look-up.
   const state = await deps.intents.findByRequest(requestId).catch(() => undefined);
-  if (state?.status !== 'issued') return undefined;
+  if (state === undefined) return undefined;
   requireSameOrder(state.intent, order);
-  return reply(deps, state.intent, state.certificate);
+  if (state.status === 'issued') return reply(deps, state.intent, state.certificate);
+  // A refusal is final for who asked: a signature of a run that died must not come to light after it, with nobody to have it.
+  return asGigvaultError(refusal).row.retry ? undefined : settleRequest(deps, order);
 }
 
 /** A request id belongs to whoever used it first, for the profile it was used for. Errors: ALREADY_EXISTS. */

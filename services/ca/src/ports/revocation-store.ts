@@ -10,6 +10,12 @@ export interface RevokedCertificate {
   readonly reasonCode: number;
   /** Unix milliseconds. */
   readonly notAfter: number;
+  readonly commonName: string;
+  /** As `dns:api.example`. */
+  readonly names: readonly string[];
+  readonly profile: string;
+  readonly requester: string;
+  readonly tenantId: string;
 }
 
 /** A revocation that is asked for. */
@@ -33,4 +39,21 @@ export interface RevocationStore {
     revocation: Revocation,
     event: (revoked: RevokedCertificate) => CaEvent,
   ): Promise<RevokedCertificate | undefined>;
+}
+
+/** Keys that were reported compromised. */
+export interface CompromisedKeys {
+  /** The oldest that have not been settled. */
+  list(
+    limit: number,
+  ): Promise<readonly { readonly spkiSha256: string; readonly blockedAt: number }[]>;
+  /** valid → revoked with keyCompromise, for at most `limit` certificates of the key, each with its event, in one transaction. */
+  revoke(
+    spkiSha256: string,
+    at: number,
+    limit: number,
+    event: (revoked: RevokedCertificate) => CaEvent,
+  ): Promise<readonly RevokedCertificate[]>;
+  /** No further certificate of the key can appear: it is not listed again. */
+  settle(spkiSha256: string): Promise<void>;
 }

@@ -5,21 +5,24 @@ import type {
 } from '@gigvault/proto/ca/v1/revocation';
 import type { Clock } from '@gigvault/time/clock';
 import { parseSerialNumber } from '@gigvault/x509/serial-number';
-import type { CaEvent } from '../ports/event.ts';
 import type { RevocationObserver } from '../ports/observer.ts';
-import type { RevocationStore, RevokedCertificate } from '../ports/revocation-store.ts';
+import type { RevocationStore } from '../ports/revocation-store.ts';
 import { checkReasonCode } from './revocation-reason.ts';
+import { revokedEvent } from './revoked-event.ts';
 
 /** What revocation needs. */
 export interface RevokeDeps {
   readonly revocations: RevocationStore;
   readonly clock: Clock;
   readonly observer: RevocationObserver;
+  /** Told after a key was blocked: its other certificates wait. */
+  keyCompromised(): void;
 }
 
 /**
  * Marks a certificate revoked for ever; docs/flows/revocation.md. The caller has authorised `actor`. Never waits for the audit
- * service, and expired certificates may be revoked as well: a compromised key is worth telling. keyCompromise also blocks the key.
+ * service, and expired certificates may be revoked as well: a compromised key is worth telling. keyCompromise also
+ * blocks the key; revoke-compromised.ts then revokes its other certificates.
  * Errors: INVALID_ARGUMENT, BAD_REVOCATION_REASON, CERTIFICATE_NOT_FOUND, ALREADY_REVOKED, UNAVAILABLE.
  */
 export async function revokeCertificate(
@@ -41,6 +44,7 @@ export async function revokeCertificate(
     });
   }
   deps.observer.revoked(issuerId, reason);
+  if (reason === 'keyCompromise') deps.keyCompromised();
   return { serialNumber, issuerId, revokedAt: revoked.revokedAt, reasonCode: revoked.reasonCode };
 }
 
@@ -64,13 +68,4 @@ async function issuerOf(
   throw new GigvaultError('CERTIFICATE_NOT_FOUND', `There is no certificate ${serialNumber}.`, {
     details: { serialNumber },
   });
-}
-
-function revokedEvent(certificate: RevokedCertificate, actor: string): CaEvent {
-  return {
-    type: 'certificate.revoked',
-    actor,
-    subject: certificate.serialNumber,
-    data: certificate,
-  };
 }

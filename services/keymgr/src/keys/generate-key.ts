@@ -19,8 +19,8 @@ export interface ServiceKeyRequest {
 }
 
 /**
- * A key for the calling service, which alone may use it, for purposes that GENERATE_GRANTS gives it.
- * Errors: KEY_USE_REFUSED for any other purpose, INVALID_ARGUMENT, ALREADY_EXISTS, KEY_UNAVAILABLE.
+ * A key for the calling service, which alone may use it, for purposes that GENERATE_GRANTS gives it. Its id begins with the service's name,
+ * so that none takes another's. Errors: KEY_USE_REFUSED for any other purpose or id, INVALID_ARGUMENT, ALREADY_EXISTS, KEY_UNAVAILABLE.
  */
 export async function generateServiceKey(
   deps: KeyDeps,
@@ -28,6 +28,9 @@ export async function generateServiceKey(
   caller: PeerName,
 ): Promise<StoredKey> {
   const owner = `service:${caller}`;
+  if (!request.keyId.startsWith(`${caller}-`)) {
+    throw new GigvaultError('KEY_USE_REFUSED', `Ids of ${caller}'s keys begin with '${caller}-'.`);
+  }
   return createKey(deps, {
     keyId: request.keyId,
     keyType: request.keyType,

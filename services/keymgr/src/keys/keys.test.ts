@@ -59,7 +59,7 @@ describe('generateServiceKey', () => {
   it('refuses no purpose, an unknown one, and one too many', async () => {
     const { deps } = setUp();
     const request = (purposes: string[]) => ({
-      keyId: 'k',
+      keyId: 'ocsp-issuing',
       keyType: 'ec-p256',
       purposes,
       actor: '',
@@ -75,6 +75,16 @@ describe('generateServiceKey', () => {
     ).rejects.toMatchObject({
       code: 'KEY_USE_REFUSED',
     });
+  });
+
+  it("keeps every service to ids of its own: nobody takes the next CA's", async () => {
+    const { deps } = setUp();
+    const request = { keyType: 'ec-p256', purposes: ['ocspSign'], actor: '' };
+    for (const keyId of ['ca-issuing-2', 'ocspx', 'audit-checkpoint']) {
+      await expect(generateServiceKey(deps, { ...request, keyId }, 'ocsp')).rejects.toMatchObject({
+        code: 'KEY_USE_REFUSED',
+      });
+    }
   });
 });
 
