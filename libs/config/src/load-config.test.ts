@@ -7,7 +7,7 @@ import { z } from 'zod';
 import { HIDDEN } from './config-problems.ts';
 import { duration } from './duration.ts';
 import { type ConfigSources, loadConfig, readConfig } from './load-config.ts';
-import { secretReference } from './secret.ts';
+import { SECRET_PLACE, secretReference } from './secret.ts';
 import { environmentName } from './variables.ts';
 
 const SCHEMA = z.strictObject({
@@ -22,7 +22,14 @@ const SCHEMA = z.strictObject({
   ratio: z.number().default(1),
   adminToken: secretReference.optional(),
   interval: duration.prefault('1ms'),
-  database: z.strictObject({ url: z.url().meta(HIDDEN).optional() }).prefault({}),
+  database: z
+    .strictObject({
+      url: z
+        .url()
+        .meta({ ...HIDDEN, ...SECRET_PLACE })
+        .optional(),
+    })
+    .prefault({}),
   profiles: z.record(z.string(), z.strictObject({ wildcard: z.boolean() })).default({}),
   channels: z.array(z.strictObject({ url: z.string() })).default([]),
 });
@@ -161,6 +168,8 @@ describe('a text of a flag or variable', () => {
   it('names a secret’s file, by the variable’s twin', () => {
     const environment = { GIGVAULT_ADMIN_TOKEN_FILE: '/run/secrets/token' };
     expect(load({ environment }).adminToken).toBe('file:///run/secrets/token');
+    const url = { GIGVAULT_DATABASE_URL_FILE: '/run/secrets/url' };
+    expect(load({ environment: url }).database.url).toBe('file:///run/secrets/url');
     expect(problemsOf({ environment: { GIGVAULT_ADMIN_TOKEN: 'hunter2' } })).toEqual([
       'adminToken: must be the place of a secret, file:///path or env://NAME (GIGVAULT_ADMIN_TOKEN)',
     ]);
@@ -249,12 +258,15 @@ describe('variables that mean nothing', () => {
 
   it('are none of those that other programs read or set', () => {
     const ours = { GIGVAULT_CONFIG: 'x', GIGVAULT_API_KEY: 'x', GIGVAULT_ADMIN_TOKEN_FILE: '/x' };
+    const url = { GIGVAULT_DATABASE_URL_FILE: '/x' };
     const links = {
       GIGVAULT_PORT_8443_TCP_ADDR: 'x',
       GIGVAULT_PORT: 'tcp://10.0.0.1:8443',
       GIGVAULT_EDGE_SERVICE_HOST: 'x',
     };
-    expect(unknown({ ...ours, ...links, GIGVAULT_HTTPS_ALLOWED_NETWORKS_0: '::1' })).toEqual([]);
+    expect(
+      unknown({ ...ours, ...url, ...links, GIGVAULT_HTTPS_ALLOWED_NETWORKS_0: '::1' }),
+    ).toEqual([]);
     expect(unknown({ GIGVAULT_PIN: 'x' }, 'adminToken: env://GIGVAULT_PIN')).toEqual([]);
   });
 });

@@ -138,6 +138,81 @@ describe('provisionDatabase', () => {
   });
 });
 
+describe('whose database it is', () => {
+  const of = (id: string, database: string, more: Partial<ProvisionOptions> = {}) =>
+    provisionDatabase({
+      ...options,
+      database,
+      ownerPassword: id,
+      installation: { id, place: `/data/${id}` },
+      ...more,
+    });
+  const [mine, theirs] = ['00000000000000aa', '00000000000000bb'] as const;
+
+  async function asAdmin(sql: string, database = 'postgres'): Promise<unknown[]> {
+    const admin = new Client({ ...options.admin, database });
+    await admin.connect();
+    try {
+      return (await admin.query(sql)).rows as unknown[];
+    } finally {
+      await admin.end();
+    }
+  }
+
+  it('is asked before anything is changed', async () => {
+    await of(mine, 'owned');
+    const roles = () => asAdmin('SELECT rolname, rolpassword FROM pg_authid ORDER BY 1');
+    const before = await roles();
+    for (const more of [{}, { mustBeThere: true }])
+      await expect(of(theirs, 'owned', more)).rejects.toMatchObject({
+        code: 'INVALID_ARGUMENT',
+        message: expect.stringContaining(`belongs to another GigVault (/data/${mine})`),
+      });
+    expect(await roles()).toEqual(before);
+    await of(mine, 'owned', { mustBeThere: true });
+  });
+
+  it('is one’s only, when two begin together', async () => {
+    const both = await Promise.allSettled([of(mine, 'raced'), of(theirs, 'raced')]);
+    expect(both.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected']);
+  });
+
+  it('is told by the password where the comment was lost, and by the comment where the password was', async () => {
+    await of(mine, 'restored');
+    await asAdmin('COMMENT ON DATABASE restored IS NULL');
+    await expect(of(theirs, 'restored')).rejects.toThrow('does not say whose');
+    await of(mine, 'restored', { services: ['ca'] });
+    await asAdmin("ALTER ROLE restored_owner PASSWORD 'another'");
+    await of(mine, 'restored', { mustBeThere: true });
+    await expect(of(theirs, 'restored')).rejects.toThrow('belongs to another');
+  });
+
+  it('leaves a comment that is there, and never takes what is not empty', async () => {
+    await asAdmin('CREATE DATABASE kept');
+    await asAdmin("COMMENT ON DATABASE kept IS 'ask Ann'");
+    await of(mine, 'kept');
+    expect(
+      await asAdmin(
+        "SELECT shobj_description(oid, 'pg_database') AS said FROM pg_database WHERE datname = 'kept'",
+      ),
+    ).toEqual([{ said: `ask Ann GigVault ${mine} (/data/${mine})` }]);
+    await asAdmin('CREATE DATABASE used');
+    await asAdmin('CREATE TABLE thing (id int)', 'used');
+    await expect(of(mine, 'used')).rejects.toThrow('holds tables of something else');
+  });
+
+  it('is not made anew where something should be in it', async () => {
+    await expect(of(mine, 'gone', { mustBeThere: true })).rejects.toThrow('holds nothing of them');
+    await asAdmin('CREATE DATABASE hollow');
+    await expect(of(mine, 'hollow', { mustBeThere: true })).rejects.toThrow(
+      'holds nothing of them',
+    );
+    expect(
+      await asAdmin("SELECT FROM pg_roles WHERE rolname IN ('gone_owner', 'hollow_owner')"),
+    ).toEqual([]);
+  });
+});
+
 describe('migrateService', () => {
   it('runs what is missing, once, also when several processes start together', async () => {
     const runs = await Promise.all([migrate('ca'), migrate('ca'), migrate('ca')]);

@@ -32,8 +32,9 @@ export function createGrpcClients(
       'grpc.ssl_target_name_override': `${callee}.${identity.trustDomain}`,
       'grpc.max_receive_message_length': MAX_MESSAGE,
       'grpc.max_send_message_length': MAX_MESSAGE,
+      // A process that died is back within seconds, and whoever calls it should not be the one who is waited for.
       'grpc.initial_reconnect_backoff_ms': 100,
-      'grpc.max_reconnect_backoff_ms': 2_000,
+      'grpc.max_reconnect_backoff_ms': 500,
     });
     const opened: OpenChannel = { channel, calls: 0, retired: false };
     channels.set(callee, opened);

@@ -21,8 +21,8 @@ describe('two GigVaults on one PostgreSQL server', () => {
     await server.run('CREATE DATABASE "vault-two" OWNER hosted');
     const verified = `?sslmode=verify-full&sslrootcert=${server.certificate}`;
     urls = { one: server.url('vault_one'), two: server.url('vault-two', verified, 'hosted') };
-    one = await startPki('one process', '--database-url', urls.one);
     two = await startPki('split', '--database-url', urls.two);
+    one = await startPki('one process', '--database-url', urls.one);
   }, 2 * START_TIMEOUT);
 
   afterAll(async () => {
@@ -108,7 +108,7 @@ describe('two GigVaults on one PostgreSQL server', () => {
       2,
       'CREATE DATABASE "nowhere" OWNER "nobody"',
     ],
-    ['no right', () => server.url('vault-two', '', 'nobody'), 2, 'does not let "nobody" in'],
+    ['no right', () => server.url('vault-two', '', 'nobody'), 4, 'does not let "nobody" prepare'],
     ['nobody there', () => 'postgres://u:p@127.0.0.1:1/gigvault', 9, 'cannot be reached: '],
     ['another CA', () => server.url('x', '?sslmode=verify-full'), 2, 'do not agree on TLS'],
     [
@@ -117,7 +117,7 @@ describe('two GigVaults on one PostgreSQL server', () => {
       2,
       "IP: 127.0.0.1 is not in the cert's list",
     ],
-    ['something else in it', () => server.url('foreign'), 2, 'holds tables of something else'],
+    ['something else in it', () => server.url('theirs'), 2, 'holds tables of something else'],
     [
       'a GigVault that does not say whose it is',
       () => server.url('silent'),
@@ -128,9 +128,9 @@ describe('two GigVaults on one PostgreSQL server', () => {
     'refuses %s in one line',
     async (_what, url, exit, said) => {
       await two.stop();
-      if (url().includes('/foreign')) {
-        await server.run('CREATE DATABASE foreign');
-        await server.run('CREATE TABLE theirs (id int)', 'foreign');
+      if (url().includes('/theirs')) {
+        await server.run('CREATE DATABASE theirs');
+        await server.run('CREATE TABLE thing (id int)', 'theirs');
       }
       if (url().includes('/silent')) {
         await server.run('CREATE DATABASE silent');

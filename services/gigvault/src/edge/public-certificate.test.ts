@@ -1,0 +1,62 @@
+import { createPrivateKey, X509Certificate } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { SecureContextOptions } from 'node:tls';
+import type { GetCertificateStatusRequest } from '@gigvault/proto/ca/v1/certificate';
+import type { IssueInternalCertificateRequest } from '@gigvault/proto/ca/v1/issuance';
+import { silentLog } from '@gigvault/telemetry/log';
+import { eventually } from '@gigvault/testkit/eventually';
+import { createTestIdentities } from '@gigvault/testkit/test-identities';
+import { FakeClock } from '@gigvault/time/clock';
+import { afterAll, beforeAll, expect, it } from '@jest/globals';
+import {
+  type PublicCertificate,
+  publicCertificateRenewal,
+  publicTls,
+} from './public-certificate.ts';
+
+let folder: string;
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'gigvault-public-'));
+});
+afterAll(() => rm(folder, { recursive: true }));
+
+it('the public listener has another key and certificate within a minute of a revocation', async () => {
+  const identities = createTestIdentities();
+  const revoked = new Set<string>();
+  const requests: IssueInternalCertificateRequest[] = [];
+  const certificate = {
+    files: { certificate: join(folder, 'edge.crt'), privateKey: join(folder, 'edge.key') },
+    issuance: {
+      async issueInternalCertificate(request: IssueInternalCertificateRequest) {
+        requests.push(request);
+        const { certificate: pem } = identities.identity('edge').current();
+        return { certificate: new X509Certificate(pem).raw, chain: [] };
+      },
+    },
+    certificates: {
+      async getCertificateStatus({ issuerId, serialNumbers }: GetCertificateStatusRequest) {
+        const isRevoked = serialNumbers.some((one) => revoked.has(`${issuerId}/${one}`));
+        return { statuses: [{ status: isRevoked ? 'revoked' : 'good' }] };
+      },
+    },
+    clock: new FakeClock(Date.now()),
+  } as unknown as PublicCertificate & { readonly clock: FakeClock };
+  const { cert, key } = await publicTls(certificate);
+  const used: SecureContextOptions[] = [];
+  const use = (tls: SecureContextOptions) => void used.push(tls);
+  const worker = publicCertificateRenewal({ ...certificate, log: silentLog, use });
+  await worker.start();
+  const { serialNumber } = new X509Certificate(String(cert));
+  revoked.add(`issuing/${serialNumber.toLowerCase()}`);
+  await eventually(() => {
+    certificate.clock.advance(60_000);
+    expect(used).toHaveLength(1);
+  });
+  await worker.stop();
+  expect(requests.map(({ profile }) => profile)).toEqual(['edge', 'edge']);
+  const jwk = (pem: unknown) => createPrivateKey(String(pem)).export({ format: 'jwk' });
+  expect(jwk(used[0]?.key)).not.toEqual(jwk(key));
+});
