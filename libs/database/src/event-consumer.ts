@@ -4,7 +4,7 @@ import type { Client } from '@gigvault/rpc/call';
 import type { ServiceName } from '@gigvault/rpc/service-name';
 import { durableStep } from '@gigvault/telemetry/durable-step';
 import { failureLog, type Log } from '@gigvault/telemetry/log';
-import type { Clock } from '@gigvault/time/clock';
+import { type Clock, systemClock } from '@gigvault/time/clock';
 import type { Worker } from '@gigvault/time/worker';
 import type { Pool, PoolClient } from 'pg';
 import { query } from './query.ts';
@@ -67,6 +67,8 @@ export function eventConsumer(options: EventConsumerOptions): EventConsumer {
   const state = { position: 0, head: 0, heardAt: 0 };
   const failures = failureLog(log, 'consuming failed; trying again', 'consuming goes on');
   const waiters = createWaiters();
+  // How often the machine works is no matter of the service's time.
+  let arrivedAt = 0;
   let running: Promise<void> = Promise.resolve();
 
   /** @param first after a start or a failure: the answer says that all is well, so it must not wait for an event */
@@ -79,6 +81,7 @@ export function eventConsumer(options: EventConsumerOptions): EventConsumer {
     });
     state.head = head;
     state.heardAt = clock.now();
+    arrivedAt = systemClock.now();
     if (events.length === 0) return;
     state.position = await consume(options, state.position, events);
     options.afterCommit?.(events);
@@ -87,9 +90,9 @@ export function eventConsumer(options: EventConsumerOptions): EventConsumer {
 
   /** An event after a quiet time has taken effect at once; those that follow closely go together. */
   async function pace(): Promise<void> {
-    const left = state.heardAt + PACE - clock.now();
+    const left = arrivedAt + PACE - systemClock.now();
     if (state.position < state.head || left <= 0) return;
-    await clock.sleep(left, stopping.signal).catch(() => undefined);
+    await systemClock.sleep(left, stopping.signal).catch(() => undefined);
   }
 
   async function loop(): Promise<void> {

@@ -126,7 +126,7 @@ describe('idempotence on the request id', () => {
 
   it('gives 64 concurrent calls in four processes one certificate (covers: T1)', async () => {
     const processes = Array.from({ length: 4 }, () =>
-      ca.process({ reconciliation: { grace: 2_000 } }),
+      ca.process({ reconciliation: { grace: '2s' } }),
     );
     const order = request(process);
     const answers = await Promise.all(
@@ -323,7 +323,7 @@ describe('the audit gate', () => {
   it('stops issuance while audit lags, lets revocation go on, and opens again (covers: T6)', async () => {
     const issued = await issue();
     const clock = new FakeClock(systemClock.now());
-    const strict = ca.process({ auditLag: { events: 1, age: 3_600_000 } }, clock);
+    const strict = ca.process({ auditLag: { events: 1, age: '1h' } }, clock);
     const order = request(strict);
     await expect(issueCertificate(strict.deps.issuance, order)).rejects.toMatchObject({
       code: 'AUDIT_LAGGING',
