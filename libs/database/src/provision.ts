@@ -83,10 +83,14 @@ function target(database: string): ClientConfig {
 async function stateOf(options: ProvisionOptions): Promise<'provisioned' | 'ours' | 'unknown'> {
   try {
     return await withClient(ownerConnection(options), async (owner) => {
-      const { rows } = await owner.query<{ fingerprint: string }>(
-        'SELECT fingerprint FROM provisioning.state',
+      const { rows } = await owner.query<{ fingerprint: string; comment: string | null }>(
+        `SELECT fingerprint, shobj_description(oid, 'pg_database') AS comment
+           FROM provisioning.state, pg_database WHERE datname = current_database()`,
       );
-      return rows[0]?.fingerprint === fingerprint(options) ? 'provisioned' : 'ours';
+      const isDone = rows[0]?.fingerprint === fingerprint(options);
+      // A restore may leave away what is the database's own and not in it: its comment, and who may connect.
+      const isMarked = !options.installation || rows[0]?.comment?.includes(options.installation.id);
+      return isDone && isMarked ? 'provisioned' : 'ours';
     });
   } catch (error) {
     if (NOT_YET.has((error as { code?: string }).code ?? '')) return 'unknown';

@@ -181,7 +181,7 @@ describe('whose database it is', () => {
     await of(mine, 'restored');
     await asAdmin('COMMENT ON DATABASE restored IS NULL');
     await expect(of(theirs, 'restored')).rejects.toThrow('does not say whose');
-    await of(mine, 'restored', { services: ['ca'] });
+    await of(mine, 'restored');
     await asAdmin("ALTER ROLE restored_owner PASSWORD 'another'");
     await of(mine, 'restored', { mustBeThere: true });
     await expect(of(theirs, 'restored')).rejects.toThrow('belongs to another');

@@ -86,6 +86,7 @@ function withDeadline(
 ): Promise<object> {
   return new Promise((resolve, reject) => {
     const fail = (error: GigvaultError) => {
+      settle();
       hangUp.abort(error);
       reject(error);
     };

@@ -21,7 +21,8 @@ const USAGE = `Usage: npm run up -- [flags]
   --admin-port <port>      health and shutdown, 127.0.0.1 only (0)
   --host <address>         where to listen (localhost: both loopback addresses)
   --public-url <url>       what clients use (https://localhost:<https-port>)
-  --database-url <url>     an external PostgreSQL instead of the embedded one
+  --database-url <url>     an external PostgreSQL instead of the embedded one, or file:///path
+                           of its URL: docs/operations/database.md
   --ephemeral              a new PKI that is gone at the end
   --offline-root <folder>  the root is made on another machine: docs/operations/offline-root.md
   --environment <name>     development (default) or production, the strict profile

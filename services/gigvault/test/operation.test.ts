@@ -1,5 +1,5 @@
 import { X509Certificate } from 'node:crypto';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { freePorts } from '@gigvault/rpc/free-ports';
@@ -214,7 +214,13 @@ describe.each(MODES)('--ephemeral, %s', (mode) => {
         const dataDir = /^ {2}Data +(\S+)$/m.exec(pki.output())?.[1] as string;
         expect(dataDir).not.toBe(pki.dataDir);
         expect(existsSync(join(dataDir, 'pg'))).toBe(true);
+        const known = join(pki.home, 'config', 'gigvault');
+        for (const command of [['whoami'], ['audit', 'verify']])
+          expect((await pki.cli(...command)).code).toBe(0);
+        expect(readdirSync(join(known, 'contexts'))).toHaveLength(1);
         expect(await pki.stop()).toBe(0);
+        expect(readdirSync(join(known, 'contexts'))).toEqual([]);
+        expect(JSON.parse(readFileSync(join(known, 'audit-logs.json'), 'utf8'))).toEqual([]);
         expect(existsSync(dataDir)).toBe(false);
         expect(existsSync(pki.dataDir)).toBe(false);
         expect(processesOf(dataDir, 'services and database')).toEqual([]);

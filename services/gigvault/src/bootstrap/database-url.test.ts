@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs';
+import { rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { GigvaultError } from '@gigvault/errors/gigvault-error';
@@ -54,6 +54,7 @@ describe('a database URL', () => {
     const file = join(tmpdir(), `gv-url-${process.pid}`);
     writeFileSync(file, 'postgres://u:p@db\n');
     expect(readDatabaseUrl(`file://${file}`)).toEqual(PLAIN);
+    rmSync(file);
     expect(() => readDatabaseUrl('env://GIGVAULT_NOTHING')).toThrow('is not there');
   });
 });

@@ -154,10 +154,10 @@ function instructions(folder: string): string {
     `  1. Look at ${join(folder, ROOT_FILES.plan)}: it is what the root signs, for ever. Write down the SHA-256 of`,
     ...asked.map((file) => `         ${file.padEnd(13)} ${sum(file)}`),
     '  2. Carry the folder to the offline machine. There, in the folder, once sha256sum says the same:',
-    '         rootca create --plan plan.yaml --out ~/root',
+    '         gigvault rootca create --plan plan.yaml --out ~/root',
     ...(['issuing', 'services'] as const).map(
       (kind) =>
-        `         rootca sign ${unlocked} --kind ${kind} --csr ${REQUEST_FILES[kind]} --out ~/root/${HIERARCHY_FILES[kind]}`,
+        `         gigvault rootca sign ${unlocked} --kind ${kind} --csr ${REQUEST_FILES[kind]} --out ~/root/${HIERARCHY_FILES[kind]}`,
     ),
     '         cp ~/root/*.crt ~/root/*.crl ~/root/*.json .        # never root.key',
     `  3. Carry it back to ${folder}, and give the same command again.`,
