@@ -67,32 +67,22 @@ export function eventConsumer(options: EventConsumerOptions): EventConsumer {
   const state = { position: 0, head: 0, heardAt: 0 };
   const failures = failureLog(log, 'consuming failed; trying again', 'consuming goes on');
   const waiters = createWaiters();
-  // How often the machine works is no matter of the service's time.
-  let arrivedAt = 0;
+  const pace = createPace();
   let running: Promise<void> = Promise.resolve();
 
   /** @param first after a start or a failure: the answer says that all is well, so it must not wait for an event */
   async function round(first: boolean): Promise<void> {
     const waitMs = first ? 0 : WAIT;
     const request = { acknowledged: state.position, limit: options.batch ?? 500, waitMs };
-    const { events, head } = await options.source.pull(request, {
-      deadline: CALL_DEADLINE,
-      signal: stopping.signal,
-    });
+    const call = { deadline: CALL_DEADLINE, signal: stopping.signal };
+    const { events, head } = await options.source.pull(request, call);
     state.head = head;
     state.heardAt = clock.now();
-    arrivedAt = systemClock.now();
+    pace.arrived();
     if (events.length === 0) return;
     state.position = await consume(options, state.position, events);
     options.afterCommit?.(events);
     waiters.reached(state.position);
-  }
-
-  /** An event after a quiet time has taken effect at once; those that follow closely go together. */
-  async function pace(): Promise<void> {
-    const left = arrivedAt + PACE - systemClock.now();
-    if (state.position < state.head || left <= 0) return;
-    await systemClock.sleep(left, stopping.signal).catch(() => undefined);
   }
 
   async function loop(): Promise<void> {
@@ -107,7 +97,7 @@ export function eventConsumer(options: EventConsumerOptions): EventConsumer {
         await round(first);
         failures.worked({ producer, position: state.position });
         delay = FIRST_RETRY;
-        await pace();
+        if (state.position >= state.head) await pace.wait(stopping.signal);
       } catch (error) {
         if (stopping.signal.aborted) break;
         known = false;
@@ -157,6 +147,23 @@ async function consume(
     }),
   );
   return to;
+}
+
+/**
+ * An event after a quiet time takes effect at once; those that follow closely go together. By the machine's time: how often it works is no
+ * matter of the service's.
+ */
+function createPace() {
+  let arrivedAt = 0;
+  return {
+    arrived(): void {
+      arrivedAt = systemClock.now();
+    },
+    async wait(signal: AbortSignal): Promise<void> {
+      const left = arrivedAt + PACE - systemClock.now();
+      if (left > 0) await systemClock.sleep(left, signal).catch(() => undefined);
+    },
+  };
 }
 
 interface Waiter {

@@ -149,20 +149,6 @@ export function createEventLog(options: EventLogOptions): EventLog {
     }
   }
 
-  async function lag(consumer: ServiceName): Promise<EventLag> {
-    const { rows } = await query<{ events: number; occurred_at: number | null }>(pool, {
-      name: 'outbox_lag',
-      text: LAG,
-      values: [consumer],
-    });
-    const { events, occurred_at } = rows[0] ?? { events: 0, occurred_at: null };
-    const behind = Number(events) > 0 && occurred_at !== null;
-    return {
-      events: Number(events),
-      oldestMs: behind ? Math.max(0, clock.now() - Number(occurred_at)) : 0,
-    };
-  }
-
   return {
     producer,
     consumers: options.consumers,
@@ -173,7 +159,7 @@ export function createEventLog(options: EventLogOptions): EventLog {
       return rows;
     },
     pull,
-    lag,
+    lag: (consumer) => lag(options, consumer),
     reap: (keep, abort = new AbortController().signal) =>
       deleteInBatches(pool, REAP, [clock.now() - keep, [...options.consumers]], abort),
     worker: signal.worker,
@@ -189,6 +175,20 @@ async function append(
   if (events.length === 0) return;
   const values = [events.length, options.clock.now(), ...eventColumns(events), channel];
   await client.query({ name: 'outbox_append', text: APPEND, values });
+}
+
+async function lag({ pool, clock }: EventLogOptions, consumer: ServiceName): Promise<EventLag> {
+  const { rows } = await query<{ events: number; occurred_at: number | null }>(pool, {
+    name: 'outbox_lag',
+    text: LAG,
+    values: [consumer],
+  });
+  const { events, occurred_at } = rows[0] ?? { events: 0, occurred_at: null };
+  const behind = Number(events) > 0 && occurred_at !== null;
+  return {
+    events: Number(events),
+    oldestMs: behind ? Math.max(0, clock.now() - Number(occurred_at)) : 0,
+  };
 }
 
 async function read(

@@ -1,4 +1,4 @@
-import type { Clock } from '@gigvault/time/clock';
+import { type Clock, systemClock } from '@gigvault/time/clock';
 import type { Worker } from '@gigvault/time/worker';
 import type { Pool, PoolClient } from 'pg';
 import { query } from './query.ts';
@@ -32,11 +32,10 @@ const ANNOUNCE_EVERY = 25;
 
 /** A LISTEN on one connection of the pool, made again when it is lost. */
 export function createEventSignal(options: EventSignalOptions): EventSignal {
-  const { pool, channel, clock } = options;
+  const { clock } = options;
   const stopping = new AbortController();
   let generation = 0;
-  let unannounced = false;
-  let announcing = false;
+  const notifyOthers = announcer(options, stopping.signal);
   let waiters: (() => void)[] = [];
   let running: Promise<void> = Promise.resolve();
 
@@ -58,21 +57,6 @@ export function createEventSignal(options: EventSignalOptions): EventSignal {
     waiters = waiters.filter((waiter) => waiter !== resolve);
   }
 
-  async function notifyOthers(): Promise<void> {
-    announcing = true;
-    while (unannounced && !stopping.signal.aborted) {
-      unannounced = false;
-      // Lost with the connection: who waits looks again by itself.
-      await query(pool, {
-        name: 'event_signal',
-        text: 'SELECT pg_notify($1, $2)',
-        values: [channel, ''],
-      }).catch(() => undefined);
-      await clock.sleep(ANNOUNCE_EVERY, stopping.signal).catch(() => undefined);
-    }
-    announcing = false;
-  }
-
   async function loop(): Promise<void> {
     while (!stopping.signal.aborted) {
       await listenUntilLost(options, wake, stopping.signal).catch(() => undefined);
@@ -85,8 +69,7 @@ export function createEventSignal(options: EventSignalOptions): EventSignal {
     wait,
     announce() {
       wake();
-      unannounced = true;
-      if (!announcing) void notifyOthers();
+      notifyOthers();
     },
     isStopping: () => stopping.signal.aborted,
     worker: {
@@ -100,6 +83,31 @@ export function createEventSignal(options: EventSignalOptions): EventSignal {
         await running;
       },
     },
+  };
+}
+
+/** Tells the other processes, at once after a quiet time and then every ANNOUNCE_EVERY while there is something to tell. */
+function announcer({ pool, channel }: EventSignalOptions, stopping: AbortSignal): () => void {
+  let unannounced = false;
+  let announcing = false;
+
+  async function announce(): Promise<void> {
+    announcing = true;
+    while (unannounced && !stopping.aborted) {
+      unannounced = false;
+      const text = 'SELECT pg_notify($1, $2)';
+      // Lost with the connection: who waits looks again by itself.
+      await query(pool, { name: 'event_signal', text, values: [channel, ''] }).catch(
+        () => undefined,
+      );
+      await systemClock.sleep(ANNOUNCE_EVERY, stopping).catch(() => undefined);
+    }
+    announcing = false;
+  }
+
+  return () => {
+    unannounced = true;
+    if (!announcing) void announce();
   };
 }
 

@@ -87,6 +87,17 @@ describe('internal certificates', () => {
     });
   });
 
+  it('give a responder whose key has leaked another for its next key', async () => {
+    const certificationRequest = publicKeyInfoOf(ca.issuerKeys['ocsp-issuing-K2']).spki;
+    const issued = await issue('ocsp-signer', 'ocsp', {
+      issuerId: 'issuing',
+      certificationRequest,
+    });
+    expect(
+      new X509Certificate(issued.certificate).publicKey.export({ type: 'spki', format: 'der' }),
+    ).toEqual(certificationRequest);
+  });
+
   it('certify for OCSP no key but the one that keymgr holds for it (covers: T30)', async () => {
     const certificationRequest = publicKeyInfoOf(newKey()).spki;
     const foreign = { issuerId: 'issuing', certificationRequest };
@@ -94,7 +105,7 @@ describe('internal certificates', () => {
   });
 
   it('are issued while audit lags: without them it could not catch up', async () => {
-    const strict = ca.process({ auditLag: { events: 1, age: 1 } });
+    const strict = ca.process({ auditLag: { events: 1, age: '1ms' } });
     await issue('service', 'audit', {}, strict);
   });
 

@@ -43,7 +43,10 @@ export interface TestCa {
   readonly root: Buffer;
   readonly rootKey: KeyObject;
   readonly issuerKeys: Readonly<
-    Record<'ca-issuing' | 'ca-services' | 'ca-spare' | 'ocsp-issuing', KeyObject>
+    Record<
+      'ca-issuing' | 'ca-services' | 'ca-spare' | 'ocsp-issuing' | 'ocsp-issuing-K2',
+      KeyObject
+    >
   >;
   /** @param config the `ca` section. */
   process(config?: object, clock?: Clock): CaProcess;
@@ -69,6 +72,7 @@ export async function startTestCa(options: { crlShards?: number } = {}): Promise
     'ca-services': newKey(),
     'ca-spare': newKey(),
     'ocsp-issuing': newKey(),
+    'ocsp-issuing-K2': newKey(),
   };
   const keymgr = createTestKeymgr(issuerKeys);
   const root = caCertificate('Test Root', rootKey, 'Test Root', rootKey);

@@ -15,9 +15,9 @@ export interface Output {
   setExitCode(code: number): void;
 }
 
-/** The `rootca` commands. Errors of commands are thrown; usage errors too, as CommanderError, once they are told on stderr. */
+/** The `gigvault rootca` commands. Errors of commands are thrown; usage errors too, as CommanderError, once they are told on stderr. */
 export function rootcaProgram(output: Output, clock: Clock = systemClock): Command {
-  const program = new Command('rootca')
+  const program = new Command('gigvault rootca')
     .description('Offline root CA. Run it on a machine without a network.')
     .version(VERSION)
     .allowExcessArguments(false)

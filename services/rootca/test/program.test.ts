@@ -182,7 +182,9 @@ describe('rootca by hand', () => {
     });
     for (const wrong of [[], ['frob'], ['verify'], ['verify', '--dir', at('root'), 'more']])
       await expect(run(process.execPath, [main, ...wrong])).rejects.toMatchObject({ code: 2 });
-    expect((await run(process.execPath, [main, '--help'])).stdout).toContain('Usage: rootca');
+    expect((await run(process.execPath, [main, '--help'])).stdout).toContain(
+      'Usage: gigvault rootca',
+    );
   });
 
   it('has the version of its package', async () => {

@@ -115,14 +115,28 @@ async function responderName(deps: IssueInternalDeps, issuerId: string): Promise
 }
 
 /**
- * keymgr signs no certification requests, so a responder sends the subjectPublicKeyInfo of its key `ocsp-<issuerId>` in the
- * request's place; that keymgr holds this key is the proof of possession. Errors: BAD_CSR, KEY_NOT_FOUND.
+ * keymgr signs no certification requests, so a responder sends the subjectPublicKeyInfo of its key in the request's place; that keymgr
+ * holds this key is the proof of possession. Its first key is `ocsp-<issuerId>`; each revocation brings the next, `ocsp-<issuerId>-K2` and
+ * so on. Errors: BAD_CSR, KEY_NOT_FOUND.
  */
 async function responderKey(
   keys: KeyDirectory,
   { issuerId, certificationRequest }: IssueInternalCertificateRequest,
 ): Promise<PublicKeyInfo> {
-  const spki = await keys.publicKeyOf(`ocsp-${issuerId}`);
-  if (spki.equals(certificationRequest)) return readPublicKey(spki);
-  throw new GigvaultError('BAD_CSR', `This is not the public key of 'ocsp-${issuerId}'.`);
+  const first = `ocsp-${issuerId}`;
+  let spki: Buffer | undefined = await keys.publicKeyOf(first);
+  for (let number = 2; spki !== undefined; number++) {
+    if (spki.equals(certificationRequest)) return readPublicKey(spki);
+    spki = await publicKeyIfAny(keys, `${first}-K${number}`);
+  }
+  throw new GigvaultError('BAD_CSR', `This is not a public key of '${first}'.`);
+}
+
+async function publicKeyIfAny(keys: KeyDirectory, keyId: string): Promise<Buffer | undefined> {
+  try {
+    return await keys.publicKeyOf(keyId);
+  } catch (error) {
+    if (error instanceof GigvaultError && error.code === 'KEY_NOT_FOUND') return undefined;
+    throw error;
+  }
 }

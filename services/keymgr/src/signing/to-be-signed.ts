@@ -1,4 +1,5 @@
 import type { SignatureFormat } from '@gigvault/keystore/key-store';
+import { LARGEST_TO_BE_SIGNED } from '@gigvault/rpc/message-size';
 import { type ParsedTbsCertificate, readTbsCertificate } from '@gigvault/x509/certificate';
 import { readTbsCertList } from '@gigvault/x509/crl';
 import { readKeyUsage } from '@gigvault/x509/extension-values';
@@ -43,7 +44,7 @@ export const PURPOSE_RULES: Readonly<Record<Purpose, PurposeRule>> = {
   crlSign: {
     record: 'intent',
     format: 'der',
-    maxOctets: 64 * KIB * KIB,
+    maxOctets: LARGEST_TO_BE_SIGNED,
     whyNot: whyNoCertList,
   },
   ocspSign: {
