@@ -9,6 +9,7 @@ export interface Fact {
 
 /** What a person can do: a command to paste, and what it does. */
 export interface Try {
+  /** One that begins with `--` is added to the command that was typed. */
   readonly command: string;
   readonly note?: string;
 }
@@ -25,6 +26,8 @@ export interface FailureDetails {
   readonly more?: string;
   readonly traceId?: string;
   readonly cause?: unknown;
+  /** The server may have done what it was asked, although it did not say so. */
+  readonly maybeDone?: boolean;
 }
 
 const DOCS = 'https://docs.gigvault.dev/errors/';
@@ -40,6 +43,7 @@ export class CliFailure extends Error {
   readonly tries: readonly Try[];
   readonly more: string;
   readonly traceId: string | undefined;
+  readonly maybeDone: boolean;
 
   constructor(message: string, details: FailureDetails = {}) {
     super(message, details.cause === undefined ? {} : { cause: details.cause });
@@ -50,10 +54,26 @@ export class CliFailure extends Error {
     this.tries = details.tries ?? [];
     this.more = details.more ?? DOCS + this.shownCode;
     this.traceId = details.traceId;
+    this.maybeDone = details.maybeDone ?? false;
+  }
+
+  /** The same failure with other things to try. */
+  withTries(tries: readonly Try[]): CliFailure {
+    const { shownCode, exitCode, facts, more, traceId, maybeDone, cause } = this;
+    const trace = traceId === undefined ? {} : { traceId };
+    const details = { shownCode, exitCode, facts, more, maybeDone, cause, ...trace };
+    return new CliFailure(this.message, { ...details, tries });
   }
 }
 
 /** A usage failure: exit 2. */
 export function usage(message: string, ...tries: Try[]): CliFailure {
   return new CliFailure(message, { code: 'INVALID_ARGUMENT', tries });
+}
+
+/** Why a file that the user named cannot be read. */
+export function whyUnreadable({ code, message }: NodeJS.ErrnoException): string {
+  if (code === 'ENOENT') return 'it does not exist';
+  if (code === 'EISDIR') return 'it is a folder';
+  return code === 'EACCES' ? 'this user may not read it' : message;
 }

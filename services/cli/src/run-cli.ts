@@ -4,7 +4,7 @@ import { CommanderError } from 'commander';
 import { CliFailure, usage } from './failure.ts';
 import { errorText } from './output/error-text.ts';
 import { styleFor } from './output/style.ts';
-import { buildProgram, COMMANDS, type Invocation } from './program/program.ts';
+import { buildProgram, COMMANDS, type Invocation, NOUNS } from './program/program.ts';
 import { createSession } from './session.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -30,7 +30,7 @@ async function parse(argv: readonly string[], terminal: Terminal): Promise<Invoc
     await program.parseAsync([...argv], { from: 'user' });
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
-    if (error.code === 'commander.helpDisplayed' || error.code === 'commander.help') {
+    if (['commander.helpDisplayed', 'commander.help', 'commander.version'].includes(error.code)) {
       if (error.exitCode === 0) return undefined;
       throw usage('which command? The help above lists them.');
     }
@@ -56,7 +56,7 @@ async function run(
 
 function report(error: unknown, argv: readonly string[], terminal: Terminal): number {
   if (terminal.signal.aborted) return INTERRUPTED;
-  const failure = asFailure(error);
+  const failure = pasteable(asFailure(error), argv);
   const style = styleFor(terminal, terminal.stderrIsTty, argv.includes('--no-color'));
   terminal.writeErr(errorText(failure, style));
   return failure.exitCode;
@@ -78,20 +78,49 @@ function asFailure(error: unknown): CliFailure {
   });
 }
 
+const ERROR_OF_USAGE = ERROR_TABLE.INVALID_ARGUMENT.exit;
+
+/** Every command to try as it can be typed; the help, where a command line is wrong and nothing better is known. */
+function pasteable(failure: CliFailure, argv: readonly string[]): CliFailure {
+  const tries = failure.tries.map(({ command, ...rest }) => ({
+    ...rest,
+    command: command.startsWith('--') ? added(argv, command) : command,
+  }));
+  if (tries.length === 0 && failure.exitCode === ERROR_OF_USAGE)
+    tries.push({ command: `${nameOf(argv)} --help` });
+  return failure.withTries(tries);
+}
+
+/** What was typed, with a flag and its value in place of the same flag. */
+function added(argv: readonly string[], flag: string): string {
+  const [name = '', value] = flag.split(' ');
+  const at = argv.indexOf(name);
+  const typed = at === -1 ? argv : argv.toSpliced(at, value === undefined ? 1 : 2);
+  return ['gigvault', ...typed.map(quoted), flag].join(' ');
+}
+
+/** As a shell takes it; a secret that was typed is not shown again. */
+function quoted(word: string): string {
+  const shown = word.replaceAll(/gv_(setup|key)_[\w-]+/g, 'gv_$1_…');
+  return /^[\w@%+=:,./…-]+$/.test(shown) ? shown : `'${shown.replaceAll("'", "'\\''")}'`;
+}
+
 /** commander says `error: unknown command 'certs'\n(Did you mean cert?)`. */
 function usageFailure({ message }: CommanderError, argv: readonly string[]): CliFailure {
   const [first = '', hint = ''] = message.replace(/^error: /, '').split('\n');
   const suggestion = /^\(Did you mean (?:one of )?(.+)\?\)$/.exec(hint)?.[1];
   const meant = suggestion?.split(', ').map((name) => `'${name}'`);
   return usage(meant ? `${first}. Did you mean ${meant.join(' or ')}?` : first, {
-    command: first.startsWith('unknown command') ? 'gigvault --help' : `${nameOf(argv)} --help`,
+    command: `${nameOf(argv)} --help`,
   });
 }
 
-/** `gigvault cert create`, of everything that was typed. */
+/** `gigvault cert create`, or as far as it is one, of everything that was typed. */
 function nameOf(argv: readonly string[]): string {
-  const typed = argv.filter((word) => !word.startsWith('-')).join(' ');
+  const typed = ` ${argv.filter((word) => !word.startsWith('-')).join(' ')} `;
   const names = COMMANDS.map(({ usage: text }) => text.replace(/ [<[].*$/, ''));
-  const name = names.find((candidate) => `${typed} `.startsWith(`${candidate} `));
+  const [name] = [...names, ...Object.keys(NOUNS)]
+    .filter((each) => typed.includes(` ${each} `))
+    .sort((a, b) => typed.indexOf(` ${a} `) - typed.indexOf(` ${b} `) || b.length - a.length);
   return name ? `gigvault ${name}` : 'gigvault';
 }

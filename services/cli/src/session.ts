@@ -98,9 +98,7 @@ async function confirm(
 ): Promise<void> {
   if (options.yes) return;
   if (!terminal.stdinIsTty || !options.input)
-    throw usage(`${what} Nobody can be asked here: add --yes.`, {
-      command: 'the same command with --yes',
-    });
+    throw usage(`${what} Nobody can be asked here: add --yes.`, { command: '--yes' });
   const answer = await terminal.ask(`${what}\nType "${word}" to go on: `);
   if (answer.trim() !== word)
     throw new CliFailure('stopped: nothing was changed', { code: 'CONFLICT', exitCode: 130 });

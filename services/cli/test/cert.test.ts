@@ -121,6 +121,7 @@ describe('cert create', () => {
       problem(503, 'UNAVAILABLE', 'The CA cannot be reached.');
     const run = await machine.run('cert create api.localhost');
     expect(run.code).toBe(9);
+    expect(run.err).toContain('try   gigvault cert list --cn api.localhost   (a certificate may');
     expect(await readdir(machine.cwd)).toEqual([]);
   });
 
@@ -267,7 +268,7 @@ status     valid
 profile    tls-server
 issuer     issuing
 valid      2026-11-21 → 2027-01-07 (in 47 d)
-requester  user:u1
+requester  ada
 "
 `);
     for (const flag of ['--pem', '-o pem'])

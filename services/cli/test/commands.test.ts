@@ -87,16 +87,17 @@ describe('csr', () => {
     server.routes[`GET ${API}/csrs/${ID}`] = () => ({ status: 200, body: CSR });
     expect((await machine.run('csr list --status pending')).out).toMatchInlineSnapshot(`
 "ID                                    NAMES                          PROFILE     STATUS   VOTES   REQUESTER  CREATED
-0f8c2d1e-0000-4000-8000-000000000001  shop.example,www.shop.example  tls-server  pending  1 of 2  user:u1    2026-11-21 (60 min ago)
+0f8c2d1e-0000-4000-8000-000000000001  shop.example,www.shop.example  tls-server  pending  1 of 2  ada        2026-11-21 (60 min ago)
 "
 `);
-    expect(last()?.query.get('status')).toBe('pending');
+    const listed = server.requests.find(({ route }) => route === `GET ${API}/csrs`);
+    expect(listed?.query.get('status')).toBe('pending');
     expect((await machine.run(`csr get ${ID}`)).out).toMatchInlineSnapshot(`
 "id         0f8c2d1e-0000-4000-8000-000000000001
 names      shop.example  www.shop.example
 profile    tls-server
 status     pending
-requester  user:u1
+requester  ada
 reason     new shop
 decision   review by policy "default"
 rule       review: shop.example: people decide
@@ -107,6 +108,23 @@ vote       user:u2 approved fine
     expect((await machine.run(`csr get ${ID} --pem`)).code).toBe(8);
     server.routes[`GET ${API}/csrs/${ID}`] = () => ({ status: 200, body: ISSUED });
     expect((await machine.run(`csr get ${ID} --pem`)).out).toBe('LEAF\nCHAIN\n');
+  });
+
+  it('name people where the caller may know who they are', async () => {
+    server.routes[`GET ${API}/csrs/${ID}`] = () => ({ status: 200, body: CSR });
+    const whoami = `GET ${API}/whoami`;
+    const { [whoami]: ordinary } = server.routes;
+    const me = { userId: 'u1', name: 'ada', roles: [], tenantId: 'default' };
+    server.routes[whoami] = () => ({ status: 200, body: { ...me, permissions: ['users:manage'] } });
+    server.routes[`GET ${API}/users`] = () => ({
+      status: 200,
+      body: { items: [{ userId: 'u2', name: 'grace' }] },
+    });
+    expect((await machine.run(`csr get ${ID}`)).out).toContain('vote       grace approved fine');
+    server.requests.length = 0;
+    expect((await machine.run(`csr get ${ID} -o json`)).out).toContain('"requester": "user:u1"');
+    expect(server.requests.filter(({ route }) => route === whoami)).toEqual([]);
+    if (ordinary) server.routes[whoami] = ordinary;
   });
 
   it('approve and reject send the vote', async () => {
@@ -163,8 +181,8 @@ AA==
 `);
     expect(last()?.body).toEqual({ keyId: 'my-key', keyType: 'ec-p384' });
     expect((await machine.run('key list')).out).toMatchInlineSnapshot(`
-"NAME    TYPE     STATE   BACKEND  OWNER    PURPOSES  CREATED
-my-key  ec-p384  active  pkcs8    user:u1  -         2026-11-21
+"NAME    TYPE     STATE   BACKEND  OWNER  PURPOSES  CREATED
+my-key  ec-p384  active  pkcs8    ada    -         2026-11-21
 "
 `);
   });
@@ -172,7 +190,9 @@ my-key  ec-p384  active  pkcs8    user:u1  -         2026-11-21
   it('generate exits 6 when the name is taken and 2 for what the server finds wrong, with each fact', async () => {
     server.routes[`POST ${API}/keys`] = () =>
       problem(409, 'ALREADY_EXISTS', "Key 'my-key' exists already.");
-    expect((await machine.run('key generate my-key')).code).toBe(6);
+    const taken = await machine.run('key generate my-key');
+    expect(taken.code).toBe(6);
+    expect(taken.err).toContain('try   gigvault key list');
     const message = '1 to 255 letters, digits and dashes';
     server.routes[`POST ${API}/keys`] = () =>
       problem(400, 'INVALID_ARGUMENT', `/keyId: ${message}`, [
@@ -183,6 +203,7 @@ my-key  ec-p384  active  pkcs8    user:u1  -         2026-11-21
     expect(run.err).toMatchInlineSnapshot(`
 "error: Invalid request                                         GV-INVALID-ARGUMENT
   ✖ keyId   1 to 255 letters, digits and dashes
+  try   gigvault key generate --help
   more  https://docs.gigvault.dev/errors/GV-INVALID-ARGUMENT      trace 4bf92f3577b34da6a3ce929d0e0e4736
 "
 `);
@@ -229,8 +250,8 @@ describe('user and apikey', () => {
       body: { ...USER, status: 'disabled' },
     });
     expect((await machine.run('user list')).out).toMatchInlineSnapshot(`
-"NAME   ROLES             STATUS   CREATED
-grace  approver,auditor  invited  2026-11-21
+"NAME   ROLES             STATUS   CREATED     ID
+grace  approver,auditor  invited  2026-11-21  u9
 "
 `);
     expect((await machine.run('user disable grace')).code).toBe(2);

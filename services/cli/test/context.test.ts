@@ -1,4 +1,4 @@
-import { chmod, readFile, stat, writeFile } from 'node:fs/promises';
+import { chmod, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { parse } from 'yaml';
@@ -193,6 +193,68 @@ describe('contexts', () => {
     expect(await modeOf('contexts.yaml')).toBe(0o600);
   });
 
+  it('are renamed with their files, and removed with them', async () => {
+    server.apiKeys.add('gv_key_new');
+    server.routes[`POST ${API}/setup`] = () => ({
+      status: 201,
+      body: { userId: 'u2', name: 'ada', roles: ['admin'], apiKey: 'gv_key_new' },
+    });
+    expect((await machine.run(`setup ${TOKEN}`)).code).toBe(0);
+    expect((await machine.run('whoami')).code).toBe(0);
+    expect((await machine.run('context rename ada@local me')).out).toBe(
+      '✔ Renamed  ada@local → me\n',
+    );
+    expect((await machine.run('context list -q')).out).toBe('local\nme\n');
+    expect((await machine.run('whoami -o json')).out).toContain('"context": "me"');
+    expect(await readdir(join(machine.config, 'contexts'))).toEqual(['me']);
+    expect(await modeOf('contexts', 'me', 'api-key')).toBe(0o600);
+    expect(await modeOf('contexts', 'me')).toBe(0o700);
+
+    expect((await machine.run('context remove me')).code).toBe(2);
+    expect((await machine.run('context remove me --yes')).out).toMatchInlineSnapshot(`
+"✔ Removed  me
+  next      gigvault context use <name>
+"
+`);
+    expect(await readdir(join(machine.config, 'contexts'))).toEqual([]);
+    expect((await machine.run('context remove me --yes')).code).toBe(5);
+    expect((await machine.run('whoami')).code).toBe(0);
+  });
+
+  it('do not take a name that is taken, and `up` keeps its own', async () => {
+    const context = { server: server.url, caFile: 'root.crt', apiKey: 'k' };
+    await machine.writeContexts('a', { a: context, b: context, local: context });
+    expect((await machine.run('context rename a b')).code).toBe(6);
+    expect((await machine.run('context rename x c')).code).toBe(5);
+    for (const line of ['a ../c', 'local c', 'a local-8443'])
+      expect((await machine.run(`context rename ${line}`)).code).toBe(2);
+    const production = { ...context, environment: 'production' } as const;
+    await machine.writeContexts('a', { a: production });
+    const terminal = { stdinIsTty: true, ask: () => Promise.resolve('yes') };
+    expect((await machine.run('context remove a', terminal)).code).toBe(130);
+    const typed = { stdinIsTty: true, ask: () => Promise.resolve('a') };
+    expect((await machine.run('context remove a', typed)).code).toBe(0);
+  });
+
+  it('are asked for when none is chosen', async () => {
+    await machine.writeContexts('', { a: { server: server.url } });
+    const run = await machine.run('whoami');
+    expect(run.code).toBe(3);
+    expect(run.err).toContain('known: a\n  try   gigvault context use <name>');
+  });
+
+  it.each([
+    ['--ca-file broken.crt', 'broken.crt holds no certificate in PEM form'],
+    ['--ca-file nothing.crt', 'nothing.crt: it does not exist'],
+    ['--ca-file .', 'work: it is a folder'],
+  ])('whose CA cannot be read: %s', async (flag, message) => {
+    await writeFile(join(machine.cwd, 'broken.crt'), 'hello');
+    const run = await machine.run(`status ${flag}`);
+    expect(run).toMatchObject({ code: 2, out: '' });
+    expect(run.err).toContain(message);
+    expect(run.err).toContain('try   gigvault status --ca-file root.crt   (');
+  });
+
   it('lie where XDG_CONFIG_HOME says', async () => {
     const run = await machine.run('context list -q', {
       env: { XDG_CONFIG_HOME: join(machine.home, 'elsewhere') },
@@ -265,6 +327,18 @@ describe('setup', () => {
     await fresh.remove();
   });
 
+  it('tells a machine that cannot trust the server how to, without the token', async () => {
+    const fresh = await createTestMachine();
+    const run = await fresh.run(`setup ${TOKEN} --server ${server.url}`);
+    expect(run.code).toBe(9);
+    expect(run.err).toContain('is not trusted here: there is no root for it');
+    expect(run.err).toContain(
+      `gigvault setup gv_setup_… --server ${server.url} --ca-file root.crt`,
+    );
+    expect(run.err).not.toContain(TOKEN);
+    await fresh.remove();
+  });
+
   it('takes the link that `up` prints', async () => {
     const run = await machine.run(`setup ${server.url}/setup#t=${TOKEN}`);
     expect(run.code).toBe(0);
@@ -283,6 +357,7 @@ describe('setup', () => {
     const run = await machine.run(`setup ${TOKEN}`);
     expect(run.code).toBe(3);
     expect(run.err).toContain('The setup token is not valid');
+    expect(run.err).toContain('try   gigvault user invite <name>');
     expect((await machine.run('context list -q')).out).toBe('local\n');
   });
 });

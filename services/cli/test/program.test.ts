@@ -12,7 +12,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import { buildProgram, COMMANDS } from '../src/program/program.ts';
+import { buildProgram, COMMANDS, NOUNS } from '../src/program/program.ts';
 import { createTestMachine, type TestMachine } from './test-terminal.ts';
 
 let machine: TestMachine;
@@ -28,7 +28,7 @@ describe('the command line', () => {
     '%s has help of at most 80 columns',
     async (_usage, spec) => {
       const words = spec.usage.replace(/ [<[].*$/, '').split(' ');
-      if (words[0] === 'up') return;
+      if (words[0] === 'up' || words[0] === 'rootca') return;
       const run = await machine.run([...words, '--help']);
       expect(run).toMatchObject({ code: 0, err: '' });
       expect(run.out.startsWith('Examples:\n  gigvault ')).toBe(true);
@@ -53,7 +53,8 @@ describe('the command line', () => {
 
   it.each([
     ['certs', "unknown command 'certs'. Did you mean 'cert'?", 'gigvault --help'],
-    ['cert crate api', "unknown command 'crate'. Did you mean 'create'?", 'gigvault --help'],
+    ['cert crate api', "unknown command 'crate'. Did you mean 'create'?", 'gigvault cert --help'],
+    ['context show status --bad', "unknown option '--bad'", 'gigvault context show --help'],
     [
       'cert create a --sam b',
       "unknown option '--sam'. Did you mean '--san'?",
@@ -64,7 +65,10 @@ describe('the command line', () => {
     ['cert list --status odd', "argument 'odd' is invalid", 'gigvault cert list --help'],
     ['cert', 'which command?', ''],
     ['status -o xml', "argument 'xml' is invalid", 'gigvault status --help'],
-    ['cert create a --ttl soon', '"soon" is not a validity', ''],
+    ['cert create a --ttl soon', '"soon" is not a validity', 'gigvault cert create --help'],
+    ['cert get api.localhost', 'is not a serial number', 'gigvault cert list --cn api.localhost'],
+    ['cert revoke api --yes', 'is not a serial number', 'gigvault cert list --cn api'],
+    ['apikey revoke 01', 'add --yes', 'try   gigvault apikey revoke 01 --yes'],
     ['cert list --limit 0', '"0" is not a limit', ''],
     ['status --timeout never', '"never" is not a timeout', ''],
   ])('%s: exit 2, says what is wrong', async (line, message, hint) => {
@@ -96,6 +100,23 @@ describe('the command line', () => {
     const run = await machine.run('version -o pem');
     expect(run).toMatchObject({ code: 2, out: '' });
     expect(run.err).toContain('use -o table, json, yaml or name');
+  });
+
+  it('shows its version', async () => {
+    const run = await machine.run('--version');
+    expect(run).toEqual({ code: 0, out: 'gigvault 0.1.0\n', err: '' });
+  });
+
+  it.each(Object.keys(NOUNS))('%s has help that begins with examples', async (noun) => {
+    const run = await machine.run(`${noun} --help`);
+    expect(run).toMatchObject({ code: 0, err: '' });
+    expect(run.out.startsWith(`Examples:\n  gigvault ${noun} `)).toBe(true);
+  });
+
+  it.each(['up', 'rootca create --plan p'])('%s is another program', async (line) => {
+    const run = await machine.run(line);
+    expect(run).toMatchObject({ code: 2, out: '' });
+    expect(run.err).toContain('in the folder of GigVault');
   });
 
   it('uses colour only where it is wanted', async () => {
@@ -171,6 +192,14 @@ describe('bin/gigvault', () => {
     expect(start('cert', 'create', 'a b')).toMatchObject({
       status: 7,
       stdout: 'cli ["cert","create","a b"]\n',
+    });
+    writeFileSync(
+      join(root, 'dist', 'rootca.js'),
+      'console.log("rootca", JSON.stringify(process.argv.slice(2)));',
+    );
+    expect(start('rootca', 'verify', '--dir', 'a b')).toMatchObject({
+      status: 0,
+      stdout: 'rootca ["verify","--dir","a b"]\n',
     });
     expect(start('up', '--https-port', '1')).toMatchObject({
       status: 0,

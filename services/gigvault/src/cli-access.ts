@@ -1,15 +1,19 @@
 import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import {
   type Context,
   type Contexts,
   configFolder,
+  contextFolder,
+  isWrittenByUp,
   readContexts,
   writeContexts,
   writePrivateFile,
 } from '@gigvault/cli/context/contexts-file';
+import { forgetLog } from '@gigvault/cli/context/known-logs';
 import { processEnvironment } from '@gigvault/config/process-environment';
 import { systemClock } from '@gigvault/time/clock';
 import { periodic, type Worker } from '@gigvault/time/worker';
@@ -21,7 +25,7 @@ import type { Serving } from './composition/serve.ts';
 export interface CliAccess {
   /** Replaces the credential while `up` runs. */
   readonly worker: Worker;
-  /** Removes the context of an ephemeral PKI, which nobody can reach any more. */
+  /** Ends the worker, and removes the context of an ephemeral PKI with its files: nobody can reach it any more. */
   close(): Promise<void>;
 }
 
@@ -56,20 +60,25 @@ export async function openCliAccess(
     contexts: { ...before.contexts, [name]: context },
   });
   let rounds = 0;
+  const worker = periodic({
+    name: 'gigvault.operator-credential',
+    clock: systemClock,
+    interval: config.auth.operatorKeyLifetime / 2,
+    async round() {
+      // The first round would replace what was just written.
+      if (rounds++ === 0) return;
+      // Somebody removed it: a credential without a context would be left behind.
+      if (!Object.hasOwn((await readContexts(folder)).contexts, name)) return;
+      const renewed = await token.createBootstrapCredentials({});
+      await writePrivateFile(join(folder, apiKeyFile), renewed.operatorApiKey);
+    },
+    onError: (error) => log.warn({ error }, "the operator's credential could not be renewed"),
+  });
   return {
-    worker: periodic({
-      name: 'gigvault.operator-credential',
-      clock: systemClock,
-      interval: config.auth.operatorKeyLifetime / 2,
-      async round() {
-        // The first round would replace what was just written.
-        if (rounds++ === 0) return;
-        const renewed = await token.createBootstrapCredentials({});
-        await writePrivateFile(join(folder, apiKeyFile), renewed.operatorApiKey);
-      },
-      onError: (error) => log.warn({ error }, "the operator's credential could not be renewed"),
-    }),
+    worker,
     async close() {
+      // A round that still runs would write the credential again.
+      await worker.stop();
       if (!config.ephemeral) return;
       const now = await readContexts(folder);
       const { [name]: _gone, ...contexts } = now.contexts;
@@ -77,6 +86,8 @@ export async function openCliAccess(
         current: now.current === name ? before.current : now.current,
         contexts,
       });
+      await rm(contextFolder(folder, name), { recursive: true, force: true });
+      await forgetLog(folder, context.auditPublicKey ?? '');
     },
   };
 }
@@ -89,5 +100,5 @@ function contextName(file: Contexts, caFile: string, ephemeral: boolean, port: n
 
 /** A person who chose another server keeps it; another `up` of this machine does not. */
 function keepsCurrent({ current }: Contexts): boolean {
-  return current !== '' && !/^(local|ephemeral)(-\d+)?$/.test(current);
+  return current !== '' && !isWrittenByUp(current);
 }

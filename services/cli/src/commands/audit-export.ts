@@ -2,8 +2,7 @@ import { createReadStream } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
 import type { ExportedLeaf } from '@gigvault/merkle/verify-log';
-import { CliFailure } from '../failure.ts';
-import { whyUnreadable } from './files.ts';
+import { CliFailure, whyUnreadable } from '../failure.ts';
 
 /** A signed tree head with the key that it claims. */
 export interface SignedCheckpoint {
@@ -91,6 +90,6 @@ function parseLine<T>(path: string, line: string): T {
 function notAnExport(path: string): CliFailure {
   return new CliFailure(`${path} is not an exported audit log`, {
     code: 'INVALID_ARGUMENT',
-    tries: [{ command: `gigvault audit verify --export ${path}`, note: 'makes one' }],
+    tries: [{ command: 'gigvault audit verify --export audit.ndjson', note: 'makes one' }],
   });
 }

@@ -1,19 +1,10 @@
-import { type FileHandle, readFile } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
-import { GigvaultError } from '@gigvault/errors/gigvault-error';
-import {
-  type CheckpointNote,
-  parseCheckpoint,
-  verifyCheckpoint,
-} from '@gigvault/merkle/checkpoint';
+import type { FileHandle } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import type { CheckpointNote } from '@gigvault/merkle/checkpoint';
 import { type ExportedLeaf, type LogReport, verifyLog } from '@gigvault/merkle/verify-log';
-import {
-  configFolder,
-  readContexts,
-  writeContexts,
-  writePrivateFile,
-} from '../context/contexts-file.ts';
-import type { SelectedContext } from '../context/selected-context.ts';
+import { configFolder } from '../context/contexts-file.ts';
+import { rememberLog } from '../context/known-logs.ts';
+import { chosenContext } from '../context/selected-context.ts';
 import { CliFailure } from '../failure.ts';
 import { type Action, type CommandOptions, textOption } from '../program/command-spec.ts';
 import type { ApiClient } from '../server/api-client.ts';
@@ -25,38 +16,37 @@ import {
   openExport,
   type SignedCheckpoint,
 } from './audit-export.ts';
+import { FAILED, type Pin, parsedNote, pinOf, signedNote } from './audit-pin.ts';
 import { draftOutput, refuseExisting } from './files.ts';
 
 const PAGE = 1000;
 const MOST_FACTS = 20;
-const STATE_FILE = 'audit-checkpoint';
-const FAILED = { shownCode: 'GV-AUDIT-NOT-VERIFIED', exitCode: 10 };
+const ELSEWHERE = { command: 'gigvault audit verify --export <file>', note: 'another file' };
 
 /**
  * Recomputes the tree of the whole log and compares it with what was signed now and with what this machine saw the last
- * time. The key is the one that the context pins. Exit 10 when anything differs.
+ * time. With `--from` it asks no server, and needs no context. Exit 10 when anything differs.
  */
 export const auditVerify: Action = async (session, _args, options) => {
-  const context = await session.context();
   const from = textOption(options, 'from');
   const source = from
     ? await openExport(resolve(session.terminal.cwd, from))
     : await downloaded(await session.api());
-  const key = pinnedKey(session, context, source.checkpoint);
-  const previous = await lastCheckpoint(session, context, key);
-  const head = signedHead(source.checkpoint, key, previous);
-  // An older export is verified for itself: the head of today says nothing about its end.
-  const earlier = previous && !(from && previous.size > head.size) ? [previous] : [];
-  const report = await verified(session, source, [...earlier, head], options);
+  const { context } = from
+    ? await chosenContext(session.terminal, session.options)
+    : { context: await session.context() };
+  const pin = await pinOf(session, context, source.checkpoint, options);
+  const head = signedHead(source.checkpoint, pin);
+  const report = await verified(session, source, headsOf(head, pin, from !== undefined), options);
   if (report.findings.length > 0) throw notVerified(report);
-  if (!previous || head.size >= previous.size) await remember(session, context, source.checkpoint);
-  await show(session, head, previous, source.checkpoint);
+  await remember(session, { head, pin, source, ...(from ? {} : { server: context?.server }) });
+  await show(session, head, pin, source.checkpoint);
 };
 
 async function downloaded(api: ApiClient): Promise<LogSource> {
   const checkpoint = await api.get<SignedCheckpoint>('/audit/checkpoint');
   const { note, publicKey } = checkpoint;
-  return { checkpoint: { note, publicKey }, leaves: download(api, parsed(note).size) };
+  return { checkpoint: { note, publicKey }, leaves: download(api, parsedNote(note).size) };
 }
 
 async function* download(api: ApiClient, size: number): AsyncGenerator<ExportedLeaf> {
@@ -72,48 +62,21 @@ async function* download(api: ApiClient, size: number): AsyncGenerator<ExportedL
   }
 }
 
-function parsed(note: string): CheckpointNote {
-  try {
-    return parseCheckpoint(note);
-  } catch (cause) {
-    throw new CliFailure('the checkpoint cannot be read', { ...FAILED, cause });
-  }
+function signedHead({ note }: SignedCheckpoint, pin: Pin): CheckpointNote {
+  const origin = pin.previous?.origin ?? pin.given?.origin ?? parsedNote(note).origin;
+  return signedNote(note, pin.publicKey, origin, [
+    { command: '--public-key <file>', note: 'when it is the log of another GigVault' },
+  ]);
 }
 
-/** The key that checkpoints must be signed by. What is not pinned yet is trusted this once, and says so. */
-function pinnedKey(
-  session: Session,
-  context: SelectedContext,
-  { publicKey }: SignedCheckpoint,
-): string {
-  if (context.auditPublicKey) return context.auditPublicKey;
-  const { output } = session;
-  output.notice(
-    `${output.noticeStyle.warn} the audit key was not known here: it is trusted from now on (context ${context.name})`,
-  );
-  return publicKey;
-}
-
-function signedHead(
-  { note }: SignedCheckpoint,
-  publicKey: string,
-  previous: CheckpointNote | undefined,
-): CheckpointNote {
-  try {
-    return verifyCheckpoint(
-      note,
-      Buffer.from(publicKey, 'base64'),
-      previous?.origin ?? parsed(note).origin,
-    );
-  } catch (cause) {
-    if (!(cause instanceof GigvaultError)) throw cause;
-    const facts = [{ subject: 'checkpoint', text: cause.message }];
-    throw new CliFailure("the checkpoint is not signed by the audit log's key", {
-      ...FAILED,
-      facts,
-      cause,
-    });
-  }
+/** An older export is verified for itself: what was seen since says nothing about its end. What was given must be in it. */
+function headsOf(
+  head: CheckpointNote,
+  { previous, given }: Pin,
+  isExport: boolean,
+): CheckpointNote[] {
+  const counts = previous && !(isExport && previous.size > head.size);
+  return [...(counts ? [previous] : []), ...(given ? [given] : []), head];
 }
 
 async function verified(
@@ -126,7 +89,7 @@ async function verified(
   if (!exportPath) return verifyLog(source.leaves, heads);
   const path = resolve(session.terminal.cwd, exportPath);
   const force = options['force'] === true;
-  await refuseExisting([path], force);
+  await refuseExisting([path], force, ELSEWHERE);
   let report: LogReport | undefined;
   const write = async (file: FileHandle) => {
     report = await verifyLog(exporting(file, source), heads);
@@ -136,57 +99,31 @@ async function verified(
   return report as LogReport;
 }
 
-/** What this machine verified last; nothing when that was signed by another key: `up` made a new PKI since. */
-async function lastCheckpoint(
-  { output }: Session,
-  { folder }: SelectedContext,
-  publicKey: string,
-): Promise<CheckpointNote | undefined> {
-  const path = join(folder, STATE_FILE);
-  const note = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return undefined;
-    throw error;
-  });
-  if (note === undefined) return undefined;
-  const previous = parsed(note);
-  if (isSignedBy(previous, note, publicKey)) return previous;
-  output.notice(
-    `${output.noticeStyle.warn} the context has another audit key than the last time: a new log starts here`,
-  );
-  return undefined;
-}
-
-function isSignedBy({ origin }: CheckpointNote, note: string, publicKey: string): boolean {
-  try {
-    verifyCheckpoint(note, Buffer.from(publicKey, 'base64'), origin);
-    return true;
-  } catch (error) {
-    if (error instanceof GigvaultError) return false;
-    throw error;
-  }
-}
-
+/** Nothing is remembered of an export that nothing pins: anybody may have made it. */
 async function remember(
-  session: Session,
-  context: SelectedContext,
-  checkpoint: SignedCheckpoint,
+  { terminal }: Session,
+  seen: {
+    readonly head: CheckpointNote;
+    readonly pin: Pin;
+    readonly source: LogSource;
+    readonly server?: string | undefined;
+  },
 ): Promise<void> {
-  await writePrivateFile(join(context.folder, STATE_FILE), checkpoint.note);
-  const folder = configFolder(session.terminal);
-  const file = await readContexts(folder);
-  const stored = Object.hasOwn(file.contexts, context.name)
-    ? file.contexts[context.name]
-    : undefined;
-  if (!stored || stored.auditPublicKey || stored.server !== context.server) return;
-  const pinned = { ...stored, auditPublicKey: checkpoint.publicKey };
-  await writeContexts(folder, { ...file, contexts: { ...file.contexts, [context.name]: pinned } });
+  const { previous, pinned, publicKey } = seen.pin;
+  if (!pinned && seen.server === undefined) return;
+  if (previous && seen.head.size < previous.size) return;
+  await rememberLog(configFolder(terminal), {
+    publicKey,
+    checkpoint: seen.source.checkpoint.note,
+    ...(seen.server === undefined ? {} : { server: seen.server }),
+  });
 }
 
 async function show(
   session: Session,
   head: CheckpointNote,
-  previous: CheckpointNote | undefined,
-  { publicKey }: SignedCheckpoint,
+  { previous, pinned, publicKey }: Pin,
+  { note }: SignedCheckpoint,
 ): Promise<void> {
   const root = head.root.toString('base64');
   await session.output.result({
@@ -197,6 +134,8 @@ async function show(
       rootHash: root,
       previousTreeSize: previous?.size ?? null,
       publicKey,
+      pinned,
+      checkpoint: note,
     },
     names: [String(head.size)],
     text: ({ ok, green }) =>
@@ -204,7 +143,7 @@ async function show(
         `${green(ok)} ${head.size} entries give the signed root`,
         `  log         ${head.origin}`,
         `  root        ${root}`,
-        `  signature   by the pinned key`,
+        `  signature   by ${pinned ? 'the pinned key' : 'a key that nothing pinned before'}`,
         `  since last  ${sinceLast(head, previous)}`,
         '',
       ].join('\n'),

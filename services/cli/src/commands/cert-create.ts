@@ -19,7 +19,7 @@ import {
   shortSerial,
   validityText,
 } from './certificate-text.ts';
-import { enrol, enrolmentOptions, PENDING, tellPending } from './enrolment.ts';
+import { decided, enrolmentOptions, PENDING, submit, tellPending } from './enrolment.ts';
 import { draftOutput, type OutputDraft, readInput, refuseExisting } from './files.ts';
 import { namesOf, newCertificationRequest, newPrivateKey } from './local-key.ts';
 import type { EnrolmentDocument } from './resources.ts';
@@ -46,8 +46,14 @@ export const certCreate: Action = async (session, [commonName = ''], options) =>
     plan.privateKey &&
     (await draftOutput(plan.keyFile, pkcs8(plan.privateKey), PRIVATE, plan.force));
   try {
-    const request = await enrol(session, '/certificates', plan.certificationRequest, options);
+    const look = {
+      command: `gigvault cert list --cn ${commonName}`,
+      note: `a certificate may have been made${key ? ', whose key is gone: revoke it' : ''}`,
+    };
+    const pem = plan.certificationRequest;
+    const submitted = await submit(session, '/certificates', pem, options, look);
     await key?.publish();
+    const request = await decided(session, submitted, options);
     if (request.status !== 'issued') return await pend(session, request, key && plan.keyFile);
     await finish(session, plan, request, key);
     return 0;
@@ -73,6 +79,7 @@ async function planOf(
   await refuseExisting(
     csr ? [files.certificateFile] : [files.certificateFile, files.keyFile],
     files.force,
+    { command: '--out-dir <folder>', note: 'write elsewhere' },
   );
   if (csr) {
     if (

@@ -5,6 +5,7 @@ import { day, dayAndDistance } from '../output/times.ts';
 import type { Action } from '../program/command-spec.ts';
 import { plainName } from './cert-list.ts';
 import { serialNumberOf } from './certificate-text.ts';
+import { namesOf } from './people.ts';
 import type { CertificateDocument } from './resources.ts';
 
 /** Shows one certificate. */
@@ -20,6 +21,7 @@ export const certGet: Action = async (session, [serial = ''], options) => {
     session.terminal.writeOut(found.certificate + found.chain);
     return;
   }
+  const nameOf = await namesOf(session, [found.requester]);
   const now = session.terminal.clock.now();
   await session.output.result({
     data: found,
@@ -34,7 +36,7 @@ export const certGet: Action = async (session, [serial = ''], options) => {
           ['profile', found.profile],
           ['issuer', found.issuerId],
           ['valid', `${day(found.notBefore)} → ${dayAndDistance(found.notAfter, now)}`],
-          ['requester', found.requester],
+          ['requester', nameOf(found.requester)],
         ],
         style,
       ),

@@ -1,6 +1,6 @@
 import { X509Certificate } from 'node:crypto';
 import { formatSerialNumber, parseSerialNumber } from '@gigvault/x509/serial-number';
-import { usage } from '../failure.ts';
+import { CliFailure, usage } from '../failure.ts';
 import type { Style } from '../output/style.ts';
 import { day, span } from '../output/times.ts';
 import type { Session } from '../session.ts';
@@ -48,9 +48,27 @@ export async function serialNumberOf(
   text: string,
   decimal: boolean,
 ): Promise<string> {
-  if (!/[/\\]|\.(crt|pem|cer)$/.test(text)) return parseSerialNumber(text, { decimal });
+  if (!/[/\\]|\.(crt|pem|cer)$/.test(text)) return typedSerialNumber(text, decimal);
   const [leaf] = certificatesOf(await readInput(session.terminal, text), text);
   return parseSerialNumber((leaf as X509Certificate).serialNumber);
+}
+
+function typedSerialNumber(text: string, decimal: boolean): string {
+  try {
+    return parseSerialNumber(text, { decimal });
+  } catch (cause) {
+    const name = /^[\w.@-]+$/.test(text) ? text : '<name>';
+    throw new CliFailure(`"${text}" is not a serial number`, {
+      code: 'INVALID_ARGUMENT',
+      tries: [
+        {
+          command: `gigvault cert list --cn ${name}`,
+          note: 'serial numbers; the file of a certificate does as well, as ./api.crt',
+        },
+      ],
+      cause,
+    });
+  }
 }
 
 /** `5f:03:…:c2` on a terminal, where the whole one would push the rest off the line; otherwise the whole. */

@@ -4,6 +4,7 @@ import {
   readContexts,
   writeContexts,
 } from '../context/contexts-file.ts';
+import { noContext } from '../context/selected-context.ts';
 import { CliFailure } from '../failure.ts';
 import { fieldLines, table } from '../output/table.ts';
 import type { Action } from '../program/command-spec.ts';
@@ -37,7 +38,7 @@ export const contextList: Action = async ({ terminal, output }) => {
 export const contextUse: Action = async ({ terminal, output }, [name = '']) => {
   const folder = configFolder(terminal);
   const { contexts } = await readContexts(folder);
-  find(contexts, name);
+  findContext(contexts, name);
   await writeContexts(folder, { current: name, contexts });
   await output.result({
     data: { current: name },
@@ -50,7 +51,7 @@ export const contextUse: Action = async ({ terminal, output }, [name = '']) => {
 export const contextShow: Action = async ({ terminal, output, options }, [named]) => {
   const { current, contexts } = await readContexts(configFolder(terminal));
   const name = named ?? options.context ?? terminal.env['GIGVAULT_CONTEXT'] ?? current;
-  const context = find(contexts, name);
+  const context = findContext(contexts, name);
   const data = {
     name,
     ...shown(context),
@@ -67,12 +68,16 @@ export const contextShow: Action = async ({ terminal, output, options }, [named]
   });
 };
 
-function find(contexts: Readonly<Record<string, Context>>, name: string): Context {
+/** The context of this name. Fails when there is none. */
+export function findContext(contexts: Readonly<Record<string, Context>>, name: string): Context {
   const context = Object.hasOwn(contexts, name) ? contexts[name] : undefined;
   if (context) return context;
-  throw new CliFailure(name ? `There is no context "${name}".` : 'There is no context yet.', {
+  const known = Object.keys(contexts);
+  if (known.length === 0) throw noContext(known);
+  throw new CliFailure(name ? `There is no context "${name}".` : 'No context is chosen.', {
     code: 'NOT_FOUND',
-    tries: [{ command: 'gigvault context list' }],
+    facts: known.map((other) => ({ subject: '', text: `known: ${other}` })),
+    tries: [{ command: name ? 'gigvault context list' : 'gigvault context use <name>' }],
   });
 }
 

@@ -4,6 +4,7 @@ import { fieldLines, table } from '../output/table.ts';
 import { dayAndDistance } from '../output/times.ts';
 import { type Action, textOption } from '../program/command-spec.ts';
 import { limitOf, withQuery } from './cert-list.ts';
+import { namesOf } from './people.ts';
 import type { EnrolmentDocument } from './resources.ts';
 
 /** Lists requests. */
@@ -12,6 +13,10 @@ export const csrList: Action = async (session, _args, options) => {
   const path = withQuery('/csrs', { status: textOption(options, 'status') });
   const items = await api.list<EnrolmentDocument>(path, limitOf(options));
   const now = session.terminal.clock.now();
+  const nameOf = await namesOf(
+    session,
+    items.map((item) => item.requester),
+  );
   await session.output.result({
     data: { items },
     names: items.map((item) => item.requestId),
@@ -23,7 +28,7 @@ export const csrList: Action = async (session, _args, options) => {
           { head: 'PROFILE', cell: (item) => item.profile },
           { head: 'STATUS', cell: (item) => item.status },
           { head: 'VOTES', cell: (item) => votesText(item) },
-          { head: 'REQUESTER', cell: (item) => item.requester },
+          { head: 'REQUESTER', cell: (item) => nameOf(item.requester) },
           { head: 'CREATED', cell: (item) => dayAndDistance(item.createdAt, now) },
         ],
         items,
@@ -41,6 +46,7 @@ export const csrGet: Action = async (session, [id = ''], options) => {
     session.terminal.writeOut(found.certificate + (found.chain ?? ''));
     return;
   }
+  const nameOf = await namesOf(session, [found.requester, ...found.votes.map((v) => v.actor)]);
   await session.output.result({
     data: found,
     names: [found.requestId],
@@ -51,7 +57,7 @@ export const csrGet: Action = async (session, [id = ''], options) => {
           ['names', found.names.join('  ')],
           ['profile', found.profile],
           ['status', found.status],
-          ['requester', found.requester],
+          ['requester', nameOf(found.requester)],
           ['reason', found.reason],
           ['decision', `${found.decision.outcome} by policy "${found.decision.policy}"`],
           ...found.decision.rules.map(
@@ -60,7 +66,10 @@ export const csrGet: Action = async (session, [id = ''], options) => {
           ['approvals', votesText(found)],
           ...found.votes.map(
             (v) =>
-              ['vote', `${v.actor} ${v.approve ? 'approved' : 'rejected'} ${v.comment}`] as const,
+              [
+                'vote',
+                `${nameOf(v.actor)} ${v.approve ? 'approved' : 'rejected'} ${v.comment}`,
+              ] as const,
           ),
           ...(found.serialNumber
             ? [['serial', formatSerialNumber(found.serialNumber)] as const]

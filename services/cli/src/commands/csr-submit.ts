@@ -1,11 +1,16 @@
 import { formatSerialNumber } from '@gigvault/x509/serial-number';
 import type { Action } from '../program/command-spec.ts';
-import { enrol, PENDING, tellPending } from './enrolment.ts';
+import { decided, PENDING, submit, tellPending } from './enrolment.ts';
 import { readInput } from './files.ts';
 
 /** Submits a request that was made elsewhere. */
 export const csrSubmit: Action = async (session, [file = ''], options) => {
-  const request = await enrol(session, '/csrs', await readInput(session.terminal, file), options);
+  const pem = await readInput(session.terminal, file);
+  const submitted = await submit(session, '/csrs', pem, options, {
+    command: 'gigvault csr list',
+    note: 'the request may have arrived',
+  });
+  const request = await decided(session, submitted, options);
   if (request.status !== 'issued') tellPending(session, request);
   await session.output.result({
     data: request,

@@ -1,4 +1,4 @@
-import { CliFailure, usage } from '../failure.ts';
+import { CliFailure, type Try, usage } from '../failure.ts';
 import { parseSpan } from '../output/times.ts';
 import { type CommandOptions, textOption } from '../program/command-spec.ts';
 import { factOf } from '../server/problem.ts';
@@ -40,18 +40,34 @@ function validityOf(text: string | undefined): string | undefined {
 }
 
 /**
- * Sends a certification request (PEM) and, with `--wait`, waits until people have decided. The answer is issued or pending;
- * everything else is thrown.
+ * Sends a certification request (PEM). The answer is issued or pending; everything else is thrown.
+ * @param look how to find what may have been made when no answer came.
  */
-export async function enrol(
+export async function submit(
   session: Session,
   path: '/certificates' | '/csrs',
   certificationRequest: string,
   options: CommandOptions,
+  look: Try,
 ): Promise<EnrolmentDocument> {
+  waitOf(options);
   const api = await session.api();
   const body = { certificationRequest, ...enrolmentOptions(options) };
-  const answer = settled(await api.post<EnrolmentDocument>(path, body));
+  try {
+    return settled(await api.post<EnrolmentDocument>(path, body));
+  } catch (error) {
+    if (error instanceof CliFailure && error.maybeDone)
+      throw error.withTries([look, ...error.tries]);
+    throw error;
+  }
+}
+
+/** With `--wait`, waits until people have decided about a request; without, it is as it is. */
+export async function decided(
+  session: Session,
+  answer: EnrolmentDocument,
+  options: CommandOptions,
+): Promise<EnrolmentDocument> {
   const patience = waitOf(options);
   return answer.status === 'issued' || patience === 0 ? answer : waitFor(session, answer, patience);
 }

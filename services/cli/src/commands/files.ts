@@ -1,7 +1,7 @@
 import { access, readFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { type Content, draftFile } from '@gigvault/files/durable-file';
-import { CliFailure } from '../failure.ts';
+import { CliFailure, type Try, whyUnreadable } from '../failure.ts';
 import type { Terminal } from '../terminal.ts';
 
 /** A file that is written but does not have its name yet. */
@@ -19,22 +19,19 @@ export async function readInput(terminal: Terminal, path: string): Promise<strin
   });
 }
 
-/** Why a file that the user named cannot be read. */
-export function whyUnreadable({ code, message }: NodeJS.ErrnoException): string {
-  if (code === 'ENOENT') return 'it does not exist';
-  if (code === 'EISDIR') return 'it is a folder';
-  return code === 'EACCES' ? 'this user may not read it' : message;
-}
-
-/** Fails with exit 6 when one of the files exists, unless they may be replaced. */
-export async function refuseExisting(paths: readonly string[], force: boolean): Promise<void> {
+/** Fails with exit 6 when one of the files exists, unless they may be replaced. `elsewhere` is how to write another file. */
+export async function refuseExisting(
+  paths: readonly string[],
+  force: boolean,
+  elsewhere: Try,
+): Promise<void> {
   if (force) return;
   for (const path of paths) {
     const exists = await access(path).then(
       () => true,
       () => false,
     );
-    if (exists) throw alreadyThere(path);
+    if (exists) throw alreadyThere(path, elsewhere);
   }
 }
 
@@ -63,12 +60,9 @@ export async function draftOutput(
   };
 }
 
-function alreadyThere(path: string): CliFailure {
+function alreadyThere(path: string, ...elsewhere: Try[]): CliFailure {
   return new CliFailure(`${path} exists already`, {
     code: 'ALREADY_EXISTS',
-    tries: [
-      { command: '--force', note: 'replace it' },
-      { command: '--out-dir <folder>', note: 'write elsewhere' },
-    ],
+    tries: [{ command: '--force', note: 'replace it' }, ...elsewhere],
   });
 }

@@ -2,6 +2,7 @@ import { table } from '../output/table.ts';
 import { day } from '../output/times.ts';
 import { type Action, textOption } from '../program/command-spec.ts';
 import { limitOf } from './cert-list.ts';
+import { namesOf } from './people.ts';
 import type { KeyDocument } from './resources.ts';
 
 /** Generates a key in the key manager. */
@@ -24,6 +25,10 @@ export const keyGenerate: Action = async (session, [keyId = ''], options) => {
 export const keyList: Action = async (session, _args, options) => {
   const api = await session.api();
   const items = await api.list<KeyDocument>('/keys', limitOf(options));
+  const nameOf = await namesOf(
+    session,
+    items.map((item) => item.owner),
+  );
   await session.output.result({
     data: { items },
     names: items.map((item) => item.keyId),
@@ -34,7 +39,7 @@ export const keyList: Action = async (session, _args, options) => {
           { head: 'TYPE', cell: (item) => item.keyType },
           { head: 'STATE', cell: (item) => item.state },
           { head: 'BACKEND', cell: (item) => item.backend },
-          { head: 'OWNER', cell: (item) => item.owner },
+          { head: 'OWNER', cell: (item) => nameOf(item.owner) },
           { head: 'PURPOSES', cell: (item) => item.purposes.join(',') },
           { head: 'CREATED', cell: (item) => day(item.createdAt) },
         ],

@@ -31,7 +31,10 @@ export const setup: Action = async (session, [text = ''], options) => {
   const base = await baseContext(session, origin);
   await checkWritable(configFolder(session.terminal));
   const body = { token, ...nameOf(textOption(options, 'name')) };
-  const redeemed = await session.apiOf(base).anonymous<Redeemed>('POST', `${API_ROOT}/setup`, body);
+  const redeemed = await session
+    .apiOf(base)
+    .anonymous<Redeemed>('POST', `${API_ROOT}/setup`, body)
+    .catch((error) => Promise.reject(explained(error)));
   const name = await remember(session, base, redeemed);
   const { userId, name: user, roles } = redeemed;
   await session.output.result({
@@ -42,6 +45,14 @@ export const setup: Action = async (session, [text = ''], options) => {
       `  context   ${name}   (the current one from now on)\n  check     gigvault whoami\n`,
   });
 };
+
+function explained(error: unknown): unknown {
+  if (!(error instanceof CliFailure) || error.shownCode !== 'GV-UNAUTHENTICATED') return error;
+  return error.withTries([
+    { command: 'gigvault user invite <name>', note: 'an administrator makes another token' },
+    { command: 'npm run up', note: "prints the first administrator's, until it is used" },
+  ]);
+}
 
 /** Takes the token itself, or the link that `up` prints. */
 function parseToken(text: string): { token: string; origin?: string } {

@@ -1,5 +1,5 @@
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { configFolder } from '../context/contexts-file.ts';
+import { readKnownLogs } from '../context/known-logs.ts';
 import type { SelectedContext } from '../context/selected-context.ts';
 import { CliFailure } from '../failure.ts';
 import type { Style } from '../output/style.ts';
@@ -7,6 +7,8 @@ import { fieldLines } from '../output/table.ts';
 import { dayAndDistance } from '../output/times.ts';
 import type { Action } from '../program/command-spec.ts';
 import type { ApiClient } from '../server/api-client.ts';
+import type { Session } from '../session.ts';
+import { keyOf, parsedNote } from './audit-pin.ts';
 import { certificatesOf } from './certificate-text.ts';
 import type { WhoamiDocument } from './resources.ts';
 
@@ -37,7 +39,7 @@ export const status: Action = async (session) => {
     ...(context.environment ? { environment: context.environment } : {}),
     ...(await whoIsAsking(api)),
     ...rootOf(context),
-    ...(await lastVerified(context)),
+    ...(await lastVerified(session, context)),
   };
   const now = session.terminal.clock.now();
   await session.output.result({
@@ -83,12 +85,14 @@ function rootOf({ ca }: SelectedContext): { root?: Status['root'] } {
     : {};
 }
 
-async function lastVerified({
-  folder,
-}: SelectedContext): Promise<{ auditVerified?: { size: number } }> {
-  const note = await readFile(join(folder, 'audit-checkpoint'), 'utf8').catch(() => '');
-  const size = Number(note.split('\n')[1]);
-  return note && Number.isSafeInteger(size) ? { auditVerified: { size } } : {};
+async function lastVerified(
+  { terminal }: Session,
+  context: SelectedContext,
+): Promise<{ auditVerified?: { size: number } }> {
+  const known = await readKnownLogs(configFolder(terminal));
+  const key = keyOf(context, known);
+  const log = known.find(({ publicKey }) => publicKey === key);
+  return log ? { auditVerified: { size: parsedNote(log.checkpoint).size } } : {};
 }
 
 function textOf(found: Status, now: number, style: Style): string {

@@ -54,6 +54,7 @@ export const userList: Action = async (session, _args, options) => {
           { head: 'ROLES', cell: (item) => item.roles.join(',') },
           { head: 'STATUS', cell: (item) => item.status },
           { head: 'CREATED', cell: (item) => day(item.createdAt) },
+          { head: 'ID', cell: (item) => item.userId },
         ],
         items,
         style,
@@ -67,11 +68,15 @@ async function showInvited(
   user: InvitedUserDocument,
 ): Promise<void> {
   const now = session.terminal.clock.now();
+  const { server, caFile } = await session.context();
   await session.output.result({
     data: user,
     names: [user.setupToken],
     text: (style) => invitedText(done, user, now, style),
   });
+  session.output.notice(
+    `  on another machine add  --server ${server}${caFile ? ` --ca-file root.crt   (a copy of ${caFile})` : ''}`,
+  );
 }
 
 function invitedText(done: string, user: InvitedUserDocument, now: number, style: Style): string {

@@ -28,6 +28,7 @@ export interface Contexts {
 }
 
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$/;
+const WRITTEN_BY_UP = /^(local|ephemeral)(-\d+)?$/;
 
 /** `$XDG_CONFIG_HOME/gigvault`, by default `~/.config/gigvault`. */
 export function configFolder({ env, homeDir }: Pick<Terminal, 'env' | 'homeDir'>): string {
@@ -39,9 +40,17 @@ export function contextFolder(folder: string, name: string): string {
   return join(folder, 'contexts', name);
 }
 
+/** Whether `up` writes a context of this name, again at each start. */
+export function isWrittenByUp(name: string): boolean {
+  return WRITTEN_BY_UP.test(name);
+}
+
 /** Throws a usage failure unless the text can be a context's name: it becomes a folder's name. */
 export function checkContextName(name: string): void {
-  if (!NAME.test(name)) throw usage(`"${name}" cannot be a context name.`);
+  if (!NAME.test(name))
+    throw usage(
+      `"${name}" cannot be a context name: write 1 to 64 letters, digits and . _ @ - without a sign in front.`,
+    );
 }
 
 /** The file's content; no contexts when there is no file. Fails when it is not what it should be. */

@@ -1,7 +1,7 @@
 import { createHash, X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { isAbsolute, join, resolve } from 'node:path';
-import { CliFailure, usage } from '../failure.ts';
+import { CliFailure, type Try, usage, whyUnreadable } from '../failure.ts';
 import type { Terminal } from '../terminal.ts';
 import { type Context, configFolder, contextFolder, readContexts } from './contexts-file.ts';
 
@@ -31,19 +31,29 @@ export async function selectContext(
   terminal: Terminal,
   options: ContextOptions,
 ): Promise<SelectedContext> {
-  const folder = configFolder(terminal);
-  const file = await readContexts(folder);
-  const wanted = options.context ?? terminal.env['GIGVAULT_CONTEXT'];
-  const name = wanted ?? (file.current || FALLBACK_NAME);
-  const stored = Object.hasOwn(file.contexts, name) ? file.contexts[name] : undefined;
-  if (wanted !== undefined && !stored) throw noSuchContext(name, Object.keys(file.contexts));
-  const server = options.server ?? terminal.env['GIGVAULT_SERVER'];
-  if (!stored && !server) throw noContext();
+  const { name, context, known } = await chosenContext(terminal, options);
+  if (!context) throw noContext(known);
   const caFile = options.caFile ?? terminal.env['GIGVAULT_CA_FILE'];
-  return assemble(terminal, folder, name, {
-    ...elsewhere(stored, server),
+  return assemble(terminal, configFolder(terminal), name, {
+    ...context,
     ...(caFile ? { caFile: resolve(terminal.cwd, caFile) } : {}),
   });
+}
+
+/** The context as it is stored, for what needs no server; none when nothing names one. Fails when the one that is named does not exist. */
+export async function chosenContext(
+  terminal: Terminal,
+  options: ContextOptions,
+): Promise<{ name: string; context?: Context; known: readonly string[] }> {
+  const { current, contexts } = await readContexts(configFolder(terminal));
+  const known = Object.keys(contexts);
+  const wanted = options.context ?? terminal.env['GIGVAULT_CONTEXT'];
+  const name = wanted ?? (current || FALLBACK_NAME);
+  const stored = Object.hasOwn(contexts, name) ? contexts[name] : undefined;
+  if (wanted !== undefined && !stored) throw noSuchContext(name, known);
+  const server = options.server ?? terminal.env['GIGVAULT_SERVER'];
+  if (!stored && !server) return { name, known };
+  return { name, known, context: elsewhere(stored, server) };
 }
 
 /** The API key of a context: its file, or the text in it, or `GIGVAULT_API_KEY`. Undefined when there is none. */
@@ -53,8 +63,10 @@ export async function apiKeyOf(
 ): Promise<string | undefined> {
   const fromEnvironment = terminal.env['GIGVAULT_API_KEY'];
   if (fromEnvironment) return fromEnvironment;
-  if (context.apiKeyFile)
-    return (await readText(inFolder(configFolder(terminal), context.apiKeyFile))).trim();
+  if (context.apiKeyFile) {
+    const tries = [{ command: 'gigvault context show', note: 'where the API key should be' }];
+    return (await readText(inFolder(configFolder(terminal), context.apiKeyFile), tries)).trim();
+  }
   return context.apiKey;
 }
 
@@ -85,7 +97,7 @@ async function assemble(
   context: Context,
 ): Promise<SelectedContext> {
   checkServer(context.server);
-  const ca = context.caFile ? await readText(inFolder(folder, context.caFile)) : undefined;
+  const ca = context.caFile ? await readCa(inFolder(folder, context.caFile)) : undefined;
   if (ca !== undefined && context.rootFingerprint)
     checkFingerprint(ca, context.rootFingerprint, name);
   return {
@@ -115,15 +127,28 @@ function checkFingerprint(ca: string, pinned: string, name: string): void {
   });
 }
 
-async function readText(path: string): Promise<string> {
+async function readCa(path: string): Promise<string> {
+  const tries = [{ command: '--ca-file root.crt', note: 'the root that `up` printed' }];
+  const pem = await readText(path, tries);
+  try {
+    fingerprintOf(pem);
+    return pem;
+  } catch (cause) {
+    throw new CliFailure(`${path} holds no certificate in PEM form`, {
+      code: 'INVALID_ARGUMENT',
+      tries,
+      cause,
+    });
+  }
+}
+
+async function readText(path: string, tries: readonly Try[]): Promise<string> {
   return readFile(path, 'utf8').catch((cause: NodeJS.ErrnoException) => {
-    throw new CliFailure(
-      `Cannot read ${path}: ${cause.code === 'ENOENT' ? 'it does not exist' : cause.message}.`,
-      {
-        code: 'INVALID_ARGUMENT',
-        cause,
-      },
-    );
+    throw new CliFailure(`cannot read ${path}: ${whyUnreadable(cause)}`, {
+      code: 'INVALID_ARGUMENT',
+      tries,
+      cause,
+    });
   });
 }
 
@@ -135,7 +160,14 @@ function withoutSlash(url: string): string {
   return url.replace(/\/+$/, '');
 }
 
-function noContext(): CliFailure {
+/** The failure of a machine without a context, or with none chosen. */
+export function noContext(known: readonly string[]): CliFailure {
+  if (known.length > 0)
+    return new CliFailure('no context is chosen', {
+      code: 'UNAUTHENTICATED',
+      facts: known.map((name) => ({ subject: '', text: `known: ${name}` })),
+      tries: [{ command: 'gigvault context use <name>' }],
+    });
   return new CliFailure('There is no context: this machine does not know a GigVault server.', {
     code: 'UNAUTHENTICATED',
     tries: [

@@ -92,6 +92,18 @@ export const ACCESS_COMMANDS: readonly CommandSpec[] = [
     load: async () => (await import('../commands/context.ts')).contextUse,
   },
   {
+    usage: 'context rename <name> <new-name>',
+    summary: 'give a context another name',
+    examples: ['gigvault context rename admin@localhost ada'],
+    load: async () => (await import('../commands/context-change.ts')).contextRename,
+  },
+  {
+    usage: 'context remove <name>',
+    summary: 'forget a context and its API key on this machine',
+    examples: ['gigvault context remove ada@local --yes'],
+    load: async () => (await import('../commands/context-change.ts')).contextRemove,
+  },
+  {
     usage: 'context show [name]',
     summary: 'show a context, without its credential',
     examples: ['gigvault context show'],

@@ -1,13 +1,13 @@
 import type { CommandSpec } from './command-spec.ts';
 import { KEY_TYPES, LIMIT } from './options.ts';
 
-/** `gigvault up`, `status`, `key …`, `audit …`, `version`. */
-export const PLATFORM_COMMANDS: readonly CommandSpec[] = [
+/** `gigvault up`, `status`. */
+export const START_COMMANDS: readonly CommandSpec[] = [
   {
     usage: 'up',
     summary: 'start GigVault on this machine',
     examples: ['gigvault up', 'gigvault up --https-port 9443', 'gigvault up --help'],
-    load: async () => (await import('../commands/up.ts')).up,
+    load: async () => (await import('../commands/other-programs.ts')).up,
   },
   {
     usage: 'status',
@@ -15,6 +15,10 @@ export const PLATFORM_COMMANDS: readonly CommandSpec[] = [
     examples: ['gigvault status', 'gigvault status -o json'],
     load: async () => (await import('../commands/status.ts')).status,
   },
+];
+
+/** `gigvault key …`, `audit …`, `rootca`, `version`. */
+export const PLATFORM_COMMANDS: readonly CommandSpec[] = [
   {
     usage: 'key generate <name>',
     summary: 'generate a key that stays in the key manager',
@@ -44,15 +48,34 @@ export const PLATFORM_COMMANDS: readonly CommandSpec[] = [
     summary: 'recompute the audit log and check what is signed',
     options: [
       { flags: '--export <file>', description: 'keep what was verified, for later and elsewhere' },
-      { flags: '--from <file>', description: 'verify an exported file; no server needed' },
+      {
+        flags: '--from <file>',
+        description: 'verify an exported file; needs no server and no context',
+      },
+      { flags: '--public-key <file>', description: "the audit log's key: PEM, base64 or -o json" },
+      {
+        flags: '--checkpoint <file>',
+        description: 'what was signed earlier must be in the log: a note, or -o json',
+      },
       { flags: '--force', description: 'replace an export that exists' },
     ],
     examples: [
       'gigvault audit verify',
       'gigvault audit verify --export audit.ndjson',
-      'gigvault audit verify --from audit.ndjson',
+      'gigvault audit verify -o json > seen.json',
+      'gigvault audit verify --from audit.ndjson --checkpoint seen.json',
     ],
     load: async () => (await import('../commands/audit-verify.ts')).auditVerify,
+  },
+  {
+    usage: 'rootca',
+    summary: 'make and use a root on a machine without a network',
+    examples: [
+      'gigvault rootca create --plan plan.yaml --out root/',
+      'gigvault rootca verify --dir root/',
+      'gigvault rootca --help',
+    ],
+    load: async () => (await import('../commands/other-programs.ts')).rootca,
   },
   {
     usage: 'version',

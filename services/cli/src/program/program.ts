@@ -5,13 +5,14 @@ import type { Terminal } from '../terminal.ts';
 import { ACCESS_COMMANDS } from './access-commands.ts';
 import { CERTIFICATE_COMMANDS } from './certificate-commands.ts';
 import type { Action, CommandOptions, CommandSpec, OptionSpec } from './command-spec.ts';
-import { PLATFORM_COMMANDS } from './platform-commands.ts';
+import { PLATFORM_COMMANDS, START_COMMANDS } from './platform-commands.ts';
 
 /** Every command. */
 export const COMMANDS: readonly CommandSpec[] = [
-  ...PLATFORM_COMMANDS,
+  ...START_COMMANDS,
   ...CERTIFICATE_COMMANDS,
   ...ACCESS_COMMANDS,
+  ...PLATFORM_COMMANDS,
 ];
 
 /** What the command line asked for. */
@@ -26,7 +27,11 @@ export interface Invocation {
 
 const HELP_WIDTH = 79;
 
-const NOUNS: Readonly<Record<string, string>> = {
+/** They have flags of their own. */
+const OTHER_PROGRAMS = ['up', 'rootca'];
+
+/** First words that stand before a verb. */
+export const NOUNS: Readonly<Record<string, string>> = {
   apikey: 'API keys of your own',
   audit: 'the audit log',
   cert: 'certificates',
@@ -39,6 +44,7 @@ const NOUNS: Readonly<Record<string, string>> = {
 /** The commander program. Parsing hands the invocation to `found`; nothing is run here. */
 export function buildProgram(terminal: Terminal, found: (invocation: Invocation) => void): Command {
   const program = configure(new Command('gigvault'), terminal);
+  program.version(`gigvault ${terminal.version}`, '--version', 'show the version');
   program.description('Your own certificate authority: certificates, keys, revocation, audit.');
   program.addHelpText(
     'before',
@@ -83,7 +89,7 @@ function addCommand(
   found: (it: Invocation) => void,
 ): void {
   const words = spec.usage.split(' ');
-  const [first = '', second = ''] = words;
+  const [first = ''] = words;
   const grouped = Object.hasOwn(NOUNS, first);
   const parent = grouped ? nounCommand(program, terminal, first) : program;
   const command = configure(parent.command(words.slice(grouped ? 1 : 0).join(' ')), terminal);
@@ -100,8 +106,7 @@ function addCommand(
       pem: spec.pem ?? false,
     });
   });
-  // `up` has flags of its own program.
-  if (first === 'up' && second === '')
+  if (OTHER_PROGRAMS.includes(first))
     command.allowUnknownOption().allowExcessArguments().helpOption(false);
 }
 
@@ -109,6 +114,8 @@ function nounCommand(program: Command, terminal: Terminal, noun: string): Comman
   const existing = program.commands.find((command) => command.name() === noun);
   if (existing) return existing;
   const made = configure(program.command(noun), terminal);
+  const examples = COMMANDS.filter(({ usage }) => usage.startsWith(`${noun} `));
+  made.addHelpText('before', examplesText(examples.map((spec) => spec.examples[0] ?? '')));
   return made.summary(NOUNS[noun] ?? '').description(sentence(NOUNS[noun] ?? ''));
 }
 

@@ -34,8 +34,8 @@ export function createApiClient(https: HttpsClient, tokens: AccessTokens): ApiCl
         headers: { ...json(body).headers, authorization: `Bearer ${token}` },
       });
     const first = await send(await tokens.current());
-    if (first.status !== 401) return content<T>(first);
-    return content<T>(await send(await tokens.renewed()));
+    if (first.status !== 401) return content<T>(first, path);
+    return content<T>(await send(await tokens.renewed()), path);
   }
 
   const api: ApiClient = {
@@ -55,7 +55,10 @@ export function createApiClient(https: HttpsClient, tokens: AccessTokens): ApiCl
       return items.slice(0, limit);
     },
     async anonymous<T>(method: 'GET' | 'POST', absolutePath: string, body?: object) {
-      return content<T>(await https.send({ method, path: absolutePath, ...json(body) }));
+      return content<T>(
+        await https.send({ method, path: absolutePath, ...json(body) }),
+        absolutePath,
+      );
     },
   };
   return api;
@@ -67,8 +70,8 @@ function json(body: object | undefined): { body?: string; headers?: Record<strin
     : { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } };
 }
 
-function content<T>(reply: HttpsReply): T {
-  if (reply.status >= 400) throw failureOf(reply);
+function content<T>(reply: HttpsReply, path: string): T {
+  if (reply.status >= 400) throw failureOf(reply, path);
   if (reply.status === 204 || reply.body === '') return undefined as T;
   try {
     return JSON.parse(reply.body) as T;

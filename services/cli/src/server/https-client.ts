@@ -1,5 +1,5 @@
 import type { Agent, request as startRequest } from 'node:https';
-import { CliFailure, type Fact } from '../failure.ts';
+import { CliFailure } from '../failure.ts';
 
 /** One request. */
 export interface HttpsRequest {
@@ -103,11 +103,7 @@ function unreachable(options: HttpsClientOptions, error: unknown): unknown {
   if (options.signal.aborted) return options.signal.reason;
   const { code = '', message = '' } = error as NodeJS.ErrnoException;
   if (isTimeout(error))
-    return noAnswer(
-      options,
-      [{ subject: '', text: `no answer within ${options.timeout / 1000} s` }],
-      error,
-    );
+    return noAnswer(options, `no answer within ${options.timeout / 1000} s`, error);
   if (
     code.startsWith('CERT_') ||
     code.startsWith('ERR_TLS') ||
@@ -118,7 +114,7 @@ function unreachable(options: HttpsClientOptions, error: unknown): unknown {
     return untrusted(options, message, error);
   return noAnswer(
     options,
-    [{ subject: '', text: code === 'ECONNREFUSED' ? 'nothing listens there' : message || code }],
+    code === 'ECONNREFUSED' ? 'nothing listens there' : message || code,
     error,
   );
 }
@@ -128,23 +124,34 @@ function isTimeout(error: unknown): boolean {
   return (error as Error).name === 'TimeoutError' || cause?.name === 'TimeoutError';
 }
 
-function noAnswer({ server }: HttpsClientOptions, facts: Fact[], cause: unknown): CliFailure {
+function noAnswer({ server }: HttpsClientOptions, why: string, cause: unknown): CliFailure {
+  const { syscall = '' } = cause as NodeJS.ErrnoException;
   return new CliFailure(`cannot reach the server ${server}`, {
     code: 'UNAVAILABLE',
-    facts,
+    facts: [{ subject: '', text: why }],
     tries: [
       { command: 'npm run up', note: 'start it on this machine' },
       { command: 'gigvault context show', note: 'where the command looks' },
     ],
+    // Without a connection nothing was asked.
+    maybeDone: !['connect', 'getaddrinfo'].includes(syscall),
     cause,
   });
 }
 
-function untrusted({ server }: HttpsClientOptions, why: string, cause: unknown): CliFailure {
-  return new CliFailure(`the server ${server} is not the one that the context trusts`, {
-    code: 'UNAVAILABLE',
-    facts: [{ subject: '', text: why }],
-    tries: [{ command: 'gigvault context show', note: 'which CA the command trusts' }],
-    cause,
-  });
+function untrusted({ server, ca }: HttpsClientOptions, why: string, cause: unknown): CliFailure {
+  const unknown = ca === undefined;
+  return new CliFailure(
+    unknown
+      ? `the server ${server} is not trusted here: there is no root for it`
+      : `the server ${server} is not the one that the context trusts`,
+    {
+      code: 'UNAVAILABLE',
+      facts: [{ subject: '', text: why }],
+      tries: unknown
+        ? [{ command: '--ca-file root.crt', note: 'a copy of the root that `up` printed there' }]
+        : [{ command: 'gigvault context show', note: 'which CA the command trusts' }],
+      cause,
+    },
+  );
 }

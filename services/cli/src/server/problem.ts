@@ -27,8 +27,20 @@ const TRIES: Partial<Record<ErrorCode, readonly Try[]>> = {
   UNAVAILABLE: [{ command: 'gigvault status' }],
 };
 
-/** The failure that a reply of status 400 or more tells of. */
-export function failureOf(reply: HttpsReply): CliFailure {
+/** What shows the things below a path of the API. */
+const LISTS: readonly (readonly [RegExp, string])[] = [
+  [/\/certificates\b/, 'gigvault cert list'],
+  [/\/csrs\b/, 'gigvault csr list'],
+  [/\/keys\b/, 'gigvault key list'],
+  [/\/users\b/, 'gigvault user list'],
+  [/\/api-keys\b/, 'gigvault apikey list'],
+];
+
+/** Codes after which what was asked may have been done, or is done later. */
+const UNDECIDED: readonly ErrorCode[] = ['UNAVAILABLE', 'DEADLINE_EXCEEDED', 'INTERNAL'];
+
+/** The failure that a reply of status 400 or more tells of; `path` is what was asked for. */
+export function failureOf(reply: HttpsReply, path = ''): CliFailure {
   const problem = parseProblem(reply.body);
   const known =
     problem.error?.code && isErrorCode(problem.error.code) ? problem.error.code : undefined;
@@ -46,10 +58,16 @@ export function failureOf(reply: HttpsReply): CliFailure {
       ? {}
       : { shownCode: `GV-${problem.error.code.replaceAll('_', '-')}` }),
     facts: [...facts, ...waitFact(reply)],
-    tries: TRIES[code] ?? [],
+    tries: TRIES[code] ?? listTries(code, path),
+    maybeDone: UNDECIDED.includes(code),
     ...(problem.type?.startsWith('https://') ? { more: problem.type } : {}),
     ...(problem.traceId ? { traceId: problem.traceId } : {}),
   });
+}
+
+function listTries(code: ErrorCode, path: string): Try[] {
+  if (code !== 'NOT_FOUND' && code !== 'ALREADY_EXISTS') return [];
+  return LISTS.filter(([place]) => place.test(path)).map(([, command]) => ({ command }));
 }
 
 /** `subject: text` taken apart, as messages of decisions are written. */

@@ -1,4 +1,5 @@
 import { memoryKeyStore } from '@gigvault/keystore/memory-key-store';
+import { LARGEST_TO_BE_SIGNED } from '@gigvault/rpc/message-size';
 import type { PeerName } from '@gigvault/rpc/service-name';
 import { SERVICE_NAMES } from '@gigvault/rpc/service-name';
 import { silentLog } from '@gigvault/telemetry/log';
@@ -21,7 +22,7 @@ import { PURPOSES, type Purpose } from '../keys/grants.ts';
 import type { StoredKey } from '../keys/stored-key.ts';
 import { type SignDeps, sign } from './sign.ts';
 import { singleFlight } from './single-flight.ts';
-import { whyRefused } from './to-be-signed.ts';
+import { PURPOSE_RULES, whyRefused } from './to-be-signed.ts';
 
 const PEERS: readonly PeerName[] = [...SERVICE_NAMES, 'gigvault', 'edge'];
 
@@ -174,4 +175,8 @@ describe('a checkpoint', () => {
     const { key } = await openKey();
     expect(whyRefused('auditSign', Buffer.from(`o\n0\n${root}\ntime 1\n`), key)).toBeUndefined();
   });
+});
+
+it('takes CRLs as large as a message can carry, and no larger', () => {
+  expect(PURPOSE_RULES.crlSign.maxOctets).toBe(LARGEST_TO_BE_SIGNED);
 });

@@ -1,5 +1,4 @@
 import type { SignatureFormat } from '@gigvault/keystore/key-store';
-import { LARGEST_TO_BE_SIGNED } from '@gigvault/rpc/message-size';
 import { type ParsedTbsCertificate, readTbsCertificate } from '@gigvault/x509/certificate';
 import { readTbsCertList } from '@gigvault/x509/crl';
 import { readKeyUsage } from '@gigvault/x509/extension-values';
@@ -44,7 +43,7 @@ export const PURPOSE_RULES: Readonly<Record<Purpose, PurposeRule>> = {
   crlSign: {
     record: 'intent',
     format: 'der',
-    maxOctets: LARGEST_TO_BE_SIGNED,
+    maxOctets: 64 * KIB * KIB,
     whyNot: whyNoCertList,
   },
   ocspSign: {
