@@ -11,24 +11,16 @@ export async function transaction<T>(
   pool: Pool,
   run: (client: PoolClient) => Promise<T>,
 ): Promise<T> {
-  const client = await pool.connect().catch((error) => Promise.reject(databaseError(error)));
-  let broken = false;
-  // A connection that dies between two queries emits this; unheard it would end the process.
-  const onError = () => {
-    broken = true;
-  };
-  client.on('error', onError);
-  try {
-    return await runAndCommit(client, run);
-  } catch (error) {
-    const known = databaseError(error);
-    // On a connection that is lost or silent nothing can be rolled back: the server does that when it goes.
-    broken ||= isLost(known) || !(await rolledBack(client));
-    throw known;
-  } finally {
-    client.off('error', onError);
-    client.release(broken);
-  }
+  return onConnection(pool, async (client, discard) => {
+    try {
+      return await runAndCommit(client, run);
+    } catch (error) {
+      const known = databaseError(error);
+      // On a connection that is lost or silent nothing can be rolled back: the server does that when it goes.
+      if (!isLost(known) && !(await rolledBack(client))) discard();
+      throw known;
+    }
+  });
 }
 
 /**
@@ -38,20 +30,30 @@ export async function executeOnce<R extends QueryResultRow>(
   pool: Pool,
   statement: QueryConfig,
 ): Promise<QueryResult<R>> {
+  return onConnection(pool, (client) =>
+    client.query<R>(statement).catch((error) => Promise.reject(commitError(error))),
+  );
+}
+
+/** Takes a connection for `run`, and gives it back to the pool unless it is lost or `discard` was called. */
+async function onConnection<T>(
+  pool: Pool,
+  run: (client: PoolClient, discard: () => void) => Promise<T>,
+): Promise<T> {
   const client = await pool.connect().catch((error) => Promise.reject(databaseError(error)));
   let broken = false;
-  const onError = () => {
+  const discard = () => {
     broken = true;
   };
-  client.on('error', onError);
+  // A connection that dies between two queries emits this; unheard it would end the process.
+  client.on('error', discard);
   try {
-    return await client.query<R>(statement);
+    return await run(client, discard);
   } catch (error) {
-    const known = commitError(error);
-    broken ||= isLost(known);
-    throw known;
+    if (isLost(error)) discard();
+    throw error;
   } finally {
-    client.off('error', onError);
+    client.off('error', discard);
     client.release(broken);
   }
 }
