@@ -32,6 +32,15 @@ export interface StoredEvent {
   readonly data: Record<string, unknown>;
 }
 
+/** Empties the tables, as after a migration. Call after startAuth. */
+export async function emptyAuth(database: TestDatabase): Promise<void> {
+  const owner = database.ownerPool('auth');
+  await owner.query('TRUNCATE user_, api_key, setup_token, outbox');
+  await owner.query('UPDATE outbox_head SET position = 0');
+  await owner.query('UPDATE outbox_consumer SET acknowledged = 0');
+  await owner.end();
+}
+
 /** The auth service's parts on a real database, with a signing key of its own and a clock that stands still. */
 export async function startAuth(database: TestDatabase) {
   const pool = await database.pool('auth', [AuthInit1700000000000]);

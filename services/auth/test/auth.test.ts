@@ -3,7 +3,7 @@ import { startTestDatabase, type TestDatabase } from '@gigvault/testkit/test-dat
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { decodeJwt, decodeProtectedHeader } from 'jose';
 import { createBootstrapCredentials } from '../src/setup/create-bootstrap-credentials.ts';
-import { startAuth } from './auth-setup.ts';
+import { emptyAuth, startAuth } from './auth-setup.ts';
 
 let database: TestDatabase;
 let auth: Awaited<ReturnType<typeof startAuth>>;
@@ -17,11 +17,7 @@ afterAll(async () => database?.stop());
 
 beforeEach(async () => {
   auth = await startAuth(database);
-  const owner = database.ownerPool('auth');
-  await owner.query('TRUNCATE user_, api_key, setup_token, outbox');
-  await owner.query('UPDATE outbox_head SET position = 0');
-  await owner.query('UPDATE outbox_consumer SET acknowledged = 0').catch(() => undefined);
-  await owner.end();
+  await emptyAuth(database);
   const { operatorApiKey } = await createBootstrapCredentials(auth.deps);
   admin = await auth.signIn(operatorApiKey);
 });

@@ -8,7 +8,7 @@ import { pgShardDirectory } from '../src/adapters/pg-shard-directory.ts';
 import { rpcCrlSigner } from '../src/adapters/rpc-crl-signer.ts';
 import { crlService } from '../src/crl.module.ts';
 import { generateCrl } from '../src/generation/generate-crl.ts';
-import { type CrlWorld, crlWorld } from './crl-world.ts';
+import { type CrlWorld, startedCrlWorld } from './crl-world.ts';
 import { opensslCrl } from './openssl-crl.ts';
 
 const HOUR = 3_600_000;
@@ -28,9 +28,7 @@ afterEach(async () => {
 });
 
 async function started(config = {}): Promise<CrlWorld> {
-  world = await crlWorld(pool, config);
-  await world.start();
-  await eventually(() => world.crl());
+  world = await startedCrlWorld(pool, config);
   return world;
 }
 

@@ -10,7 +10,7 @@ import { toPem } from '@gigvault/x509/pem';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Pool } from 'pg';
 import { crlService } from '../src/crl.module.ts';
-import { type CrlWorld, crlWorld } from './crl-world.ts';
+import { type CrlWorld, crlWorld, startedCrlWorld } from './crl-world.ts';
 import { opensslCrl } from './openssl-crl.ts';
 
 const HOUR = 3_600_000;
@@ -31,9 +31,7 @@ afterEach(async () => {
 });
 
 async function started(config = {}): Promise<CrlWorld> {
-  world = await crlWorld(pool, config);
-  await world.start();
-  await eventually(() => world.crl());
+  world = await startedCrlWorld(pool, config);
   return world;
 }
 

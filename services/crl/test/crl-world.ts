@@ -45,6 +45,14 @@ export async function crlWorld(pool: Pool, config: Partial<CrlConfig> = {}): Pro
   return instance({ pool, clock, ca, keymgr }, config);
 }
 
+/** The same, started, with its first CRL served. */
+export async function startedCrlWorld(pool: Pool, config = {}): Promise<CrlWorld> {
+  const world = await crlWorld(pool, config);
+  await world.start();
+  await eventually(() => world.crl());
+  return world;
+}
+
 function instance(parts: Parts, config: Partial<CrlConfig>): CrlWorld {
   const { pool, clock, ca, keymgr } = parts;
   const world = serviceWorld({

@@ -6,7 +6,7 @@ import type { Pool } from 'pg';
 import { PRUNE } from '../src/adapters/pg-status-pruner.ts';
 import { ocspService } from '../src/ocsp.module.ts';
 import { certId, ocspRequest, readAnswer } from './ocsp-request.ts';
-import { type OcspWorld, ocspWorld } from './ocsp-world.ts';
+import { type OcspWorld, startedOcspWorld } from './ocsp-world.ts';
 import { listen, opensslClient } from './openssl-client.ts';
 
 const HOUR = 3_600_000;
@@ -32,9 +32,7 @@ afterEach(async () => {
 });
 
 async function started(config = {}): Promise<OcspWorld> {
-  world = await ocspWorld(pool, config);
-  await world.start();
-  await eventually(() => world.health('ocsp.signer'));
+  world = await startedOcspWorld(pool, config);
   return world;
 }
 

@@ -1,5 +1,6 @@
 import type { HttpReply } from '@gigvault/http/route';
 import { RPC } from '@gigvault/rpc/contracts';
+import { eventually } from '@gigvault/testkit/eventually';
 import { type ServiceWorld, serviceWorld } from '@gigvault/testkit/service-world';
 import { FakeClock, systemClock } from '@gigvault/time/clock';
 import type { Pool } from 'pg';
@@ -30,6 +31,14 @@ export async function ocspWorld(pool: Pool, config: Partial<OcspConfig> = {}): P
   }
   const clock = new FakeClock(systemClock.now());
   return instance({ pool, clock, ca: fakeCa(clock), keymgr: fakeKeymgr() }, config);
+}
+
+/** The same, started, with its responder's certificate. */
+export async function startedOcspWorld(pool: Pool, config = {}): Promise<OcspWorld> {
+  const world = await ocspWorld(pool, config);
+  await world.start();
+  await eventually(() => world.health('ocsp.signer'));
+  return world;
 }
 
 function instance(parts: Parts, config: Partial<OcspConfig>): OcspWorld {

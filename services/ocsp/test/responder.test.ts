@@ -7,7 +7,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/glob
 import type { Pool } from 'pg';
 import { ocspService } from '../src/ocsp.module.ts';
 import { certId, ocspRequest } from './ocsp-request.ts';
-import { type OcspWorld, ocspWorld } from './ocsp-world.ts';
+import { type OcspWorld, ocspWorld, startedOcspWorld } from './ocsp-world.ts';
 
 const DAY = 86_400_000;
 
@@ -26,9 +26,7 @@ afterEach(async () => {
 });
 
 async function started(): Promise<void> {
-  world = await ocspWorld(pool);
-  await world.start();
-  await eventually(() => world.health('ocsp.signer'));
+  world = await startedOcspWorld(pool);
 }
 
 /** What an answer about this certificate is signed with. */
