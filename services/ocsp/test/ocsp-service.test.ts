@@ -309,6 +309,12 @@ describe('OCSP without ca', () => {
     const { serialNumber: still } = world.ca.issue();
     expect(await statusOf(serialNumber)).toBe('good');
     expect(await statusOf(still)).toBe('good');
+    // The events of the two have purged what was cached before them.
+    await eventually(async () =>
+      expect((await pool.query('SELECT 1 FROM status')).rows).toHaveLength(2),
+    );
+    expect(await statusOf(serialNumber)).toBe('good');
+    expect(await statusOf(still)).toBe('good');
     world.ca.events.down = true;
     world.ca.events.endPolls();
     world.ca.revoke(serialNumber, 1);
