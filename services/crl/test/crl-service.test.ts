@@ -200,7 +200,10 @@ describe('serving', () => {
     world = world.another();
     await world.start();
     expect((await eventually(() => world.crl())).der).toEqual(crl.der);
-    expect(await world.metrics.exposition()).toMatch(/gigvault_crl_entries\{ca="issuing"\} 1/);
+    // Set in a round of its own, which does not wait for who fetches, nor they for it.
+    await eventually(async () =>
+      expect(await world.metrics.exposition()).toMatch(/gigvault_crl_entries\{ca="issuing"\} 1/),
+    );
   });
 
   it('events arrive again after a restart of the consumer and change nothing', async () => {
