@@ -134,6 +134,14 @@ describe('orders', () => {
       400,
       'malformed',
     ],
+    [
+      {
+        identifiers: [{ type: 'dns', value: 'ok.example.com' }],
+        notBefore: '2999-01-01T00:00:00Z',
+      },
+      400,
+      'malformed',
+    ],
   ])('refuse %j', async (payload, status, type) => {
     expectProblem(await client.post(at('new-order'), payload), status, type);
   });

@@ -1,4 +1,5 @@
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
+import { lengthOfTime } from '@gigvault/time/length-of-time';
 
 /** The profile's part of a validity. Milliseconds. */
 export interface ValidityLimits {
@@ -49,7 +50,7 @@ export function checkValidity(
   if (notAfter <= notBefore || notAfter <= now)
     refuse('/notAfter', 'lies before notBefore or in the past');
   if (notAfter > latest)
-    refuse('/notAfter', `is more than ${limits.maxValidity / SECOND} seconds after notBefore`);
+    refuse('/notAfter', `is more than ${lengthOfTime(limits.maxValidity)} after notBefore`);
   if (notAfter > issuer.notAfter) refuse('/notAfter', 'lies after the end of the issuing CA');
   return { notBefore, notAfter };
 }

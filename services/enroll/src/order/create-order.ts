@@ -8,7 +8,7 @@ import type { OrderProfile, Profiles } from '../ports/certificate-authority.ts';
 import type { Order, Orders } from '../ports/orders.ts';
 import type { Authorizations } from '../ports/registration-authority.ts';
 import { checkIdentifiers } from './order-identifiers.ts';
-import { checkOrderValidity } from './order-validity.ts';
+import { checkOrderValidity, lastMomentFor } from './order-validity.ts';
 
 const HOUR = 3_600_000;
 
@@ -45,7 +45,7 @@ export interface NewOrder {
 
 /**
  * Makes an order with its authorizations (RFC 8555 §7.4); it is ready at once when all of them are valid already.
- * The profile's hash of this moment is pinned in it (T14).
+ * The profile's hash of this moment is pinned in it (T14). It expires no later than the last moment at which its times can be had.
  * Errors: RATE_LIMITED, UNKNOWN_PROFILE, and those of checkIdentifiers and checkOrderValidity.
  */
 export async function createOrder(
@@ -74,7 +74,10 @@ export async function createOrder(
     notBefore: wanted.notBefore,
     notAfter: wanted.notAfter,
     createdAt: now,
-    expiresAt: earliestExpiry(authorizations, now + deps.rules.orderLifetime),
+    expiresAt: earliestExpiry(
+      authorizations,
+      Math.min(now + deps.rules.orderLifetime, lastMomentFor(wanted, profile)),
+    ),
   };
   await durableStep('enroll.order', () => deps.orders.create(order));
   return order;

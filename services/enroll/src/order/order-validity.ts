@@ -1,4 +1,5 @@
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
+import { lengthOfTime } from '@gigvault/time/length-of-time';
 import type { OrderProfile } from '../ports/certificate-authority.ts';
 
 /**
@@ -15,15 +16,29 @@ export function checkOrderValidity(
 ): void {
   const { notBefore, notAfter } = wanted;
   if (notBefore !== 0 && notBefore < now - backdate)
-    refuse('notBefore', `lies more than ${backdate / 1_000} seconds in the past`);
+    refuse('notBefore', `lies more than ${lengthOfTime(backdate)} in the past`);
+  // What is proved today says nothing of a time that has not begun; a clock that is ahead is forgiven as much as one behind.
+  if (notBefore > now + backdate)
+    refuse('notBefore', `lies more than ${lengthOfTime(backdate)} in the future`);
   if (notAfter === 0) return;
   if (notAfter <= now) refuse('notAfter', 'lies in the past');
   if (notAfter <= notBefore) refuse('notAfter', 'does not lie after "notBefore"');
   if (notAfter - (notBefore || now) > maxValidity)
     refuse(
       'notAfter',
-      `is more than ${maxValidity / 1_000} seconds after ${notBefore === 0 ? 'now' : '"notBefore"'}`,
+      `is more than ${lengthOfTime(maxValidity)} after ${notBefore === 0 ? 'now' : '"notBefore"'}`,
     );
+}
+
+/** When a wanted time (0: none) lies further back than a certificate's may: from then on the order cannot be fulfilled. */
+export function lastMomentFor(
+  { notBefore, notAfter }: { readonly notBefore: number; readonly notAfter: number },
+  { backdate }: Pick<OrderProfile, 'backdate'>,
+): number {
+  return Math.min(
+    notBefore === 0 ? Number.POSITIVE_INFINITY : notBefore + backdate,
+    notAfter === 0 ? Number.POSITIVE_INFINITY : notAfter,
+  );
 }
 
 function refuse(member: string, why: string): never {

@@ -38,12 +38,13 @@ beforeEach(() => {
   };
 });
 
-function create(): Promise<Order> {
+function create(times: { notBefore?: number; notAfter?: number } = {}): Promise<Order> {
   return createOrder(deps, 'account', {
     identifiers: names,
     notBefore: 0,
     notAfter: 0,
     profile: '',
+    ...times,
   });
 }
 
@@ -131,6 +132,21 @@ describe('an order', () => {
       status: 'invalid',
       error: { message: 'The order expired.' },
     });
+  });
+
+  it('expires when its times can no longer be had, or is refused when they never can', async () => {
+    const profile = (await deps.profiles.find('tls-server'))!;
+    const now = clock.now();
+    const soon = now + 60_000;
+    expect(await create({ notAfter: soon })).toMatchObject({ expiresAt: soon });
+    const early = await create({ notBefore: soon - profile.backdate });
+    expect(early).toMatchObject({ expiresAt: soon });
+    await expect(create({ notBefore: now + profile.backdate + 1 })).rejects.toMatchObject({
+      code: 'INVALID_ARGUMENT',
+      problems: [{ pointer: '/notBefore', message: expect.stringMatching(/in the future$/) }],
+    });
+    clock.advance(60_000);
+    expect((await read(early)).status).toBe('invalid');
   });
 
   it('that nobody reads is ended by the reaper, and forgotten later', async () => {

@@ -86,6 +86,13 @@ describe('evaluatePolicy', () => {
     ).toBe('deny');
   });
 
+  it('says limits below a day in hours', () => {
+    const limited = policy({ maxValidity: DAY / 24 });
+    expect(evaluatePolicy([limited], { ...REQUEST, validity: DAY }).decision?.rules).toEqual([
+      { rule: 'maxValidity', outcome: 'deny', message: 'validity 1 d: longest allowed is 1 h' },
+    ]);
+  });
+
   it('asks people where a rule says review, and a denial outweighs it', () => {
     const reviewing = policy({
       names: { allow: ['localhost'], deny: [], otherwise: 'review' },

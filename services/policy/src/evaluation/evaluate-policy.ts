@@ -1,10 +1,10 @@
 import type { GeneralName } from '@gigvault/proto/ca/v1/issuance';
 import type { EvaluateRequest, EvaluateResponse } from '@gigvault/proto/policy/v1/policy';
 import type { DecisionRule } from '@gigvault/proto/ra/v1/enrolment';
+import { lengthOfTime } from '@gigvault/time/length-of-time';
 import { matchName, matchText } from './match-name.ts';
 import type { Outcome, Patterns, Policy, PolicyDocument } from './policy-document.ts';
 
-const DAY = 86_400_000;
 const SEVERITY: Readonly<Record<Outcome, number>> = { deny: 2, review: 1, allow: 0 };
 
 /**
@@ -129,7 +129,7 @@ function judgeValidity(
   { validity }: EvaluateRequest,
 ): DecisionRule[] {
   if (maxValidity === undefined || validity <= maxValidity) return [];
-  const message = `validity ${inDays(validity)}: longest allowed is ${inDays(maxValidity)}`;
+  const message = `validity ${lengthOfTime(validity)}: longest allowed is ${lengthOfTime(maxValidity)}`;
   return [{ rule: 'maxValidity', outcome: 'deny', message }];
 }
 
@@ -174,9 +174,4 @@ function severity(rule: DecisionRule): number {
 
 function people(count: number): string {
   return count === 1 ? '1 person' : `${count} people`;
-}
-
-/** As `398 d`, `1.5 d`. */
-function inDays(ms: number): string {
-  return `${Math.round((ms / DAY) * 10) / 10} d`;
 }
