@@ -35,7 +35,9 @@ export function createCaMetrics(metrics: Metrics, clock: Clock): CaMetrics {
     'When the CA certificate ends.',
     ['ca'],
   );
+  const refused = (error: unknown) => rejected.inc({ reason: asGigvaultError(error).code });
   return {
+    refused,
     async observe({ profile, protocol }, run) {
       const start = clock.now();
       try {
@@ -44,7 +46,7 @@ export function createCaMetrics(metrics: Metrics, clock: Clock): CaMetrics {
         duration.observe({ ca: result.issuerId }, (clock.now() - start) / 1_000);
         return result;
       } catch (error) {
-        rejected.inc({ reason: asGigvaultError(error).code });
+        refused(error);
         throw error;
       }
     },

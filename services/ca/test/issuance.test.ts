@@ -102,6 +102,23 @@ describe('issuing', () => {
     expect(text).toMatch(/gigvault_ca_not_after_timestamp_seconds\{ca="issuing"\} \d/);
   });
 
+  it('counts a refusal once, at the check or at the issuance, and nothing for a check that passes', async () => {
+    const refusals = async () =>
+      Number(
+        /rejected_total\{reason="REJECTED_IDENTIFIER"\} (\d+)/.exec(
+          await process.metrics.exposition(),
+        )?.[1] ?? 0,
+      );
+    const bad = { subjectAltName: [{ type: 'dns', value: 'not a name' }] };
+    const before = await refusals();
+    await expect(checkFirst(bad)).rejects.toMatchObject({ code: 'REJECTED_IDENTIFIER' });
+    expect((await refusals()) - before).toBe(1);
+    await expect(issue(bad)).rejects.toMatchObject({ code: 'REJECTED_IDENTIFIER' });
+    expect((await refusals()) - before).toBe(2);
+    await checkFirst();
+    expect((await refusals()) - before).toBe(2);
+  });
+
   it('signs what arrives together in few batches and transactions', async () => {
     const before = ca.keymgr.batches.length;
     await Promise.all(Array.from({ length: 50 }, () => issue()));

@@ -11,6 +11,8 @@ export interface IssuanceObserver {
     labels: IssuanceLabels,
     run: () => Promise<T>,
   ): Promise<T>;
+  /** Counts an issuance that was refused before it was asked for. */
+  refused(error: unknown): void;
 }
 
 /** Counts revocations. */
