@@ -1,11 +1,12 @@
 import { ERROR_TABLE } from '@gigvault/errors/error-table';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import { CommanderError } from 'commander';
+import { version } from './commands/version.ts';
 import { CliFailure, usage } from './failure.ts';
 import { errorText } from './output/error-text.ts';
 import { styleFor } from './output/style.ts';
 import { buildProgram, COMMANDS, type Invocation, NOUNS } from './program/program.ts';
-import { createSession } from './session.ts';
+import { createSession, type GlobalOptions } from './session.ts';
 import type { Terminal } from './terminal.ts';
 
 const INTERRUPTED = 130;
@@ -27,10 +28,14 @@ async function parse(argv: readonly string[], terminal: Terminal): Promise<Invoc
     invocation = found;
   });
   try {
+    program.parseOptions([...argv]);
+    const globals = program.opts<GlobalOptions>();
+    // Whatever else was typed, as other programs do.
+    if (globals.version) return { action: version, args: [], options: {}, globals, pem: false };
     await program.parseAsync([...argv], { from: 'user' });
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
-    if (['commander.helpDisplayed', 'commander.help', 'commander.version'].includes(error.code)) {
+    if (['commander.helpDisplayed', 'commander.help'].includes(error.code)) {
       if (error.exitCode === 0) return undefined;
       throw usage('which command? The help above lists them.');
     }

@@ -20,6 +20,7 @@ export interface GlobalOptions extends ContextOptions {
   readonly timeout?: string;
   readonly yes?: boolean;
   readonly input: boolean;
+  readonly version?: boolean;
 }
 
 /** What a command works with. */

@@ -102,9 +102,18 @@ describe('the command line', () => {
     expect(run.err).toContain('use -o table, json, yaml or name');
   });
 
-  it('shows its version', async () => {
-    const run = await machine.run('--version');
-    expect(run).toEqual({ code: 0, out: 'gigvault 0.1.0\n', err: '' });
+  it.each(['--version', '-V', 'version', 'cert list --version'])(
+    'shows its version: %s',
+    async (line) => {
+      const run = await machine.run(line);
+      expect(run).toEqual({ code: 0, out: 'gigvault 0.1.0\n', err: '' });
+    },
+  );
+
+  it.each(['--version -o json', '-o json -V'])('shows its version as data: %s', async (line) => {
+    const run = await machine.run(line);
+    expect(run).toMatchObject({ code: 0, err: '' });
+    expect(JSON.parse(run.out)).toEqual({ name: 'gigvault', version: '0.1.0' });
   });
 
   it.each(Object.keys(NOUNS))('%s has help that begins with examples', async (noun) => {

@@ -44,7 +44,6 @@ export const NOUNS: Readonly<Record<string, string>> = {
 /** The commander program. Parsing hands the invocation to `found`; nothing is run here. */
 export function buildProgram(terminal: Terminal, found: (invocation: Invocation) => void): Command {
   const program = configure(new Command('gigvault'), terminal);
-  program.version(`gigvault ${terminal.version}`, '--version', 'show the version');
   program.description('Your own certificate authority: certificates, keys, revocation, audit.');
   program.addHelpText(
     'before',
@@ -79,6 +78,7 @@ function globalOptions(): Option[] {
     new Option('--yes', 'do not ask before something dangerous'),
     new Option('--no-input', 'never ask'),
     new Option('--no-color', 'no colours'),
+    new Option('-V, --version', 'show the version'),
   ];
 }
 
