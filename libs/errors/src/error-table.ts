@@ -119,7 +119,7 @@ export const ERROR_TABLE = {
     'Certificate does not verify',
   ),
   CONFLICT: row(409, ABORTED, 'malformed', 6, true, 'Changed by somebody else'),
-  DEADLINE_EXCEEDED: row(504, DEADLINE_EXCEEDED, 'serverInternal', 9, true, 'Took too long'),
+  DEADLINE_EXCEEDED: row(503, DEADLINE_EXCEEDED, 'serverInternal', 9, true, 'Took too long'),
   FORBIDDEN: row(403, PERMISSION_DENIED, 'unauthorized', 4, false, 'Not allowed'),
   INTERNAL: row(500, INTERNAL, 'serverInternal', 1, true, 'Internal error'),
   INVALID_ARGUMENT: row(400, INVALID_ARGUMENT, 'malformed', 2, false, 'Invalid request'),
