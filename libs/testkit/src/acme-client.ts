@@ -20,7 +20,7 @@ export interface AcmeClientOptions {
   /** As `https://localhost:8443`. */
   readonly publicUrl: string;
   readonly responder: Http01Responder;
-  /** Milliseconds for which a request that got no answer, or a 5xx, is sent again. 0: not at all. */
+  /** Milliseconds for which a request that got no answer, a 429 or a 5xx, is sent again. 0: not at all. */
   readonly patience: number;
 }
 
@@ -68,7 +68,8 @@ export async function createAcmeClient(options: AcmeClientOptions): Promise<Acme
     for (;;) {
       try {
         const answer = await once(url, payload);
-        const again = answer.status >= 500 || answer.text.includes('acme:error:badNonce');
+        const { status, text } = answer;
+        const again = status >= 500 || status === 429 || text.includes('acme:error:badNonce');
         if (!again || systemClock.now() >= end) return answer;
       } catch (error) {
         if (systemClock.now() >= end) throw error;

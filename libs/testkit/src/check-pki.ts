@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { Client } from 'pg';
+import { Client, type ClientConfig } from 'pg';
 import { readAuditLog } from './check/audit.ts';
 import {
   certificatesOf,
@@ -29,9 +29,11 @@ export interface CheckReport {
  * certificate has its earlier intent and verifies; serial numbers are unique; nothing is signed without an intent, twice,
  * or unaudited; no order and no request has two certificates; revoked means revoked in OCSP and on the CRL; the audit
  * tree is whole and has every event.
+ *
+ * @param server as `connect`
  */
-export async function checkPki(pki: PkiProcess): Promise<CheckReport> {
-  const database = await connect(pki);
+export async function checkPki(pki: PkiProcess, server?: ClientConfig): Promise<CheckReport> {
+  const database = await connect(pki, server);
   const http = httpClient();
   try {
     const unsettled = await settle(database);
@@ -58,18 +60,17 @@ export async function checkPki(pki: PkiProcess): Promise<CheckReport> {
   }
 }
 
-/** The superuser's connection to a running PKI's embedded database. */
-export async function connect(pki: PkiProcess): Promise<Client> {
-  const { database } = JSON.parse(readFileSync(join(pki.dataDir, 'run.json'), 'utf8')) as {
-    database: { host: string; port: number };
-  };
-  const password = readFileSync(join(pki.dataDir, 'pg', 'admin-password'), 'utf8').trim();
-  const client = new Client({
-    ...database,
-    user: 'gigvault_admin',
-    password,
-    database: 'gigvault',
-  });
+/** The superuser's connection to a running PKI's database. @param server the external one; default: the embedded one */
+export async function connect(pki: PkiProcess, server?: ClientConfig): Promise<Client> {
+  const client = new Client(server ?? embeddedServer(pki));
   await client.connect();
   return client;
+}
+
+function embeddedServer({ dataDir }: PkiProcess): ClientConfig {
+  const { database } = JSON.parse(readFileSync(join(dataDir, 'run.json'), 'utf8')) as {
+    database: { host: string; port: number };
+  };
+  const password = readFileSync(join(dataDir, 'pg', 'admin-password'), 'utf8').trim();
+  return { ...database, user: 'gigvault_admin', password, database: 'gigvault' };
 }

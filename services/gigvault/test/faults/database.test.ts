@@ -1,0 +1,87 @@
+import { X509Certificate } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { MODES } from '@gigvault/testkit/pki-process';
+import { systemClock } from '@gigvault/time/clock';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { QUICK_CRL, START_TIMEOUT, startAcmeClient, usePki } from '../use-pki.ts';
+import { type AcmeLoad, startAcmeLoad } from './acme-load.ts';
+import { type StatusProbe, startStatusProbe } from './status-probe.ts';
+
+const CLIENTS = 6;
+/** Milliseconds within which everything serves again by itself. */
+const RECOVERY = 10_000;
+/** Milliseconds for an answer about a certificate's state. */
+const IN_TIME = 2_000;
+/** Milliseconds. */
+const PAUSE = 10_000;
+
+describe.each(MODES)('the embedded database under load, %s', (mode) => {
+  const shared = usePki(mode, ...QUICK_CRL);
+  let load: AcmeLoad;
+  let probe: StatusProbe;
+
+  beforeAll(async () => {
+    const { client, responder } = await startAcmeClient(shared);
+    const chain = await client.certificate(['asked-about.localhost']);
+    await responder.stop();
+    const { serialNumber } = new X509Certificate(chain);
+    probe = await startStatusProbe(shared.pki, serialNumber.toLowerCase());
+    load = await startAcmeLoad(shared.pki, CLIENTS);
+  }, START_TIMEOUT);
+
+  it('is killed, and started again: issuance goes on within 10 s — covers: T7, T20', async () => {
+    process.kill(postmaster(), 'SIGKILL');
+    expect(await load.next()).toBeLessThan(RECOVERY);
+  });
+
+  it('is stopped, and started again: issuance goes on within 10 s — covers: T7, T20', async () => {
+    process.kill(postmaster(), 'SIGINT');
+    expect(await load.next()).toBeLessThan(RECOVERY);
+  });
+
+  it(
+    'is paused for 10 s: issuance goes on within 10 s — covers: T7, T20',
+    async () => {
+      const pids = processes();
+      for (const pid of pids) process.kill(pid, 'SIGSTOP');
+      const paused = load.count();
+      await systemClock.sleep(PAUSE);
+      expect(load.count() - paused).toBeLessThanOrEqual(CLIENTS);
+      for (const pid of pids) process.kill(pid, 'SIGCONT');
+      expect(await load.next()).toBeLessThan(RECOVERY);
+    },
+    START_TIMEOUT,
+  );
+
+  it(
+    'through all of it: 503 with Retry-After, OCSP and CRLs in time, nothing acknowledged lost — covers: T6, T7',
+    async () => {
+      await load.stop();
+      expect(load.turnedAway()).toBeGreaterThan(0);
+      expect(load.surprises).toEqual([]);
+      expect(await load.lost()).toEqual([]);
+      const { wrong, times } = await probe.stop();
+      expect(wrong).toEqual([]);
+      expect(times.at(-1)).toBeLessThan(IN_TIME);
+    },
+    START_TIMEOUT,
+  );
+
+  afterAll(async () => {
+    await load?.stop();
+    await probe?.stop();
+  }, START_TIMEOUT);
+
+  function postmaster(): number {
+    const file = join(shared.pki.dataDir, 'pg', 'cluster', 'postmaster.pid');
+    return Number.parseInt(readFileSync(file, 'utf8'), 10);
+  }
+
+  /** The server and each of its processes. */
+  function processes(): number[] {
+    const pid = postmaster();
+    const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8');
+    return [pid, ...children.trim().split(' ').map(Number)];
+  }
+});
