@@ -18,28 +18,21 @@ import { openSecrets } from '../src/bootstrap/secrets.ts';
 import { createSuiteProcess } from '../src/composition/one-process.ts';
 import { gigvaultConfig } from '../src/gigvault.config.ts';
 import { createProgress } from '../src/report/progress.ts';
-import type { Measurement } from './main.ts';
-import { median, quantile } from './statistics.ts';
+import { closedLoop } from './closed-loop.ts';
+import { ownCpu } from './cpu.ts';
+import { type Effort, type Measurement, type Round, rateOf } from './measurement.ts';
 
-const ROUNDS = 5;
-const ROUND_MS = 4_000;
 const CONCURRENCIES = [1, 64, 256] as const;
+const BOUNDS = { floor: { value: 2_000, p99: 40 }, goal: { value: 4_000, p99: 40 } };
 /** Certification requests are made beforehand: a client's work, not the CA's. */
 const REQUESTS = 2_000;
 const SERVICES = ['auth', 'keymgr', 'ca', 'audit'] as const satisfies readonly ServiceName[];
-
-interface Round {
-  readonly perSecond: number;
-  readonly cpuMicroseconds: number;
-  readonly p50: number;
-  readonly p99: number;
-}
 
 /**
  * CSR to durable certificate through `ca`'s API in one process: the real ca, keymgr and audit over the in-process
  * transport, a real PostgreSQL with fsync, proof of possession checked, the audit log running beside it.
  */
-export async function benchIssuance(): Promise<Measurement[]> {
+export async function benchIssuance({ rounds, roundMs }: Effort): Promise<Measurement[]> {
   const path = mkdtempSync(join(tmpdir(), 'gv-bench-'));
   const config = gigvaultConfig.parse({
     dataDir: path,
@@ -87,14 +80,19 @@ export async function benchIssuance(): Promise<Measurement[]> {
     await registerIssuers(suite, pki);
     for (const service of suite.running()) await service.startWorkers();
     const issueOne = await issuer(suite);
-    const results: Measurement[] = [];
-    await round(issueOne, 64);
-    for (const concurrency of CONCURRENCIES) {
-      const rounds: Round[] = [];
-      for (let i = 0; i < ROUNDS; i++) rounds.push(await round(issueOne, concurrency));
-      results.push(measurement(concurrency, rounds));
-    }
-    return results;
+    const cpu = ownCpu(path);
+    await closedLoop(issueOne, 64, roundMs, cpu);
+    const measured = CONCURRENCIES.map((concurrency) => ({ concurrency, rounds: [] as Round[] }));
+    for (let i = 0; i < rounds; i++)
+      for (const row of measured)
+        row.rounds.push(await closedLoop(issueOne, row.concurrency, roundMs, cpu));
+    return measured.map((row) =>
+      rateOf(row.rounds, {
+        work: "CSR to durable certificate, ca's API, one process",
+        concurrency: row.concurrency,
+        ...(row.concurrency === 64 ? BOUNDS : {}),
+      }),
+    );
   } finally {
     for (const service of [...suite.running()].reverse()) await service.stop();
     await Promise.all([...pools.values()].map((open) => open.end()));
@@ -131,45 +129,5 @@ async function issuer(suite: ReturnType<typeof createSuiteProcess>): Promise<() 
       tenantId: 'default',
       protocol: 'acme',
     });
-  };
-}
-
-async function round(issueOne: () => Promise<void>, concurrency: number): Promise<Round> {
-  const times: number[] = [];
-  const cpu = process.cpuUsage();
-  const begin = performance.now();
-  const client = async () => {
-    while (performance.now() - begin < ROUND_MS) {
-      const start = performance.now();
-      await issueOne();
-      times.push(performance.now() - start);
-    }
-  };
-  await Promise.all(Array.from({ length: concurrency }, client));
-  const seconds = (performance.now() - begin) / 1000;
-  const { user, system } = process.cpuUsage(cpu);
-  times.sort((a, b) => a - b);
-  return {
-    perSecond: times.length / seconds,
-    cpuMicroseconds: (user + system) / times.length,
-    p50: quantile(times, 0.5),
-    p99: quantile(times, 0.99),
-  };
-}
-
-function measurement(concurrency: number, rounds: readonly Round[]): Measurement {
-  const of = (key: keyof Round) => median(rounds.map((r) => r[key]));
-  const details = {
-    perSecond: of('perSecond'),
-    cpuMicroseconds: of('cpuMicroseconds'),
-    p50: of('p50'),
-    p99: of('p99'),
-    concurrency,
-    rounds: rounds.length,
-  };
-  return {
-    work: `CSR to durable certificate, ca's API, ${concurrency} in flight`,
-    value: `${details.perSecond.toFixed(0)}/s   ${details.cpuMicroseconds.toFixed(0)} µs CPU   p50 ${details.p50.toFixed(1)} ms   p99 ${details.p99.toFixed(1)} ms`,
-    details,
   };
 }

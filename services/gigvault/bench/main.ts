@@ -1,39 +1,53 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
+import { parseArgs } from 'node:util';
 import { installationRoot, installedVersion } from '@gigvault/host/home';
-import { benchIssuance } from './issuance.ts';
-import { benchStart } from './start.ts';
+import { BENCHES } from './benches.ts';
+import { keeps, type Measurement } from './measurement.ts';
+import { HEADING, lineOf } from './table.ts';
 
-/** One row of the table. */
-export interface Measurement {
-  readonly work: string;
-  readonly value: string;
-  /** What else was measured, for the JSON. */
-  readonly details: Readonly<Record<string, number>>;
+/** `npm run bench [-- [--quick] [<name> …]]`: docs/operations/benchmarks.md. */
+const { values: flags, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { quick: { type: 'boolean', default: false } },
+});
+const unknown = positionals.filter((name) => !Object.hasOwn(BENCHES, name));
+if (unknown.length > 0) {
+  process.stderr.write(
+    `error: no bench ${unknown.join(' ')}; there are ${Object.keys(BENCHES).join(' ')}\n`,
+  );
+  process.exit(2);
 }
+const effort = flags.quick ? { rounds: 2, roundMs: 2_000 } : { rounds: 5, roundMs: 4_000 };
 
-const measurements: Measurement[] = [];
-for (const bench of [benchStart, benchIssuance]) {
-  for (const measurement of await bench()) {
-    measurements.push(measurement);
-    process.stdout.write(`${measurement.work.padEnd(58)} ${measurement.value}\n`);
+const measurements: (Measurement & { bench: string })[] = [];
+print(HEADING);
+for (const [bench, run] of Object.entries(BENCHES)) {
+  if (positionals.length > 0 && !positionals.includes(bench)) continue;
+  for (const measurement of await run(effort)) {
+    measurements.push({ bench, ...measurement });
+    print(lineOf(measurement));
   }
 }
+
 const machine = {
   cpu: cpus()[0]?.model ?? 'unknown',
   cores: cpus().length,
   node: process.version,
   version: installedVersion(),
 };
-process.stdout.write(
-  `\n${machine.cores} × ${machine.cpu}, Node ${machine.node}. fsync on, every certificate audited; medians of the rounds.\n`,
-);
+const missed = measurements.filter((row) => row.floor !== undefined && !keeps(row, row.floor));
+print(`
+${machine.cores} × ${machine.cpu}, Node ${machine.node}. fsync on, every certificate audited; medians of ${effort.rounds} rounds.
+${missed.length === 0 ? 'All floors are met.' : `Floors missed: ${missed.map(({ bench, work }) => `${bench} (${work})`).join(', ')}.`}`);
 const folder = join(installationRoot(), '.build');
 mkdirSync(folder, { recursive: true });
-writeFileSync(
-  join(folder, 'bench.json'),
-  `${JSON.stringify({ machine, measurements }, null, 2)}\n`,
-);
-process.stdout.write(`JSON: ${join(folder, 'bench.json')}\n`);
+const file = join(folder, 'bench.json');
+writeFileSync(file, `${JSON.stringify({ machine, effort, measurements }, null, 2)}\n`);
+print(`JSON: ${file}`);
 process.exit(0);
+
+function print(text: string): void {
+  process.stdout.write(`${text}\n`);
+}

@@ -1,49 +1,77 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { startPki } from '@gigvault/testkit/pki-process';
-import type { Measurement } from './main.ts';
+import { systemClock } from '@gigvault/time/clock';
+import { cpuOf } from './cpu.ts';
+import type { Effort, Measurement } from './measurement.ts';
 import { median } from './statistics.ts';
 
-const ROUNDS = 5;
-
 /** Start of the whole suite in one process, first and warm, and what it then takes. */
-export async function benchStart(): Promise<Measurement[]> {
-  const pki = await startPki('one process');
+export async function benchStart({ rounds, roundMs }: Effort): Promise<Measurement[]> {
+  const pki = await startPki('one process', '--encode-in-process', 'false');
   try {
     const first = pki.startTime();
     const warm: number[] = [];
     const memory: number[] = [];
-    for (let round = 0; round < ROUNDS; round++) {
+    for (let round = 0; round < rounds; round++) {
       await pki.stop();
       await pki.start();
       warm.push(pki.startTime());
-      memory.push(residentMiB(pki.dataDir));
+      memory.push(residentMiB(mainPid(pki.dataDir)));
     }
+    const idle = await idleShares(pki.dataDir, 5 * roundMs);
     return [
-      {
-        work: 'first start, once built',
-        value: `${(first / 1000).toFixed(2)} s`,
-        details: { seconds: first / 1000 },
-      },
+      { work: 'first start, once built', unit: 's', value: first / 1000, rounds: 1 },
       {
         work: 'warm start',
-        value: `${(median(warm) / 1000).toFixed(2)} s`,
-        details: { seconds: median(warm) / 1000, rounds: ROUNDS },
+        unit: 's',
+        value: median(warm) / 1000,
+        rounds,
+        floor: { value: 2 },
+        goal: { value: 1 },
       },
       {
-        work: 'memory of the suite in one process after a start',
-        value: `${median(memory).toFixed(0)} MiB`,
-        details: { mebibytes: median(memory), rounds: ROUNDS },
+        work: 'memory after a start, the database apart',
+        unit: 'MiB',
+        value: median(memory),
+        rounds,
+        floor: { value: 350 },
+        goal: { value: 250 },
       },
+      {
+        work: 'idle, the database apart',
+        unit: '% CPU',
+        value: idle.node,
+        rounds: 1,
+        goal: { value: 1 },
+      },
+      { work: 'idle, the database', unit: '% CPU', value: idle.postgres, rounds: 1 },
     ];
   } finally {
     await pki.dispose();
   }
 }
 
-/** Resident memory of the main process; the database's is apart. */
-function residentMiB(dataDir: string): number {
-  const { pid } = JSON.parse(readFileSync(join(dataDir, 'run.json'), 'utf8')) as { pid: number };
+/** Percent of one core over `ms`, once the work that follows a start is done. */
+async function idleShares(
+  dataDir: string,
+  ms: number,
+): Promise<{ node: number; postgres: number }> {
+  await systemClock.sleep(ms / 4);
+  const used = cpuOf([mainPid(dataDir)], dataDir)();
+  const begin = performance.now();
+  await systemClock.sleep(ms);
+  const percent = (microseconds = 0) => microseconds / 10 / (performance.now() - begin);
+  const { node, postgres } = used();
+  return { node: percent(node), postgres: percent(postgres) };
+}
+
+/** Resident memory of a process. */
+function residentMiB(pid: number): number {
   const line = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'));
   return Number(line?.[1]) / 1024;
+}
+
+function mainPid(dataDir: string): number {
+  return (JSON.parse(readFileSync(join(dataDir, 'run.json'), 'utf8')) as { pid: number }).pid;
 }

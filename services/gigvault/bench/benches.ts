@@ -1,0 +1,9 @@
+import { benchIssuance } from './issuance.ts';
+import type { Bench } from './measurement.ts';
+import { benchStart } from './start.ts';
+
+/** What `npm run bench` measures, in this order; `npm run bench -- <name> …` some of it. */
+export const BENCHES: Readonly<Record<string, Bench>> = {
+  start: benchStart,
+  issuance: benchIssuance,
+};
