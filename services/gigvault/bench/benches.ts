@@ -1,9 +1,13 @@
+import { benchAcme } from './acme.ts';
 import { benchIssuance } from './issuance.ts';
 import type { Bench } from './measurement.ts';
+import { benchSplit } from './split.ts';
 import { benchStart } from './start.ts';
 
 /** What `npm run bench` measures, in this order; `npm run bench -- <name> …` some of it. */
 export const BENCHES: Readonly<Record<string, Bench>> = {
   start: benchStart,
   issuance: benchIssuance,
+  acme: benchAcme,
+  split: benchSplit,
 };

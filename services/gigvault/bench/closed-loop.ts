@@ -1,24 +1,36 @@
 import type { CpuMeter } from './cpu.ts';
 import { type Round, roundOf } from './measurement.ts';
 
-/** Keeps `concurrency` operations in flight for `ms`: each client begins its next when its last is done. */
+/**
+ * Keeps `clients` operations in flight for `ms`: each client begins its next when its last is done.
+ * Returns the milliseconds of each operation, and the whole time. Rejects with the first error of an operation.
+ */
 export async function closedLoop(
-  operation: () => Promise<void>,
-  concurrency: number,
+  operation: (client: number) => Promise<void>,
+  clients: number,
   ms: number,
-  cpu: CpuMeter,
-): Promise<Round> {
+): Promise<{ readonly times: readonly number[]; readonly seconds: number }> {
   const times: number[] = [];
-  const used = cpu();
   const begin = performance.now();
-  const client = async () => {
+  const run = async (client: number) => {
     while (performance.now() - begin < ms) {
       const start = performance.now();
-      await operation();
+      await operation(client);
       times.push(performance.now() - start);
     }
   };
-  await Promise.all(Array.from({ length: concurrency }, client));
-  const seconds = (performance.now() - begin) / 1000;
+  await Promise.all(Array.from({ length: clients }, (_, client) => run(client)));
+  return { times, seconds: (performance.now() - begin) / 1000 };
+}
+
+/** A round of that in this process. */
+export async function closedLoopRound(
+  operation: (client: number) => Promise<void>,
+  clients: number,
+  ms: number,
+  cpu: CpuMeter,
+): Promise<Round> {
+  const used = cpu();
+  const { times, seconds } = await closedLoop(operation, clients, ms);
   return roundOf(times, seconds, used());
 }

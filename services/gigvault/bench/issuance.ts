@@ -1,4 +1,3 @@
-import { generateKeyPairSync, randomUUID } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,7 +7,6 @@ import type { ServiceName } from '@gigvault/rpc/service-name';
 import { silentLog } from '@gigvault/telemetry/log';
 import { createMetrics } from '@gigvault/telemetry/metrics';
 import { systemClock } from '@gigvault/time/clock';
-import { buildCertificationRequest } from '@gigvault/x509/certification-request';
 import type { Pool } from 'pg';
 import { openDataDirectory } from '../src/bootstrap/data-directory.ts';
 import { startDatabaseServer } from '../src/bootstrap/database-server.ts';
@@ -18,14 +16,13 @@ import { openSecrets } from '../src/bootstrap/secrets.ts';
 import { createSuiteProcess } from '../src/composition/one-process.ts';
 import { gigvaultConfig } from '../src/gigvault.config.ts';
 import { createProgress } from '../src/report/progress.ts';
-import { closedLoop } from './closed-loop.ts';
+import { closedLoopRound } from './closed-loop.ts';
 import { ownCpu } from './cpu.ts';
+import { issueFrom } from './issuance-load.ts';
 import { type Effort, type Measurement, type Round, rateOf } from './measurement.ts';
 
 const CONCURRENCIES = [1, 64, 256] as const;
 const BOUNDS = { floor: { value: 2_000, p99: 40 }, goal: { value: 4_000, p99: 40 } };
-/** Certification requests are made beforehand: a client's work, not the CA's. */
-const REQUESTS = 2_000;
 const SERVICES = ['auth', 'keymgr', 'ca', 'audit'] as const satisfies readonly ServiceName[];
 
 /**
@@ -79,13 +76,16 @@ export async function benchIssuance({ rounds, roundMs }: Effort): Promise<Measur
     for (const service of SERVICES) await suite.start(service);
     await registerIssuers(suite, pki);
     for (const service of suite.running()) await service.startWorkers();
-    const issueOne = await issuer(suite);
+    const issueOne = await issueFrom(
+      suite.broker.client('ra', RPC.issuance, 'ca'),
+      suite.broker.client('ra', RPC.issuer, 'ca'),
+    );
     const cpu = ownCpu(path);
-    await closedLoop(issueOne, 64, roundMs, cpu);
+    await closedLoopRound(issueOne, 64, roundMs, cpu);
     const measured = CONCURRENCIES.map((concurrency) => ({ concurrency, rounds: [] as Round[] }));
     for (let i = 0; i < rounds; i++)
       for (const row of measured)
-        row.rounds.push(await closedLoop(issueOne, row.concurrency, roundMs, cpu));
+        row.rounds.push(await closedLoopRound(issueOne, row.concurrency, roundMs, cpu));
     return measured.map((row) =>
       rateOf(row.rounds, {
         work: "CSR to durable certificate, ca's API, one process",
@@ -99,35 +99,4 @@ export async function benchIssuance({ rounds, roundMs }: Effort): Promise<Measur
     await server.stop();
     rmSync(path, { recursive: true, force: true });
   }
-}
-
-async function issuer(suite: ReturnType<typeof createSuiteProcess>): Promise<() => Promise<void>> {
-  const client = suite.broker.client('ra', RPC.issuance, 'ca');
-  const { profiles } = await suite.broker.client('ra', RPC.issuer, 'ca').listProfiles({});
-  const profileHash = profiles.find((profile) => profile.name === 'tls-server')?.profileHash ?? '';
-  const requests = Array.from({ length: REQUESTS }, (_, i) => {
-    const subjectAltName = [{ type: 'dns' as const, value: `n${i}.example.com` }];
-    const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
-    return {
-      subjectAltName,
-      certificationRequest: buildCertificationRequest({ privateKey, subject: [], subjectAltName }),
-    };
-  });
-  let next = 0;
-  return async () => {
-    const request = requests[next++ % REQUESTS] as (typeof requests)[number];
-    await client.issueCertificate({
-      ...request,
-      requestId: randomUUID(),
-      issuerId: 'issuing',
-      profile: 'tls-server',
-      profileHash,
-      commonName: '',
-      notBefore: 0,
-      notAfter: 0,
-      requester: 'acme:bench',
-      tenantId: 'default',
-      protocol: 'acme',
-    });
-  };
 }

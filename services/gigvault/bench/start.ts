@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { startPki } from '@gigvault/testkit/pki-process';
 import { systemClock } from '@gigvault/time/clock';
 import { cpuOf } from './cpu.ts';
 import type { Effort, Measurement } from './measurement.ts';
+import { mainPid } from './pki-pids.ts';
 import { median } from './statistics.ts';
 
 /** Start of the whole suite in one process, first and warm, and what it then takes. */
@@ -70,8 +70,4 @@ async function idleShares(
 function residentMiB(pid: number): number {
   const line = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'));
   return Number(line?.[1]) / 1024;
-}
-
-function mainPid(dataDir: string): number {
-  return (JSON.parse(readFileSync(join(dataDir, 'run.json'), 'utf8')) as { pid: number }).pid;
 }
