@@ -75,9 +75,22 @@ describe('pgOrders', () => {
   it('writes events with the change, and nothing when the event cannot be written', async () => {
     const order = someOrder(await newAccount(), { status: 'ready' });
     await orders.create(order);
+    const eventLog = createEventLog({
+      pool,
+      producer: 'enroll',
+      consumers: [],
+      clock: systemClock,
+    });
     const failing = pgOrders(pool, {
-      ...createEventLog({ pool, producer: 'enroll', consumers: [], clock: systemClock }),
-      append: () => Promise.reject(new Error('disk full')),
+      ...eventLog,
+      change: (change) =>
+        eventLog.change({
+          ...change,
+          events: change.events.map(({ key, event }) => ({
+            key,
+            event: { ...event, subject: null as never },
+          })),
+        }),
     });
     const finalize = {
       from: 'ready',
@@ -85,16 +98,16 @@ describe('pgOrders', () => {
       certificationRequest: Buffer.from('csr'),
       resumeAt: 1,
     } as const;
-    await expect(failing.step(order.orderId, finalize)).rejects.toThrow('disk full');
+    await expect(failing.step(order, finalize)).rejects.toThrow();
     expect((await orders.find(order.orderId))?.status).toBe('ready');
-    await orders.step(order.orderId, {
+    await orders.step(order, {
       from: 'ready',
       to: 'ready',
       refused: Buffer.from('csr'),
       error: { code: 'BAD_PUBLIC_KEY', message: 'no' },
     });
-    await orders.step(order.orderId, finalize);
-    await orders.step(order.orderId, {
+    await orders.step(order, finalize);
+    await orders.step(order, {
       from: 'processing',
       to: 'invalid',
       error: { code: 'FORBIDDEN', message: 'no' },

@@ -24,17 +24,14 @@ export function memoryOrders(): Orders & OrderSweep {
         cursor === undefined ? 0 : sorted.findIndex((order) => order.orderId === cursor) + 1;
       return sorted.slice(start, start + limit);
     },
-    async countOpen(accountId, limit) {
-      return Math.min(
-        limit,
-        all().filter((order) => order.accountId === accountId && open(order)).length,
-      );
-    },
-    async nthNewest(accountId, n) {
+    async load(accountId, most, n) {
       const orders = all().filter((order) => order.accountId === accountId);
-      return orders.sort(newestFirst)[n - 1]?.createdAt;
+      return {
+        open: Math.min(most, orders.filter(open).length),
+        nthNewest: orders.sort(newestFirst)[n - 1]?.createdAt,
+      };
     },
-    async step(orderId, step) {
+    async step({ orderId }, step) {
       const order = byId.get(orderId);
       if (order?.status !== step.from) return undefined;
       const stepped = { ...order, ...changeOf(step) };

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { NewEvent } from '@gigvault/database/new-event';
 import { requesterOf } from '../account/requester.ts';
-import type { Order, OrderStep } from '../ports/orders.ts';
+import type { Order, OrderStep, StepTarget } from '../ports/orders.ts';
 
 /** The event of a new order. */
 export function orderCreated(order: Order): NewEvent {
@@ -17,7 +17,7 @@ export function orderCreated(order: Order): NewEvent {
 }
 
 /** The event of a step; steps that say nothing new have none: the certificate's own event is the CA's. */
-export function orderStepped(order: Order, step: OrderStep): readonly NewEvent[] {
+export function orderStepped(order: StepTarget, step: OrderStep): readonly NewEvent[] {
   const { accountId, requestId, orderId } = order;
   if (step.to === 'processing' && step.from === 'ready') {
     return [

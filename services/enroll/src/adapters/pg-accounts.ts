@@ -1,3 +1,4 @@
+import { createBatcher } from '@gigvault/database/batcher';
 import type { EventLog } from '@gigvault/database/event-log';
 import type { NewEvent } from '@gigvault/database/new-event';
 import { query } from '@gigvault/database/query';
@@ -26,6 +27,16 @@ interface Statement {
   readonly values: unknown[];
 }
 
+const BY_ID = {
+  name: 'account_by_id',
+  text: `SELECT ${COLUMNS} FROM account WHERE account_id = ANY ($1)`,
+};
+
+const BY_KEY = {
+  name: 'account_by_key',
+  text: `SELECT ${COLUMNS} FROM account WHERE jwk_thumbprint = $1`,
+};
+
 /** Accounts in the table `account`; each change commits with its event. */
 export function pgAccounts(pool: Pool, eventLog: EventLog): Accounts {
   async function change(
@@ -39,8 +50,22 @@ export function pgAccounts(pool: Pool, eventLog: EventLog): Accounts {
     });
   }
 
+  // Every signed request begins with it: those that come together share one statement.
+  const finding = createBatcher<string, Account | undefined>({
+    name: 'enroll.account-find',
+    maxItems: 256,
+    maxQueue: 10_000,
+    run: async (ids) => {
+      const { rows } = await query<Row>(pool, { ...BY_ID, values: [ids] });
+      const byId = new Map(rows.map((row) => [row.account_id, toAccount(row)]));
+      return ids.map((id) => ({ ok: true, value: byId.get(id) }));
+    },
+  });
+
   async function find(key: AccountKey): Promise<Account | undefined> {
-    return one(pool, selection(key));
+    return 'accountId' in key
+      ? finding.submit(key.accountId)
+      : one(pool, { ...BY_KEY, values: [key.jwkThumbprint] });
   }
 
   return {
@@ -81,20 +106,6 @@ export function pgAccounts(pool: Pool, eventLog: EventLog): Accounts {
       return changed ?? find({ jwkThumbprint: to.jwkThumbprint });
     },
   };
-}
-
-function selection(key: AccountKey): Statement {
-  return 'accountId' in key
-    ? {
-        name: 'account_by_id',
-        text: `SELECT ${COLUMNS} FROM account WHERE account_id = $1`,
-        values: [key.accountId],
-      }
-    : {
-        name: 'account_by_key',
-        text: `SELECT ${COLUMNS} FROM account WHERE jwk_thumbprint = $1`,
-        values: [key.jwkThumbprint],
-      };
 }
 
 function keyChange(

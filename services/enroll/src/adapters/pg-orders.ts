@@ -1,15 +1,19 @@
+import { type BatchResult, createBatcher } from '@gigvault/database/batcher';
 import type { EventLog } from '@gigvault/database/event-log';
+import { type NewEvent, ofThisRequest } from '@gigvault/database/new-event';
 import { query } from '@gigvault/database/query';
-import { transaction } from '@gigvault/database/transaction';
+import { executeOnce } from '@gigvault/database/transaction';
 import type { ErrorRecord } from '@gigvault/errors/gigvault-error';
-import type { Pool, PoolClient } from 'pg';
+import type { Pool } from 'pg';
 import type {
   Identifier,
   Order,
+  OrderLoad,
   OrderStatus,
   OrderStep,
   OrderSweep,
   Orders,
+  StepTarget,
 } from '../ports/orders.ts';
 import { orderCreated, orderStepped } from './order-event.ts';
 
@@ -42,16 +46,36 @@ interface Statement {
   readonly values: unknown[];
 }
 
+/** Orders as JSON: arrays within a row of their own length, and octets as `\\x…`, which unnest cannot take. */
 const INSERT = `
-  INSERT INTO order_ (order_id, account_id, status, identifiers, authorization_ids, profile, profile_hash, request_id,
-    not_before, not_after, created_at, expires_at)
-  VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`;
+  WITH made AS (
+    INSERT INTO order_ (order_id, account_id, status, identifiers, authorization_ids, profile, profile_hash, request_id,
+      not_before, not_after, created_at, expires_at)
+    SELECT order_id, account_id, status, identifiers, authorization_ids, profile, profile_hash, request_id,
+      not_before, not_after, created_at, expires_at
+    FROM json_populate_recordset(NULL::order_, $1)
+    RETURNING order_id
+  ), told AS (
+    SELECT order_id AS key FROM made
+  )`;
 
+/** Of several steps of one order in a batch one is taken: `n` says which. */
 const STEP = `
-  UPDATE order_ SET status = $3, resume_at = $4, error = $5,
-    certification_request = COALESCE($6, certification_request),
-    serial_number = $7, issuer_id = $8, certificate = $9, chain = $10
-  WHERE order_id = $1 AND status = $2 RETURNING ${COLUMNS}`;
+  WITH stepped AS (
+    UPDATE order_ o SET status = s.status, resume_at = s.resume_at, error = s.error,
+      certification_request = COALESCE(s.certification_request, o.certification_request),
+      serial_number = s.serial_number, issuer_id = s.issuer_id, certificate = s.certificate, chain = s.chain
+    FROM json_to_recordset($1) AS s (n int, step_of text, step_from text, status text, resume_at bigint, error jsonb,
+      certification_request bytea, serial_number text, issuer_id text, certificate bytea, chain bytea[])
+    WHERE o.order_id = s.step_of AND o.status = s.step_from
+    RETURNING s.n, o.*
+  ), told AS (
+    SELECT n::text AS key FROM stepped
+  )`;
+
+const STEPPED = `SELECT n, ${COLUMNS} FROM stepped`;
+
+const FIND = `SELECT ${COLUMNS} FROM order_ WHERE order_id = ANY ($1)`;
 
 const LIST = `
   SELECT ${COLUMNS} FROM order_ WHERE account_id = $1 AND status <> 'invalid'
@@ -62,12 +86,18 @@ const LIST_AFTER = `
     AND (created_at, order_id) < (SELECT created_at, order_id FROM order_ WHERE order_id = $3 AND account_id = $1)
   ORDER BY created_at DESC, order_id DESC LIMIT $2`;
 
-const COUNT_OPEN = `
-  SELECT count(*)::int AS open FROM (
-    SELECT 1 FROM order_ WHERE account_id = $1 AND status IN ('pending', 'ready') LIMIT $2) AS counted`;
-
-const NTH_NEWEST = `
-  SELECT created_at FROM order_ WHERE account_id = $1 ORDER BY created_at DESC, order_id DESC OFFSET $2 - 1 LIMIT 1`;
+const LOAD = `
+  SELECT count.open, newest.created_at
+  FROM unnest($1::text[], $2::int[], $3::int[]) WITH ORDINALITY AS asked (account_id, most, nth, n)
+  CROSS JOIN LATERAL (
+    SELECT count(*)::int AS open FROM (
+      SELECT 1 FROM order_ o WHERE o.account_id = asked.account_id AND o.status IN ('pending', 'ready') LIMIT asked.most) AS counted
+  ) AS count
+  LEFT JOIN LATERAL (
+    SELECT o.created_at FROM order_ o WHERE o.account_id = asked.account_id
+    ORDER BY o.created_at DESC, o.order_id DESC OFFSET asked.nth - 1 LIMIT 1
+  ) AS newest ON true
+  ORDER BY asked.n`;
 
 const CLAIM = `
   UPDATE order_ SET resume_at = $2 WHERE order_id IN (
@@ -82,18 +112,44 @@ const PURGE = `
   DELETE FROM order_ WHERE order_id IN (
     SELECT order_id FROM order_ WHERE status IN ('valid', 'invalid') AND expires_at <= $1 ORDER BY expires_at LIMIT $2)`;
 
-/** Orders in the table `order_`; each change commits with its event. */
+/** The most of one statement, and the most that wait. */
+const BATCH = { maxItems: 256, maxQueue: 10_000 };
+
+interface Stepping {
+  readonly target: StepTarget;
+  readonly step: OrderStep;
+  readonly events: readonly NewEvent[];
+}
+
+/** Orders in the table `order_`; each change commits with its event. What is asked at the same time shares statements. */
 export function pgOrders(pool: Pool, eventLog: EventLog): Orders & OrderSweep {
-  return {
-    create: (order) =>
-      transaction(pool, async (client) => {
-        await client.query({ name: 'order_create', text: INSERT, values: insertValues(order) });
-        await eventLog.append(client, [orderCreated(order)]);
-      }),
-    async find(orderId) {
-      const text = `SELECT ${COLUMNS} FROM order_ WHERE order_id = $1`;
-      return (await rows(pool, { name: 'order_by_id', text, values: [orderId] }))[0];
+  const creating = createBatcher<{ order: Order; event: NewEvent }, void>({
+    name: 'enroll.order',
+    ...BATCH,
+    run: (items) => insertOrders(eventLog, items),
+  });
+  const stepping = createBatcher<Stepping, Order | undefined>({
+    name: 'enroll.order-step',
+    ...BATCH,
+    run: (items) => stepOrders(pool, eventLog, items),
+  });
+  const finding = createBatcher<string, Order | undefined>({
+    name: 'enroll.order-find',
+    ...BATCH,
+    run: async (ids) => {
+      const found = await rows(pool, { name: 'order_by_id', text: FIND, values: [ids] });
+      const byId = new Map(found.map((order) => [order.orderId, order]));
+      return ids.map((id) => ({ ok: true, value: byId.get(id) }));
     },
+  });
+  const loading = createBatcher<LoadQuestion, OrderLoad>({
+    name: 'enroll.order-load',
+    ...BATCH,
+    run: (questions) => loadsOf(pool, questions),
+  });
+  return {
+    create: (order) => creating.submit({ order, event: ofThisRequest(orderCreated(order)) }),
+    find: (orderId) => finding.submit(orderId),
     list: (accountId, cursor, limit) =>
       cursor === undefined
         ? rows(pool, { name: 'order_list', text: LIST, values: [accountId, limit] })
@@ -102,32 +158,9 @@ export function pgOrders(pool: Pool, eventLog: EventLog): Orders & OrderSweep {
             text: LIST_AFTER,
             values: [accountId, limit, cursor],
           }),
-    async countOpen(accountId, limit) {
-      const { rows } = await query<{ open: number }>(pool, {
-        name: 'order_open',
-        text: COUNT_OPEN,
-        values: [accountId, limit],
-      });
-      return rows[0]?.open ?? 0;
-    },
-    async nthNewest(accountId, n) {
-      const { rows } = await query<{ created_at: string | number }>(pool, {
-        name: 'order_nth_newest',
-        text: NTH_NEWEST,
-        values: [accountId, n],
-      });
-      return rows[0] && Number(rows[0].created_at);
-    },
-    step: (orderId, step) =>
-      transaction(pool, async (client) => {
-        const [order] = await rows(client, {
-          name: 'order_step',
-          text: STEP,
-          values: stepValues(orderId, step),
-        });
-        if (order) await eventLog.append(client, orderStepped(order, step));
-        return order;
-      }),
+    load: (accountId, most, nth) => loading.submit({ accountId, most, nth }),
+    step: (target, step) =>
+      stepping.submit({ target, step, events: orderStepped(target, step).map(ofThisRequest) }),
     claimProcessing: (now, leaseUntil, limit) =>
       rows(pool, { name: 'order_claim', text: CLAIM, values: [now, leaseUntil, limit] }),
     findExpired: (now, limit) =>
@@ -141,41 +174,124 @@ export function pgOrders(pool: Pool, eventLog: EventLog): Orders & OrderSweep {
   };
 }
 
-function insertValues(order: Order): unknown[] {
-  return [
-    order.orderId,
-    order.accountId,
-    order.status,
-    JSON.stringify(order.identifiers),
-    order.authorizationIds,
-    order.profile,
-    order.profileHash,
-    order.requestId,
-    order.notBefore,
-    order.notAfter,
-    order.createdAt,
-    order.expiresAt,
-  ];
+async function insertOrders(
+  eventLog: EventLog,
+  items: readonly { readonly order: Order; readonly event: NewEvent }[],
+): Promise<BatchResult<void>[]> {
+  await eventLog.change({
+    name: 'order_create',
+    expressions: INSERT,
+    values: [JSON.stringify(items.map(({ order }) => toRow(order)))],
+    returning: 'SELECT order_id FROM made',
+    events: items.map(({ order, event }) => ({ key: order.orderId, event })),
+  });
+  return items.map(() => ({ ok: true, value: undefined }));
 }
 
-function stepValues(orderId: string, step: OrderStep): unknown[] {
-  const issued =
-    step.to === 'valid'
-      ? [step.serialNumber, step.issuerId, step.certificate, step.chain]
-      : [null, null, null, null];
-  return [
-    orderId,
-    step.from,
-    step.to,
-    step.to === 'processing' ? step.resumeAt : null,
-    step.to === 'invalid' ? JSON.stringify(step.error) : null,
-    step.to === 'processing' && step.from === 'ready' ? step.certificationRequest : null,
-    ...issued,
-  ];
+async function stepOrders(
+  pool: Pool,
+  eventLog: EventLog,
+  items: readonly Stepping[],
+): Promise<BatchResult<Order | undefined>[]> {
+  const values = [JSON.stringify(items.map(({ target, step }, n) => stepRow(n, target, step)))];
+  const events = items.flatMap((item, n) => item.events.map((event) => ({ key: `${n}`, event })));
+  const stepped =
+    events.length === 0
+      ? (
+          await executeOnce<SteppedRow>(pool, {
+            name: 'order_step_silent',
+            text: `${STEP} ${STEPPED}`,
+            values,
+          })
+        ).rows
+      : await eventLog.change<SteppedRow>({
+          name: 'order_step',
+          expressions: STEP,
+          values,
+          returning: STEPPED,
+          events,
+        });
+  const byItem = new Map(stepped.map((row) => [row.n, toOrder(row)]));
+  return items.map((_, n) => ({ ok: true, value: byItem.get(n) }));
 }
 
-async function rows(client: Pool | PoolClient, statement: Statement): Promise<Order[]> {
-  return (await query<Row>(client, statement)).rows.map(toOrder);
+interface SteppedRow extends Row {
+  readonly n: number;
+}
+
+interface LoadQuestion {
+  readonly accountId: string;
+  readonly most: number;
+  readonly nth: number;
+}
+
+async function loadsOf(
+  pool: Pool,
+  questions: readonly LoadQuestion[],
+): Promise<BatchResult<OrderLoad>[]> {
+  const { rows } = await query<{ open: number; created_at: string | number | null }>(pool, {
+    name: 'order_load',
+    text: LOAD,
+    values: [
+      questions.map(({ accountId }) => accountId),
+      questions.map(({ most }) => most),
+      questions.map(({ nth }) => nth),
+    ],
+  });
+  return rows.map((row) => ({
+    ok: true,
+    value: {
+      open: row.open,
+      nthNewest: row.created_at === null ? undefined : Number(row.created_at),
+    },
+  }));
+}
+
+function toRow(order: Order): object {
+  return {
+    order_id: order.orderId,
+    account_id: order.accountId,
+    status: order.status,
+    identifiers: order.identifiers,
+    authorization_ids: order.authorizationIds,
+    profile: order.profile,
+    profile_hash: order.profileHash,
+    request_id: order.requestId,
+    not_before: order.notBefore,
+    not_after: order.notAfter,
+    created_at: order.createdAt,
+    expires_at: order.expiresAt,
+  };
+}
+
+function stepRow(n: number, { orderId }: StepTarget, step: OrderStep): object {
+  const request = step.to === 'processing' && step.from === 'ready' && step.certificationRequest;
+  return {
+    n,
+    step_of: orderId,
+    step_from: step.from,
+    status: step.to,
+    ...(step.to === 'processing' ? { resume_at: step.resumeAt } : {}),
+    ...(step.to === 'invalid' ? { error: step.error } : {}),
+    ...(request ? { certification_request: octets(request) } : {}),
+    ...(step.to === 'valid'
+      ? {
+          serial_number: step.serialNumber,
+          issuer_id: step.issuerId,
+          certificate: octets(step.certificate),
+          chain: step.chain.map(octets),
+        }
+      : {}),
+  };
+}
+
+/** As PostgreSQL reads a bytea. */
+function octets(content: Buffer): string {
+  return `\\x${content.toString('hex')}`;
+}
+
+async function rows(pool: Pool, statement: Statement): Promise<Order[]> {
+  return (await query<Row>(pool, statement)).rows.map(toOrder);
 }
 
 function toOrder(row: Row): Order {

@@ -42,7 +42,7 @@ async function processingOrder(): Promise<Order> {
     certificationRequest,
     resumeAt: now + MINUTE,
   } as const;
-  return (await orders.step(order.orderId, step))!;
+  return (await orders.step(order, step))!;
 }
 
 describe('completing an order', () => {

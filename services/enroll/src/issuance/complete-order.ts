@@ -76,9 +76,9 @@ async function runOnce(deps: CompleteOrderDeps, order: Order): Promise<Order> {
   const step = await submit(deps, order);
   const stored =
     step.to === 'processing'
-      ? await deps.orders.step(order.orderId, step)
+      ? await deps.orders.step(order, step)
       : await durableStep(step.to === 'valid' ? 'enroll.order-valid' : 'enroll.order-invalid', () =>
-          deps.orders.step(order.orderId, step),
+          deps.orders.step(order, step),
         );
   return stored ?? (await deps.orders.find(order.orderId)) ?? order;
 }

@@ -34,7 +34,7 @@ export async function finalizeOrder(
   checkCertificationRequest(certificationRequest, order.identifiers, signer.publicKey);
   await refuseUnissuable(deps, order, certificationRequest);
   const processing = await durableStep('enroll.finalize', () =>
-    deps.orders.step(orderId, {
+    deps.orders.step(order, {
       from: 'ready',
       to: 'processing',
       certificationRequest,

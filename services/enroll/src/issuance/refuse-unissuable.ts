@@ -46,7 +46,7 @@ export async function refuseUnissuable(
     }
     deps.limits.change(order.accountId);
     await durableStep('enroll.refuse', () =>
-      deps.orders.step(order.orderId, {
+      deps.orders.step(order, {
         from: 'ready',
         to: 'ready',
         refused: certificationRequest,

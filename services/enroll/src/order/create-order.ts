@@ -95,12 +95,13 @@ async function requireRoom(
   now: number,
 ): Promise<void> {
   const { maxOpenOrders, maxOrdersPerHour } = rules;
-  if ((await orders.countOpen(accountId, maxOpenOrders)) >= maxOpenOrders) {
+  const { open, nthNewest = 0 } = await orders.load(accountId, maxOpenOrders, maxOrdersPerHour);
+  if (open >= maxOpenOrders) {
     throw new GigvaultError('RATE_LIMITED', `The account has ${maxOpenOrders} unfinished orders.`, {
       retryAfter: HOUR / 1_000,
     });
   }
-  const room = ((await orders.nthNewest(accountId, maxOrdersPerHour)) ?? 0) + HOUR;
+  const room = nthNewest + HOUR;
   if (room <= now) return;
   throw new GigvaultError(
     'RATE_LIMITED',

@@ -17,6 +17,6 @@ const BATCH = 200;
 export async function expireOrders(deps: ExpireOrdersDeps): Promise<number> {
   const now = deps.clock.now();
   const expired = await deps.sweep.findExpired(now, BATCH);
-  for (const order of expired) await deps.orders.step(order.orderId, expiry(order));
+  for (const order of expired) await deps.orders.step(order, expiry(order));
   return expired.length + (await deps.sweep.purge(now - deps.retention, BATCH));
 }

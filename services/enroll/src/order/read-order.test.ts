@@ -108,9 +108,9 @@ describe('an order', () => {
   it('is refused when too many were made within an hour, whatever became of them', async () => {
     deps = { ...deps, rules: { ...deps.rules, maxOrdersPerHour: 2 } };
     for (let i = 0; i < 2; i++) {
-      const { orderId } = await create();
+      const order = await create();
       const error = { code: 'UNAUTHORIZED', message: 'no' };
-      await deps.orders.step(orderId, { from: 'pending', to: 'invalid', error });
+      await deps.orders.step(order, { from: 'pending', to: 'invalid', error });
       clock.advance(HOUR / 4);
     }
     await expect(create()).rejects.toMatchObject({ code: 'RATE_LIMITED', retryAfter: 1800 });

@@ -24,7 +24,7 @@ export async function readOrder(
   const step = await nextStep(deps, order);
   if (!step) return order;
   // When somebody else was faster, what they made of it counts.
-  return (await deps.orders.step(orderId, step)) ?? findOwnOrder(deps.orders, accountId, orderId);
+  return (await deps.orders.step(order, step)) ?? findOwnOrder(deps.orders, accountId, orderId);
 }
 
 /** The account's order as it is kept. Errors: NOT_FOUND, UNAUTHORIZED. */

@@ -54,9 +54,9 @@ export function ordersContract(
     const order = someOrder(await account());
     await subject().create(order);
     expect(await subject().find(order.orderId)).toMatchObject(order);
-    await subject().step(order.orderId, { from: 'pending', to: 'ready' });
-    await subject().step(order.orderId, finalize);
-    const valid = await subject().step(order.orderId, issue);
+    await subject().step(order, { from: 'pending', to: 'ready' });
+    await subject().step(order, finalize);
+    const valid = await subject().step(order, issue);
     expect(valid).toMatchObject({
       ...order,
       status: 'valid',
@@ -73,7 +73,7 @@ export function ordersContract(
     const order = someOrder(await account(), { status: 'ready' });
     await subject().create(order);
     const results = await Promise.all(
-      Array.from({ length: 16 }, () => subject().step(order.orderId, finalize)),
+      Array.from({ length: 16 }, () => subject().step(order, finalize)),
     );
     expect(results.filter(Boolean)).toHaveLength(1);
   });
@@ -81,10 +81,10 @@ export function ordersContract(
   it('refuses steps from another state', async () => {
     const order = someOrder(await account());
     await subject().create(order);
-    expect(await subject().step(order.orderId, finalize)).toBeUndefined();
-    expect(await subject().step(order.orderId, issue)).toBeUndefined();
-    expect(await subject().step('nothing', fail)).toBeUndefined();
-    expect(await subject().step(order.orderId, fail)).toMatchObject({
+    expect(await subject().step(order, finalize)).toBeUndefined();
+    expect(await subject().step(order, issue)).toBeUndefined();
+    expect(await subject().step(someOrder('nobody'), fail)).toBeUndefined();
+    expect(await subject().step(order, fail)).toMatchObject({
       status: 'invalid',
       error: { code: 'UNAUTHORIZED' },
     });
@@ -95,18 +95,18 @@ export function ordersContract(
     const orders = Array.from({ length: 5 }, () => someOrder(accountId));
     for (const order of orders) await subject().create(order);
     await subject().create(someOrder(await account()));
-    await subject().step(orders[1]!.orderId, fail);
+    await subject().step(orders[1]!, fail);
     const newest = [4, 3, 2, 0].map((i) => orders[i]!.orderId);
     const first = (await subject().list(accountId, undefined, 3)).map((order) => order.orderId);
     expect(first).toEqual(newest.slice(0, 3));
     expect((await subject().list(accountId, first[2], 3)).map((order) => order.orderId)).toEqual(
       newest.slice(3),
     );
-    expect(await subject().countOpen(accountId, 10)).toBe(4);
-    expect(await subject().countOpen(accountId, 2)).toBe(2);
-    expect(await subject().nthNewest(accountId, 1)).toBe(orders[4]!.createdAt);
-    expect(await subject().nthNewest(accountId, 5)).toBe(orders[0]!.createdAt);
-    expect(await subject().nthNewest(accountId, 6)).toBeUndefined();
+    const load = (most: number, n: number) => subject().load(accountId, most, n);
+    expect(await load(10, 1)).toEqual({ open: 4, nthNewest: orders[4]!.createdAt });
+    expect(await load(2, 5)).toEqual({ open: 2, nthNewest: orders[0]!.createdAt });
+    expect(await load(10, 6)).toEqual({ open: 4, nthNewest: undefined });
+    expect(await subject().load('nobody', 10, 1)).toEqual({ open: 0, nthNewest: undefined });
   });
 
   it('leaves an order as it is when a finalize is refused', async () => {
@@ -118,19 +118,17 @@ export function ordersContract(
       refused: Buffer.from('csr'),
       error: { code: 'BAD_PUBLIC_KEY', message: 'no' },
     };
-    expect(await subject().step(order.orderId, refuse)).toEqual(
-      await subject().find(order.orderId),
-    );
+    expect(await subject().step(order, refuse)).toEqual(await subject().find(order.orderId));
     expect(await subject().find(order.orderId)).toMatchObject(order);
     expect((await subject().find(order.orderId))?.certificationRequest).toBeUndefined();
-    await subject().step(order.orderId, finalize);
-    expect(await subject().step(order.orderId, refuse)).toBeUndefined();
+    await subject().step(order, finalize);
+    expect(await subject().step(order, refuse)).toBeUndefined();
   });
 
   it('leases orders in processing whose time has come — covers: T5', async () => {
     const order = someOrder(await account(), { status: 'ready' });
     await subject().create(order);
-    await subject().step(order.orderId, finalize);
+    await subject().step(order, finalize);
     const claimed = async (now: number) =>
       (await subject().claimProcessing(now, now + 100, 100))
         .map(({ orderId }) => orderId)
@@ -138,13 +136,13 @@ export function ordersContract(
     expect(await claimed(START - 1)).toBe(false);
     expect(await claimed(START)).toBe(true);
     expect(await claimed(START + 99)).toBe(false);
-    await subject().step(order.orderId, {
+    await subject().step(order, {
       from: 'processing',
       to: 'processing',
       resumeAt: START + 10,
     });
     expect(await claimed(START + 10)).toBe(true);
-    await subject().step(order.orderId, issue);
+    await subject().step(order, issue);
     expect(await claimed(START + 1_000_000)).toBe(false);
   });
 
@@ -154,7 +152,7 @@ export function ordersContract(
     const finished = someOrder(accountId, { expiresAt: 10 });
     await subject().create(expired);
     await subject().create(finished);
-    await subject().step(finished.orderId, fail);
+    await subject().step(finished, fail);
     expect((await subject().findExpired(10, 100)).map(({ orderId }) => orderId)).toEqual([
       expired.orderId,
     ]);

@@ -64,18 +64,30 @@ export type OrderStep =
     }
   | { readonly from: OrderStatus; readonly to: 'invalid'; readonly error: ErrorRecord };
 
+/** Which order a step is about, as its event names it. */
+export type StepTarget = Pick<Order, 'orderId' | 'accountId' | 'requestId'>;
+
+/** How much an account has ordered. */
+export interface OrderLoad {
+  /** Orders that are pending or ready, counted up to a limit. */
+  readonly open: number;
+  /** When its n-th newest order was made; undefined when it has fewer. */
+  readonly nthNewest: number | undefined;
+}
+
 /** Where orders are kept. Every change is written together with its event. */
 export interface Orders {
   create(order: Order): Promise<void>;
-  /** How many orders of the account are pending or ready, counted up to `limit`. */
-  countOpen(accountId: string, limit: number): Promise<number>;
-  /** When the account's n-th newest order was made; undefined when it has fewer. */
-  nthNewest(accountId: string, n: number): Promise<number | undefined>;
+  /** @param most how far open orders are counted @param n which order is dated, from the newest on */
+  load(accountId: string, most: number, n: number): Promise<OrderLoad>;
   find(orderId: string): Promise<Order | undefined>;
   /** The account's orders that are not invalid, newest first, after the order `cursor`. */
   list(accountId: string, cursor: string | undefined, limit: number): Promise<readonly Order[]>;
-  /** Compare and set: the order after the step, or undefined when it was not in `from` any more. */
-  step(orderId: string, step: OrderStep): Promise<Order | undefined>;
+  /**
+   * Compare and set: the order after the step, or undefined when it was not in `from` any more.
+   * @param order what never changes of it
+   */
+  step(order: StepTarget, step: OrderStep): Promise<Order | undefined>;
 }
 
 /** Orders that nobody asks about. */
