@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import type { ConnectionOptions } from 'node:tls';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
+import type { ServerAddress } from './writable-server.ts';
 
 /**
  * How a connection is protected, in libpq's words (PostgreSQL manual, §34.19.1). `allow` and `prefer` are missing: whoever is in between
@@ -17,12 +18,12 @@ export interface TlsChoice {
   readonly sslRootCert?: string | undefined;
 }
 
-/** `ssl` of a connection to this host. As with libpq, `require` with CAs is `verify-ca`. Errors: INVALID_ARGUMENT when the file cannot be read. */
+/** `ssl` of connections to these servers, whichever of them it is in the end. As with libpq, `require` with CAs is `verify-ca`. Errors: INVALID_ARGUMENT when the file cannot be read. */
 export function connectionTls(
-  host: string,
+  servers: readonly ServerAddress[],
   { sslMode, sslRootCert }: TlsChoice,
 ): ConnectionOptions | false {
-  const mode = sslMode ?? (isThisMachine(host) ? 'disable' : 'verify-full');
+  const mode = sslMode ?? (servers.every(isThisMachine) ? 'disable' : 'verify-full');
   if (mode === 'disable') return false;
   const ca = sslRootCert === undefined ? {} : { ca: readCas(sslRootCert) };
   const rejectUnauthorized = mode !== 'require' || sslRootCert !== undefined;
@@ -32,7 +33,7 @@ export function connectionTls(
 }
 
 /** A socket's directory, or a loopback address. */
-function isThisMachine(host: string): boolean {
+function isThisMachine({ host }: ServerAddress): boolean {
   return (
     host.startsWith('/') ||
     host === 'localhost' ||

@@ -14,7 +14,7 @@ const NETWORK = new Set([
   'EHOSTUNREACH',
 ]);
 const LOST =
-  /Connection terminated|Query read timeout|timeout exceeded when trying to connect|not queryable|Client has encountered/;
+  /Connection terminated|Query read timeout|timeout exceeded when trying to connect|timeout expired|not queryable|Client has encountered/;
 /** Wrong password, unknown role, no line in pg_hba.conf; no such database. */
 const NOT_LET_IN = /^(28|3D000)/;
 const UNIQUE_VIOLATION = '23505';

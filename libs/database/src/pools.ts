@@ -2,7 +2,9 @@ import type { ServiceName } from '@gigvault/rpc/service-name';
 import type { Log } from '@gigvault/telemetry/log';
 import { type ClientConfig, Pool, types } from 'pg';
 import { MAX_CONNECTIONS } from './embedded-postgres.ts';
+import { followPrimary } from './follow-primary.ts';
 import { serviceRole } from './role.ts';
+import { findWritableServer, type ServerAddress } from './writable-server.ts';
 
 /** Connections by service, at the default budget. Event logs and consumers take theirs from here as well. */
 const SHARES = {
@@ -30,6 +32,8 @@ const SILENCE = 2_000;
 export interface ServicePoolOptions {
   /** Host, port, ssl; user, password and database are filled in here. */
   readonly connection: ClientConfig;
+  /** All servers that it may be on, when there are several: `connection` leads to the one that takes writes. */
+  readonly servers?: readonly ServerAddress[];
   readonly database: string;
   readonly service: ServiceName;
   readonly password: string;
@@ -50,13 +54,12 @@ export function poolSize(service: ServiceName, budget: number): number {
  * Connections are made when needed. Errors of idle connections are logged, never thrown.
  */
 export function servicePool(options: ServicePoolOptions): Pool {
-  const { service, database, statementTimeout = 15_000 } = options;
+  const { service, servers = [], statementTimeout = 15_000 } = options;
+  const login = loginOf(options);
+  const follower = servers.length > 1 ? followPrimary(servers, login, options.log) : undefined;
   const pool = new Pool({
-    ...options.connection,
-    connectionString: undefined,
-    database,
-    user: serviceRole(database, service),
-    password: options.password,
+    ...login,
+    ...follower?.config,
     application_name: `gigvault-${service}`,
     max: poolSize(service, options.budget ?? CONNECTION_BUDGET),
     statement_timeout: statementTimeout,
@@ -70,8 +73,27 @@ export function servicePool(options: ServicePoolOptions): Pool {
     options: `-c search_path=${service} -c enable_seqscan=off`,
     types: { getTypeParser },
   });
+  follower?.attach(pool);
   pool.on('error', (error) => options.log.warn({ error }, 'an idle database connection failed'));
   return pool;
+}
+
+/** As servicePool; where there are several servers, on the one that takes writes now. Errors: as findWritableServer. */
+export async function openServicePool(options: ServicePoolOptions): Promise<Pool> {
+  const { servers = [], connection } = options;
+  if (servers.length < 2) return servicePool(options);
+  const { host, port } = await findWritableServer(servers, loginOf(options));
+  return servicePool({ ...options, connection: { ...connection, host, port } });
+}
+
+function loginOf({ connection, database, service, password }: ServicePoolOptions): ClientConfig {
+  return {
+    ...connection,
+    connectionString: undefined,
+    database,
+    user: serviceRole(database, service),
+    password,
+  };
 }
 
 function bigint(text: string): number | string {

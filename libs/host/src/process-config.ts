@@ -58,6 +58,8 @@ export const serviceProcessConfig = z.strictObject({
   database: z.strictObject({
     host: z.string(),
     port,
+    /** Where it may be as well: a primary and its standbys. */
+    others: z.array(z.strictObject({ host: z.string(), port })).default([]),
     name: z.string(),
     password: secretReference,
     sslMode: z.enum(SSL_MODES).optional(),

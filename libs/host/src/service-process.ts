@@ -5,7 +5,7 @@ import { loadConfig } from '@gigvault/config/load-config';
 import { processEnvironment } from '@gigvault/config/process-environment';
 import { resolveSecret } from '@gigvault/config/secret';
 import { connectionTls } from '@gigvault/database/connection-tls';
-import { servicePool } from '@gigvault/database/pools';
+import { openServicePool } from '@gigvault/database/pools';
 import { asGigvaultError } from '@gigvault/errors/gigvault-error';
 import type { ApiAccess } from '@gigvault/http/api-gate';
 import { startHttpServer } from '@gigvault/http/http-server';
@@ -141,9 +141,11 @@ async function startServiceProcess<C>(
     log,
   });
   const identity = createMtlsIdentity(name, config.trustDomain, readIdentity(config.tls));
-  const { host, port, name: database, password, ...tls } = config.database;
-  const pool = servicePool({
-    connection: { host, port, ssl: connectionTls(host, tls) },
+  const { host, port, others, name: database, password, ...tls } = config.database;
+  const servers = [{ host, port }, ...others];
+  const pool = await openServicePool({
+    connection: { host, port, ssl: connectionTls(servers, tls) },
+    servers,
     database,
     service: name,
     password: resolveSecret(password, processEnvironment),

@@ -2,6 +2,8 @@ import { existsSync, readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { connectionTls, type TlsChoice } from '@gigvault/database/connection-tls';
 import { clusterPath } from '@gigvault/database/embedded/cluster';
+import { serverError } from '@gigvault/database/server-error';
+import { findWritableServer, type ServerAddress } from '@gigvault/database/writable-server';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import type { Log } from '@gigvault/telemetry/log';
 import type { ClientConfig } from 'pg';
@@ -15,6 +17,8 @@ import { needsItsDatabase } from './root-directory.ts';
 export interface DatabaseServer {
   /** Who prepares the database there; its `database` is where that begins. */
   readonly admin: ClientConfig & { readonly host: string; readonly port: number };
+  /** Where it may be as well; empty where there is one server only. */
+  readonly others: readonly ServerAddress[];
   /** GigVault's database. */
   readonly name: string;
   readonly tls: TlsChoice;
@@ -70,14 +74,22 @@ export async function startDatabaseServer(
   return embeddedServer(directory, log);
 }
 
-function externalServer(
+async function externalServer(
   directory: DataDirectory,
-  { host, port, user, password, name, tls }: DatabaseAddress,
+  { user, password, name, tls, others = [], ...first }: DatabaseAddress,
   mustBeThere: boolean,
-): DatabaseServer {
-  const credentials = { user, ...(password === undefined ? {} : { password }) };
+): Promise<DatabaseServer> {
+  const servers = [first, ...others].map(({ host, port }) => ({ host, port }));
+  const login = {
+    user,
+    ...(password === undefined ? {} : { password }),
+    database: MAINTENANCE,
+    ssl: connectionTls(servers, tls),
+  };
+  const { host, port } = others.length === 0 ? first : await writable(servers, login);
   return {
-    admin: { host, port, ...credentials, database: MAINTENANCE, ssl: connectionTls(host, tls) },
+    admin: { host, port, ...login },
+    others: servers.filter((server) => server.host !== host || server.port !== port),
     name,
     tls,
     description: `PostgreSQL at ${host}:${port} · ${name}`,
@@ -85,6 +97,12 @@ function externalServer(
     stop: async () => undefined,
     abandon: () => undefined,
   };
+}
+
+function writable(servers: readonly ServerAddress[], login: ClientConfig) {
+  return findWritableServer(servers, login).catch((error: unknown) =>
+    Promise.reject(serverError(error, { ...login, ...servers[0] })),
+  );
 }
 
 async function embeddedServer(directory: DataDirectory, log: Log): Promise<DatabaseServer> {
@@ -99,6 +117,7 @@ async function embeddedServer(directory: DataDirectory, log: Log): Promise<Datab
       database: MAINTENANCE,
       ssl: false,
     },
+    others: [],
     name: NAME,
     tls: {},
     description: `PostgreSQL ${server.version} embedded · ${directory.postgres}`,

@@ -23,6 +23,19 @@ describe('a database URL', () => {
     ['postgres://u:p@[::1]:5433/x', { ...PLAIN, host: '::1', port: 5433, name: 'x' }],
     ['postgres://u:p@%2Frun%2Fpostgresql/x', { ...PLAIN, host: '/run/postgresql', name: 'x' }],
     [
+      'postgresql://u:p%2C@db:5433,[::1],two/x?target_session_attrs=read-write',
+      {
+        ...PLAIN,
+        port: 5433,
+        password: 'p,',
+        name: 'x',
+        others: [
+          { host: '::1', port: 5432 },
+          { host: 'two', port: 5432 },
+        ],
+      },
+    ],
+    [
       'postgres://u:p@db?sslmode=verify-full&sslrootcert=/etc/ca.pem',
       { ...PLAIN, tls: { sslMode: 'verify-full', sslRootCert: '/etc/ca.pem' } },
     ],
@@ -35,13 +48,15 @@ describe('a database URL', () => {
     ['postgres://u:hunter2@db:port/x', 'must be as postgres://'],
     ['postgres://u:hunter2#3@db/x', 'must be as postgres://'],
     ['postgres://u:100%hunter2@db/x', 'must have each % that means itself as %25'],
-    ['postgres:///x', 'must name one host'],
-    ['postgres://u:hunter2@a,b/x', 'must name one host'],
+    ['postgres:///x', 'must name a host'],
+    ['postgres://u:hunter2@a,/x', 'must be as postgres://'],
+    ['postgres://u:hunter2@a,b:port/x', 'must be as postgres://'],
+    ['postgres://u:hunter2@a,b?target_session_attrs=any', 'target_session_attrs=read-write'],
     ['postgres://db/x', 'must name a user'],
     ['postgres://u:hunter2@db/postgres', "must name a database of GigVault's own, as …/gigvault"],
     [`postgres://u:hunter2@db/${'x'.repeat(57)}`, 'must name a database of at most 56 octets'],
     ['postgres://u:hunter2@db?sslmode=prefer', 'must have sslmode=disable, require, verify-ca, '],
-    ['postgres://u:hunter2@db?ssl=true', 'must have no parameters but sslmode and sslrootcert'],
+    ['postgres://u:hunter2@db?ssl=true', 'must have no parameters but sslmode, sslrootcert'],
     ['postgres://u:hunter2@db?sslmode=require&sslmode=disable', 'once each, not "sslmode"'],
   ])('that is wrong says so, and keeps its secret: %s', (url, why) => {
     const [problem] = problemsOf(() => readDatabaseUrl(url));

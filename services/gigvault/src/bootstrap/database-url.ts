@@ -3,13 +3,13 @@ import { processEnvironment } from '@gigvault/config/process-environment';
 import { resolveSecret, secretReference } from '@gigvault/config/secret';
 import { SSL_MODES, type TlsChoice } from '@gigvault/database/connection-tls';
 import { LONGEST_DATABASE_NAME } from '@gigvault/database/role';
+import type { ServerAddress } from '@gigvault/database/writable-server';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 
 /** What `--database-url` says. */
-export interface DatabaseAddress {
-  /** A name, an address without brackets, or a socket's directory. */
-  readonly host: string;
-  readonly port: number;
+export interface DatabaseAddress extends ServerAddress {
+  /** Where it is as well: a primary and its standbys, in any order. Undefined: there is one server. */
+  readonly others?: readonly ServerAddress[];
   readonly user: string;
   /** Undefined: pg's own places, as PGPASSWORD. */
   readonly password: string | undefined;
@@ -22,22 +22,26 @@ const PORT = 5432;
 const NAME = 'gigvault';
 /** Every server has them; they are nobody's own. */
 const SHARED = ['postgres', 'template0', 'template1'];
-const PARAMETERS = ['sslmode', 'sslrootcert'];
+const PARAMETERS = ['sslmode', 'sslrootcert', 'target_session_attrs'];
+/** `postgres://`, user and password, hosts, the rest. */
+const PARTS = /^([a-z]+:\/\/)([^/?#]*@)?([^/?#@]*)(.*)$/s;
 
 /**
  * `postgres://user:password@host:5432/name?sslmode=verify-full&sslrootcert=/path`, or what lies at `file:///path` or `env://NAME`.
+ * With several hosts, as `one:5432,two:5432` (libpq's form), of the one that takes writes.
  * Errors: INVALID_ARGUMENT saying what is wrong with `database.url`, never what it is.
  */
 export function readDatabaseUrl(given: string): DatabaseAddress {
   const place = secretReference.safeParse(given);
-  const url = parse(place.success ? resolveSecret(place.data, processEnvironment).trim() : given);
-  const host = decode(url.hostname).replace(/^\[(.*)\]$/, '$1');
-  if (host === '' || host.includes(',')) refuse('must name one host');
+  const text = place.success ? resolveSecret(place.data, processEnvironment).trim() : given;
+  const [url, ...more] = parse(text);
+  const server = serverOf(url);
+  const others = more.map(serverOf);
   const user = decode(url.username);
   if (user === '') refuse('must name a user');
   return {
-    host,
-    port: url.port === '' ? PORT : Number(url.port),
+    ...server,
+    ...(others.length === 0 ? {} : { others }),
     user,
     password: decode(url.password) || undefined,
     name: nameOf(decode(url.pathname.slice(1)) || NAME),
@@ -45,7 +49,21 @@ export function readDatabaseUrl(given: string): DatabaseAddress {
   };
 }
 
-function parse(text: string): URL {
+/** One URL for each host. */
+function parse(text: string): [URL, ...URL[]] {
+  const [, scheme, login = '', hosts = '', rest] = PARTS.exec(text) ?? [];
+  if (!hosts.includes(',')) return [parseOne(text)];
+  const urls = hosts.split(',').map((host) => parseOne(`${scheme}${login}${host}${rest}`));
+  return urls as [URL, ...URL[]];
+}
+
+function serverOf(url: URL): ServerAddress {
+  const host = decode(url.hostname).replace(/^\[(.*)\]$/, '$1');
+  if (host === '') refuse('must name a host, or several with commas in between');
+  return { host, port: url.port === '' ? PORT : Number(url.port) };
+}
+
+function parseOne(text: string): URL {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   if (url && /^postgres(ql)?:$/.test(url.protocol) && url.hash === '') return url;
   return refuse(
@@ -66,7 +84,10 @@ function nameOf(name: string): string {
 function tlsOf(parameters: URLSearchParams): TlsChoice {
   for (const name of parameters.keys())
     if (!PARAMETERS.includes(name) || parameters.getAll(name).length > 1)
-      refuse(`must have no parameters but ${PARAMETERS.join(' and ')}, once each, not "${name}"`);
+      refuse(`must have no parameters but ${PARAMETERS.join(', ')}, once each, not "${name}"`);
+  const wanted = parameters.get('target_session_attrs') ?? 'read-write';
+  if (wanted !== 'read-write')
+    refuse(`must have target_session_attrs=read-write, which holds anyway, not "${wanted}"`);
   const mode = parameters.get('sslmode') ?? undefined;
   const sslMode = SSL_MODES.find((known) => known === mode);
   if (sslMode !== mode) refuse(`must have sslmode=${SSL_MODES.join(', ')}, not "${mode}"`);

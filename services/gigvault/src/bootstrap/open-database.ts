@@ -2,6 +2,7 @@ import { createHmac } from 'node:crypto';
 import type { TlsChoice } from '@gigvault/database/connection-tls';
 import { migrateServices } from '@gigvault/database/migrate';
 import { ownerConnection, provisionDatabase } from '@gigvault/database/provision';
+import type { ServerAddress } from '@gigvault/database/writable-server';
 import { writeFileDurably } from '@gigvault/files/durable-file';
 import { SERVICE_NAMES } from '@gigvault/rpc/service-name';
 import type { ClientConfig } from 'pg';
@@ -14,6 +15,8 @@ import type { Secrets } from './secrets.ts';
 export interface OpenDatabase {
   /** Without user and password: each service has its own. */
   readonly connection: ClientConfig & { readonly host: string; readonly port: number };
+  /** Where it may be as well. */
+  readonly others: readonly ServerAddress[];
   readonly name: string;
   /** As it was said, for processes that connect by themselves. */
   readonly tls: TlsChoice;
@@ -30,7 +33,7 @@ export async function openDatabase(
   secrets: Secrets,
   directory: DataDirectory,
 ): Promise<OpenDatabase> {
-  const { admin, name, tls, description, shared } = server;
+  const { admin, others, name, tls, description, shared } = server;
   const owner = { admin, database: name, ownerPassword: secrets.databaseOwner };
   const owned = shared && {
     installation: { id: installationId(secrets), place: shared.place },
@@ -53,7 +56,7 @@ export async function openDatabase(
       migrations: SERVICES[service].migrations as never,
     })),
   });
-  return { connection: { host, port, ssl: admin.ssl }, name, tls, description };
+  return { connection: { host, port, ssl: admin.ssl }, others, name, tls, description };
 }
 
 /** Goes with the secrets, so that a restored data directory is the same one. It stands in the open; the password is not seen through it. */

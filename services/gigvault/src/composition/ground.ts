@@ -48,9 +48,11 @@ export function layGround(parts: Omit<Ground, 'suite' | 'pools' | 'metrics'>): G
 export function poolOf(ground: Ground, service: ServiceName): Pool {
   const there = ground.pools.get(service);
   if (there) return there;
+  const { connection, others, name } = ground.database;
   const pool = servicePool({
-    connection: ground.database.connection,
-    database: ground.database.name,
+    connection,
+    servers: [connection, ...others],
+    database: name,
     service,
     password: ground.secrets.databasePasswords[service],
     log: ground.logOf(service),

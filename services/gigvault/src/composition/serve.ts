@@ -140,6 +140,7 @@ export async function serveSplit(ground: Ground): Promise<Serving> {
     database: {
       host: database.connection.host,
       port: database.connection.port,
+      others: database.others,
       name: database.name,
       ...database.tls,
     },

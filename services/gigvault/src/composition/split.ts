@@ -4,6 +4,7 @@ import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { processEnvironment } from '@gigvault/config/process-environment';
 import type { TlsChoice } from '@gigvault/database/connection-tls';
+import type { ServerAddress } from '@gigvault/database/writable-server';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import { writeFileDurably } from '@gigvault/files/durable-file';
 import { installationRoot } from '@gigvault/host/home';
@@ -46,6 +47,7 @@ export interface SplitOptions {
   readonly database: TlsChoice & {
     readonly host: string;
     readonly port: number;
+    readonly others: readonly ServerAddress[];
     readonly name: string;
   };
   readonly log: Log;

@@ -26,13 +26,13 @@ export async function startStatusProbe(
     'CERTIFICATE',
   );
   const request = buildOcspRequest(issuer as Buffer, serialNumber);
-  const wrong: string[] = [];
+  const wrong = new Set<string>();
   const times: number[] = [];
   const stopping = new AbortController();
   const ask = async (what: (http: HttpClient, url: string) => Promise<string | undefined>) => {
     const start = performance.now();
     const problem = await what(http, pki.statusUrl).catch(String);
-    if (problem !== undefined) wrong.push(problem);
+    if (problem !== undefined) wrong.add(problem);
     times.push(performance.now() - start);
   };
   const round = async () => {
@@ -51,7 +51,7 @@ export async function startStatusProbe(
       stopping.abort();
       await running;
       http.close();
-      return { wrong, times: times.sort((a, b) => a - b) };
+      return { wrong: [...wrong], times: times.sort((a, b) => a - b) };
     },
   };
 }

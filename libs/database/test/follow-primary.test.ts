@@ -1,0 +1,115 @@
+import { silentLog } from '@gigvault/telemetry/log';
+import { eventually } from '@gigvault/testkit/eventually';
+import { startTestDatabase, type TestDatabase } from '@gigvault/testkit/test-database';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { Client, type Pool } from 'pg';
+import type { MigrationInterface, QueryRunner } from 'typeorm';
+import { openServicePool } from '../src/pools.ts';
+import { query } from '../src/query.ts';
+import { transaction } from '../src/transaction.ts';
+import { findWritableServer, type ServerAddress } from '../src/writable-server.ts';
+
+class Init1700000000000 implements MigrationInterface {
+  readonly name = 'Init1700000000000';
+  async up(queryRunner: QueryRunner): Promise<void> {
+    await queryRunner.query('CREATE TABLE thing (id int)');
+  }
+  async down(): Promise<void> {}
+}
+
+/** Servers that know nothing of each other: what matters here is which of them takes writes. */
+let databases: [TestDatabase, TestDatabase];
+let servers: [ServerAddress, ServerAddress];
+/** When each was started: they are copies, and their times are what tells them apart. */
+const started: string[] = [];
+const STARTED = 'SELECT pg_postmaster_start_time()::text AS time';
+
+beforeAll(async () => {
+  databases = [await startTestDatabase(), await startTestDatabase()];
+  for (const database of databases) {
+    await (await database.pool('ca', [Init1700000000000])).end();
+    const owner = database.ownerPool('ca');
+    started.push((await owner.query<{ time: string }>(STARTED)).rows[0]!.time);
+  }
+  servers = databases.map(({ admin }) => ({ host: admin.host!, port: admin.port! })) as never;
+});
+
+afterAll(() => Promise.all(databases.map((database) => database.stop())));
+
+/** For sessions to come, and, by the signal, for those that are open. */
+async function setReadOnly(which: 0 | 1, readOnly: boolean): Promise<void> {
+  const client = new Client(databases[which].admin);
+  await client.connect();
+  await client.query(`ALTER SYSTEM SET default_transaction_read_only = ${readOnly}`);
+  await client.query('SELECT pg_reload_conf()');
+  await client.end();
+  const login = { ...databases[which].admin };
+  await eventually(async () => {
+    const look = findWritableServer([servers[which]], login);
+    if (readOnly) await expect(look).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+    else await look;
+  });
+}
+
+beforeEach(async () => {
+  await setReadOnly(0, true);
+  await setReadOnly(1, false);
+});
+
+const open = (): Promise<Pool> =>
+  openServicePool({
+    connection: { ...servers[0], ssl: false },
+    servers,
+    database: 'gigvault',
+    service: 'ca',
+    password: 'only-for-tests',
+    log: silentLog,
+  });
+
+/** Which of the two it is on. */
+async function where(pool: Pool): Promise<number> {
+  const { rows } = await query<{ time: string }>(pool, STARTED);
+  return started.indexOf(rows[0]!.time);
+}
+
+describe('several servers (covers: T7, T8)', () => {
+  it('a pool begins on the one that takes writes, wherever it stands in the list', async () => {
+    const pool = await open();
+    expect(await where(pool)).toBe(1);
+    await pool.end();
+  });
+
+  it('there is no pool while none takes writes', async () => {
+    await setReadOnly(1, true);
+    await expect(open()).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+  });
+
+  it('a pool drops connections to a server that is read-only now, and follows the other', async () => {
+    const pool = await open();
+    expect(await where(pool)).toBe(1);
+    await setReadOnly(1, true);
+    await setReadOnly(0, false);
+    const write = () => transaction(pool, (client) => client.query('INSERT INTO thing VALUES (1)'));
+    await expect(write()).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+    await eventually(async () => {
+      await write();
+      expect(await where(pool)).toBe(0);
+    });
+    await pool.end();
+  });
+
+  it('a connection that waits on the server before is cut once the other was found', async () => {
+    const pool = await open();
+    const waiting = transaction(pool, (client) => client.query('SELECT pg_sleep(60)'));
+    const failed = waiting.catch((error: unknown) => error);
+    await setReadOnly(0, false);
+    await setReadOnly(1, true);
+    // Whoever is turned away first makes the pool look.
+    const { totalCount } = pool;
+    expect(totalCount).toBe(1);
+    await query(pool, 'SELECT 1').catch(() => undefined);
+    expect(await failed).toMatchObject({ code: 'UNAVAILABLE' });
+    await eventually(async () => expect(await where(pool)).toBe(0));
+    await pool.end();
+  });
+});
