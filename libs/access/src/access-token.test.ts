@@ -28,14 +28,15 @@ function setUp() {
   const clock = new FakeClock(START);
   const first = keyPair();
   const served: { kid: string; jwk: JWK }[] = [{ kid: 'k1', jwk: first.jwk }];
-  const state = { fetches: 0, down: false };
+  const state = { fetches: 0, down: false, revokedKeyIds: [] as string[] };
   const authenticator = createAuthenticator({
     clock,
     jwks: async (): Promise<TokenKeys> => {
       state.fetches += 1;
       if (state.down) throw new Error('unreachable');
       const keys = served.map(({ kid, jwk }) => ({ ...jwk, kid, use: 'sig', alg: 'ES256' }));
-      return { jwks: JSON.stringify({ keys }), issuer: ISSUER, audience: AUDIENCE };
+      const { revokedKeyIds } = state;
+      return { jwks: JSON.stringify({ keys }), issuer: ISSUER, audience: AUDIENCE, revokedKeyIds };
     },
   });
   const sign = (
@@ -201,6 +202,24 @@ describe('the keys', () => {
     clock.advance(10_000);
     await Promise.all(Array.from({ length: 5 }, () => authenticate(token)));
     expect(state.fetches).toBe(2);
+  });
+
+  it('bring the API keys that were revoked: their tokens are refused within 10 s', async () => {
+    const { clock, state, sign, authenticate } = setUp();
+    const tokenOf = (client_id: string) => sign({ ...CLAIMS, client_id });
+    const [stolen, other] = [await tokenOf('k7'), await tokenOf('k8')];
+    await authenticate(stolen);
+    state.revokedKeyIds = ['k7'];
+    clock.advance(9_999);
+    await authenticate(stolen);
+    expect(state.fetches).toBe(1);
+    clock.advance(1);
+    await expect(authenticate(stolen)).rejects.toMatchObject(INVALID);
+    await authenticate(other);
+    state.down = true;
+    clock.advance(10_000);
+    await expect(authenticate(stolen)).rejects.toMatchObject(INVALID);
+    await authenticate(other);
   });
 
   it('stay in use when they cannot be fetched again', async () => {

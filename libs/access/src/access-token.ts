@@ -4,6 +4,9 @@ import { type CryptoKey, errors, importJWK, type JWK, type JWTPayload, jwtVerify
 import { z } from 'zod';
 import { type Authenticator, isRole, type Principal, permissionsOf } from './permissions.ts';
 
+/** How long fetching the keys again may hold up those who wait for it, in milliseconds. */
+export const JWKS_DEADLINE = 3_000;
+
 /** `typ` of an access token (RFC 9068 §2.1). */
 export const ACCESS_TOKEN_TYPE = 'at+jwt';
 
@@ -18,17 +21,19 @@ export interface TokenKeys {
   readonly issuer: string;
   /** Required `aud`. */
   readonly audience: string;
+  /** API keys whose access tokens (`client_id`) are refused although they have not expired. */
+  readonly revokedKeyIds: readonly string[];
 }
 
 /** Where an authenticator gets its keys and the time. */
 export interface AuthenticatorOptions {
-  /** Fetches the keys. Called once at first, then when they are old or a `kid` is unknown. */
+  /** Fetches the keys. Called once at first, then when they are old or a `kid` is unknown; at most every ten seconds. */
   jwks(): Promise<TokenKeys>;
   readonly clock: Clock;
 }
 
-const REFETCH_FLOOR = 10_000;
-const KEYS_MAX_AGE = 600_000;
+/** Milliseconds between two fetches: how long a revoked API key's tokens are taken after its revocation, at most. */
+const REFETCH_AFTER = 10_000;
 const LEEWAY_SECONDS = 60;
 const LONGEST_TOKEN = 4096;
 
@@ -41,8 +46,9 @@ const claimsSchema = z.object({
 });
 
 /**
- * Verifies access tokens (RFC 9068) without asking anybody: keys are cached and looked up by `kid` in a map, so that
- * nothing in a token's header can name a file, a query or an address (RFC 8725 §3.10).
+ * Verifies access tokens (RFC 9068) without asking anybody for each: keys are cached and looked up by `kid` in a map, so that
+ * nothing in a token's header can name a file, a query or an address (RFC 8725 §3.10). Tokens of revoked API keys are refused
+ * as of the last fetch; while nothing can be fetched, the last answer serves on.
  *
  * `authenticate` throws UNAUTHENTICATED, which says whether the token is missing, expired or invalid and no more; and
  * UNAVAILABLE when there are no keys yet and they cannot be fetched.
@@ -53,8 +59,10 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
     async authenticate(authorization) {
       const token = bearerToken(authorization);
       try {
-        const payload = await verify(token, await keys.forToken(token), options.clock);
-        return principalOf(payload);
+        const keySet = await keys.current();
+        const principal = principalOf(await verify(token, keySet, options.clock));
+        if (keySet.revokedKeyIds.has(principal.credentialId ?? '')) throw invalid();
+        return principal;
       } catch (error) {
         throw asRefusal(error);
       }
@@ -124,18 +132,17 @@ interface KeySet {
   readonly issuer: string;
   readonly audience: string;
   readonly keys: ReadonlyMap<string, CryptoKey>;
+  readonly revokedKeyIds: ReadonlySet<string>;
 }
 
 function cachedKeys({ jwks, clock }: AuthenticatorOptions) {
   let current: KeySet | undefined;
-  let fetchedAt = 0;
   let triedAt = 0;
   let inFlight: Promise<KeySet> | undefined;
 
   async function load(): Promise<KeySet> {
     const loaded = await importKeys(await jwks());
     current = loaded;
-    fetchedAt = clock.now();
     return loaded;
   }
 
@@ -148,11 +155,10 @@ function cachedKeys({ jwks, clock }: AuthenticatorOptions) {
   }
 
   return {
-    /** The keys, fetched again when the token's `kid` is not among them and the last fetch is not too recent. */
-    async forToken(token: string): Promise<KeySet> {
+    /** The keys, fetched again when the last fetch is not too recent; the last ones when that fails. */
+    async current(): Promise<KeySet> {
       if (!current) return refetch().catch(unavailable);
-      const fresh = current.keys.has(kidOf(token)) && clock.now() - fetchedAt < KEYS_MAX_AGE;
-      if (fresh || (!inFlight && clock.now() - triedAt < REFETCH_FLOOR)) return current;
+      if (!inFlight && clock.now() - triedAt < REFETCH_AFTER) return current;
       const previous = current;
       return refetch().catch(() => previous);
     },
@@ -161,18 +167,6 @@ function cachedKeys({ jwks, clock }: AuthenticatorOptions) {
 
 function unavailable(cause: unknown): never {
   throw new GigvaultError('UNAVAILABLE', 'Access tokens cannot be verified now.', { cause });
-}
-
-function kidOf(token: string): string {
-  try {
-    const header: unknown = JSON.parse(
-      Buffer.from(token.split('.', 1)[0] ?? '', 'base64url').toString('utf8'),
-    );
-    const kid = (header as { kid?: unknown } | null)?.kid;
-    return typeof kid === 'string' ? kid : '';
-  } catch {
-    return '';
-  }
 }
 
 async function importKeys(answer: TokenKeys): Promise<KeySet> {
@@ -186,5 +180,10 @@ async function importKeys(answer: TokenKeys): Promise<KeySet> {
       return [kid as string, key as CryptoKey] as const;
     }),
   );
-  return { issuer: answer.issuer, audience: answer.audience, keys: new Map(imported) };
+  return {
+    issuer: answer.issuer,
+    audience: answer.audience,
+    keys: new Map(imported),
+    revokedKeyIds: new Set(answer.revokedKeyIds),
+  };
 }

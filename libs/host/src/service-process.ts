@@ -1,6 +1,6 @@
 import { mkdirSync } from 'node:fs';
 import { parseArgs } from 'node:util';
-import { createAuthenticator } from '@gigvault/access/access-token';
+import { createAuthenticator, JWKS_DEADLINE } from '@gigvault/access/access-token';
 import { loadConfig } from '@gigvault/config/load-config';
 import { processEnvironment } from '@gigvault/config/process-environment';
 import { resolveSecret } from '@gigvault/config/secret';
@@ -178,7 +178,7 @@ function hostOf({ config, log, metrics, clients, pool }: Ground): ProcessHost {
     log: () => log,
     authenticator: () =>
       createAuthenticator({
-        jwks: () => clients.client(RPC.token, 'auth').getJwks({}),
+        jwks: () => clients.client(RPC.token, 'auth').getJwks({}, { deadline: JWKS_DEADLINE }),
         clock: systemClock,
       }),
     client: (_caller, service, callee) => clients.client(service, callee),

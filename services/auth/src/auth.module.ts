@@ -12,6 +12,7 @@ import type { ServiceName } from '@gigvault/rpc/service-name';
 import { periodic, type Worker } from '@gigvault/time/worker';
 import { type DynamicModule, Module } from '@nestjs/common';
 import { AuthInit1700000000000 } from '../migrations/1700000000000-auth-init.ts';
+import { AuthRevokedKeys1700000000001 } from '../migrations/1700000000001-auth-revoked-keys.ts';
 import { pgApiKeyStore } from './adapters/pg-api-key-store.ts';
 import { pgFailureJournal } from './adapters/pg-failure-journal.ts';
 import { pgSetupStore } from './adapters/pg-setup-store.ts';
@@ -40,7 +41,7 @@ export const authService: ServiceDefinition<AuthConfig> = {
   name: 'auth',
   zone: 'inside',
   config: authConfig,
-  migrations: [AuthInit1700000000000],
+  migrations: [AuthInit1700000000000, AuthRevokedKeys1700000000001],
   serves: [RPC.token, RPC.eventLog],
   eventConsumers: EVENT_CONSUMERS,
   module: wire,

@@ -4,13 +4,13 @@ import { runOperation } from '@gigvault/http/operation';
 import type { HttpReply, HttpRequest, Operation } from '@gigvault/http/route';
 import type { TestDatabase } from '@gigvault/testkit/test-database';
 import { FakeClock } from '@gigvault/time/clock';
-import { AuthInit1700000000000 } from '../migrations/1700000000000-auth-init.ts';
 import { memoryTokenSigner } from '../src/adapters/memory-token-signer.ts';
 import { pgApiKeyStore } from '../src/adapters/pg-api-key-store.ts';
 import { pgFailureJournal } from '../src/adapters/pg-failure-journal.ts';
 import { pgSetupStore } from '../src/adapters/pg-setup-store.ts';
 import { pgUserStore } from '../src/adapters/pg-user-store.ts';
 import { authRoutes } from '../src/api/http.ts';
+import { authService } from '../src/auth.module.ts';
 import { createFailureLimiter } from '../src/credentials/failure-limiter.ts';
 import { createFailureLog } from '../src/credentials/failure-log.ts';
 import { getJwks } from '../src/tokens/get-jwks.ts';
@@ -43,7 +43,7 @@ export async function emptyAuth(database: TestDatabase): Promise<void> {
 
 /** The auth service's parts on a real database, with a signing key of its own and a clock that stands still. */
 export async function startAuth(database: TestDatabase) {
-  const pool = await database.pool('auth', [AuthInit1700000000000]);
+  const pool = await database.pool('auth', authService.migrations as never);
   const clock = new FakeClock('2026-11-21T12:00:00Z');
   const eventLog = createEventLog({
     pool,

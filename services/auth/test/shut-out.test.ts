@@ -1,7 +1,9 @@
+import { createAuthenticator } from '@gigvault/access/access-token';
 import { startTestDatabase, type TestDatabase } from '@gigvault/testkit/test-database';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { decodeJwt } from 'jose';
 import { createBootstrapCredentials } from '../src/setup/create-bootstrap-credentials.ts';
+import { getJwks } from '../src/tokens/get-jwks.ts';
 import { emptyAuth, startAuth } from './auth-setup.ts';
 
 let database: TestDatabase;
@@ -66,6 +68,26 @@ describe('who was shut out', () => {
       ...REFUSED,
       message: 'The access token is invalid.',
     });
+  });
+
+  it('is refused elsewhere too within ten seconds, by name and by key, until the tokens have expired', async () => {
+    const elsewhere = createAuthenticator({ jwks: () => getJwks(auth.deps), clock: auth.clock });
+    const entering = (token: string) => elsewhere.authenticate(`Bearer ${token}`);
+    const [eve, grace] = [await newUser('eve', ['operator']), await newUser('grace', ['operator'])];
+    await entering(eve.token);
+    await disable('eve');
+    await auth.call('revokeApiKey', { path: `/api-keys/${grace.keyId}`, token: grace.token });
+    auth.clock.advance(10_000);
+    await expect(entering(eve.token)).rejects.toMatchObject(REFUSED);
+    await expect(entering(grace.token)).rejects.toMatchObject(REFUSED);
+    await expect(entering(admin)).resolves.toMatchObject({ name: 'operator@local' });
+    const ended = [eve.keyId, grace.keyId];
+    auth.clock.advance(900_000 + 60_000 - 10_000);
+    expect((await getJwks(auth.deps)).revokedKeyIds).toEqual(expect.arrayContaining(ended));
+    auth.clock.advance(120_000);
+    expect((await getJwks(auth.deps)).revokedKeyIds).not.toEqual(
+      expect.arrayContaining([ended[0]]),
+    );
   });
 
   it('by the end of a key cannot make another with its token', async () => {

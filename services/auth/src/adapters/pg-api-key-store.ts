@@ -43,6 +43,11 @@ const USE = {
   text: 'UPDATE api_key SET last_used_at = $2 WHERE key_id = $1 AND revoked_at IS NULL',
 };
 
+const REVOKED_SINCE = {
+  name: 'auth-api-keys-revoked',
+  text: 'SELECT key_id FROM api_key WHERE revoked_at >= $1',
+};
+
 /** Inserts a key; to be called in the transaction of what it belongs to. Throws ALREADY_EXISTS when the key id is taken. */
 export async function insertApiKey(client: PoolClient, key: NewApiKey): Promise<void> {
   const inserted = await client.query(
@@ -119,6 +124,12 @@ export function pgApiKeyStore(pool: Pool, eventLog: EventLog): ApiKeyStore {
         );
         if (revoked.rowCount !== 0) await eventLog.append(client, events);
       }),
+
+    async revokedSince(time) {
+      const values = [new Date(time)];
+      const { rows } = await query<{ key_id: string }>(pool, { ...REVOKED_SINCE, values });
+      return rows.map((row) => row.key_id);
+    },
 
     async reap(before) {
       // least() passes over NULL.

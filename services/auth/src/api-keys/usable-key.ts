@@ -10,7 +10,7 @@ export function isUsable({ key, user }: KeyOfUser, now: number): boolean {
 }
 
 /**
- * An access token outlives its key and its user's account by minutes, and elsewhere that is bearable. Here it is not: whoever
+ * An access token outlives its key and its user's account by seconds elsewhere, or by minutes without a way to `auth`, and there that is bearable. Here it is not: whoever
  * was shut out would make a new key or a new user with it, and be back. Throws UNAUTHENTICATED.
  */
 export async function requireUsableKey(deps: ApiKeyDeps, caller: Principal): Promise<void> {

@@ -44,6 +44,8 @@ export interface ApiKeyStore {
   list(userId: string, at: number): Promise<readonly ApiKey[]>;
   /** Revokes the key; does nothing, and writes no event, the second time. */
   revoke(keyId: string, at: number, events: readonly AuthEvent[]): Promise<void>;
+  /** Ids of the keys that were revoked since the time, whatever revoked them. */
+  revokedSince(time: number): Promise<readonly string[]>;
   /** Deletes the keys that stopped to work before the time. */
   reap(before: number): Promise<void>;
 }

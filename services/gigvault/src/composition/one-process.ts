@@ -1,5 +1,5 @@
 import type { SecureContextOptions } from 'node:tls';
-import { createAuthenticator } from '@gigvault/access/access-token';
+import { createAuthenticator, JWKS_DEADLINE } from '@gigvault/access/access-token';
 import { createHealth, type Health } from '@gigvault/host/health';
 import { installedPeerTable, installedVersion } from '@gigvault/host/home';
 import { apiDocsRoutes, openApiRoutes, publicHealthRoutes } from '@gigvault/host/host-routes';
@@ -51,7 +51,7 @@ export function createSuiteProcess(options: SuiteOptions): SuiteProcess {
     log: options.log,
     authenticator: (name) =>
       createAuthenticator({
-        jwks: () => broker.client(name, RPC.token, 'auth').getJwks({}),
+        jwks: () => broker.client(name, RPC.token, 'auth').getJwks({}, { deadline: JWKS_DEADLINE }),
         clock: systemClock,
       }),
     client: (caller, service, callee) => broker.client(caller, service, callee),

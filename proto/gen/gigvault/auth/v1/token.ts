@@ -19,6 +19,8 @@ export interface GetJwksResponse {
   /** The `iss` and `aud` that access tokens carry. */
   issuer: string;
   audience: string;
+  /** API keys that were revoked so lately that an access token made with one (its `client_id`) has not expired yet: such tokens are good no more. */
+  revokedKeyIds: string[];
 }
 
 export interface CreateBootstrapCredentialsRequest {
