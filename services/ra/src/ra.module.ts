@@ -14,6 +14,7 @@ import { EVENT_CONSUMERS, RaInit1700000000000 } from '../migrations/170000000000
 import { RaPendingAuthorizations1700000000001 } from '../migrations/1700000000001-ra-pending-authorizations.ts';
 import { RaChallengeRequester1700000000002 } from '../migrations/1700000000002-ra-challenge-requester.ts';
 import { RaRequestAsked1700000000003 } from '../migrations/1700000000003-ra-request-asked.ts';
+import { RaNames1700000000004 } from '../migrations/1700000000004-ra-names.ts';
 import { backlog } from './adapters/backlog.ts';
 import { dnsResolver } from './adapters/dns-resolver.ts';
 import { issuingWorker } from './adapters/issuing-worker.ts';
@@ -57,6 +58,7 @@ export const raService: ServiceDefinition<RaConfig> = {
     RaPendingAuthorizations1700000000001,
     RaChallengeRequester1700000000002,
     RaRequestAsked1700000000003,
+    RaNames1700000000004,
   ],
   serves: [RPC.authorization, RPC.enrolment, RPC.eventLog],
   eventConsumers: EVENT_CONSUMERS,

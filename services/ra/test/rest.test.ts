@@ -51,7 +51,7 @@ function call(
   const found = operations.find((one) => one.operationId === operationId)!;
   const principal: Principal = {
     actor: as,
-    name: as,
+    name: as.replace('user:', 'name of '),
     roles,
     permissions: permissionsOf(roles),
     tenantId: 'default',
@@ -231,6 +231,29 @@ describe('/csrs', () => {
       body: { status: 'rejected' },
     });
     expect(await decide('approve', 'nothing', 'user:2')).toBe('REQUEST_NOT_FOUND');
+  });
+
+  it('names who asked and who voted, for people who may not list users', async () => {
+    const requestId = await pending('user:1');
+    const votedOn = await call('rejectCsr', { as: 'user:2', params: { requestId } });
+    const names = {
+      requester: 'user:1',
+      requesterName: 'name of 1',
+      votes: [{ actor: 'user:2', actorName: 'name of 2' }],
+    };
+    expect(votedOn.body).toMatchObject(names);
+    const listed = await call('listCsrs', { as: 'user:2', query: { limit: '1' } });
+    expect((listed.body as { items: RequestReply[] }).items).toMatchObject([names]);
+  });
+
+  it('leaves out the names of what was asked before they were kept', async () => {
+    const requestId = await pending('user:1');
+    await call('rejectCsr', { as: 'user:2', params: { requestId } });
+    await ra.pool.query('UPDATE enrolment_request SET requester_name = NULL');
+    await ra.pool.query('UPDATE vote SET actor_name = NULL');
+    const body = replyBody(await call('getCsr', { params: { requestId } }));
+    expect(body).not.toHaveProperty('requesterName');
+    expect(body.votes[0]).not.toHaveProperty('actorName');
   });
 
   it('refuses unknown filters', async () => {

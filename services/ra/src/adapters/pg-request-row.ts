@@ -3,10 +3,11 @@ import type { Decision, Vote } from '@gigvault/proto/ra/v1/enrolment';
 import type { RequestStatus, StoredRequest } from '../enrolment/stored-request.ts';
 
 /** What a query of `enrolment_request r` reads, with the votes in their order. */
-export const COLUMNS = `r.request_id, r.tenant_id, r.protocol, r.requester, r.profile, r.profile_hash, r.issuer_id, r.status,
+export const COLUMNS = `r.request_id, r.tenant_id, r.protocol, r.requester, r.requester_name, r.profile, r.profile_hash, r.issuer_id, r.status,
   r.common_name, r.subject_alt_name, r.certification_request, r.authorization_ids, r.not_before, r.not_after, r.reason,
   r.decision, r.approvals_needed, r.attempts, r.asked_at, r.serial_number, r.certificate, r.chain, r.error_code, r.error_message, r.created_at,
-  (SELECT json_agg(json_build_object('actor', v.actor, 'approve', v.approve, 'comment', v.comment, 'at', v.at) ORDER BY v.at, v.actor)
+  (SELECT json_agg(json_strip_nulls(json_build_object('actor', v.actor, 'approve', v.approve, 'comment', v.comment, 'at', v.at,
+      'actorName', v.actor_name)) ORDER BY v.at, v.actor)
     FROM vote v WHERE v.request_id = r.request_id) AS votes`;
 
 /** A row of COLUMNS; 64-bit integers come as text. */
@@ -15,6 +16,7 @@ export interface RequestRow {
   readonly tenant_id: string;
   readonly protocol: string;
   readonly requester: string;
+  readonly requester_name: string | null;
   readonly profile: string;
   readonly profile_hash: string;
   readonly issuer_id: string;
@@ -46,6 +48,7 @@ export function toStoredRequest(row: RequestRow): StoredRequest {
     tenantId: row.tenant_id,
     protocol: row.protocol,
     requester: row.requester,
+    requesterName: row.requester_name ?? undefined,
     profile: row.profile,
     profileHash: row.profile_hash,
     issuerId: row.issuer_id,

@@ -12,8 +12,8 @@ const FIND = `SELECT ${COLUMNS} FROM enrolment_request r WHERE r.request_id = $1
 
 const INSERT = `INSERT INTO enrolment_request (request_id, tenant_id, protocol, requester, profile, profile_hash, issuer_id, status,
     common_name, subject_alt_name, certification_request, authorization_ids, not_before, not_after, reason, decision,
-    approvals_needed, due_at, created_at, asked_at)
-  VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19,
+    approvals_needed, due_at, created_at, requester_name, asked_at)
+  VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20,
     CASE WHEN $8 = 'approved' THEN $19::bigint ELSE 0 END)
   ON CONFLICT (request_id) DO NOTHING`;
 
@@ -133,6 +133,7 @@ async function create(
       request.approvalsNeeded,
       dueAt,
       request.createdAt,
+      request.requesterName,
     ],
   });
   if (rowCount !== 1) return false;

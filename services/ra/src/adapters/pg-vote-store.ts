@@ -16,7 +16,7 @@ const VOTE = `UPDATE enrolment_request SET
   WHERE request_id = $1 AND status = 'pending' AND requester <> $2 AND created_at > $6
   RETURNING status, requester, protocol, profile, common_name, subject_alt_name`;
 
-const INSERT_VOTE = `INSERT INTO vote (request_id, actor, approve, comment, at) VALUES ($1, $2, $3, $4, $5)
+const INSERT_VOTE = `INSERT INTO vote (request_id, actor, approve, comment, at, actor_name) VALUES ($1, $2, $3, $4, $5, $6)
   ON CONFLICT (request_id, actor) DO NOTHING`;
 
 const EXPIRE = `WITH over AS (
@@ -78,7 +78,7 @@ async function countVote(
   const cast = {
     name: 'ra_vote_insert',
     text: INSERT_VOTE,
-    values: [requestId, actor, approve, comment, at],
+    values: [requestId, actor, approve, comment, at, vote.actorName],
   };
   if ((await client.query(cast)).rowCount !== 1) throw VOTED_BEFORE;
   const facts = {

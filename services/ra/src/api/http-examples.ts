@@ -11,6 +11,7 @@ const COMMON = {
   requestId: REQUEST_ID,
   protocol: 'rest',
   requester: REQUESTER,
+  requesterName: 'grace',
   profile: 'tls-server',
   reason: 'new web shop',
   createdAt: '2026-11-21T10:00:00.000Z',
@@ -61,6 +62,7 @@ const PENDING: RequestReply = {
 
 const vote = (approve: boolean, comment: string) => ({
   actor: APPROVER,
+  actorName: 'ada',
   approve,
   comment,
   at: '2026-11-21T11:30:00.000Z',

@@ -34,6 +34,7 @@ export const REQUEST_REPLY = z.object({
   status: z.string(),
   protocol: z.string(),
   requester: z.string(),
+  requesterName: z.string().optional().describe('What the requester was called when asking'),
   profile: z.string(),
   commonName: z.string(),
   names: z
@@ -51,6 +52,7 @@ export const REQUEST_REPLY = z.object({
   votes: z.array(
     z.object({
       actor: z.string(),
+      actorName: z.string().optional(),
       approve: z.boolean(),
       comment: z.string(),
       at: z.iso.datetime(),

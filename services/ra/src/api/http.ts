@@ -136,6 +136,7 @@ function decideOperations(deps: EnrolmentApi): HttpRoute[] {
         const decision = {
           requestId,
           actor: actorOf(principal),
+          actorName: principal?.name,
           approve: verb === 'approve',
           comment,
         };
@@ -152,6 +153,7 @@ async function submit(deps: EnrolmentApi, request: Submission): Promise<HttpRepl
     requestId: requestIdOf(requester, 'enrolment', request),
     protocol: 'rest',
     requester,
+    requesterName: principal?.name,
     profile: body.profile,
     profileHash: '',
     certificationRequest: certificationRequestOf(body.certificationRequest),
@@ -225,6 +227,7 @@ function toReply(request: StoredRequest): RequestReply {
     status,
     protocol,
     requester,
+    requesterName,
     profile,
     commonName,
     reason,
@@ -237,6 +240,7 @@ function toReply(request: StoredRequest): RequestReply {
     status,
     protocol,
     requester,
+    ...(requesterName === undefined ? {} : { requesterName }),
     profile,
     commonName,
     names: request.subjectAltName.map(({ value }) => value),

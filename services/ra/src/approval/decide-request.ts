@@ -28,7 +28,7 @@ export async function decideRequest(
   deps: DecideDeps,
   decision: DecideRequestRequest,
 ): Promise<StoredRequest> {
-  const { requestId, actor, approve, comment } = decision;
+  const { requestId, actor, actorName, approve, comment } = decision;
   if (actor === '') throw new GigvaultError('INVALID_ARGUMENT', 'The actor is missing.');
   const { requester } = await readRequest(deps.requests, requestId);
   // The requester never changes, so this may be looked at before the vote; the vote itself is refused in SQL as well.
@@ -39,7 +39,8 @@ export async function decideRequest(
     );
   const at = deps.clock.now();
   const madeAfter = at - deps.pendingValidity;
-  const vote = { requestId, actor, approve, comment, at, madeAfter, dueAt: at + ISSUING_LEASE };
+  const dueAt = at + ISSUING_LEASE;
+  const vote = { requestId, actor, actorName, approve, comment, at, madeAfter, dueAt };
   const result = await durableStep('ra.vote', () => deps.votes.vote(vote));
   if (result === 'voted before')
     throw new GigvaultError('ALREADY_EXISTS', 'You have voted on this request before.');

@@ -14,6 +14,8 @@ export interface JudgedRequest {
   /** As `acme`, `rest`. */
   readonly protocol: string;
   readonly requester: string;
+  /** What the requester was called then; undefined for who has no name. */
+  readonly requesterName: string | undefined;
   readonly profile: string;
   /** Pinned: the CA refuses when the profile is another one by now. */
   readonly profileHash: string;
@@ -73,6 +75,7 @@ export function toEnrolmentRequest(request: StoredRequest): EnrolmentRequest {
     requestId: request.requestId,
     protocol: request.protocol,
     requester: request.requester,
+    requesterName: request.requesterName,
     profile: request.profile,
     status: request.status,
     commonName: request.commonName,

@@ -49,6 +49,7 @@ export interface IssuingStore {
 export interface NewVote {
   readonly requestId: string;
   readonly actor: string;
+  readonly actorName?: string | undefined;
   readonly approve: boolean;
   readonly comment: string;
   /** Unix milliseconds. */

@@ -35,6 +35,8 @@ export interface SubmitRequestRequest {
   /** Roles of the requester when a user. */
   roles: string[];
   tenantId: string;
+  /** Of a user, as the access token said it: for people who may not list users. Nothing is decided by it. */
+  requesterName?: string | undefined;
 }
 
 export interface EnrolmentRequest {
@@ -61,6 +63,8 @@ export interface EnrolmentRequest {
   errorMessage: string;
   /** PKCS#10, DER. */
   certificationRequest: Buffer;
+  /** As submitted. */
+  requesterName?: string | undefined;
 }
 
 export interface Decision {
@@ -87,6 +91,8 @@ export interface Vote {
   approve: boolean;
   comment: string;
   at: number;
+  /** As the access token said it. */
+  actorName?: string | undefined;
 }
 
 export interface CheckRequestResponse {
@@ -114,6 +120,8 @@ export interface DecideRequestRequest {
   actor: string;
   approve: boolean;
   comment: string;
+  /** As the access token said it. */
+  actorName?: string | undefined;
 }
 
 /** Enrolment requests from submission to certificate. */
