@@ -258,7 +258,10 @@ describe('cert list and get', () => {
   );
 
   it('shows one, as PEM when told', async () => {
-    const document = { ...LISTED, certificate: 'LEAF\n', chain: 'CHAIN\n' };
+    const { authority } = server;
+    const request = newCertificationRequest(newPrivateKey('ec-p256'), 'api.localhost', []);
+    const leaf = authority.issue(request, SERIAL);
+    const document = { ...LISTED, certificate: leaf, chain: authority.issuing + authority.root };
     server.routes[`GET ${API}/certificates/${SERIAL}`] = () => ({ status: 200, body: document });
     expect((await machine.run(`cert get ${SERIAL}`)).out).toMatchInlineSnapshot(`
 "serial     5f:03:ab:ab:ab:ab:ab:ab:ab:ab:ab:ab:ab:ab:ab:ab:ab:ab:ab:c2
@@ -272,7 +275,7 @@ requester  ada
 "
 `);
     for (const flag of ['--pem', '-o pem'])
-      expect((await machine.run(`cert get ${SERIAL} ${flag}`)).out).toBe('LEAF\nCHAIN\n');
+      expect((await machine.run(`cert get ${SERIAL} ${flag}`)).out).toBe(leaf + authority.issuing);
   });
 
   it('exits 5 for what is not there', async () => {

@@ -1,6 +1,7 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { newCertificationRequest, newPrivateKey } from '../src/commands/local-key.ts';
 import { API, type FakeServer, problem, startFakeServer } from './fake-server.ts';
 import { createTestMachine, type TestMachine } from './test-terminal.ts';
 
@@ -29,6 +30,11 @@ const ISSUED = {
   serialNumber: '5f03ab',
   certificate: 'LEAF\n',
   chain: 'CHAIN\n',
+};
+const NAMED = {
+  ...CSR,
+  requesterName: 'lin',
+  votes: CSR.votes.map((vote) => ({ ...vote, actorName: 'kay' })),
 };
 
 let server: FakeServer;
@@ -97,7 +103,7 @@ describe('csr', () => {
 names      shop.example  www.shop.example
 profile    tls-server
 status     pending
-requester  ada
+requester  ada (user:u1)
 reason     new shop
 decision   review by policy "default"
 rule       review: shop.example: people decide
@@ -106,8 +112,28 @@ vote       user:u2 approved fine
 "
 `);
     expect((await machine.run(`csr get ${ID} --pem`)).code).toBe(8);
-    server.routes[`GET ${API}/csrs/${ID}`] = () => ({ status: 200, body: ISSUED });
-    expect((await machine.run(`csr get ${ID} --pem`)).out).toBe('LEAF\nCHAIN\n');
+  });
+
+  it('get gives what a server presents: the certificate and its intermediates, not the root', async () => {
+    const { authority } = server;
+    const key = newPrivateKey('ec-p256');
+    const leaf = authority.issue(newCertificationRequest(key, 'shop.example', []), '5f03ab');
+    const body = { ...ISSUED, certificate: leaf, chain: authority.issuing + authority.root };
+    server.routes[`GET ${API}/csrs/${ID}`] = () => ({ status: 200, body });
+    for (const flag of ['--pem', '-o pem'])
+      expect((await machine.run(`csr get ${ID} ${flag}`)).out).toBe(leaf + authority.issuing);
+  });
+
+  it('name people as the request does, without asking who they are', async () => {
+    server.routes[`GET ${API}/csrs`] = () => ({ status: 200, body: { items: [NAMED] } });
+    server.routes[`GET ${API}/csrs/${ID}`] = () => ({ status: 200, body: NAMED });
+    expect((await machine.run('csr list')).out).toMatch(/ lin {8}2026/);
+    const shown = (await machine.run(`csr get ${ID}`)).out;
+    expect(shown).toContain('requester  lin (user:u1)\n');
+    expect(shown).toContain('vote       kay (user:u2) approved fine\n');
+    expect(server.requests.filter(({ route }) => route.endsWith('/whoami'))).toEqual([]);
+    const json = JSON.parse((await machine.run('csr list -o json')).out);
+    expect(json.items[0]).toMatchObject({ requester: 'user:u1', requesterName: 'lin' });
   });
 
   it('name people where the caller may know who they are', async () => {
@@ -120,7 +146,9 @@ vote       user:u2 approved fine
       status: 200,
       body: { items: [{ userId: 'u2', name: 'grace' }] },
     });
-    expect((await machine.run(`csr get ${ID}`)).out).toContain('vote       grace approved fine');
+    expect((await machine.run(`csr get ${ID}`)).out).toContain(
+      'vote       grace (user:u2) approved fine',
+    );
     server.requests.length = 0;
     expect((await machine.run(`csr get ${ID} -o json`)).out).toContain('"requester": "user:u1"');
     expect(server.requests.filter(({ route }) => route === whoami)).toEqual([]);

@@ -15,6 +15,7 @@ import {
   type CertificateFacts,
   certificatesOf,
   factsOf,
+  presentedChain,
   renewsFrom,
   shortSerial,
   validityText,
@@ -110,8 +111,8 @@ async function finish(
   const leaf = certificates[0] as X509Certificate;
   if (plan.privateKey && !leaf.checkPrivateKey(plan.privateKey))
     throw new CliFailure('the server answered a certificate for another key', { code: 'INTERNAL' });
-  const pem = certificates.filter((it) => !isSelfIssued(it)).map((it) => it.toString());
-  const file = await draftOutput(plan.certificateFile, pem.join(''), PUBLIC, plan.force);
+  const pem = presentedChain(certificates);
+  const file = await draftOutput(plan.certificateFile, pem, PUBLIC, plan.force);
   await file.publish();
   const facts = factsOf(leaf);
   const shown = (path: string) =>
@@ -123,7 +124,7 @@ async function finish(
   await session.output.result({
     data: { ...jsonOf(facts), profile: request.profile, requestId: request.requestId, files },
     names: [facts.serialNumber],
-    pem: pem.join(''),
+    pem,
     text: (style) => issuedText(facts, request.profile, files, style),
   });
 }
@@ -177,10 +178,6 @@ async function pend(
 
 function pkcs8(privateKey: KeyObject): string {
   return privateKey.export({ format: 'pem', type: 'pkcs8' }) as string;
-}
-
-function isSelfIssued(certificate: X509Certificate): boolean {
-  return certificate.subject === certificate.issuer;
 }
 
 /** A name as a file's name: `*` becomes `_`, and nothing leads out of the folder. */

@@ -4,7 +4,7 @@ import { fieldLines } from '../output/table.ts';
 import { day, dayAndDistance } from '../output/times.ts';
 import type { Action } from '../program/command-spec.ts';
 import { plainName } from './cert-list.ts';
-import { serialNumberOf } from './certificate-text.ts';
+import { certificatesOf, presentedChain, serialNumberOf } from './certificate-text.ts';
 import { namesOf } from './people.ts';
 import type { CertificateDocument } from './resources.ts';
 
@@ -18,7 +18,8 @@ export const certGet: Action = async (session, [serial = ''], options) => {
       throw new CliFailure('this certificate was never released', {
         code: 'CERTIFICATE_NOT_FOUND',
       });
-    session.terminal.writeOut(found.certificate + found.chain);
+    const certificates = certificatesOf(found.certificate + found.chain, 'the answer');
+    session.terminal.writeOut(presentedChain(certificates));
     return;
   }
   const nameOf = await namesOf(session, [found.requester]);

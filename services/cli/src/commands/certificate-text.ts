@@ -42,6 +42,12 @@ export function certificatesOf(pem: string, where: string): X509Certificate[] {
   }
 }
 
+/** PEM of what a server presents: the first certificate and its intermediates, without the root, which peers have or do not trust (RFC 8446 §4.4.2). */
+export function presentedChain(certificates: readonly X509Certificate[]): string {
+  const [leaf, ...issuers] = certificates;
+  return [leaf, ...issuers.filter(({ subject, issuer }) => subject !== issuer)].join('');
+}
+
 /** The serial number that was typed, or that of a certificate file that was named. */
 export async function serialNumberOf(
   session: Session,

@@ -4,6 +4,7 @@ import { fieldLines, table } from '../output/table.ts';
 import { dayAndDistance } from '../output/times.ts';
 import { type Action, textOption } from '../program/command-spec.ts';
 import { limitOf, withQuery } from './cert-list.ts';
+import { certificatesOf, presentedChain } from './certificate-text.ts';
 import { namesOf } from './people.ts';
 import type { EnrolmentDocument } from './resources.ts';
 
@@ -15,7 +16,7 @@ export const csrList: Action = async (session, _args, options) => {
   const now = session.terminal.clock.now();
   const nameOf = await namesOf(
     session,
-    items.map((item) => item.requester),
+    items.filter((item) => !item.requesterName).map((item) => item.requester),
   );
   await session.output.result({
     data: { items },
@@ -28,7 +29,7 @@ export const csrList: Action = async (session, _args, options) => {
           { head: 'PROFILE', cell: (item) => item.profile },
           { head: 'STATUS', cell: (item) => item.status },
           { head: 'VOTES', cell: (item) => votesText(item) },
-          { head: 'REQUESTER', cell: (item) => nameOf(item.requester) },
+          { head: 'REQUESTER', cell: (item) => item.requesterName ?? nameOf(item.requester) },
           { head: 'CREATED', cell: (item) => dayAndDistance(item.createdAt, now) },
         ],
         items,
@@ -43,10 +44,19 @@ export const csrGet: Action = async (session, [id = ''], options) => {
   const found = await api.get<EnrolmentDocument>(`/csrs/${encodeURIComponent(id)}`);
   if (options['pem'] || session.output.format === 'pem') {
     if (!found.certificate) throw notIssued(found);
-    session.terminal.writeOut(found.certificate + (found.chain ?? ''));
+    const certificates = certificatesOf(`${found.certificate}${found.chain ?? ''}`, 'the answer');
+    session.terminal.writeOut(presentedChain(certificates));
     return;
   }
-  const nameOf = await namesOf(session, [found.requester, ...found.votes.map((v) => v.actor)]);
+  const people = peopleOf(found);
+  const nameOf = await namesOf(
+    session,
+    people.filter(({ name }) => !name).map(({ actor }) => actor),
+  );
+  const shown = (actor: string) => {
+    const name = people.find((each) => each.actor === actor)?.name ?? nameOf(actor);
+    return name === actor ? actor : `${name} (${actor})`;
+  };
   await session.output.result({
     data: found,
     names: [found.requestId],
@@ -57,7 +67,7 @@ export const csrGet: Action = async (session, [id = ''], options) => {
           ['names', found.names.join('  ')],
           ['profile', found.profile],
           ['status', found.status],
-          ['requester', nameOf(found.requester)],
+          ['requester', shown(found.requester)],
           ['reason', found.reason],
           ['decision', `${found.decision.outcome} by policy "${found.decision.policy}"`],
           ...found.decision.rules.map(
@@ -68,7 +78,7 @@ export const csrGet: Action = async (session, [id = ''], options) => {
             (v) =>
               [
                 'vote',
-                `${nameOf(v.actor)} ${v.approve ? 'approved' : 'rejected'} ${v.comment}`,
+                `${shown(v.actor)} ${v.approve ? 'approved' : 'rejected'} ${v.comment}`,
               ] as const,
           ),
           ...(found.serialNumber
@@ -80,6 +90,14 @@ export const csrGet: Action = async (session, [id = ''], options) => {
       ),
   });
 };
+
+/** Who asked and who voted, with their names as the request has them. */
+function peopleOf({ requester, requesterName, votes }: EnrolmentDocument) {
+  return [
+    { actor: requester, name: requesterName },
+    ...votes.map(({ actor, actorName }) => ({ actor, name: actorName })),
+  ];
+}
 
 function votesText({ votes, approvalsNeeded }: EnrolmentDocument): string {
   return `${votes.filter((vote) => vote.approve).length} of ${approvalsNeeded}`;

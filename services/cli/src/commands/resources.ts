@@ -27,6 +27,7 @@ export interface EnrolmentDocument {
   readonly requestId: string;
   readonly status: 'pending' | 'approved' | 'issued' | 'rejected' | 'denied' | 'failed';
   readonly requester: string;
+  readonly requesterName?: string;
   readonly profile: string;
   readonly commonName: string;
   readonly names: readonly string[];
@@ -40,6 +41,7 @@ export interface EnrolmentDocument {
   readonly approvalsNeeded: number;
   readonly votes: readonly {
     readonly actor: string;
+    readonly actorName?: string;
     readonly approve: boolean;
     readonly comment: string;
     readonly at: string;

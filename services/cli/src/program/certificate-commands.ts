@@ -50,7 +50,7 @@ export const CERTIFICATE_COMMANDS: readonly CommandSpec[] = [
     usage: 'cert get <serial>',
     summary: 'show one certificate',
     options: [
-      { flags: '--pem', description: 'the same as -o pem: the certificate, its chain' },
+      { flags: '--pem', description: 'the same as -o pem: the certificate and its intermediates' },
       DECIMAL,
     ],
     pem: true,
@@ -114,7 +114,9 @@ export const CERTIFICATE_COMMANDS: readonly CommandSpec[] = [
   {
     usage: 'csr get <id>',
     summary: 'show one request, its decision and its votes',
-    options: [{ flags: '--pem', description: 'the same as -o pem: the certificate, its chain' }],
+    options: [
+      { flags: '--pem', description: 'the same as -o pem: the certificate and its intermediates' },
+    ],
     pem: true,
     examples: ['gigvault csr get 0f8c2d1e-… --pem > api.crt'],
     load: async () => (await import('../commands/csr-list.ts')).csrGet,
