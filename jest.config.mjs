@@ -17,6 +17,7 @@ export default {
   modulePathIgnorePatterns: ['<rootDir>/dist/', '<rootDir>/.build/'],
   transform: { '^.+\\.ts$': ['@swc/jest', swc] },
   transformIgnorePatterns: ['/node_modules/(?!@gigvault/)'],
+  setupFilesAfterEnv: ['<rootDir>/scripts/jest-produced.ts'],
   maxWorkers: 2,
   workerIdleMemoryLimit: '1GB',
   testTimeout: 30_000,

@@ -1,7 +1,9 @@
 #!/bin/sh
 # Installs the foreign programs that the tests run against, from Debian's packages: certbot and lego (ACME clients),
 # OpenSSL, SoftHSM2 with a compiler for its binding. As root or with `sudo -n`; otherwise says the one command.
+# And builds zlint, which Debian does not have.
 set -eu
+sh "$(dirname "$0")/build-zlint.sh"
 packages="certbot lego openssl curl softhsm2 g++ make python3"
 missing=""
 for package in $packages; do

@@ -11,8 +11,10 @@ import {
 import { checkRevocation } from './check/revocation.ts';
 import { settle } from './check/settled.ts';
 import { checkSignatures } from './check/signatures.ts';
+import { checkStrictly, keepingAnswers } from './check/strict.ts';
 import { httpClient } from './http-client.ts';
 import type { PkiProcess } from './pki-process.ts';
+import type { Artifact } from './strict-readers.ts';
 
 /** What the check saw. The PKI is sound when `findings` is empty. */
 export interface CheckReport {
@@ -28,13 +30,14 @@ export interface CheckReport {
  * Re-verifies everything that a PKI claims, behind its back in the database and through its front doors: every
  * certificate has its earlier intent and verifies; serial numbers are unique; nothing is signed without an intent, twice,
  * or unaudited; no order and no request has two certificates; revoked means revoked in OCSP and on the CRL; the audit
- * tree is whole and has every event.
+ * tree is whole and has every event; zlint and openssl find nothing wrong with anything that was signed.
  *
  * @param server as `connect`
  */
 export async function checkPki(pki: PkiProcess, server?: ClientConfig): Promise<CheckReport> {
   const database = await connect(pki, server);
-  const http = httpClient();
+  const answers: Artifact[] = [];
+  const http = keepingAnswers(httpClient(), answers);
   try {
     const unsettled = await settle(database);
     const issuers = await issuersOf(database);
@@ -48,6 +51,7 @@ export async function checkPki(pki: PkiProcess, server?: ClientConfig): Promise<
         ...(await checkSignatures(database, audit.signatures)),
         ...(await checkRevocation({ url: pki.statusUrl, http }, rows, issuers)),
         ...audit.findings,
+        ...(await checkStrictly(pki.statusUrl, http, rows, issuers, answers)),
       ],
       certificates: rows.filter((row) => row.certificate !== null).length,
       abandoned: rows.filter((row) => row.certificate === null).length,

@@ -4,6 +4,7 @@ import { assembleSigned } from '@gigvault/x509/certificate';
 import { readPublicKey } from '@gigvault/x509/public-key';
 import { newSerialNumber } from '@gigvault/x509/serial-number';
 import { signatureAlgorithm, signTbs } from '@gigvault/x509/signature';
+import { produced } from './produced.ts';
 
 const DAY = 86_400_000;
 
@@ -30,6 +31,6 @@ export function selfSignedCa(commonName: string, now: number): SelfSignedCa {
     notAfter: now + 3650 * DAY,
   });
   const signature = signTbs(key.privateKey, tbs);
-  const certificate = assembleSigned(tbs, signatureAlgorithm('ec-p256'), signature);
-  return { privateKey: key.privateKey, certificate };
+  const der = assembleSigned(tbs, signatureAlgorithm('ec-p256'), signature);
+  return { privateKey: key.privateKey, certificate: produced('authority', der) };
 }

@@ -3,6 +3,7 @@ import { generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { produced } from '@gigvault/testkit/produced';
 import { buildCaTbsCertificate } from '../src/ca-certificate.ts';
 import { assembleSigned, type ParsedCertificate, readCertificate } from '../src/certificate.ts';
 import type { CertificateFields, IssuerInfo } from '../src/certificate-template.ts';
@@ -89,7 +90,7 @@ export function newAuthority(
   const rootKey = newKey(rootKeyType);
   const key = newKey(keyType);
   const rootInfo = publicKeyInfoOf(rootKey);
-  const root = signed(
+  const root = issued(
     buildCaTbsCertificate({
       serialNumber: newSerialNumber(),
       issuer: ROOT_NAME,
@@ -102,7 +103,7 @@ export function newAuthority(
     }),
     rootKey,
   );
-  const issuing = signed(
+  const issuing = issued(
     buildCaTbsCertificate({
       serialNumber: newSerialNumber(),
       issuer: readCertificate(root).subject,
@@ -131,6 +132,11 @@ export function newAuthority(
       crlBaseUrl: 'http://status.example/crl/issuing',
     },
   };
+}
+
+/** A certificate as the product issues it: the strict readers look at it too. */
+export function issued(tbs: Buffer, key: KeyObject): Buffer {
+  return produced('certificate', signed(tbs, key));
 }
 
 /** The certificate or CRL over these bytes. */

@@ -5,6 +5,7 @@ import type { CreateIssuerRequest } from '@gigvault/proto/ca/v1/issuer';
 import { RPC } from '@gigvault/rpc/contracts';
 import { silentLog } from '@gigvault/telemetry/log';
 import { createMetrics, type Metrics } from '@gigvault/telemetry/metrics';
+import { produced } from '@gigvault/testkit/produced';
 import { startTestDatabase, type TestDatabase } from '@gigvault/testkit/test-database';
 import { type Clock, systemClock } from '@gigvault/time/clock';
 import { buildCaTbsCertificate } from '@gigvault/x509/ca-certificate';
@@ -164,7 +165,8 @@ function caCertificate(
     notBefore: now - 2 * 3_600_000,
     notAfter: now + 5 * YEAR,
   });
-  return assembleSigned(tbs, signatureAlgorithm(signingKeyType), signTbs(issuerKey, tbs));
+  const signature = signTbs(issuerKey, tbs);
+  return produced('authority', assembleSigned(tbs, signatureAlgorithm(signingKeyType), signature));
 }
 
 /** A certification request for DNS names. */

@@ -9,7 +9,9 @@ import type {
 } from '@gigvault/proto/keymgr/v1/signing';
 import type { Client } from '@gigvault/rpc/call';
 import { durableStep } from '@gigvault/telemetry/durable-step';
-import { signTbs } from '@gigvault/x509/signature';
+import { produced } from '@gigvault/testkit/produced';
+import { assembleSigned } from '@gigvault/x509/certificate';
+import { signatureAlgorithm, signTbs } from '@gigvault/x509/signature';
 
 /**
  * What the next signing does instead of working. `AndNotPersist`: no signature was recorded; `ButPersist`: it was, and only the
@@ -33,6 +35,8 @@ export interface TestKeymgr {
   /** Items of each SignBatch call. */
   readonly batches: readonly number[];
 }
+
+const P256 = signatureAlgorithm('ec-p256');
 
 /** The same keymgr, and its state. */
 interface State extends TestKeymgr {
@@ -87,7 +91,8 @@ async function signOne(state: State, item: SignRequest): Promise<Buffer> {
   const signature = await durableStep('keymgr.signature', async () => {
     const made = signTbs(key, item.tbs);
     const last = made.length - 1;
-    if (fault === 'wrongSignature') made.writeUInt8(made.readUInt8(last) ^ 1, last);
+    if (fault !== 'wrongSignature') produced('certificate', assembleSigned(item.tbs, P256, made));
+    else made.writeUInt8(made.readUInt8(last) ^ 1, last);
     recorded.set(item.intentId, made);
     const hex = item.tbs.toString('hex');
     signed.set(hex, (signed.get(hex) ?? 0) + 1);

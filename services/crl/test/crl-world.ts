@@ -1,6 +1,7 @@
 import type { HttpReply } from '@gigvault/http/route';
 import { RPC } from '@gigvault/rpc/contracts';
 import { eventually } from '@gigvault/testkit/eventually';
+import { produced } from '@gigvault/testkit/produced';
 import { type ServiceWorld, serviceWorld } from '@gigvault/testkit/service-world';
 import { FakeClock, systemClock } from '@gigvault/time/clock';
 import { type CrlEntry, type ParsedCertList, readCertList } from '@gigvault/x509/crl';
@@ -75,7 +76,7 @@ function instance(parts: Parts, config: Partial<CrlConfig>): CrlWorld {
   async function crl(path = '/crl/issuing/0.crl'): Promise<ServedCrl> {
     const reply = await fetch(path);
     if (reply.status !== 200) throw new Error(`${path}: ${reply.status} ${reply.body}`);
-    const parsed = readCertList(reply.body as Buffer);
+    const parsed = readCertList(produced('crl', reply.body as Buffer));
     return { ...parsed, list: [...parsed.entries()] };
   }
   return {

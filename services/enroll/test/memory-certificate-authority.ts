@@ -1,6 +1,7 @@
 import { generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import type { Certificate } from '@gigvault/proto/ca/v1/certificate';
+import { produced } from '@gigvault/testkit/produced';
 import { buildCaTbsCertificate } from '@gigvault/x509/ca-certificate';
 import { assembleSigned, readCertificate } from '@gigvault/x509/certificate';
 import { compileTemplate } from '@gigvault/x509/certificate-template';
@@ -99,7 +100,7 @@ export function memoryCertificateAuthority(now: number): MemoryCertificateAuthor
       const certificate: Certificate = {
         serialNumber,
         issuerId: 'issuing',
-        certificate: assembleSigned(tbs, signatureAlgorithm('ec-p256'), signTbs(issuerKey, tbs)),
+        certificate: produced('certificate', signed(tbs, issuerKey)),
         commonName: '',
         names: asked.subjectAltName.map(formatGeneralName),
         profile: PROFILE.name,
@@ -145,6 +146,9 @@ function caCertificate(ca: {
     notBefore: ca.now - HOUR,
     notAfter: ca.now + 3650 * DAY,
   });
-  const der = assembleSigned(tbs, signatureAlgorithm('ec-p256'), signTbs(ca.issuerKey, tbs));
-  return readCertificate(der).der;
+  return readCertificate(produced('authority', signed(tbs, ca.issuerKey))).der;
+}
+
+function signed(tbs: Buffer, key: KeyObject): Buffer {
+  return assembleSigned(tbs, signatureAlgorithm('ec-p256'), signTbs(key, tbs));
 }

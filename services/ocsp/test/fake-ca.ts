@@ -5,6 +5,7 @@ import type { IssuanceService } from '@gigvault/proto/ca/v1/issuance';
 import type { IssuerService } from '@gigvault/proto/ca/v1/issuer';
 import type { Client } from '@gigvault/rpc/call';
 import { type FakeEventLog, fakeEventLog } from '@gigvault/testkit/fake-event-log';
+import { produced } from '@gigvault/testkit/produced';
 import { selfSignedCa } from '@gigvault/testkit/self-signed-ca';
 import type { Clock } from '@gigvault/time/clock';
 import { assembleSigned, readCertificate } from '@gigvault/x509/certificate';
@@ -39,7 +40,7 @@ const SERVER: CertificateProfile = {
   name: 'tls-server',
   extendedKeyUsage: ['serverAuth'],
   nameTypes: ['dns'],
-  authorityInfoAccess: ['ocsp'],
+  authorityInfoAccess: ['ocsp', 'caIssuers'],
   ocspNoCheck: false,
 };
 
@@ -97,7 +98,7 @@ export function fakeCa(clock: Clock): FakeCa {
       publicKey: readPublicKey(publicKey),
       crlShard: 0,
     });
-    return assembleSigned(tbs, P256, signTbs(key.privateKey, tbs));
+    return produced('certificate', assembleSigned(tbs, P256, signTbs(key.privateKey, tbs)));
   }
 
   const ca: FakeCa = {

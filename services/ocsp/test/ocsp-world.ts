@@ -1,6 +1,7 @@
 import type { HttpReply } from '@gigvault/http/route';
 import { RPC } from '@gigvault/rpc/contracts';
 import { eventually } from '@gigvault/testkit/eventually';
+import { produced } from '@gigvault/testkit/produced';
 import { type ServiceWorld, serviceWorld } from '@gigvault/testkit/service-world';
 import { FakeClock, systemClock } from '@gigvault/time/clock';
 import type { Pool } from 'pg';
@@ -8,6 +9,10 @@ import type { OcspConfig } from '../src/ocsp.config.ts';
 import { ocspService } from '../src/ocsp.module.ts';
 import { type FakeCa, fakeCa } from './fake-ca.ts';
 import { type FakeKeymgr, fakeKeymgr } from './fake-keymgr.ts';
+
+const OCSP_REQUEST = { 'content-type': 'application/ocsp-request' };
+/** Octets of a response that only tells what went wrong. */
+const ERROR_RESPONSE = 5;
 
 interface Parts {
   readonly pool: Pool;
@@ -63,14 +68,19 @@ function instance(parts: Parts, config: Partial<OcspConfig>): OcspWorld {
     const params = { '*': path.replace(/^\/ocsp\//, '') };
     return route.handle({ method, url: path, params, headers: {}, ...request } as never);
   };
+  const noted = async (answer: Promise<HttpReply> | HttpReply) => {
+    const reply = await answer;
+    const der = reply.body as Buffer;
+    if (reply.status === 200 && der.length > ERROR_RESPONSE) produced('ocsp', der);
+    return reply;
+  };
   return {
     ...parts,
     ...world,
     async restart(changed = config) {
       return instance(parts, changed);
     },
-    post: (der) =>
-      call('POST', '/ocsp', { body: der, headers: { 'content-type': 'application/ocsp-request' } }),
-    get: (path, headers = {}) => call('GET', path, { headers, body: Buffer.alloc(0) }),
+    post: (body) => noted(call('POST', '/ocsp', { body, headers: OCSP_REQUEST })),
+    get: (path, headers = {}) => noted(call('GET', path, { headers, body: Buffer.alloc(0) })),
   };
 }

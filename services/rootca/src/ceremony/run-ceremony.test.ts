@@ -3,6 +3,7 @@ import { createPrivateKey } from 'node:crypto';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { produced } from '@gigvault/testkit/produced';
 import { readCertificate } from '@gigvault/x509/certificate';
 import { readCertList } from '@gigvault/x509/crl';
 import type { GeneralName } from '@gigvault/x509/general-name';
@@ -34,6 +35,10 @@ beforeAll(async () => {
   await write('issuing.crt', result.issuingCertificate);
   await write('services.crt', result.servicesCertificate);
   await write('root.crl', result.rootCrl, 'X509 CRL');
+  const { rootCertificate, issuingCertificate, servicesCertificate } = result;
+  for (const der of [rootCertificate, issuingCertificate, servicesCertificate])
+    produced('certificate', der);
+  produced('crl', result.rootCrl);
 });
 afterAll(() => rm(directory, { recursive: true }));
 
