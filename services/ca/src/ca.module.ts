@@ -120,7 +120,8 @@ export function wireCa(
     name: 'ca.compromised-keys',
     clock,
     interval: config.reconciliation.interval,
-    round: () => revokeCompromised(sweep),
+    // Its count is not the time to wait.
+    round: async () => void (await revokeCompromised(sweep)),
     onError: (error) =>
       log.warn(
         { error, operation: 'ca.compromised-keys' },
