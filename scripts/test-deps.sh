@@ -1,15 +1,14 @@
 #!/bin/sh
 # Installs the foreign programs that the tests run against, from Debian's packages: certbot and lego (ACME clients),
 # OpenSSL, SoftHSM2 with a compiler for its binding. As root or with `sudo -n`; otherwise says the one command.
-# And builds zlint, which Debian does not have.
+# Then builds zlint, which Debian does not have.
 set -eu
-sh "$(dirname "$0")/build-zlint.sh"
-packages="certbot lego openssl curl softhsm2 g++ make python3"
+packages="certbot lego openssl curl softhsm2 g++ make python3 python3-pip"
 missing=""
 for package in $packages; do
   dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'install ok installed' || missing="$missing $package"
 done
-[ -z "$missing" ] && exit 0
+[ -z "$missing" ] && exec sh "$(dirname "$0")/build-zlint.sh"
 command -v apt-get >/dev/null || { echo "error: the tests need these Debian packages:$missing" >&2; exit 1; }
 if [ "$(id -u)" = 0 ]; then sudo=""; elif sudo -n true 2>/dev/null; then sudo="sudo -n"; else
   echo "error: the tests need Debian packages. Install them with:" >&2
@@ -19,3 +18,4 @@ fi
 echo "  … installing Debian packages:$missing" >&2
 $sudo apt-get update -qq
 DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq --no-install-recommends $missing >/dev/null
+exec sh "$(dirname "$0")/build-zlint.sh"
