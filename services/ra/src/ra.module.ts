@@ -44,6 +44,8 @@ import { createRaMetrics } from './ra-metrics.ts';
 const HTTP_PORT = 80;
 const ATTEMPTS = 3;
 const RETRY_DELAY = 500;
+/** Milliseconds that a client's answer to a challenge waits for the first validation. */
+const ATTEMPT_WAIT = 2_000;
 
 @Module({})
 class RaModule {}
@@ -123,7 +125,7 @@ function wireAuthorization(
     rules,
     pendingValidity: config.pendingAuthorizationValidity,
     maxPending: config.maxPendingAuthorizations,
-    wakeValidator: worker.wake,
+    attempted: (challengeId) => worker.attempted(challengeId, ATTEMPT_WAIT),
   };
   return { worker, api };
 }

@@ -97,7 +97,7 @@ function flows(
     rules: RULES,
     pendingValidity: 7 * DAY,
     maxPending: MAX_PENDING,
-    wakeValidator: worker.wake,
+    attempted: async () => worker.wake(),
   };
   const order = (...names: string[]) =>
     createAuthorizations(deps, {

@@ -1,5 +1,5 @@
-import { createBatcher } from '@gigvault/database/batcher';
 import type { EventLog } from '@gigvault/database/event-log';
+import { createLookup } from '@gigvault/database/lookup';
 import type { NewEvent } from '@gigvault/database/new-event';
 import { query } from '@gigvault/database/query';
 import { transaction } from '@gigvault/database/transaction';
@@ -51,20 +51,14 @@ export function pgAccounts(pool: Pool, eventLog: EventLog): Accounts {
   }
 
   // Every signed request begins with it: those that come together share one statement.
-  const finding = createBatcher<string, Account | undefined>({
-    name: 'enroll.account-find',
-    maxItems: 256,
-    maxQueue: 10_000,
-    run: async (ids) => {
-      const { rows } = await query<Row>(pool, { ...BY_ID, values: [ids] });
-      const byId = new Map(rows.map((row) => [row.account_id, toAccount(row)]));
-      return ids.map((id) => ({ ok: true, value: byId.get(id) }));
-    },
+  const findById = createLookup('enroll.account', async (ids: readonly string[]) => {
+    const { rows } = await query<Row>(pool, { ...BY_ID, values: [ids] });
+    return new Map(rows.map((row) => [row.account_id, toAccount(row)]));
   });
 
   async function find(key: AccountKey): Promise<Account | undefined> {
     return 'accountId' in key
-      ? finding.submit(key.accountId)
+      ? findById(key.accountId)
       : one(pool, { ...BY_KEY, values: [key.jwkThumbprint] });
   }
 

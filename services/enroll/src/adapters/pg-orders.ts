@@ -1,5 +1,7 @@
 import { type BatchResult, createBatcher } from '@gigvault/database/batcher';
 import type { EventLog } from '@gigvault/database/event-log';
+import { jsonOctets } from '@gigvault/database/json-octets';
+import { createLookup, SHARED_STATEMENT } from '@gigvault/database/lookup';
 import { type NewEvent, ofThisRequest } from '@gigvault/database/new-event';
 import { query } from '@gigvault/database/query';
 import { executeOnce } from '@gigvault/database/transaction';
@@ -46,7 +48,6 @@ interface Statement {
   readonly values: unknown[];
 }
 
-/** Orders as JSON: arrays within a row of their own length, and octets as `\\x…`, which unnest cannot take. */
 const INSERT = `
   WITH made AS (
     INSERT INTO order_ (order_id, account_id, status, identifiers, authorization_ids, profile, profile_hash, request_id,
@@ -112,9 +113,6 @@ const PURGE = `
   DELETE FROM order_ WHERE order_id IN (
     SELECT order_id FROM order_ WHERE status IN ('valid', 'invalid') AND expires_at <= $1 ORDER BY expires_at LIMIT $2)`;
 
-/** The most of one statement, and the most that wait. */
-const BATCH = { maxItems: 256, maxQueue: 10_000 };
-
 interface Stepping {
   readonly target: StepTarget;
   readonly step: OrderStep;
@@ -125,31 +123,26 @@ interface Stepping {
 export function pgOrders(pool: Pool, eventLog: EventLog): Orders & OrderSweep {
   const creating = createBatcher<{ order: Order; event: NewEvent }, void>({
     name: 'enroll.order',
-    ...BATCH,
+    ...SHARED_STATEMENT,
     run: (items) => insertOrders(eventLog, items),
   });
   const stepping = createBatcher<Stepping, Order | undefined>({
     name: 'enroll.order-step',
-    ...BATCH,
+    ...SHARED_STATEMENT,
     run: (items) => stepOrders(pool, eventLog, items),
   });
-  const finding = createBatcher<string, Order | undefined>({
-    name: 'enroll.order-find',
-    ...BATCH,
-    run: async (ids) => {
-      const found = await rows(pool, { name: 'order_by_id', text: FIND, values: [ids] });
-      const byId = new Map(found.map((order) => [order.orderId, order]));
-      return ids.map((id) => ({ ok: true, value: byId.get(id) }));
-    },
+  const find = createLookup('enroll.order-find', async (ids: readonly string[]) => {
+    const found = await rows(pool, { name: 'order_by_id', text: FIND, values: [ids] });
+    return new Map(found.map((order) => [order.orderId, order]));
   });
   const loading = createBatcher<LoadQuestion, OrderLoad>({
     name: 'enroll.order-load',
-    ...BATCH,
+    ...SHARED_STATEMENT,
     run: (questions) => loadsOf(pool, questions),
   });
   return {
     create: (order) => creating.submit({ order, event: ofThisRequest(orderCreated(order)) }),
-    find: (orderId) => finding.submit(orderId),
+    find,
     list: (accountId, cursor, limit) =>
       cursor === undefined
         ? rows(pool, { name: 'order_list', text: LIST, values: [accountId, limit] })
@@ -273,21 +266,16 @@ function stepRow(n: number, { orderId }: StepTarget, step: OrderStep): object {
     status: step.to,
     ...(step.to === 'processing' ? { resume_at: step.resumeAt } : {}),
     ...(step.to === 'invalid' ? { error: step.error } : {}),
-    ...(request ? { certification_request: octets(request) } : {}),
+    ...(request ? { certification_request: jsonOctets(request) } : {}),
     ...(step.to === 'valid'
       ? {
           serial_number: step.serialNumber,
           issuer_id: step.issuerId,
-          certificate: octets(step.certificate),
-          chain: step.chain.map(octets),
+          certificate: jsonOctets(step.certificate),
+          chain: step.chain.map(jsonOctets),
         }
       : {}),
   };
-}
-
-/** As PostgreSQL reads a bytea. */
-function octets(content: Buffer): string {
-  return `\\x${content.toString('hex')}`;
 }
 
 async function rows(pool: Pool, statement: Statement): Promise<Order[]> {

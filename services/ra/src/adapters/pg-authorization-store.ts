@@ -1,43 +1,53 @@
+import { createBatcher } from '@gigvault/database/batcher';
 import type { EventLog } from '@gigvault/database/event-log';
+import { createLookup, SHARED_STATEMENT } from '@gigvault/database/lookup';
 import { query } from '@gigvault/database/query';
-import { transaction } from '@gigvault/database/transaction';
+import { executeOnce, transaction } from '@gigvault/database/transaction';
 import type { Authorization, Identifier } from '@gigvault/proto/ra/v1/authorization';
-import type { Pool } from 'pg';
+import type { Pool, QueryConfig } from 'pg';
 import type {
   AuthorizationStore,
   NewAuthorization,
+  Proof,
   ProofSource,
 } from '../ports/authorization-store.ts';
 
 const COLUMNS = `a.authorization_id, a.requester, a.identifier_type, a.identifier_value, a.status, a.expires_at,
   c.challenge_id, c.type, c.token, c.status AS challenge_status, c.validated_at, c.error`;
 
-const FIND_VALID = `SELECT DISTINCT ON (a.identifier_type, a.identifier_value) ${COLUMNS}
-  FROM unnest($2::text[], $3::text[]) AS wanted (type, value)
-  JOIN authorization_ a ON a.requester = $1 AND a.identifier_type = wanted.type AND a.identifier_value = wanted.value
-    AND a.status = 'valid' AND a.expires_at > $4
+const FIND_VALID = `SELECT DISTINCT ON (wanted.n, a.identifier_type, a.identifier_value) wanted.n, ${COLUMNS}
+  FROM unnest($1::int[], $2::text[], $3::text[], $4::text[], $5::bigint[]) AS wanted (n, requester, type, value, until)
+  JOIN authorization_ a ON a.requester = wanted.requester AND a.identifier_type = wanted.type AND a.identifier_value = wanted.value
+    AND a.status = 'valid' AND a.expires_at > wanted.until
   JOIN challenge c ON c.authorization_id = a.authorization_id
-  ORDER BY a.identifier_type, a.identifier_value, a.expires_at DESC`;
+  ORDER BY wanted.n, a.identifier_type, a.identifier_value, a.expires_at DESC`;
 
-const COUNT_PENDING = `SELECT count(*)::int AS pending FROM (
-  SELECT 1 FROM authorization_ WHERE requester = $1 AND status = 'pending' AND expires_at > $2 LIMIT $3) AS counted`;
+const COUNT_PENDING = `SELECT pending.count
+  FROM unnest($1::text[], $2::bigint[], $3::int[]) WITH ORDINALITY AS asked (requester, now, most, n)
+  CROSS JOIN LATERAL (SELECT count(*)::int FROM (
+    SELECT 1 FROM authorization_ a WHERE a.requester = asked.requester AND a.status = 'pending' AND a.expires_at > asked.now
+    LIMIT asked.most) AS counted) AS pending
+  ORDER BY asked.n`;
 
-const INSERT_AUTHORIZATIONS = `INSERT INTO authorization_
-    (authorization_id, requester, identifier_type, identifier_value, status, expires_at, created_at)
-  SELECT id, $1, type, value, 'pending', expires_at, $2
-  FROM unnest($3::uuid[], $4::text[], $5::text[], $6::bigint[]) AS made (id, type, value, expires_at)`;
-
-const INSERT_CHALLENGES = `INSERT INTO challenge (challenge_id, authorization_id, requester, type, token, status)
-  SELECT id, authorization_id, $4, 'http-01', token, 'pending'
-  FROM unnest($1::uuid[], $2::uuid[], $3::text[]) AS made (id, authorization_id, token)`;
+const INSERT = `WITH made AS (
+    SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::bigint[], $7::uuid[], $8::text[])
+      AS m (authorization_id, requester, type, value, expires_at, created_at, challenge_id, token)
+  ), authorized AS (
+    INSERT INTO authorization_ (authorization_id, requester, identifier_type, identifier_value, status, expires_at, created_at)
+    SELECT authorization_id, requester, type, value, 'pending', expires_at, created_at FROM made
+  )
+  INSERT INTO challenge (challenge_id, authorization_id, requester, type, token, status)
+  SELECT challenge_id, authorization_id, requester, 'http-01', token, 'pending' FROM made`;
 
 const GET = `SELECT ${COLUMNS} FROM authorization_ a JOIN challenge c ON c.authorization_id = a.authorization_id
   WHERE a.authorization_id = ANY ($1::uuid[])`;
 
-const START = `UPDATE challenge SET status = 'processing', key_authorization = $2, due_at = $3
-  WHERE challenge_id = $1 AND status = 'pending' AND EXISTS (
+const START = `UPDATE challenge c SET status = 'processing', key_authorization = i.key_authorization, due_at = i.due_at
+  FROM unnest($1::uuid[], $2::text[], $3::bigint[]) WITH ORDINALITY AS i (challenge_id, key_authorization, due_at, n)
+  WHERE c.challenge_id = i.challenge_id AND c.status = 'pending' AND EXISTS (
     SELECT FROM authorization_ a
-    WHERE a.authorization_id = challenge.authorization_id AND a.status = 'pending' AND a.expires_at > $3)`;
+    WHERE a.authorization_id = c.authorization_id AND a.status = 'pending' AND a.expires_at > i.due_at)
+  RETURNING i.n::int`;
 
 const DEACTIVATE = `UPDATE authorization_ SET status = 'deactivated'
   WHERE authorization_id = $1 AND requester = $2 AND status IN ('pending', 'valid') AND expires_at > $3
@@ -48,41 +58,88 @@ const END_CHALLENGES = `UPDATE challenge SET status = 'invalid', due_at = NULL
   WHERE authorization_id = $1 AND status IN ('pending', 'processing')`;
 
 // The name comes from the evidence row: an authorization alone proves nothing.
-const PROOFS = `SELECT a.authorization_id, a.identifier_type, a.identifier_value,
+const PROOFS = `SELECT asked.n, a.authorization_id, a.identifier_type, a.identifier_value,
     e.identifier_type AS validated_type, e.identifier_value AS validated_value
-  FROM authorization_ a JOIN validation_evidence e ON e.authorization_id = a.authorization_id AND e.outcome = 'valid'
-  WHERE a.authorization_id = ANY ($1::uuid[]) AND a.requester = $2 AND a.status = 'valid' AND a.expires_at > $3`;
+  FROM unnest($1::int[], $2::uuid[], $3::text[], $4::bigint[]) AS asked (n, authorization_id, requester, now)
+  JOIN authorization_ a ON a.authorization_id = asked.authorization_id AND a.requester = asked.requester
+    AND a.status = 'valid' AND a.expires_at > asked.now
+  JOIN validation_evidence e ON e.authorization_id = a.authorization_id AND e.outcome = 'valid'`;
 
-/** Authorizations in PostgreSQL. */
+/** Authorizations in PostgreSQL. What is asked at the same time shares statements. */
 export function pgAuthorizationStore(
   pool: Pool,
   eventLog: EventLog,
 ): AuthorizationStore & ProofSource {
-  return {
-    async findValid(requester, identifiers, until) {
-      const values = [
-        requester,
-        identifiers.map(({ type }) => type),
-        identifiers.map(({ value }) => value),
-        until,
-      ];
-      return read(pool, 'ra_authorizations_valid', FIND_VALID, values);
+  const finding = createBatcher<ValidQuestion, Authorization[]>({
+    name: 'ra.authorization-valid',
+    ...SHARED_STATEMENT,
+    run: async (questions) => {
+      const found = await validOf(pool, questions);
+      return questions.map((_, n) => ({ ok: true, value: found.get(n) ?? [] }));
     },
-    async countPending(requester, now, limit) {
-      const { rows } = await query<{ pending: number }>(pool, {
+  });
+  const counting = createBatcher<readonly [requester: string, now: number, most: number], number>({
+    name: 'ra.authorization-pending',
+    ...SHARED_STATEMENT,
+    run: async (questions) => {
+      const { rows } = await query<{ count: number }>(pool, {
         name: 'ra_authorizations_pending',
         text: COUNT_PENDING,
-        values: [requester, now, limit],
+        values: columnsOf(questions, 3),
       });
-      return rows[0]?.pending ?? 0;
+      return rows.map(({ count }) => ({ ok: true, value: count }));
     },
-    create: (requester, authorizations, now) => create(pool, requester, authorizations, now),
-    get: (ids) => read(pool, 'ra_authorizations_get', GET, [ids]),
-    async startValidation(challengeId, keyAuthorization, now) {
-      const values = [challengeId, keyAuthorization, now];
-      const { rowCount } = await query(pool, { name: 'ra_challenge_start', text: START, values });
-      return rowCount === 1;
+  });
+  const creating = createBatcher<Creation, void>({
+    name: 'ra.authorization-create',
+    ...SHARED_STATEMENT,
+    run: async (items) => {
+      await executeOnce(pool, insertion(items));
+      return items.map(() => ({ ok: true, value: undefined }));
     },
+  });
+  const get = createLookup('ra.authorization', async (ids: readonly string[]) => {
+    const { rows } = await query<Row>(pool, {
+      name: 'ra_authorizations_get',
+      text: GET,
+      values: [ids],
+    });
+    return new Map(rows.map((row) => [row.authorization_id, toAuthorization(row)]));
+  });
+  const starting = createBatcher<
+    readonly [id: string, keyAuthorization: string, now: number],
+    boolean
+  >({
+    name: 'ra.challenge-start',
+    ...SHARED_STATEMENT,
+    run: async (items) => {
+      const { rows } = await executeOnce<{ n: number }>(pool, {
+        name: 'ra_challenge_start',
+        text: START,
+        values: columnsOf(items, 3),
+      });
+      const started = new Set(rows.map(({ n }) => n - 1));
+      return items.map((_, n) => ({ ok: true, value: started.has(n) }));
+    },
+  });
+  const proving = createBatcher<ProofQuestion, Proof[]>({
+    name: 'ra.authorization-proofs',
+    ...SHARED_STATEMENT,
+    run: async (questions) => {
+      const found = await proofsOf(pool, questions);
+      return questions.map((_, n) => ({ ok: true, value: found.get(n) ?? [] }));
+    },
+  });
+  return {
+    findValid: (requester, identifiers, until) => finding.submit({ requester, identifiers, until }),
+    countPending: (requester, now, limit) => counting.submit([requester, now, limit]),
+    create: (requester, made, now) => creating.submit({ requester, made, now }),
+    async get(ids) {
+      const found = await Promise.all([...new Set(ids)].map(get));
+      return found.filter((authorization) => authorization !== undefined);
+    },
+    startValidation: (challengeId, keyAuthorization, now) =>
+      starting.submit([challengeId, keyAuthorization, now]),
     deactivate: (authorizationId, requester, now) =>
       transaction(pool, async (client) => {
         const { rows } = await client.query<{ identifier_type: string; identifier_value: string }>({
@@ -103,53 +160,92 @@ export function pgAuthorizationStore(
         ]);
         return true;
       }),
-    async proofs(authorizationIds, requester, now) {
-      const values = [authorizationIds, requester, now];
-      const { rows } = await query<ProofRow>(pool, {
-        name: 'ra_authorization_proofs',
-        text: PROOFS,
-        values,
-      });
-      return rows.map((row) => ({
-        authorizationId: row.authorization_id,
-        identifier: { type: row.identifier_type, value: row.identifier_value },
-        validated: { type: row.validated_type, value: row.validated_value },
-      }));
-    },
+    proofs: (authorizationIds, requester, now) =>
+      proving.submit({ authorizationIds, requester, now }),
   };
 }
 
-async function create(
+interface ValidQuestion {
+  readonly requester: string;
+  readonly identifiers: readonly Identifier[];
+  readonly until: number;
+}
+
+/** What is found, by the place of the question. */
+async function validOf(
   pool: Pool,
-  requester: string,
-  made: readonly NewAuthorization[],
-  now: number,
-): Promise<void> {
-  const ids = made.map(({ authorizationId }) => authorizationId);
-  await transaction(pool, async (client) => {
-    await client.query({
-      name: 'ra_authorizations_insert',
-      text: INSERT_AUTHORIZATIONS,
-      values: [
-        requester,
-        now,
-        ids,
-        made.map(({ identifier }) => identifier.type),
-        made.map(({ identifier }) => identifier.value),
-        made.map(({ expiresAt }) => expiresAt),
-      ],
-    });
-    await client.query({
-      name: 'ra_challenges_insert',
-      text: INSERT_CHALLENGES,
-      values: [
-        made.map(({ challengeId }) => challengeId),
-        ids,
-        made.map(({ token }) => token),
-        requester,
-      ],
-    });
+  questions: readonly ValidQuestion[],
+): Promise<Map<number, Authorization[]>> {
+  const wanted = questions.flatMap(({ requester, identifiers, until }, n) =>
+    identifiers.map(({ type, value }) => [n, requester, type, value, until]),
+  );
+  const { rows } = await query<Row & { n: number }>(pool, {
+    name: 'ra_authorizations_valid',
+    text: FIND_VALID,
+    values: columnsOf(wanted, 5),
   });
+  return byQuestion(rows, toAuthorization);
+}
+
+interface Creation {
+  readonly requester: string;
+  readonly made: readonly NewAuthorization[];
+  readonly now: number;
+}
+
+function insertion(items: readonly Creation[]): QueryConfig {
+  const rows = items.flatMap(({ requester, made, now }) =>
+    made.map(({ authorizationId, identifier, expiresAt, challengeId, token }) => [
+      authorizationId,
+      requester,
+      identifier.type,
+      identifier.value,
+      expiresAt,
+      now,
+      challengeId,
+      token,
+    ]),
+  );
+  return { name: 'ra_authorizations_insert', text: INSERT, values: columnsOf(rows, 8) };
+}
+
+interface ProofQuestion {
+  readonly authorizationIds: readonly string[];
+  readonly requester: string;
+  readonly now: number;
+}
+
+/** What is found, by the place of the question. */
+async function proofsOf(
+  pool: Pool,
+  questions: readonly ProofQuestion[],
+): Promise<Map<number, Proof[]>> {
+  const asked = questions.flatMap(({ authorizationIds, requester, now }, n) =>
+    [...new Set(authorizationIds)].map((id) => [n, id, requester, now]),
+  );
+  const { rows } = await query<ProofRow & { n: number }>(pool, {
+    name: 'ra_authorization_proofs',
+    text: PROOFS,
+    values: columnsOf(asked, 4),
+  });
+  return byQuestion(rows, (row) => ({
+    authorizationId: row.authorization_id,
+    identifier: { type: row.identifier_type, value: row.identifier_value },
+    validated: { type: row.validated_type, value: row.validated_value },
+  }));
+}
+
+/** Rows as the arrays, one a column, that unnest takes. */
+function columnsOf(rows: readonly (readonly unknown[])[], count: number): unknown[][] {
+  return Array.from({ length: count }, (_, column) => rows.map((row) => row[column]));
+}
+
+function byQuestion<R extends { readonly n: number }, V>(
+  rows: readonly R[],
+  read: (row: R) => V,
+): Map<number, V[]> {
+  const groups = Map.groupBy(rows, ({ n }) => n);
+  return new Map([...groups].map(([n, group]) => [n, group.map(read)]));
 }
 
 interface ProofRow {
@@ -173,16 +269,6 @@ interface Row {
   readonly challenge_status: string;
   readonly validated_at: string;
   readonly error: string;
-}
-
-async function read(
-  pool: Pool,
-  name: string,
-  text: string,
-  values: unknown[],
-): Promise<Authorization[]> {
-  const { rows } = await query<Row>(pool, { name, text, values });
-  return rows.map(toAuthorization);
 }
 
 function toAuthorization(row: Row): Authorization {

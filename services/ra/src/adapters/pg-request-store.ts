@@ -1,24 +1,37 @@
+import { type BatchResult, createBatcher } from '@gigvault/database/batcher';
 import type { EventLog } from '@gigvault/database/event-log';
-import type { NewEvent } from '@gigvault/database/new-event';
+import { jsonOctets } from '@gigvault/database/json-octets';
+import { createLookup, SHARED_STATEMENT } from '@gigvault/database/lookup';
+import { type NewEvent, ofThisRequest } from '@gigvault/database/new-event';
 import { query } from '@gigvault/database/query';
-import { transaction } from '@gigvault/database/transaction';
-import type { Pool, PoolClient } from 'pg';
+import { executeOnce, transaction } from '@gigvault/database/transaction';
+import type { IssuedCertificate } from '@gigvault/proto/ca/v1/issuance';
+import type { Pool } from 'pg';
 import type { JudgedRequest } from '../enrolment/stored-request.ts';
 import type { IssuingStore, RequestStore } from '../ports/request-store.ts';
 import { COLUMNS, type RequestRow, toStoredRequest } from './pg-request-row.ts';
 import { factsOf, failedEvent } from './request-event.ts';
 
-const FIND = `SELECT ${COLUMNS} FROM enrolment_request r WHERE r.request_id = $1`;
+const FIND = `SELECT ${COLUMNS} FROM enrolment_request r WHERE r.request_id = ANY ($1)`;
 
-const INSERT = `INSERT INTO enrolment_request (request_id, tenant_id, protocol, requester, profile, profile_hash, issuer_id, status,
-    common_name, subject_alt_name, certification_request, authorization_ids, not_before, not_after, reason, decision,
-    approvals_needed, due_at, created_at, requester_name, asked_at)
-  VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20,
-    CASE WHEN $8 = 'approved' THEN $19::bigint ELSE 0 END)
-  ON CONFLICT (request_id) DO NOTHING`;
+const INSERT = `WITH made AS (
+    INSERT INTO enrolment_request (request_id, tenant_id, protocol, requester, profile, profile_hash, issuer_id, status,
+      common_name, subject_alt_name, certification_request, authorization_ids, not_before, not_after, reason, decision,
+      approvals_needed, due_at, created_at, requester_name, asked_at)
+    SELECT request_id, tenant_id, protocol, requester, profile, profile_hash, issuer_id, status,
+      common_name, subject_alt_name, certification_request, authorization_ids, not_before, not_after, reason, decision,
+      approvals_needed, due_at, created_at, requester_name, CASE WHEN status = 'approved' THEN created_at ELSE 0 END
+    FROM json_populate_recordset(NULL::enrolment_request, $1)
+    ON CONFLICT (request_id) DO NOTHING
+    RETURNING request_id
+  ), told AS (
+    SELECT request_id::text AS key FROM made
+  )`;
 
-const ISSUED = `UPDATE enrolment_request SET status = 'issued', serial_number = $2, issuer_id = $3, certificate = $4, chain = $5
-  WHERE request_id = $1 AND status = 'approved'`;
+const ISSUED = `UPDATE enrolment_request r SET status = 'issued', serial_number = i.serial_number, issuer_id = i.issuer_id,
+    certificate = i.certificate, chain = i.chain
+  FROM json_to_recordset($1) AS i (n int, request_id uuid, serial_number text, issuer_id text, certificate bytea, chain bytea[])
+  WHERE r.request_id = i.request_id AND r.status = 'approved' RETURNING i.n`;
 
 const ASKED = `UPDATE enrolment_request SET asked_at = CASE WHEN asked_at = 0 THEN $2 ELSE asked_at END
   WHERE request_id = $1 AND status = 'approved' RETURNING asked_at`;
@@ -35,19 +48,34 @@ const CLAIM = `WITH due AS (
   UPDATE enrolment_request r SET due_at = $3 FROM due WHERE r.request_id = due.request_id
   RETURNING ${COLUMNS}`;
 
-/** Enrolment requests in PostgreSQL. */
+/** Enrolment requests in PostgreSQL. What is asked at the same time shares statements. */
 export function pgRequestStore(pool: Pool, eventLog: EventLog): RequestStore & IssuingStore {
+  const find = createLookup('ra.request-find', async (ids: readonly string[]) => {
+    const { rows } = await query<RequestRow>(pool, {
+      name: 'ra_request_find',
+      text: FIND,
+      values: [ids],
+    });
+    return new Map(rows.map((row) => [row.request_id, toStoredRequest(row)]));
+  });
+  const creating = createBatcher<Creation, boolean>({
+    name: 'ra.request',
+    ...SHARED_STATEMENT,
+    run: (items) => createRequests(eventLog, items),
+  });
+  const issuing = createBatcher<Issued, boolean>({
+    name: 'ra.request-issued',
+    ...SHARED_STATEMENT,
+    run: (items) => markIssued(pool, items),
+  });
   return {
-    async find(requestId) {
-      const { rows } = await query<RequestRow>(pool, {
-        name: 'ra_request_find',
-        text: FIND,
-        values: [requestId],
-      });
-      return rows[0] && toStoredRequest(rows[0]);
-    },
+    find,
     create: (request, dueAt) =>
-      transaction(pool, (client) => create(client, eventLog, request, dueAt)),
+      creating.submit({
+        request,
+        dueAt,
+        events: eventsOfSubmission(request).map(ofThisRequest),
+      }),
     async list(filter) {
       const { text, values } = listQuery(filter);
       const { rows } = await query<RequestRow>(pool, { text, values });
@@ -61,14 +89,7 @@ export function pgRequestStore(pool: Pool, eventLog: EventLog): RequestStore & I
       });
       return rows[0] && Number(rows[0].asked_at);
     },
-    async markIssued(requestId, { serialNumber, issuerId, certificate, chain }) {
-      const { rowCount } = await query(pool, {
-        name: 'ra_request_issued',
-        text: ISSUED,
-        values: [requestId, serialNumber, issuerId, certificate, chain],
-      });
-      return rowCount === 1;
-    },
+    markIssued: (requestId, certificate) => issuing.submit({ requestId, certificate }),
     markFailed: (request, errorCode, errorMessage) =>
       transaction(pool, async (client) => {
         const values = [request.requestId, errorCode, errorMessage, request.askedAt];
@@ -104,41 +125,78 @@ export function pgRequestStore(pool: Pool, eventLog: EventLog): RequestStore & I
   };
 }
 
-async function create(
-  client: PoolClient,
+interface Creation {
+  readonly request: JudgedRequest;
+  readonly dueAt: number;
+  readonly events: readonly NewEvent[];
+}
+
+/** Of several with one id in a batch the first counts. */
+async function createRequests(
   eventLog: EventLog,
-  request: JudgedRequest,
-  dueAt: number,
-): Promise<boolean> {
-  const { rowCount } = await client.query({
+  items: readonly Creation[],
+): Promise<BatchResult<boolean>[]> {
+  const ids = items.map(({ request }) => request.requestId);
+  const first = items.filter(({ request }, n) => ids.indexOf(request.requestId) === n);
+  const rows = await eventLog.change<{ request_id: string }>({
     name: 'ra_request_insert',
-    text: INSERT,
-    values: [
-      request.requestId,
-      request.tenantId,
-      request.protocol,
-      request.requester,
-      request.profile,
-      request.profileHash,
-      request.issuerId,
-      request.status,
-      request.commonName,
-      JSON.stringify(request.subjectAltName),
-      request.certificationRequest,
-      request.authorizationIds,
-      request.notBefore,
-      request.notAfter,
-      request.reason,
-      JSON.stringify(request.decision),
-      request.approvalsNeeded,
-      dueAt,
-      request.createdAt,
-      request.requesterName,
-    ],
+    expressions: INSERT,
+    values: [JSON.stringify(first.map(({ request, dueAt }) => rowOf(request, dueAt)))],
+    returning: 'SELECT request_id FROM made',
+    events: first.flatMap(({ request, events }) =>
+      events.map((event) => ({ key: request.requestId, event })),
+    ),
   });
-  if (rowCount !== 1) return false;
-  await eventLog.append(client, eventsOfSubmission(request));
-  return true;
+  const made = new Set(rows.map((row) => row.request_id));
+  return ids.map((id, n) => ({ ok: true, value: ids.indexOf(id) === n && made.has(id) }));
+}
+
+function rowOf(request: JudgedRequest, dueAt: number): object {
+  return {
+    request_id: request.requestId,
+    tenant_id: request.tenantId,
+    protocol: request.protocol,
+    requester: request.requester,
+    profile: request.profile,
+    profile_hash: request.profileHash,
+    issuer_id: request.issuerId,
+    status: request.status,
+    common_name: request.commonName,
+    subject_alt_name: request.subjectAltName,
+    certification_request: jsonOctets(request.certificationRequest),
+    authorization_ids: request.authorizationIds,
+    not_before: request.notBefore,
+    not_after: request.notAfter,
+    reason: request.reason,
+    decision: request.decision,
+    approvals_needed: request.approvalsNeeded,
+    due_at: dueAt,
+    created_at: request.createdAt,
+    requester_name: request.requesterName,
+  };
+}
+
+interface Issued {
+  readonly requestId: string;
+  readonly certificate: IssuedCertificate;
+}
+
+async function markIssued(pool: Pool, items: readonly Issued[]): Promise<BatchResult<boolean>[]> {
+  const rows = items.map(({ requestId, certificate: issued }, n) => ({
+    n,
+    request_id: requestId,
+    serial_number: issued.serialNumber,
+    issuer_id: issued.issuerId,
+    certificate: jsonOctets(issued.certificate),
+    chain: issued.chain.map(jsonOctets),
+  }));
+  const result = await executeOnce<{ n: number }>(pool, {
+    name: 'ra_request_issued',
+    text: ISSUED,
+    values: [JSON.stringify(rows)],
+  });
+  const marked = new Set(result.rows.map(({ n }) => n));
+  return items.map((_, n) => ({ ok: true, value: marked.has(n) }));
 }
 
 function eventsOfSubmission(request: JudgedRequest): NewEvent[] {

@@ -1,7 +1,9 @@
+import { type BatchResult, createBatcher } from '@gigvault/database/batcher';
 import type { EventLog } from '@gigvault/database/event-log';
+import { SHARED_STATEMENT } from '@gigvault/database/lookup';
+import { type NewEvent, ofThisRequest } from '@gigvault/database/new-event';
 import { query } from '@gigvault/database/query';
-import { transaction } from '@gigvault/database/transaction';
-import type { Pool, PoolClient } from 'pg';
+import type { Pool } from 'pg';
 import type {
   ChallengeOutcome,
   ClaimedChallenge,
@@ -37,23 +39,37 @@ const CLAIM = `WITH RECURSIVE waiting (requester) AS (
 
 const POSTPONE = `UPDATE challenge SET due_at = $2 WHERE challenge_id = $1 AND status = 'processing'`;
 
-const INSERT_EVIDENCE = `INSERT INTO validation_evidence
-    (authorization_id, challenge_id, identifier_type, identifier_value, outcome, evidence, at)
-  VALUES ($1, $2, $3, $4, $5, $6, $7)`;
-
-const FINISH_CHALLENGE = `UPDATE challenge SET status = $2, validated_at = $3, error = $4, due_at = NULL
-  WHERE challenge_id = $1 AND status = 'processing'`;
-
-// An invalid authorization keeps its time; a valid one lasts from the validation on.
-const FINISH_AUTHORIZATION = `UPDATE authorization_
-  SET status = $2, expires_at = CASE WHEN $2 = 'valid' THEN $3 ELSE expires_at END
-  WHERE authorization_id = $1 AND status = 'pending' AND identifier_type = $4 AND identifier_value = $5`;
-
-/** Rolls the transaction back without being an error for anybody. */
-const MOVED_ON = Symbol('moved on');
+// Evidence with it: no authorization is ever valid without. An invalid one keeps its time; a valid one lasts from the validation on.
+const FINISH = `WITH item AS (
+    SELECT DISTINCT ON (challenge_id) * FROM json_to_recordset($1) AS i (n int, authorization_id uuid, challenge_id uuid,
+      type text, value text, outcome text, evidence jsonb, at bigint, validated_at bigint, error text, valid_until bigint)
+  ), open AS (
+    SELECT i.* FROM item i
+    JOIN challenge c ON c.challenge_id = i.challenge_id AND c.status = 'processing'
+    JOIN authorization_ a ON a.authorization_id = i.authorization_id AND a.status = 'pending'
+      AND a.identifier_type = i.type AND a.identifier_value = i.value
+    FOR UPDATE OF c, a
+  ), evidenced AS (
+    INSERT INTO validation_evidence (authorization_id, challenge_id, identifier_type, identifier_value, outcome, evidence, at)
+    SELECT authorization_id, challenge_id, type, value, outcome, evidence, at FROM open
+  ), challenged AS (
+    UPDATE challenge c SET status = o.outcome, validated_at = o.validated_at, error = o.error, due_at = NULL
+    FROM open o WHERE c.challenge_id = o.challenge_id
+  ), authorized AS (
+    UPDATE authorization_ a SET status = o.outcome,
+      expires_at = CASE WHEN o.outcome = 'valid' THEN o.valid_until ELSE a.expires_at END
+    FROM open o WHERE a.authorization_id = o.authorization_id
+  ), told AS (
+    SELECT n::text AS key FROM open
+  )`;
 
 /** Challenges in PostgreSQL, leased by their due time. */
 export function pgValidationQueue(pool: Pool, eventLog: EventLog): ValidationQueue {
+  const finishing = createBatcher<Ended, boolean>({
+    name: 'ra.challenge-finish',
+    ...SHARED_STATEMENT,
+    run: (items) => finish(eventLog, items),
+  });
   return {
     async countWaiting() {
       const { rows } = await query<{ waiting: number }>(pool, {
@@ -79,63 +95,62 @@ export function pgValidationQueue(pool: Pool, eventLog: EventLog): ValidationQue
         values: [challengeId, dueAt],
       });
     },
-    async finish(outcome) {
-      try {
-        await transaction(pool, (client) => finish(client, eventLog, outcome));
-        return true;
-      } catch (error) {
-        if (error === MOVED_ON) return false;
-        throw error;
-      }
-    },
+    finish: (outcome) => finishing.submit({ outcome, event: ofThisRequest(eventOf(outcome)) }),
   };
 }
 
-/** Evidence first: no authorization is ever valid without it. */
+interface Ended {
+  readonly outcome: ChallengeOutcome;
+  readonly event: NewEvent;
+}
+
 async function finish(
-  client: PoolClient,
   eventLog: EventLog,
-  outcome: ChallengeOutcome,
-): Promise<void> {
-  const { challenge, evidence, at, problem } = outcome;
-  const { authorizationId, challengeId } = challenge;
-  const { type, value } = evidence.identifier;
-  const status = problem ? 'invalid' : 'valid';
-  await client.query({
-    name: 'ra_evidence_insert',
-    text: INSERT_EVIDENCE,
-    values: [authorizationId, challengeId, type, value, status, JSON.stringify(evidence), at],
+  items: readonly Ended[],
+): Promise<BatchResult<boolean>[]> {
+  const rows = await eventLog.change<{ key: string }>({
+    name: 'ra_challenge_finish',
+    expressions: FINISH,
+    values: [JSON.stringify(items.map(({ outcome }, n) => ({ n, ...rowOf(outcome) })))],
+    returning: 'SELECT key FROM told',
+    events: items.map(({ event }, n) => ({ key: `${n}`, event })),
   });
-  const error = problem ? JSON.stringify(problem) : '';
-  const validatedAt = problem ? 0 : at;
-  await mustChange(client, 'ra_challenge_finish', FINISH_CHALLENGE, [
-    challengeId,
-    status,
-    validatedAt,
-    error,
-  ]);
-  const values = [authorizationId, status, outcome.validUntil, type, value];
-  await mustChange(client, 'ra_authorization_finish', FINISH_AUTHORIZATION, values);
+  const finished = new Set(rows.map(({ key }) => Number(key)));
+  return items.map((_, n) => ({ ok: true, value: finished.has(n) }));
+}
+
+function statusOf({ problem }: ChallengeOutcome): 'valid' | 'invalid' {
+  return problem ? 'invalid' : 'valid';
+}
+
+function rowOf(outcome: ChallengeOutcome): object {
+  const { challenge, evidence, at, problem, validUntil } = outcome;
+  return {
+    authorization_id: challenge.authorizationId,
+    challenge_id: challenge.challengeId,
+    type: evidence.identifier.type,
+    value: evidence.identifier.value,
+    outcome: statusOf(outcome),
+    evidence,
+    at,
+    validated_at: problem ? 0 : at,
+    error: problem ? JSON.stringify(problem) : '',
+    valid_until: validUntil,
+  };
+}
+
+function eventOf(outcome: ChallengeOutcome): NewEvent {
+  const { challenge, evidence, problem } = outcome;
+  const { authorizationId, challengeId, requester } = challenge;
   const data = {
-    requester: challenge.requester,
+    requester,
     challengeId,
     identifier: evidence.identifier,
     evidence,
     ...(problem ? { problem } : {}),
   };
-  await eventLog.append(client, [
-    { type: `authorization.${status}`, actor: 'service:ra', subject: authorizationId, data },
-  ]);
-}
-
-async function mustChange(
-  client: PoolClient,
-  name: string,
-  text: string,
-  values: unknown[],
-): Promise<void> {
-  const { rowCount } = await client.query({ name, text, values });
-  if (rowCount !== 1) throw MOVED_ON;
+  const type = `authorization.${statusOf(outcome)}`;
+  return { type, actor: 'service:ra', subject: authorizationId, data };
 }
 
 interface ClaimRow {

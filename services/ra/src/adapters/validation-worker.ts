@@ -1,3 +1,4 @@
+import { EventEmitter } from 'node:events';
 import type { Log } from '@gigvault/telemetry/log';
 import { periodic, type Worker } from '@gigvault/time/worker';
 import type { ClaimedChallenge } from '../ports/validation-queue.ts';
@@ -15,13 +16,23 @@ export interface ValidationWorkerOptions extends ValidateDeps {
   readonly concurrency: number;
 }
 
+/** What else the worker can do. */
+export interface Validator extends Worker {
+  /** Looks for due challenges now. */
+  wake(): void;
+  /** Wakes it, and resolves when an attempt at this challenge has ended in this process, or after `limit` milliseconds. */
+  attempted(challengeId: string, limit: number): Promise<void>;
+}
+
 /** Validates challenges as they become due, several at a time. Stopping breaks off those in flight; their leases bring them back. */
-export function validationWorker(options: ValidationWorkerOptions): Worker & { wake(): void } {
+export function validationWorker(options: ValidationWorkerOptions): Validator {
   const { queue, clock, log, concurrency, timeout } = options;
   const stopping = new AbortController();
   const each = Math.ceil(concurrency / 4);
   /** Each with its requester. */
   const inFlight = new Map<Promise<void>, string>();
+  /** Emits the id of each challenge whose attempt has ended. */
+  const attempts = new EventEmitter().setMaxListeners(0);
 
   async function run(challenge: ClaimedChallenge): Promise<void> {
     const fields = {
@@ -34,6 +45,8 @@ export function validationWorker(options: ValidationWorkerOptions): Worker & { w
       log.info(fields, 'validation attempted');
     } catch (error) {
       if (!stopping.signal.aborted) log.error({ ...fields, error }, 'validation broke off');
+    } finally {
+      attempts.emit(challenge.challengeId);
     }
   }
 
@@ -67,6 +80,19 @@ export function validationWorker(options: ValidationWorkerOptions): Worker & { w
       await Promise.all(inFlight.keys());
     },
     wake: loop.wake,
+    attempted(challengeId, limit) {
+      return new Promise((resolve) => {
+        const timer = new AbortController();
+        const done = () => {
+          timer.abort();
+          attempts.off(challengeId, done);
+          resolve();
+        };
+        attempts.once(challengeId, done);
+        clock.sleep(limit, timer.signal).then(done, () => undefined);
+        loop.wake();
+      });
+    },
   };
 }
 

@@ -53,7 +53,10 @@ async function issueRequest(deps: IssueDeps, request: StoredRequest): Promise<St
     if (request.askedAt === 0) asked = await firstAsk(deps, request);
     if (asked) {
       const certificate = await deps.ca.issue(issuanceOf(request));
-      await durableStep('ra.issued', () => deps.issuing.markIssued(requestId, certificate));
+      const issued = await durableStep('ra.issued', () =>
+        deps.issuing.markIssued(requestId, certificate),
+      );
+      if (issued) return { ...request, ...certificate, status: 'issued' };
     }
   } catch (caught) {
     await recordFailure(deps, asked ?? request, asGigvaultError(caught));

@@ -51,6 +51,22 @@ export interface StoredRequest extends JudgedRequest {
   readonly errorMessage: string;
 }
 
+/** A judged request as it is when it has just been stored. */
+export function newlyStored(judged: JudgedRequest): StoredRequest {
+  return {
+    ...judged,
+    attempts: 0,
+    // Whoever stores an approved request asks the CA next.
+    askedAt: judged.status === 'approved' ? judged.createdAt : 0,
+    votes: [],
+    serialNumber: '',
+    certificate: Buffer.alloc(0),
+    chain: [],
+    errorCode: '',
+    errorMessage: '',
+  };
+}
+
 /** What the CA is asked for, under the request's own id. */
 export function issuanceOf(request: JudgedRequest): IssueCertificateRequest {
   return {

@@ -4,7 +4,7 @@ import { durableStep } from '@gigvault/telemetry/durable-step';
 import type { RequestStore } from '../ports/request-store.ts';
 import type { Issuer } from './issue-request.ts';
 import { checkOrigin, type JudgeDeps, judgeRequest } from './judge-request.ts';
-import type { StoredRequest } from './stored-request.ts';
+import { newlyStored, type StoredRequest } from './stored-request.ts';
 
 /** How long the caller has to issue an approved request itself before the worker takes it up, in milliseconds. */
 export const ISSUING_LEASE = 15_000;
@@ -29,10 +29,11 @@ export async function submitRequest(
   if (known) return deps.issuer.issue(mustBeSame(known, request));
   const judged = await judgeRequest(deps, request);
   // The request and its decision are durable before anybody acts on them.
-  await durableStep('ra.request', () =>
+  const first = await durableStep('ra.request', () =>
     deps.requests.create(judged, judged.createdAt + ISSUING_LEASE),
   );
-  // Whoever stored it first: from here on all callers of this id see the same request.
+  if (first) return deps.issuer.issue(newlyStored(judged));
+  // Somebody else stored it: from here on all callers of this id see the same request.
   const stored = await deps.requests.find(request.requestId);
   if (!stored) throw new GigvaultError('INTERNAL', 'The request was stored and is not there.');
   return deps.issuer.issue(mustBeSame(stored, request));

@@ -11,13 +11,14 @@ const THUMBPRINT = /^[A-Za-z0-9_-]{43}$/;
 
 /** What starting a validation needs. */
 export interface RespondDeps extends ReadAuthorizationsDeps {
-  /** Tells the validator that there is work. */
-  wakeValidator(): void;
+  /** Tells the validator that there is work; resolves when it has tried the challenge once, or when that takes long. */
+  attempted(challengeId: string): Promise<void>;
 }
 
 /**
- * Hands a challenge to the validator and answers at once; the authorization moves to valid or invalid later. A challenge that
- * is not pending any more is left as it is, so that repeating the call is harmless.
+ * Hands a challenge to the validator and waits a moment for it: a server that answers at once is told of at once, and its client
+ * need not ask again. Otherwise the authorization moves to valid or invalid later. A challenge that is not pending any more is
+ * left as it is, so that repeating the call is harmless.
  * Errors: AUTHORIZATION_NOT_FOUND, FORBIDDEN, BAD_KEY_AUTHORIZATION.
  */
 export async function respondToChallenge(
@@ -41,6 +42,6 @@ export async function respondToChallenge(
   const started = await durableStep('ra.challenge', () =>
     deps.authorizations.startValidation(challengeId, keyAuthorization, now),
   );
-  if (started) deps.wakeValidator();
+  if (started) await deps.attempted(challengeId);
   return readOwnAuthorization(deps, authorizationId, requester);
 }

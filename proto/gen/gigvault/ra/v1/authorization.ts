@@ -82,7 +82,7 @@ export interface AuthorizationService {
   /** Errors: AUTHORIZATION_NOT_FOUND when any is missing. */
   getAuthorizations(request: GetAuthorizationsRequest): Promise<GetAuthorizationsResponse>;
   /**
-   * Starts validation and answers at once; the authorization moves to valid or invalid.
+   * Starts validation and answers after its first attempt, or after a moment; the authorization moves to valid or invalid.
    * Errors: AUTHORIZATION_NOT_FOUND, FORBIDDEN, BAD_KEY_AUTHORIZATION.
    */
   respondToChallenge(request: RespondToChallengeRequest): Promise<Authorization>;
