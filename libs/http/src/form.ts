@@ -1,9 +1,12 @@
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import type { HttpRequest } from './route.ts';
 
+/** The media type of a form. */
+export const FORM = 'application/x-www-form-urlencoded';
+
 /** True when a request says that its body is a form. */
 export function isForm({ headers }: Pick<HttpRequest, 'headers'>): boolean {
-  return mediaTypeOf(headers['content-type']) === 'application/x-www-form-urlencoded';
+  return mediaTypeOf(headers['content-type']) === FORM;
 }
 
 /** A media type without its parameters, in lower case; '' for none. */

@@ -9,7 +9,7 @@ import { type ListenerTimeouts, openListener } from './listener.ts';
 import { knowAllMethods } from './methods.ts';
 import { errorReplyFor, isApi, type MountedRoute, mountRoutes, type Routes } from './mounting.ts';
 import { type RefusalContext, refuse } from './refusal.ts';
-import { observe, pathOf } from './request.ts';
+import { nothingAt, observe, pathOf } from './request.ts';
 import type { Listener } from './route.ts';
 
 /** What a listener needs. */
@@ -110,7 +110,7 @@ function createApp(options: Routes & { behindProxy: boolean }, refusals: Refusal
   app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
   app.setErrorHandler((error, request, reply) => refuse(error, request, reply, refusals));
   app.setNotFoundHandler((request) => {
-    throw new GigvaultError('NOT_FOUND', `There is nothing at ${pathOf(request).slice(0, 200)}.`);
+    throw nothingAt(pathOf(request));
   });
   return app;
 }

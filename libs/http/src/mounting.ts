@@ -3,7 +3,7 @@ import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import type { FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from 'fastify';
 import { isForm } from './form.ts';
 import { runOperation } from './operation.ts';
-import { decode, pathOf, send, within } from './request.ts';
+import { decode, nothingAt, pathOf, send, within } from './request.ts';
 import type { ErrorReply, HttpRoute, Listener } from './route.ts';
 import { API_MOUNTS, LISTENER_HEADER, methodsElsewhere, serviceOf } from './route-table.ts';
 
@@ -98,7 +98,7 @@ function listenerOf(route: HttpRoute): Listener {
 /** No management route over plain HTTP, whatever path tricks a proxy falls for. Errors: NOT_FOUND. */
 function requireListener(request: FastifyRequest, listener: Listener): void {
   if (request.headers[LISTENER_HEADER] === listener) return;
-  throw new GigvaultError('NOT_FOUND', `There is nothing at ${pathOf(request)}.`);
+  throw nothingAt(pathOf(request));
 }
 
 function requireOwner({ service, route }: MountedRoute, listener: Listener, path: string): void {

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { FORM } from './form.ts';
 import {
   commonProblems,
   headers,
@@ -154,7 +155,7 @@ function bodyOf({ body, examples, form }: Operation): object {
     content: {
       'application/json': { schema: schemaOf(body as z.ZodType), example: examples.body },
       ...(form && {
-        'application/x-www-form-urlencoded': {
+        [FORM]: {
           schema: schemaOf(form.body),
           example: form.examples.body,
         },

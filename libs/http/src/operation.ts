@@ -1,7 +1,7 @@
 import type { Authenticator, Principal } from '@gigvault/access/permissions';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import { currentCorrelation } from '@gigvault/telemetry/correlation';
-import { isForm, mediaTypeOf, parseForm } from './form.ts';
+import { FORM, isForm, mediaTypeOf, parseForm } from './form.ts';
 import { parseJson } from './json.ts';
 import type { HttpReply, HttpRequest, Operation } from './route.ts';
 import { validate } from './validation.ts';
@@ -21,7 +21,7 @@ export async function runOperation(
   const form = operation.form && isForm(request) ? operation.form : undefined;
   const body = form
     ? validate(form.body, parseForm(request.body as Buffer), 'body')
-    : operation.body && validate(operation.body, readJson(request), 'body');
+    : operation.body && validate(operation.body, readJson(request, operation), 'body');
   const answer = await (form ?? operation).handle({
     ...request,
     params,
@@ -54,14 +54,14 @@ async function admit(
   return principal;
 }
 
-function readJson(request: HttpRequest): unknown {
+function readJson(request: HttpRequest, { form }: Operation): unknown {
   const body = request.body as Buffer;
   if (body.length === 0) return {};
   const type = mediaTypeOf(request.headers['content-type']);
   if (type !== 'application/json')
     throw new GigvaultError(
       'UNSUPPORTED_MEDIA_TYPE',
-      `Send the body as application/json${type === '' ? '' : `, not ${type.slice(0, 64)}`}.`,
+      `Send the body as application/json${form ? ` or ${FORM}` : ''}${type === '' ? '' : `, not ${type.slice(0, 64)}`}.`,
     );
   return parseJson(body);
 }

@@ -100,6 +100,12 @@ export function pathOf(request: FastifyRequest): string {
   return request.url.split('?', 1)[0] ?? '/';
 }
 
+/** The refusal of a path without a route. Empty segments are not skipped: a proxy in front may judge `//admin` by other rules. */
+export function nothingAt(path: string): GigvaultError {
+  const hint = path.includes('//') ? ' A path has no empty segments: write one slash.' : '';
+  return new GigvaultError('NOT_FOUND', `There is nothing at ${path.slice(0, 200)}.${hint}`);
+}
+
 /** What a handler gets. */
 export function decode(request: FastifyRequest, reply: FastifyReply, baseUrl: string): HttpRequest {
   const hangUp = new AbortController();

@@ -115,6 +115,15 @@ describe('POST /token with a form (RFC 6749)', () => {
     expect(refused.headers.get('content-type')).toBe('application/problem+json');
   });
 
+  it('names both media types to who sends a third', async () => {
+    const answer = await post('<grant/>', { 'content-type': 'text/xml' });
+    expect(answer.status).toBe(415);
+    expect(await answer.json()).toMatchObject({
+      detail:
+        'Send the body as application/json or application/x-www-form-urlencoded, not text/xml.',
+    });
+  });
+
   it('waits after too many failures, and says for how long', async () => {
     let answer = await post({ ...GRANT, client_secret: 'x' });
     for (let i = 0; i < 10 && answer.status === 401; i += 1)

@@ -57,7 +57,8 @@ const BAD_REQUESTS: readonly [string, string, unknown, number, string, RegExp][]
   ['GET', '/users/none', undefined, 404, 'USER_NOT_FOUND', /no user "none"/],
   ['DELETE', '/api-keys/none', undefined, 404, 'NOT_FOUND', /no API key "none"/],
   ['GET', '/certificates/..%2fusers', undefined, 400, 'INVALID_ARGUMENT', /serial|understood/],
-  ['GET', '/nothing', undefined, 404, 'NOT_FOUND', /nothing at/],
+  ['GET', '/nothing', undefined, 404, 'NOT_FOUND', /nothing at .*nothing\.$/],
+  ['GET', '//users', undefined, 404, 'NOT_FOUND', /nothing at .*: write one slash\.$/],
 ];
 
 describe.each(MODES)('the REST API and hostile clients, %s', (mode) => {

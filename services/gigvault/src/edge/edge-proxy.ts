@@ -9,6 +9,7 @@ import { openListener } from '@gigvault/http/listener';
 import { knowAllMethods } from '@gigvault/http/methods';
 import { problemReply } from '@gigvault/http/problem';
 import { inOurWords } from '@gigvault/http/refusal';
+import { nothingAt } from '@gigvault/http/request';
 import type { Listener } from '@gigvault/http/route';
 import { LISTENER_HEADER, serviceOf } from '@gigvault/http/route-table';
 import { clientTls, type MtlsIdentity } from '@gigvault/rpc/mtls-identity';
@@ -152,8 +153,7 @@ function forward(
 ): FastifyReply | undefined {
   const path = pathOf(request);
   const service = serviceOf(options.listener, request.method, path);
-  if (service === undefined)
-    return problem(reply, new GigvaultError('NOT_FOUND', `There is nothing at ${path}.`), path);
+  if (service === undefined) return problem(reply, nothingAt(path), path);
   pass(request, reply, service, path, options);
   return undefined;
 }
