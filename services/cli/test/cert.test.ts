@@ -165,7 +165,7 @@ describe('cert create', () => {
 "error: policy "web-servers" refused this certificate           GV-POLICY-DENIED
   ✖ dnsNames[1] "*.corp.example"   wildcards are not allowed
   ✖ validity 398 d                 longest allowed is 90 d
-  try   gigvault csr submit <file> --reason "…"   (ask a person)
+  try   gigvault whoami   (policies look at your roles)
   more  https://docs.gigvault.dev/errors/GV-POLICY-DENIED      trace 4bf92f3577b34da6a3ce929d0e0e4736
 "
 `);

@@ -167,6 +167,8 @@ vote       user:u2 approved fine
 "
 `);
     expect(last()?.body).toEqual({ comment: 'ok' });
+    await machine.run(`csr approve ${ID} --reason ok`);
+    expect(last()?.body).toEqual({ comment: 'ok' });
     expect((await machine.run(`csr reject ${ID}`)).out).toContain('Rejected');
   });
 
@@ -230,7 +232,7 @@ my-key  ec-p384  active  pkcs8    ada    -         2026-11-21
     expect(run.code).toBe(2);
     expect(run.err).toMatchInlineSnapshot(`
 "error: Invalid request                                         GV-INVALID-ARGUMENT
-  ✖ keyId   1 to 255 letters, digits and dashes
+  ✖ <name>   1 to 255 letters, digits and dashes
   try   gigvault key generate --help
   more  https://docs.gigvault.dev/errors/GV-INVALID-ARGUMENT      trace 4bf92f3577b34da6a3ce929d0e0e4736
 "
@@ -310,6 +312,26 @@ grace  approver,auditor  invited  2026-11-21  u9
 `);
     expect((await machine.run('apikey revoke 0123456789abcdef')).code).toBe(2);
     expect((await machine.run('apikey revoke 0123456789abcdef --yes')).code).toBe(0);
+  });
+
+  it.each([
+    ['"roles[0]" must be one of admin, auditor.', 'error: --role must be one of admin, auditor. '],
+    ['"expiresIn" must be at least 60.', 'error: --expires-in (in seconds) must be at least 60. '],
+    ['"name" must not be empty.', 'error: "name" must not be empty. '],
+  ])('tell what is wrong by the names that were typed: %s', async (said, shown) => {
+    server.routes[`POST ${API}/users`] = () => problem(400, 'INVALID_ARGUMENT', said);
+    const run = await machine.run('user create grace --role kid');
+    expect(run.code).toBe(2);
+    expect(run.err.startsWith(shown)).toBe(true);
+  });
+
+  it('say of names that came from a request what is wrong with them, not where they stand', async () => {
+    const message = 'DNS name "a..b" is refused: a label is empty.';
+    server.routes[`POST ${API}/users`] = () =>
+      problem(400, 'REJECTED_IDENTIFIER', 'Identifier refused.', [
+        { pointer: '/subjectAltName/0', code: 'X', message },
+      ]);
+    expect((await machine.run('user create grace --role admin')).err).toContain(`  ✖ ${message}`);
   });
 
   it('exit 4 for who may not', async () => {

@@ -46,8 +46,8 @@ export const ASK_REASON: OptionSpec = {
   description: 'why you ask; approvers see it',
 };
 
-/** `--comment`. */
+/** `--comment`, or `--reason` as where one asks and revokes. */
 export const COMMENT: OptionSpec = {
-  flags: '--comment <text>',
+  flags: '--reason, --comment <text>',
   description: 'why; stands in the audit log',
 };

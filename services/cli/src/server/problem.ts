@@ -23,7 +23,7 @@ const TRIES: Partial<Record<ErrorCode, readonly Try[]>> = {
   KEY_NOT_FOUND: [{ command: 'gigvault key list' }],
   USER_NOT_FOUND: [{ command: 'gigvault user list' }],
   SELF_APPROVAL: [{ command: 'gigvault context use <name>', note: 'another person decides' }],
-  POLICY_DENIED: [{ command: 'gigvault csr submit <file> --reason "…"', note: 'ask a person' }],
+  POLICY_DENIED: [{ command: 'gigvault whoami', note: 'policies look at your roles' }],
   UNAVAILABLE: [{ command: 'gigvault status' }],
 };
 
@@ -35,6 +35,17 @@ const LISTS: readonly (readonly [RegExp, string])[] = [
   [/\/users\b/, 'gigvault user list'],
   [/\/api-keys\b/, 'gigvault apikey list'],
 ];
+
+/** What is typed here for a field of the API, where the names differ. */
+const TYPED: Readonly<Record<string, string>> = {
+  roles: '--role',
+  displayName: '--display-name',
+  expiresIn: '--expires-in (in seconds)',
+  validity: '--ttl',
+  keyId: '<name>',
+  commonName: '--cn',
+  certificationRequest: 'the certification request',
+};
 
 /** Codes after which what was asked may have been done, or is done later. */
 const UNDECIDED: readonly ErrorCode[] = ['UNAVAILABLE', 'DEADLINE_EXCEEDED', 'INTERNAL'];
@@ -50,7 +61,7 @@ export function failureOf(reply: HttpsReply, path = ''): CliFailure {
     problem.error?.message ??
     problem.title ??
     `the server answered ${reply.status}`;
-  const shown = withoutFacts(message, problem);
+  const shown = inTypedWords(withoutFacts(message, problem));
   const facts = factsOf(problem, shown);
   return new CliFailure(shown || ERROR_TABLE[code].title, {
     code,
@@ -70,12 +81,21 @@ function listTries(code: ErrorCode, path: string): Try[] {
   return LISTS.filter(([place]) => place.test(path)).map(([, command]) => ({ command }));
 }
 
+/** Of a pointer as `/roles/0`; of a list that nobody typed the message says what it is about. */
+function fieldOf(pointer: string): string {
+  const [field = '', ...rest] = pointer.replace(/^\//, '').split('/');
+  return field === 'subjectAltName' ? '' : (TYPED[field] ?? [field, ...rest].join('.'));
+}
+
 /** `subject: text` taken apart, as messages of decisions are written. */
 export function factOf(message: string, pointer = ''): Fact {
   const [, subject, text] = /^([A-Za-z][^:"]{0,40}(?:"[^"]*")?): (.+)$/s.exec(message) ?? [];
-  return subject && text
-    ? { subject, text }
-    : { subject: pointer.replace(/^\//, '').replaceAll('/', '.'), text: message };
+  return subject && text ? { subject, text } : { subject: fieldOf(pointer), text: message };
+}
+
+/** A message that begins with a field of the API, as `"roles[0]" must be …`, about what was typed instead. */
+function inTypedWords(message: string): string {
+  return message.replace(/^"([A-Za-z]+)[^" ]*"/, (field, name) => TYPED[name] ?? field);
 }
 
 /** Servers that list facts also join them in the message; here each has its own line. */
