@@ -1,6 +1,6 @@
 import type { EventLog } from '@gigvault/database/event-log';
 import type { PullRequest, PullResponse } from '@gigvault/proto/event/v1/event_log';
-import { contextOf, type RpcCall } from '@gigvault/rpc/call-context';
+import type { CallContext } from '@gigvault/rpc/call';
 import { Controller, Inject } from '@nestjs/common';
 import { GrpcMethod } from '@nestjs/microservices';
 
@@ -14,8 +14,8 @@ export class EventLogRpc {
 
   /** See event/v1/event_log.proto. */
   @GrpcMethod('EventLogService', 'Pull')
-  pull(request: PullRequest, _metadata: unknown, call: RpcCall): Promise<PullResponse> {
-    const { peer, signal } = contextOf(call);
+  pull(request: PullRequest, _metadata: unknown, call: CallContext): Promise<PullResponse> {
+    const { peer, signal } = call;
     return this.log.pull(peer, request, signal);
   }
 }

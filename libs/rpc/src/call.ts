@@ -1,6 +1,9 @@
 import type { PeerName } from './service-name.ts';
 
-/** What a handler knows of the call beside its message. The peer comes from the transport, never from the message or its metadata. */
+/**
+ * What a handler knows of the call beside its message: the third argument of a Nest RPC handler over both transports. The peer
+ * comes from the transport, never from the message or its metadata.
+ */
 export interface CallContext {
   readonly peer: PeerName;
   /** Full name, as `gigvault.ca.v1.IssuanceService/IssueCertificate`. */

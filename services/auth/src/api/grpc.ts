@@ -5,7 +5,7 @@ import type {
   GetJwksRequest,
   GetJwksResponse,
 } from '@gigvault/proto/auth/v1/token';
-import { contextOf, type RpcCall } from '@gigvault/rpc/call-context';
+import type { CallContext } from '@gigvault/rpc/call';
 import type { Metadata } from '@grpc/grpc-js';
 import { Controller, Inject } from '@nestjs/common';
 import { GrpcMethod } from '@nestjs/microservices';
@@ -32,10 +32,10 @@ export class TokenRpc {
   async createBootstrapCredentials(
     _request: CreateBootstrapCredentialsRequest,
     _metadata: Metadata,
-    call: RpcCall,
+    call: CallContext,
   ): Promise<CreateBootstrapCredentialsResponse> {
     // peers.yaml says the same. What this hands out can do everything, so that it is checked here too.
-    if (contextOf(call).peer !== 'gigvault')
+    if (call.peer !== 'gigvault')
       throw new GigvaultError(
         'FORBIDDEN',
         'Only the composition root may ask for bootstrap credentials.',

@@ -24,7 +24,7 @@ import type {
   RevokeCertificateRequest,
   RevokeCertificateResponse,
 } from '@gigvault/proto/ca/v1/revocation';
-import { contextOf, type RpcCall } from '@gigvault/rpc/call-context';
+import type { CallContext } from '@gigvault/rpc/call';
 import { Controller, Inject } from '@nestjs/common';
 import { GrpcMethod } from '@nestjs/microservices';
 import { type CertificateDeps, getCertificate } from '../certificates/get-certificate.ts';
@@ -77,9 +77,9 @@ export class IssuanceRpc {
   issueInternalCertificate(
     request: IssueInternalCertificateRequest,
     _metadata: unknown,
-    call: RpcCall,
+    call: CallContext,
   ): Promise<IssuedCertificate> {
-    return issueInternalCertificate(this.deps.issuance, request, contextOf(call).peer);
+    return issueInternalCertificate(this.deps.issuance, request, call.peer);
   }
 }
 
@@ -93,9 +93,9 @@ export class RevocationRpc {
   revokeCertificate(
     request: RevokeCertificateRequest,
     _metadata: unknown,
-    call: RpcCall,
+    call: CallContext,
   ): Promise<RevokeCertificateResponse> {
-    requireOwnActor(request.actor, contextOf(call).peer);
+    requireOwnActor(request.actor, call.peer);
     return revokeCertificate(this.deps.revocation, request);
   }
 }
@@ -145,7 +145,11 @@ export class IssuerRpc {
 
   /** The event names the calling peer as actor. */
   @GrpcMethod('IssuerService', 'CreateIssuer')
-  createIssuer(request: CreateIssuerRequest, _metadata: unknown, call: RpcCall): Promise<Issuer> {
-    return createIssuer(this.deps.issuers, request, `service:${contextOf(call).peer}`);
+  createIssuer(
+    request: CreateIssuerRequest,
+    _metadata: unknown,
+    call: CallContext,
+  ): Promise<Issuer> {
+    return createIssuer(this.deps.issuers, request, `service:${call.peer}`);
   }
 }

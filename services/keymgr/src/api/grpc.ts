@@ -13,7 +13,7 @@ import type {
   SignRequest,
   SignResponse,
 } from '@gigvault/proto/keymgr/v1/signing';
-import { contextOf, type RpcCall } from '@gigvault/rpc/call-context';
+import type { CallContext } from '@gigvault/rpc/call';
 import { Controller, Inject } from '@nestjs/common';
 import { GrpcMethod } from '@nestjs/microservices';
 import type { KeyDeps } from '../keys/create-key.ts';
@@ -35,8 +35,12 @@ export class KeyRpc {
   constructor(@Inject(KEYS) private readonly deps: KeyDeps) {}
 
   @GrpcMethod('KeyService', 'GenerateKey')
-  async generateKey(request: GenerateKeyRequest, _metadata: unknown, call: RpcCall): Promise<Key> {
-    return toMessage(await generateServiceKey(this.deps, request, contextOf(call).peer));
+  async generateKey(
+    request: GenerateKeyRequest,
+    _metadata: unknown,
+    call: CallContext,
+  ): Promise<Key> {
+    return toMessage(await generateServiceKey(this.deps, request, call.peer));
   }
 
   @GrpcMethod('KeyService', 'GetKey')
@@ -57,26 +61,26 @@ export class KeySigningRpc {
   constructor(@Inject(SIGNING) private readonly deps: SignDeps) {}
 
   @GrpcMethod('KeySigningService', 'Sign')
-  async sign(request: SignRequest, _metadata: unknown, call: RpcCall): Promise<SignResponse> {
-    return { signature: await sign(this.deps, request, contextOf(call).peer) };
+  async sign(request: SignRequest, _metadata: unknown, call: CallContext): Promise<SignResponse> {
+    return { signature: await sign(this.deps, request, call.peer) };
   }
 
   @GrpcMethod('KeySigningService', 'SignBatch')
   async signBatch(
     request: SignBatchRequest,
     _metadata: unknown,
-    call: RpcCall,
+    call: CallContext,
   ): Promise<SignBatchResponse> {
-    return { items: await signBatch(this.deps, request.items, contextOf(call).peer) };
+    return { items: await signBatch(this.deps, request.items, call.peer) };
   }
 
   @GrpcMethod('KeySigningService', 'CloseSigning')
   closeSigning(
     request: CloseSigningRequest,
     _metadata: unknown,
-    call: RpcCall,
+    call: CallContext,
   ): Promise<CloseSigningResponse> {
-    return closeSigning(this.deps, request.intentId, contextOf(call).peer);
+    return closeSigning(this.deps, request.intentId, call.peer);
   }
 }
 

@@ -17,7 +17,7 @@ import type {
   ListRequestsResponse,
   SubmitRequestRequest,
 } from '@gigvault/proto/ra/v1/enrolment';
-import { contextOf, type RpcCall } from '@gigvault/rpc/call-context';
+import type { CallContext } from '@gigvault/rpc/call';
 import { Controller, Inject } from '@nestjs/common';
 import { GrpcMethod } from '@nestjs/microservices';
 import { type DecideDeps, decideRequest } from '../approval/decide-request.ts';
@@ -80,9 +80,9 @@ export class EnrolmentRpc {
   async submitRequest(
     request: SubmitRequestRequest,
     _metadata: unknown,
-    call: RpcCall,
+    call: CallContext,
   ): Promise<EnrolmentRequest> {
-    if (contextOf(call).peer === 'enroll') mustBeAcme(request);
+    if (call.peer === 'enroll') mustBeAcme(request);
     return toEnrolmentRequest(await submitRequest(this.deps, request));
   }
 
@@ -90,9 +90,9 @@ export class EnrolmentRpc {
   async checkRequest(
     request: SubmitRequestRequest,
     _metadata: unknown,
-    call: RpcCall,
+    call: CallContext,
   ): Promise<CheckRequestResponse> {
-    if (contextOf(call).peer === 'enroll') mustBeAcme(request);
+    if (call.peer === 'enroll') mustBeAcme(request);
     await checkRequest(this.deps, request);
     return {};
   }
