@@ -1,5 +1,6 @@
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import { installFaultHook } from '@gigvault/telemetry/durable-step';
+import { systemClock } from '@gigvault/time/clock';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { getCertificateStatus } from '../src/certificates/get-certificate-status.ts';
 import { abandonedEvent } from '../src/issuance/issuance-events.ts';
@@ -102,6 +103,20 @@ async function statusOf(serialNumbers: string[]): Promise<string[]> {
     (s) => s.status,
   );
 }
+
+describe('an intent whose process died longer ago than the grace (covers: T3)', () => {
+  it('is closed at once: nobody waits for it once more', async () => {
+    const dead = ca.process();
+    const order = request(dead);
+    await dieAt(dead, order, 'ca.intent', 'after');
+    const later = { ...systemClock, now: () => systemClock.now() + 3_600_000 };
+    const next = ca.process({ reconciliation: { grace: '1h' } }, later);
+    const issued = await issueCertificate(next.deps.issuance, order);
+    const rows = await certificatesOf(ca, order.requestId);
+    expect(rows.map(({ status }) => status).sort()).toEqual(['revoked', 'valid']);
+    expect(rows.find(({ status }) => status === 'valid')?.serial_number).toBe(issued.serialNumber);
+  });
+});
 
 describe('a request that would be refused by now (covers: T3)', () => {
   const blockKeyOf = (order: IssuanceOrder) =>

@@ -21,7 +21,7 @@ export interface IssueDeps extends SettleDeps, CheckDeps {
   readonly flights: SingleFlight<IssuedCertificate>;
   readonly observer: IssuanceObserver;
   readonly log: Log;
-  /** Milliseconds that an intent of another process is left alone before its signing is closed. */
+  /** Milliseconds from its opening for which another process's intent is left alone before its signing is closed. */
   readonly foreignIntentGrace: number;
 }
 
@@ -128,12 +128,14 @@ async function settleRequest(
   deps: IssueDeps,
   order: IssuanceOrder,
 ): Promise<IssuedCertificate | undefined> {
-  const giveUpAt = deps.clock.now() + deps.foreignIntentGrace;
+  const latest = deps.clock.now() + deps.foreignIntentGrace;
   for (;;) {
     const state = await deps.intents.findByRequest(order.requestId);
     if (state === undefined) return undefined;
     requireSameOrder(state.intent, order);
     if (state.status === 'issued') return reply(deps, state.intent, state.certificate);
+    // Its opener has had the time, if it lives; the first limit is for an opener whose clock is ahead.
+    const giveUpAt = Math.min(latest, state.intent.createdAt + deps.foreignIntentGrace);
     if (deps.clock.now() >= giveUpAt) {
       const certificate = await settleIntent(deps, state.intent);
       return certificate && reply(deps, state.intent, certificate);
