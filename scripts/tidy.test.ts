@@ -11,6 +11,7 @@ import {
   rawQueries,
 } from './tidy/code-rules.ts';
 import { staleContracts } from './tidy/contract-rules.ts';
+import { stepsWithoutHook } from './tidy/durable-rules.ts';
 import { deadLinks, durableSteps, namedFiles } from './tidy/markdown-rules.ts';
 import { poorNames } from './tidy/name-rules.ts';
 import { looseVersions, packageManifests, peerRows, serviceParts } from './tidy/service-rules.ts';
@@ -49,6 +50,7 @@ const RULES: Readonly<Record<string, (tree: Tree) => readonly Finding[]>> = {
   'links lead somewhere': deadLinks,
   'files named in documents exist': namedFiles,
   'durable steps named in the flows exist': durableSteps,
+  'what is durable is a durable step': stepsWithoutHook,
   'every service has its standard parts': serviceParts,
   'every RPC has its row in peers.yaml, and every row its RPC': peerRows,
   'packages are alike': packageManifests,

@@ -14,3 +14,15 @@ export const MAY_EXTEND: Exceptions = {
   'libs/rpc/src/handler-table.ts': 'Nest hands metadata and call only to a ServerGrpc',
   'libs/rpc/src/mtls-identity.ts': 'grpc-js has no other way to give a server an SNI callback',
 };
+
+/** Writes in the flows of docs/operations/crash-testing.md that are no durable step: after them nothing is true that was not before. */
+export const MAY_WRITE_WITHOUT_STEP: Exceptions = {
+  'services/enroll/src/adapters/pg-accounts.ts#update': 'accounts are no part of these flows',
+  'services/enroll/src/adapters/pg-accounts.ts#changeKey': 'accounts are no part of these flows',
+  'services/enroll/src/adapters/pg-orders.ts#claimProcessing': 'a lease ends by itself',
+  'services/enroll/src/adapters/pg-orders.ts#purge': 'removes what is over',
+  'services/ra/src/adapters/pg-request-store.ts#claimApproved': 'a lease ends by itself',
+  'services/ra/src/adapters/pg-request-store.ts#postpone': 'says when the next attempt is',
+  'services/ra/src/adapters/pg-validation-queue.ts#claim': 'a lease ends by itself',
+  'services/ra/src/adapters/pg-validation-queue.ts#postpone': 'says when the next attempt is',
+};

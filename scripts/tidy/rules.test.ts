@@ -8,6 +8,7 @@ import {
   ownClocks,
   rawQueries,
 } from './code-rules.ts';
+import { stepsWithoutHook } from './durable-rules.ts';
 import { anchorsOf, deadLinks, durableSteps, namedFiles } from './markdown-rules.ts';
 import { poorNames } from './name-rules.ts';
 import { looseVersions, packageManifests, peerRows, serviceParts } from './service-rules.ts';
@@ -127,6 +128,29 @@ describe('tidy rules', () => {
         'services/ca/src/a.ts': "durableStep('ca.intent', run)",
       },
       ['docs/flows/a.md:2'],
+    ],
+    [
+      'writes without a durable step',
+      stepsWithoutHook,
+      {
+        'services/ca/src/adapters/a.ts': [
+          "const WRITE = 'UPDATE intent SET x = 1';",
+          'export function store(pool) {',
+          '  return {',
+          "    hooked: () => durableStep('ca.a', () => query(pool, WRITE)),",
+          '    hookedByItsCaller: () => query(pool, WRITE),',
+          "    reads: () => query(pool, 'SELECT 1'),",
+          '    forgotten: () => query(pool, WRITE),',
+          '    told: () => transaction(pool, (client) => eventLog.append(client, [])),',
+          '  };',
+          '}',
+          'export const inside = (client) => ({ write: () => query(client, WRITE) });',
+        ].join('\n'),
+        'services/ca/src/flow.ts': "durableStep('ca.b', () => deps.store.hookedByItsCaller())",
+        'services/auth/src/adapters/a.ts':
+          "export function store(pool) { return { write: () => query(pool, 'DELETE FROM a') }; }",
+      },
+      ['services/ca/src/adapters/a.ts:7', 'services/ca/src/adapters/a.ts:8'],
     ],
     [
       'parts of a service',

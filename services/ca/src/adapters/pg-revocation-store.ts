@@ -71,11 +71,13 @@ export function createPgCompromisedKeys(pool: Pool, eventLog: EventLog): Comprom
         }),
       ),
     async settle(spkiSha256) {
-      await query(pool, {
-        name: 'ca.settle-compromised-key',
-        text: 'UPDATE blocked_key SET swept = true WHERE spki_sha256 = $1',
-        values: [spkiSha256],
-      });
+      await durableStep('ca.key-swept', () =>
+        query(pool, {
+          name: 'ca.settle-compromised-key',
+          text: 'UPDATE blocked_key SET swept = true WHERE spki_sha256 = $1',
+          values: [spkiSha256],
+        }),
+      );
     },
   };
 }

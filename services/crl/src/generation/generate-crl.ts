@@ -61,8 +61,13 @@ async function settle(
     await publish(deps, issuer, intent, signature);
     return true;
   }
-  await deps.store.abandon(intent, deps.clock.now());
+  await abandon(deps, intent);
   return false;
+}
+
+/** The number is lost; what was to be on it is due again. */
+function abandon({ store, clock }: GenerateDeps, intent: CrlIntent): Promise<void> {
+  return durableStep('crl.abandoned', () => store.abandon(intent, clock.now()));
 }
 
 function planOf(
@@ -112,7 +117,7 @@ async function sign(deps: GenerateDeps, keyId: string, intent: CrlIntent): Promi
   } catch (error) {
     // Tombstoned by somebody who took this for dead. Any other failure may have left a signature behind: the next call closes it.
     if (asGigvaultError(error).code === 'SIGNING_CLOSED') {
-      await deps.store.abandon(intent, deps.clock.now());
+      await abandon(deps, intent);
     }
     throw error;
   }

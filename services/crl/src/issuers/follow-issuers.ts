@@ -1,3 +1,4 @@
+import { durableStep } from '@gigvault/telemetry/durable-step';
 import type { IssuerSource, IssuerStore } from '../ports/issuer-source.ts';
 
 /** What following needs. */
@@ -10,5 +11,6 @@ export interface FollowDeps {
 
 /** Remembers the CAs of `ca` with their shards. */
 export async function followIssuers(deps: FollowDeps): Promise<void> {
-  if (await deps.store.save(await deps.source.issuers())) deps.changed();
+  const issuers = await deps.source.issuers();
+  if (await durableStep('crl.issuers', () => deps.store.save(issuers))) deps.changed();
 }

@@ -1,3 +1,4 @@
+import { durableStep } from '@gigvault/telemetry/durable-step';
 import type { Clock } from '@gigvault/time/clock';
 import type { OrderSweep, Orders } from '../ports/orders.ts';
 import { expiry } from './read-order.ts';
@@ -17,6 +18,7 @@ const BATCH = 200;
 export async function expireOrders(deps: ExpireOrdersDeps): Promise<number> {
   const now = deps.clock.now();
   const expired = await deps.sweep.findExpired(now, BATCH);
-  for (const order of expired) await deps.orders.step(order, expiry(order));
+  for (const order of expired)
+    await durableStep('enroll.order-invalid', () => deps.orders.step(order, expiry(order)));
   return expired.length + (await deps.sweep.purge(now - deps.retention, BATCH));
 }

@@ -1,5 +1,6 @@
 import { type ErrorRecord, GigvaultError } from '@gigvault/errors/gigvault-error';
 import type { Authorization } from '@gigvault/proto/ra/v1/authorization';
+import { durableStep } from '@gigvault/telemetry/durable-step';
 import type { Clock } from '@gigvault/time/clock';
 import type { Order, OrderStep, Orders } from '../ports/orders.ts';
 import type { Authorizations } from '../ports/registration-authority.ts';
@@ -24,7 +25,12 @@ export async function readOrder(
   const step = await nextStep(deps, order);
   if (!step) return order;
   // When somebody else was faster, what they made of it counts.
-  return (await deps.orders.step(order, step)) ?? findOwnOrder(deps.orders, accountId, orderId);
+  const move = () => deps.orders.step(order, step);
+  const moved =
+    step.to === 'ready'
+      ? await durableStep('enroll.order-ready', move)
+      : await durableStep('enroll.order-invalid', move);
+  return moved ?? findOwnOrder(deps.orders, accountId, orderId);
 }
 
 /** The account's order as it is kept. Errors: NOT_FOUND, UNAUTHORIZED. */

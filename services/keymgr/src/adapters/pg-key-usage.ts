@@ -2,6 +2,7 @@ import { createBatcher } from '@gigvault/database/batcher';
 import type { EventLog } from '@gigvault/database/event-log';
 import { ofThisRequest } from '@gigvault/database/new-event';
 import { transaction } from '@gigvault/database/transaction';
+import { durableStep } from '@gigvault/telemetry/durable-step';
 import type { Log } from '@gigvault/telemetry/log';
 import type { Clock } from '@gigvault/time/clock';
 import { periodic, type Worker } from '@gigvault/time/worker';
@@ -28,7 +29,9 @@ export function pgKeyUsage(options: KeyUsageOptions): KeyUsage & { readonly work
   let counts = new Map<string, { readonly use: KeyUse; count: number }>();
 
   const append = (events: readonly KeyEvent[]) =>
-    transaction(pool, (client) => eventLog.append(client, events));
+    durableStep('keymgr.usage', () =>
+      transaction(pool, (client) => eventLog.append(client, events)),
+    );
 
   const refusals = createBatcher<KeyEvent, undefined>({
     name: 'keymgr.refused',
