@@ -17,6 +17,20 @@ export function processesOf(
   return [...services, Number.parseInt(readFileSync(pidFile, 'utf8'), 10)];
 }
 
+/** The processes of split mode by their names, `edge` included. */
+export function serviceProcesses(dataDir: string): Map<string, number> {
+  const lines = execFileSync('ps', ['-eo', 'pid=,args='], { encoding: 'utf8' }).split('\n');
+  const services = `--config ${join(dataDir, 'services')}/`;
+  return new Map(
+    lines
+      .filter((line) => line.includes(services))
+      .map((line) => [
+        line.split(services)[1]?.replace(/\.yaml.*$/, '') as string,
+        Number.parseInt(line, 10),
+      ]),
+  );
+}
+
 /** SIGKILL, and waits until they are gone. */
 export async function killAll(pids: readonly number[]): Promise<void> {
   for (const pid of pids) signal(pid, 'SIGKILL');

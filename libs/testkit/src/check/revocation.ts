@@ -1,3 +1,4 @@
+import { systemClock } from '@gigvault/time/clock';
 import { readCertificate } from '@gigvault/x509/certificate';
 import { readCertList } from '@gigvault/x509/crl';
 import { buildOcspRequest, isAuthorizedAnswer, readOcspResponse } from '@gigvault/x509/ocsp-client';
@@ -26,8 +27,12 @@ export async function checkRevocation(
       const key = readCertificate(issuer).publicKey;
       if (!verifySignature(key.keyObject, crl.signatureAlgorithm, crl.tbs, crl.signature))
         findings.push(`CRL ${issuerId}/${shard} does not verify`);
+      if (crl.nextUpdate < systemClock.now()) findings.push(`CRL ${issuerId}/${shard} is over`);
       for (const entry of crl.entries()) listed.set(entry.serialNumber, entry.reasonCode);
     }
+    const serials = new Set(own.map((row) => row.serial_number));
+    for (const serial of listed.keys())
+      if (!serials.has(serial)) findings.push(`the CRL has ${serial}, which nobody issued`);
     for (const row of own) {
       const onCrl = listed.get(row.serial_number);
       if ((row.status === 'revoked') !== (onCrl !== undefined))
@@ -49,9 +54,14 @@ async function checkOcsp(
 ): Promise<string[]> {
   const findings: string[] = [];
   for (const row of rows) {
-    const answer = readOcspResponse(
-      await fetchFile(listener, '/ocsp', buildOcspRequest(issuer, row.serial_number)),
-    );
+    const question = buildOcspRequest(issuer, row.serial_number);
+    const answer = await fetchFile(listener, '/ocsp', question)
+      .then(readOcspResponse)
+      .catch((error: Error) => error);
+    if (answer instanceof Error) {
+      findings.push(`OCSP does not answer about ${row.serial_number}: ${answer.message}`);
+      continue;
+    }
     const status = answer.data.responses[0]?.status;
     const said = typeof status === 'object' ? 'revoked' : status;
     const expected = row.status === 'revoked' ? 'revoked' : 'good';

@@ -7,6 +7,9 @@ import type { AuditedSignature } from './audit.ts';
 
 interface SignatureRow {
   intent_id: string;
+  /** Unix milliseconds, as text; of the certificate's intent null when there is none. */
+  signed_at: string;
+  intended_at: string | null;
   tbs_sha256: Buffer;
   signature: Buffer;
   spki: Buffer;
@@ -22,7 +25,8 @@ export async function checkSignatures(
   audited: ReadonlyMap<string, AuditedSignature>,
 ): Promise<string[]> {
   const { rows } = await database.query<SignatureRow>(
-    `SELECT s.intent_id, s.tbs_sha256, s.signature, k.spki, coalesce(i.tbs, c.tbs) AS tbs, c.der AS crl
+    `SELECT s.intent_id, s.tbs_sha256, s.signature, k.spki,
+            floor(extract(epoch FROM s.created_at) * 1000) AS signed_at, i.created_at AS intended_at, coalesce(i.tbs, c.tbs) AS tbs, c.der AS crl
      FROM keymgr.signature s JOIN keymgr.key k USING (key_id)
      LEFT JOIN ca.intent i ON i.intent_id = s.intent_id LEFT JOIN crl.crl c ON c.intent_id = s.intent_id
      WHERE NOT s.tombstoned AND 'certSign' = ANY (k.purposes)`,
@@ -31,6 +35,8 @@ export async function checkSignatures(
     const event = audited.get(row.intent_id);
     if (event?.tbsSha256 !== row.tbs_sha256.toString('hex'))
       return [`signature that is not audited: ${row.intent_id}`];
+    if (row.intended_at !== null && Number(row.signed_at) < Number(row.intended_at))
+      return [`signature that is older than its intent: ${row.intent_id}`];
     const tbs = row.tbs ?? (row.crl && readCertList(row.crl).tbs);
     if (tbs) return checkSignature(row, tbs);
     // CRLs that newer ones have replaced are deleted after a while.

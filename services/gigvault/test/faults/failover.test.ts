@@ -82,7 +82,7 @@ describe.each(MODES)('a primary and its synchronous standby, %s', (mode) => {
       const { wrong, times } = await probe.stop();
       expect(wrong).toEqual([]);
       expect(times.at(-1)).toBeLessThan(IN_TIME);
-      expect((await checkPki(pki, connection)).findings).toEqual([]);
+      expect((await checkPki(pki, { server: connection })).findings).toEqual([]);
     },
     START_TIMEOUT,
   );
