@@ -1,5 +1,5 @@
 /**
- * `npm run up | test | bench | build | check` on a machine with any Node from 20 and npm: gets Node 26 and pnpm from
+ * `npm run up | test | test:crash | bench | build | check` on a machine with any Node from 20 and npm: gets Node 26 and pnpm from
  * npm, installs what is missing, builds what is stale, and hands over. Only built-ins here: it runs before anything is
  * installed. Quiet when there is nothing to do.
  */
@@ -53,6 +53,11 @@ const commands = {
     install({ everything: true });
     await build();
     return node('dist/bench.js', ...rest);
+  },
+  'test:crash': async () => {
+    install({ everything: true });
+    await build();
+    return node('dist/crash.js', ...rest);
   },
   build: async () => {
     install({ everything: false });

@@ -11,12 +11,13 @@ const programs = readdirSync(join(root, 'services'))
   .filter(([, file]) => existsSync(file));
 const edge = join(root, 'services/gigvault/src/edge/main.ts');
 if (existsSync(edge)) programs.push(['edge', edge]);
-for (const [name, file] of [
-  ['bench', 'main.ts'],
-  ['bench-load', 'loads.ts'],
+for (const [name, path] of [
+  ['bench', 'bench/main.ts'],
+  ['bench-load', 'bench/loads.ts'],
+  ['crash', 'test/crash/main.ts'],
 ]) {
-  const bench = join(root, 'services/gigvault/bench', file);
-  if (existsSync(bench)) programs.push([name, bench]);
+  const file = join(root, 'services/gigvault', path);
+  if (existsSync(file)) programs.push([name, file]);
 }
 
 /** Packages that read files beside their own source, or that patch something there is one of; they stay in node_modules. */

@@ -1,0 +1,98 @@
+import type { HttpAnswer, HttpClient } from '@gigvault/testkit/http-client';
+import { systemClock } from '@gigvault/time/clock';
+import { readCertList } from '@gigvault/x509/crl';
+import { buildOcspRequest, isAuthorizedAnswer, readOcspResponse } from '@gigvault/x509/ocsp-client';
+import type { KnownCertificate } from './oracle.ts';
+
+/** Somebody who believes what OCSP and CRLs say, and compares it with what clients were told. */
+export interface RelyingParty {
+  readonly http: HttpClient;
+  readonly statusUrl: string;
+  /** The CA `issuing`, DER. */
+  readonly issuer: Buffer;
+  /** Milliseconds that a revocation may take to be seen once nothing is down. */
+  within(): number;
+  /** Since when nothing is down, Unix ms; in the future while something is. */
+  allWellSince(): number;
+  readonly found: (finding: string) => void;
+  /** The largest CRL number seen. */
+  crlNumber: bigint;
+}
+
+/** What OCSP says; undefined when there is no answer now. */
+export async function ocspStatus(
+  { http, statusUrl, issuer }: Pick<RelyingParty, 'http' | 'statusUrl' | 'issuer'>,
+  serialNumber: string,
+): Promise<'good' | 'revoked' | 'unknown' | undefined> {
+  const answer = await ask(http, `${statusUrl}/ocsp`, buildOcspRequest(issuer, serialNumber));
+  // tryLater and internalError are no answers; they are five octets.
+  if (answer === undefined || answer.body.length < 10) return undefined;
+  const response = readOcspResponse(answer.body);
+  if (!isAuthorizedAnswer(response, issuer))
+    throw new Error(
+      `the OCSP answer about ${serialNumber} is not signed by the CA or its delegate`,
+    );
+  const [single] = response.data.responses;
+  if (single === undefined || single.nextUpdate < systemClock.now())
+    throw new Error(`the OCSP answer about ${serialNumber} is over`);
+  return typeof single.status === 'object' ? 'revoked' : single.status;
+}
+
+/** Asks OCSP about a certificate. Silence is allowed while something is down, a wrong answer never. */
+export async function askOcsp(party: RelyingParty, certificate: KnownCertificate): Promise<void> {
+  const { name, serialNumber } = certificate;
+  const mustBeRevoked = isDue(party, certificate);
+  const mayBeRevoked = () => certificate.revoking !== undefined;
+  try {
+    const status = await ocspStatus(party, serialNumber);
+    if (status === undefined || status === 'revoked') {
+      if (status === 'revoked' && !mayBeRevoked())
+        party.found(`OCSP says revoked of ${name}, which nobody revoked`);
+    } else if (status === 'unknown') party.found(`OCSP says unknown of ${name}, which was issued`);
+    else if (mustBeRevoked) party.found(`OCSP says good of ${name}, which is revoked`);
+  } catch (error) {
+    party.found(`OCSP about ${name}: ${(error as Error).message}`);
+  }
+}
+
+/** Fetches the CRL: its number never falls, it is not over, and it has whatever was revoked long enough ago. */
+export async function askCrl(
+  party: RelyingParty,
+  known: readonly KnownCertificate[],
+): Promise<void> {
+  const due = known.filter((certificate) => isDue(party, certificate));
+  const answer = await ask(party.http, `${party.statusUrl}/crl/issuing/0.crl`);
+  if (answer === undefined || answer.status !== 200) return;
+  const crl = readCertList(answer.body);
+  if (crl.crlNumber < party.crlNumber)
+    party.found(`CRL ${crl.crlNumber} is served after ${party.crlNumber}`);
+  if (crl.nextUpdate < systemClock.now()) party.found(`CRL ${crl.crlNumber} is over`);
+  party.crlNumber = crl.crlNumber;
+  const listed = new Set([...crl.entries()].map((entry) => entry.serialNumber));
+  for (const { name, serialNumber } of due)
+    if (!listed.has(serialNumber))
+      party.found(`CRL ${crl.crlNumber} lacks ${name}, which is revoked`);
+}
+
+/** Whether everybody must know by now that it is revoked. */
+function isDue({ allWellSince, within }: RelyingParty, { revokedAt }: KnownCertificate): boolean {
+  if (revokedAt === undefined) return false;
+  return systemClock.now() >= Math.max(revokedAt, allWellSince()) + within();
+}
+
+/** Undefined when nobody answers, or somebody says that it is not possible now. */
+async function ask(
+  http: HttpClient,
+  url: string,
+  ocspRequest?: Buffer,
+): Promise<HttpAnswer | undefined> {
+  const headers = { 'content-type': 'application/ocsp-request' };
+  const question = ocspRequest ? { method: 'POST', headers, body: ocspRequest } : {};
+  try {
+    const answer = await http.fetch(url, question);
+    return answer.status >= 500 ? undefined : answer;
+  } catch {
+    // Its process is dead: that is what this is about, and recovery has its own limit.
+    return undefined;
+  }
+}
