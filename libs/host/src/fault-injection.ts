@@ -5,7 +5,7 @@ import { installFaultHook } from '@gigvault/telemetry/durable-step';
 const FAULT = /^[a-z]+\.[a-z-]+:(before|after)$/;
 
 /**
- * Makes this process die by SIGKILL at the durable step that `file` names, for tests of crashes. The file holds
+ * Makes this process die by SIGKILL at the durable step that `file` names, for tests of crashes (docs/operations/crash-testing.md). The file holds
  * `<step>:<before|after>`, as `ca.intent:after`; it may come and go while the process runs, and it is removed before the
  * process dies: each fault happens once, and whoever starts again finds none.
  *

@@ -57,7 +57,7 @@ export const caConfig = z.strictObject({
       age: duration.prefault('30s'),
       /** The same for the first round after a start, when most of them are of a process that died. */
       ageAtStart: duration.prefault('2s'),
-      /** How long a retry waits for another process that has the request's intent open. */
+      /** How long after its opening an intent of another process is left alone by a retry. */
       grace: duration.prefault('1s'),
     })
     .prefault({}),
