@@ -5,6 +5,7 @@ import type { Metrics } from '@gigvault/telemetry/metrics';
 import { type Clock, systemClock } from '@gigvault/time/clock';
 import Fastify, { type FastifyInstance } from 'fastify';
 import { type ApiAccess, createApiGate, DEFAULT_API_ACCESS } from './api-gate.ts';
+import { directHandler } from './direct.ts';
 import { type ListenerTimeouts, openListener } from './listener.ts';
 import { knowAllMethods } from './methods.ts';
 import { errorReplyFor, isApi, type MountedRoute, mountRoutes, type Routes } from './mounting.ts';
@@ -76,9 +77,12 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
     if (stopping) reply.header('connection', 'close');
   });
   await app.ready();
+  const direct = directHandler(options, options.metrics);
   const listener = await openListener(
     { ...options, clock, name: `${options.listeners.join(' and ')} listener` },
-    (request, response) => app.routing(request, response),
+    (request, response) => {
+      if (stopping || !direct(request, response)) app.routing(request, response);
+    },
   );
   return {
     port: listener.port,

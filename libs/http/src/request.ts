@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { Readable } from 'node:stream';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import { type Correlation, traceIdOf, withCorrelation } from '@gigvault/telemetry/correlation';
 import type { Log } from '@gigvault/telemetry/log';
@@ -134,7 +135,7 @@ export function send(reply: FastifyReply, answer: HttpReply): FastifyReply {
   for (const [name, value] of Object.entries(answer.headers ?? {})) reply.header(name, value);
   const { body } = answer;
   if (body === undefined) return reply.send();
-  if (Buffer.isBuffer(body)) return reply.send(body);
+  if (Buffer.isBuffer(body) || body instanceof Readable) return reply.send(body);
   if (!reply.hasHeader('content-type'))
     reply.type(typeof body === 'string' ? 'text/plain; charset=utf-8' : 'application/json');
   // As octets: Fastify adds a charset to the type of a text, which JSON's types do not have.

@@ -1,3 +1,4 @@
+import type { Readable } from 'node:stream';
 import type { Permission, Principal } from '@gigvault/access/permissions';
 import type { ErrorCode } from '@gigvault/errors/error-table';
 import type { ZodType } from 'zod';
@@ -25,11 +26,11 @@ export interface HttpRequest<Params = Record<string, string>, Query = unknown, B
   readonly signal: AbortSignal;
 }
 
-/** What goes back. An object body is sent as JSON. */
+/** What goes back. A stream is sent as it is, with the content-length that its headers name; any other object as JSON. */
 export interface HttpReply {
   readonly status: number;
   readonly headers?: Readonly<Record<string, string | string[]>>;
-  readonly body?: object | string | Buffer;
+  readonly body?: object | string | Buffer | Readable;
 }
 
 /** Turns an error into the protocol's own form. Also called for bodies too large, unknown methods and paths below the protocol's that nothing serves. */
@@ -45,6 +46,11 @@ export interface ProtocolRoute {
   /** Largest body in octets; more is PAYLOAD_TOO_LARGE through `errorReply`. */
   readonly bodyLimit: number;
   readonly errorReply: ErrorReply;
+  /**
+   * Plain requests skip the framework (ADR 15): for answers that cost less than it does. `path` has no parameters but a `*` at its end. No
+   * request id and no log line; counted and timed as every other. Behind the edge `clientIp` is the edge's.
+   */
+  readonly direct?: true;
   handle(
     request: HttpRequest<Record<string, string>, Record<string, string>, Buffer>,
   ): Promise<HttpReply>;

@@ -18,6 +18,13 @@ export interface Tracing {
   stop(): Promise<void>;
 }
 
+let tracing = false;
+
+/** Whether spans of this process go anywhere. */
+export function isTracing(): boolean {
+  return tracing;
+}
+
 const EXPORT_LIMIT = 5_000;
 
 /**
@@ -57,6 +64,7 @@ export async function startTracing(options: TracingOptions): Promise<Tracing> {
       }),
     ],
   });
+  tracing = true;
   context.setGlobalContextManager(asyncContextManager());
   trace.setGlobalTracerProvider(provider);
   return { stop: () => provider.shutdown().catch(() => undefined) };

@@ -34,6 +34,7 @@ export function ocspRoutes(deps: OcspHttpDeps): HttpRoute[] {
       path: '/ocsp',
       bodyLimit: BODY_LIMIT,
       errorReply,
+      direct: true,
       handle: async (request) => {
         if (mediaType(request) !== 'application/ocsp-request') {
           return text(415, 'Send an OCSPRequest with Content-Type: application/ocsp-request.');
@@ -48,6 +49,7 @@ export function ocspRoutes(deps: OcspHttpDeps): HttpRoute[] {
       path: '/ocsp/*',
       bodyLimit: 1,
       errorReply,
+      direct: true,
       handle: async (request) => {
         const der = fromPath(request.params['*'] ?? '');
         const reply = der ? await measured(der) : refuse('malformedRequest');
