@@ -2,6 +2,7 @@ import { benchAcme } from './acme.ts';
 import { benchIssuance } from './issuance.ts';
 import type { Bench } from './measurement.ts';
 import { benchSplit } from './split.ts';
+import { benchOcsp } from './ocsp.ts';
 import { benchStart } from './start.ts';
 
 /** What `npm run bench` measures, in this order; `npm run bench -- <name> …` some of it. */
@@ -10,4 +11,5 @@ export const BENCHES: Readonly<Record<string, Bench>> = {
   issuance: benchIssuance,
   acme: benchAcme,
   split: benchSplit,
+  ocsp: benchOcsp,
 };

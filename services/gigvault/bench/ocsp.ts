@@ -1,0 +1,157 @@
+import { randomBytes } from 'node:crypto';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type AcmeClient, createAcmeClient } from '@gigvault/testkit/acme-client';
+import { startHttp01Responder } from '@gigvault/testkit/http-01-responder';
+import { httpClient } from '@gigvault/testkit/http-client';
+import { type PkiProcess, REPOSITORY, startPki } from '@gigvault/testkit/pki-process';
+import { runOrFail } from '@gigvault/testkit/run-program';
+import { readCertificate } from '@gigvault/x509/certificate';
+import { buildOcspRequest, readOcspResponse } from '@gigvault/x509/ocsp-client';
+import { fromPem } from '@gigvault/x509/pem';
+import { cpuOf } from './cpu.ts';
+import { type Effort, type Measurement, type Round, rateOf } from './measurement.ts';
+
+const CERTIFICATES = 100;
+const CONNECTIONS = 64;
+const LUA = join(REPOSITORY, 'services/gigvault/bench/ocsp.lua');
+/** Octets of a nonce, which ocsp.lua replaces. */
+const NONCE = Buffer.alloc(32, 0xff);
+
+interface Leaf {
+  readonly serialNumber: string;
+  /** DER. */
+  readonly issuer: Buffer;
+}
+
+/** One kind of request: what wrk sends, and the row. */
+interface Load {
+  readonly about: Pick<Measurement, 'work' | 'floor' | 'goal'>;
+  readonly lines: readonly string[];
+}
+
+/**
+ * OCSP as strangers ask, over plain HTTP with keep-alive and no pipelining: the responder on one core with all that runs beside it in the
+ * process, `wrk` on the other. Every answer is counted by what it says: one that is not `good` fails the bench.
+ */
+export async function benchOcsp(effort: Effort): Promise<Measurement[]> {
+  const pki = await startPki('one process', '--encode-in-process', 'false');
+  try {
+    const leaves = await issue(pki);
+    const { pid } = JSON.parse(readFileSync(join(pki.dataDir, 'run.json'), 'utf8')) as {
+      pid: number;
+    };
+    await checkAnswers(pki, leaves);
+    await runOrFail('taskset', ['-acp', '0', String(pid)]);
+    const measurements: Measurement[] = [];
+    for (const load of loadsOf(leaves)) {
+      const rounds: Round[] = [];
+      await round(pki, pid, load, 1_000);
+      for (let i = 0; i < effort.rounds; i++)
+        rounds.push(await round(pki, pid, load, effort.roundMs));
+      measurements.push(rateOf(rounds, { ...load.about, concurrency: CONNECTIONS }));
+    }
+    return measurements;
+  } finally {
+    await pki.dispose();
+  }
+}
+
+function loadsOf(leaves: readonly Leaf[]): Load[] {
+  const plain = leaves.map(({ issuer, serialNumber }) => buildOcspRequest(issuer, serialNumber));
+  const withNonce = leaves.map(({ issuer, serialNumber }) =>
+    buildOcspRequest(issuer, serialNumber, NONCE),
+  );
+  return [
+    {
+      about: {
+        work: 'OCSP pre-signed (GET), one core',
+        floor: { value: 40_000 },
+        goal: { value: 60_000, p99: 5 },
+      },
+      lines: plain.map((der) => `GET /ocsp/${encodeURIComponent(der.toString('base64'))}`),
+    },
+    {
+      about: {
+        work: 'OCSP signed on demand (nonce), one core',
+        floor: { value: 12_000 },
+        goal: { value: 20_000 },
+      },
+      lines: withNonce.map((der) => `POST ${der.toString('hex')}`),
+    },
+  ];
+}
+
+async function issue(pki: PkiProcess): Promise<Leaf[]> {
+  const http = httpClient(readFileSync(pki.rootFile));
+  const responder = await startHttp01Responder(pki.ports.http01);
+  try {
+    const { publicUrl } = pki;
+    const client = await createAcmeClient({ http, publicUrl, responder, patience: 5_000 });
+    const leaves: Leaf[] = [];
+    while (leaves.length < CERTIFICATES) leaves.push(await issueOne(client, leaves.length));
+    return leaves;
+  } finally {
+    http.close();
+    await responder.stop();
+  }
+}
+
+async function issueOne(client: AcmeClient, i: number): Promise<Leaf> {
+  const chain = await client.certificate([`n${i}.localhost`]);
+  const [leaf, issuer] = fromPem(chain, 'CERTIFICATE');
+  if (!leaf || !issuer) throw new Error('the chain is too short');
+  return { serialNumber: readCertificate(leaf).serialNumber, issuer };
+}
+
+/** Before the clock runs: every certificate is good, with and without nonce, and openssl agrees about the signature. */
+async function checkAnswers(pki: PkiProcess, leaves: readonly Leaf[]): Promise<void> {
+  const http = httpClient();
+  try {
+    for (const { issuer, serialNumber } of leaves) {
+      for (const nonce of [undefined, randomBytes(32)]) {
+        const { body } = await http.fetch(`${pki.statusUrl}/ocsp`, {
+          method: 'POST',
+          headers: { 'content-type': 'application/ocsp-request' },
+          body: buildOcspRequest(issuer, serialNumber, nonce),
+        });
+        const [single] = readOcspResponse(body).data.responses;
+        if (single?.status !== 'good') throw new Error(`OCSP says ${JSON.stringify(single)}`);
+      }
+    }
+  } finally {
+    http.close();
+  }
+}
+
+interface WrkResult {
+  readonly requests: number;
+  readonly microseconds: number;
+  readonly octets: number;
+  readonly failed: number;
+  /** Microseconds. */
+  readonly p50: number;
+  readonly p99: number;
+}
+
+async function round(pki: PkiProcess, pid: number, load: Load, ms: number): Promise<Round> {
+  const file = join(pki.home, 'requests');
+  writeFileSync(file, `${load.lines.join('\n')}\n`);
+  const used = cpuOf([pid], pki.dataDir)();
+  const printed = await runOrFail('taskset', [
+    ...['-c', '1', 'wrk', '--threads', '1', '--connections', String(CONNECTIONS)],
+    ...['--duration', `${Math.round(ms / 1000)}s`, '--script', LUA, pki.statusUrl, '--', file],
+  ]);
+  const cpu = used();
+  const result = JSON.parse(/^JSON (.*)$/m.exec(printed)?.[1] ?? '') as WrkResult;
+  const { requests, octets, failed } = result;
+  // An answer that is only a refusal (tryLater) has 5 octets.
+  if (failed > 0 || octets / requests < 400)
+    throw new Error(`OCSP fails under load: ${JSON.stringify(result)}`);
+  return {
+    perSecond: requests / (result.microseconds / 1e6),
+    cpu: { node: cpu.node / requests, postgres: (cpu.postgres ?? 0) / requests },
+    p50: result.p50 / 1000,
+    p99: result.p99 / 1000,
+  };
+}
