@@ -15,7 +15,8 @@ const generatePair = promisify(generateKeyPair) as (
   options: object,
 ) => Promise<{ publicKey: KeyObject; privateKey: KeyObject }>;
 
-interface Algorithm {
+/** How keys of one type are made and sign. */
+export interface Algorithm {
   readonly generate: readonly [type: string, options: object];
   /** Null: the scheme hashes by itself. */
   readonly hash: string | null;
@@ -81,7 +82,8 @@ export function subjectPublicKeyInfo(key: KeyObject): Buffer {
   return publicKey.export({ type: 'spki', format: 'der' });
 }
 
-function algorithmOf(keyType: KeyType): Algorithm {
+/** How keys of a type work. Errors: INVALID_ARGUMENT for an unknown type. */
+export function algorithmOf(keyType: KeyType): Algorithm {
   if (!Object.hasOwn(ALGORITHMS, keyType)) {
     const known = SOFTWARE_KEY_TYPES.join(', ');
     throw new GigvaultError('INVALID_ARGUMENT', `Key type '${keyType}' is not one of ${known}.`);
@@ -89,6 +91,7 @@ function algorithmOf(keyType: KeyType): Algorithm {
   return ALGORITHMS[keyType];
 }
 
-function encodingOf(format: SignatureFormat): 'der' | 'ieee-p1363' {
+/** Node's word for a format. */
+export function encodingOf(format: SignatureFormat): 'der' | 'ieee-p1363' {
   return format === 'der' ? 'der' : 'ieee-p1363';
 }

@@ -48,6 +48,24 @@ export function describeKeyStore(name: string, make: () => Promise<KeyStoreUnder
       }
     });
 
+    it('signs what comes in parts as it would the whole', async () => {
+      for (const keyType of subject.keyTypes) {
+        const handle = await subject.store.generate(keyType);
+        const publicKey = await publicKeyOf(handle);
+        for (const format of ['der', 'p1363'] as const) {
+          const signing = await subject.store.startSignature(handle, { format });
+          for (const part of [DATA, Buffer.from(' and'), Buffer.from(' more')]) {
+            signing.update(part);
+          }
+          const signature = await signing.sign();
+          const whole = Buffer.from(`${DATA} and more`);
+          expect(await verifyWith(publicKey, whole, signature, format)).toBe(true);
+          expect(await verifyWith(publicKey, DATA, signature, format)).toBe(false);
+        }
+        await subject.store.remove(handle);
+      }
+    });
+
     it('gives opaque handles, and a different key each time', async () => {
       const handles = [
         await subject.store.generate('ec-p256'),

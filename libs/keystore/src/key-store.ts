@@ -1,5 +1,6 @@
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import type { KeyType } from '@gigvault/x509/public-key';
+import type { OpenSignature } from './streamed-signature.ts';
 
 declare const keyHandle: unique symbol;
 
@@ -30,6 +31,11 @@ export interface KeyStore {
     data: Buffer,
     options: { readonly format: SignatureFormat },
   ): Promise<Buffer>;
+  /** Signs what comes in parts, as `sign` would the whole. Errors: those of `sign`. */
+  startSignature(
+    handle: KeyHandle,
+    options: { readonly format: SignatureFormat },
+  ): Promise<OpenSignature>;
   /** Destroys the key; true afterwards whether or not it was there. Errors: INVALID_ARGUMENT (handle). */
   remove(handle: KeyHandle): Promise<void>;
   /** Resolves when keys can be used now. Errors: KEY_UNAVAILABLE, with a message for operators. */

@@ -2,6 +2,7 @@ import { type KeyObject, randomUUID } from 'node:crypto';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import { generateKeyObject, signWith, subjectPublicKeyInfo } from './key-algorithm.ts';
 import { type KeyHandle, type KeyStore, parseKeyHandle } from './key-store.ts';
+import { startSignature } from './streamed-signature.ts';
 
 /** Keys that die with the process: for tests and for throw-away keys. */
 export function memoryKeyStore(): KeyStore {
@@ -24,6 +25,7 @@ export function memoryKeyStore(): KeyStore {
     },
     publicKey: async (handle) => subjectPublicKeyInfo(find(handle)),
     sign: async (handle, data, { format }) => signWith(find(handle), data, format),
+    startSignature: async (handle, { format }) => startSignature(find(handle), format),
     async remove(handle) {
       keys.delete(parseKeyHandle(handle));
     },

@@ -7,6 +7,7 @@ import { syncFolder, writeFileDurably } from '@gigvault/files/durable-file';
 import { generateKeyObject, signWith, subjectPublicKeyInfo } from './key-algorithm.ts';
 import { type KeyHandle, type KeyStore, parseKeyHandle } from './key-store.ts';
 import { OWNER_ONLY } from './secret-file.ts';
+import { startSignature } from './streamed-signature.ts';
 
 /** Where the files are and what encrypts them. */
 export interface Pkcs8KeyStoreOptions {
@@ -55,6 +56,7 @@ export function pkcs8KeyStore(options: Pkcs8KeyStoreOptions): KeyStore {
     },
     publicKey: async (handle) => subjectPublicKeyInfo(await load(handle)),
     sign: async (handle, data, { format }) => signWith(await load(handle), data, format),
+    startSignature: async (handle, { format }) => startSignature(await load(handle), format),
     async remove(handle) {
       const path = pathOf(handle);
       cache.delete(handle);

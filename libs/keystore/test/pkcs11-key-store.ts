@@ -67,6 +67,20 @@ export function pkcs11KeyStore(
       octets(await call({ method: 'publicKey', handle: parseKeyHandle(handle) })),
     sign: async (handle, data, { format }) =>
       octets(await call({ method: 'sign', handle: parseKeyHandle(handle), data, format })),
+    // The product's backend will send the parts on (C_SignUpdate).
+    async startSignature(handle, { format }) {
+      const parts: Buffer[] = [];
+      const sign = async () =>
+        octets(
+          await call({
+            method: 'sign',
+            handle: parseKeyHandle(handle),
+            data: Buffer.concat(parts),
+            format,
+          }),
+        );
+      return { update: (part) => void parts.push(Buffer.from(part)), sign };
+    },
     async remove(handle) {
       await call({ method: 'remove', handle: parseKeyHandle(handle) });
     },

@@ -5,3 +5,9 @@ export const LARGEST_TO_BE_SIGNED = 64 * MIB;
 
 /** The largest message either way, in octets: that list, and what stands around it. */
 export const MAX_MESSAGE = LARGEST_TO_BE_SIGNED + MIB;
+
+/** The longest TBSCertList that is signed in parts, in octets: about 5,000,000 entries. */
+export const LARGEST_LIST = 256 * MIB;
+
+/** The longest part of one, in octets. */
+export const LARGEST_LIST_PART = 4 * MIB;

@@ -1,4 +1,4 @@
-import { bitString, bufferOf, DerError, DerReader, sequence } from './der.ts';
+import { bitString, bufferOf, DerError, DerReader, header, sequence } from './der.ts';
 import { TAG } from './der-tag.ts';
 import { type Extension, extensionMap, readExtensionList } from './extension.ts';
 import {
@@ -78,6 +78,16 @@ export function assembleSigned(
   signature: Uint8Array,
 ): Buffer {
   return sequence(tbs, algorithmDer, bitString(signature));
+}
+
+/** What assembleSigned puts before and behind a `tbs` of this length. */
+export function frameSigned(
+  length: number,
+  algorithmDer: Uint8Array,
+  signature: Uint8Array,
+): { readonly head: Buffer; readonly tail: Buffer } {
+  const tail = Buffer.concat([algorithmDer, bitString(signature)]);
+  return { head: header(TAG.sequence, length + tail.length), tail };
 }
 
 /** Takes apart what assembleSigned makes. Throws DerError. */

@@ -7,6 +7,7 @@ import {
   DerError,
   DerReader,
   enumerated,
+  header,
   integer,
   sequence,
   utcOrGeneralizedTime,
@@ -94,6 +95,7 @@ const REASON_EXTENSIONS: ReadonlyMap<number, Buffer> = new Map(
       : sequence(encodeExtension(OID.reasonCode, false, enumerated(code))),
   ]),
 );
+/** The same by their octets. */
 const REASON_OF_EXTENSIONS: ReadonlyMap<string, number> = new Map(
   [...REASON_EXTENSIONS].map(([code, der]) => [der.toString('latin1'), code]),
 );
@@ -111,35 +113,49 @@ export function encodeCrlEntry({ serialNumber, revokedAt, reasonCode }: CrlEntry
  * TBSCertList, version 2, with authorityKeyIdentifier, cRLNumber and a critical issuingDistributionPoint; revokedCertificates
  * is left out when there are no entries (RFC 5280 §5.1.2.6). Throws DerError for fields that cannot be encoded.
  */
-export function buildTbsCertList(fields: CertListFields): Buffer {
+export function buildTbsCertList({ entries, ...fields }: CertListFields): Buffer {
+  const { head, tail } = frameTbsCertList(fields, entries.length);
+  return Buffer.concat([head, entries, tail]);
+}
+
+/** What stands before and behind the entries of a TBSCertList: for lists that are never in memory as a whole. @param octets of all entries */
+export function frameTbsCertList(
+  fields: Omit<CertListFields, 'entries'>,
+  octets: number,
+): { readonly head: Buffer; readonly tail: Buffer } {
   if (fields.nextUpdate <= fields.thisUpdate)
     throw new DerError('nextUpdate is not after thisUpdate.');
   if (fields.crlNumber < 0n || fields.crlNumber >= 1n << 159n)
     throw new DerError('A cRLNumber is out of range.');
-  return sequence(
+  const start = Buffer.concat([
     integer(1),
     signatureAlgorithm(fields.signingKeyType),
     fields.issuerName,
     utcOrGeneralizedTime(fields.thisUpdate),
     utcOrGeneralizedTime(fields.nextUpdate),
-    fields.entries.length === 0 ? NO_ENTRIES : sequence(fields.entries),
-    contextConstructed(
-      0,
-      sequence(
-        encodeExtension(
-          OID.authorityKeyIdentifier,
-          false,
-          encodeAuthorityKeyIdentifier(fields.issuerKeyIdentifier),
-        ),
-        encodeExtension(OID.crlNumber, false, integer(fields.crlNumber)),
-        encodeExtension(OID.issuingDistributionPoint, true, encodeIssuingDistributionPoint(fields)),
+    octets === 0 ? NO_ENTRIES : header(TAG.sequence, octets),
+  ]);
+  const tail = contextConstructed(
+    0,
+    sequence(
+      encodeExtension(
+        OID.authorityKeyIdentifier,
+        false,
+        encodeAuthorityKeyIdentifier(fields.issuerKeyIdentifier),
       ),
+      encodeExtension(OID.crlNumber, false, integer(fields.crlNumber)),
+      encodeExtension(OID.issuingDistributionPoint, true, encodeIssuingDistributionPoint(fields)),
     ),
   );
+  const head = Buffer.concat([header(TAG.sequence, start.length + octets + tail.length), start]);
+  return { head, tail };
 }
 
 /** RFC 5280 §5.2.5: fullName with the URL; [1] onlyContainsUserCerts or [2] onlyContainsCACerts. */
-function encodeIssuingDistributionPoint({ distributionPointUrl, scope }: CertListFields): Buffer {
+function encodeIssuingDistributionPoint({
+  distributionPointUrl,
+  scope,
+}: Omit<CertListFields, 'entries'>): Buffer {
   if (distributionPointUrl === undefined && scope === 'all')
     throw new DerError('An issuingDistributionPoint says something.');
   return sequence(
@@ -244,14 +260,17 @@ function readFlag(fields: DerReader, n: number): boolean {
 
 function* readEntries(list: Buffer): Generator<CrlEntry> {
   const entries = new DerReader(list).sequence();
-  while (!entries.done) {
-    const fields = entries.sequence();
-    const serialNumber = serialNumberFromOctets(fields.integerOctets());
-    const revokedAt = fields.time();
-    const reasonCode = fields.done ? 0 : readReason(fields.element(TAG.sequence));
-    fields.expectEnd();
-    yield { serialNumber, revokedAt, reasonCode };
-  }
+  while (!entries.done) yield readCrlEntry(entries);
+}
+
+/** The next member of revokedCertificates. Throws DerError. */
+export function readCrlEntry(entries: DerReader): CrlEntry {
+  const fields = entries.sequence();
+  const serialNumber = serialNumberFromOctets(fields.integerOctets());
+  const revokedAt = fields.time();
+  const reasonCode = fields.done ? 0 : readReason(fields.element(TAG.sequence));
+  fields.expectEnd();
+  return { serialNumber, revokedAt, reasonCode };
 }
 
 function readReason(der: Buffer): number {

@@ -24,6 +24,13 @@ export function tlv(tag: number, ...parts: readonly Uint8Array[]): Buffer {
   return out;
 }
 
+/** Tag octet and length of an element whose content comes separately. */
+export function header(tag: number, length: number): Buffer {
+  const out = Buffer.allocUnsafe(headerLength(length));
+  writeHeader(out, tag, length);
+  return out;
+}
+
 function headerLength(length: number): number {
   if (length > MAX_LENGTH) throw new DerError('An element is longer than 4 GiB.');
   if (length < 0x80) return 2;

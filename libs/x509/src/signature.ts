@@ -1,4 +1,4 @@
-import { type KeyObject, sign, verify } from 'node:crypto';
+import { createVerify, type KeyObject, sign, verify } from 'node:crypto';
 import { DerError, DerReader, nullValue, oid, sequence } from './der.ts';
 import { OID } from './oid.ts';
 import { type KeyType, keyTypeOf } from './public-key.ts';
@@ -74,6 +74,32 @@ export async function verifySignatureOffLoop(
       error ? reject(error) : resolve(valid),
     );
   });
+}
+
+/** A check of a signature over bytes that come in parts and are not held. */
+export interface OpenVerification {
+  update(part: Uint8Array): void;
+  /** As verifySignature; once. */
+  verify(signature: Uint8Array): boolean;
+}
+
+/** Starts what verifySignature does at once. Ed25519 reads its bytes twice (RFC 8032 §5.1.7), so there the parts are kept. */
+export function openVerification(publicKey: KeyObject, algorithmDer: Uint8Array): OpenVerification {
+  const scheme = readScheme(algorithmDer);
+  if (scheme?.hash === undefined) {
+    const parts: Uint8Array[] = [];
+    return {
+      update: (part) => void parts.push(part),
+      verify: (signature) =>
+        verifySignature(publicKey, algorithmDer, Buffer.concat(parts), signature),
+    };
+  }
+  const matches = scheme.key === publicKey.asymmetricKeyType;
+  const verifying = createVerify(scheme.hash);
+  return {
+    update: (part) => void verifying.update(part),
+    verify: (signature) => matches && verifying.verify(publicKey, signature),
+  };
 }
 
 function readScheme(algorithmDer: Uint8Array): Scheme | undefined {

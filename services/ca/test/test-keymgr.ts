@@ -59,6 +59,7 @@ export function createTestKeymgr(privateKeys: Readonly<Record<string, KeyObject>
     batches: [],
     signing: {
       sign: async (request) => ({ signature: await signOne(state, request) }),
+      signListPart: () => Promise.reject(new Error('not used')),
       signBatch: async ({ items }) => ({ items: await signAll(state, items) }),
       closeSigning: async ({ intentId }) => close(state, intentId),
     },

@@ -13,13 +13,13 @@ import { pgKeyUsage } from './adapters/pg-key-usage.ts';
 import { pgSignatureTable } from './adapters/pg-signature-table.ts';
 import { type KeymgrConfig, keymgrPaths } from './keymgr.config.ts';
 import type { KeyDeps } from './keys/create-key.ts';
-import type { SignDeps } from './signing/sign.ts';
+import type { SignListDeps } from './signing/sign-list.ts';
 import { singleFlight } from './signing/single-flight.ts';
 
 /** What the service is made of. Bootstrap opens one too, before anything listens. */
 export interface Keymgr {
   readonly keys: KeyDeps;
-  readonly signing: SignDeps;
+  readonly signing: SignListDeps;
   readonly eventLog: EventLog;
   /** Started in order; whoever opens a keymgr without a host stops `usage` to write what it has counted. */
   readonly workers: readonly Worker[];
@@ -50,7 +50,16 @@ export function openKeymgr(context: KeymgrContext): Keymgr {
   const usage = pgKeyUsage({ pool, eventLog, clock, log });
   return {
     keys: { keyStore, keys, clock },
-    signing: { keyStore, keys, signatures, usage, inFlight: singleFlight(), log },
+    signing: {
+      keyStore,
+      keys,
+      signatures,
+      usage,
+      inFlight: singleFlight(),
+      log,
+      clock,
+      openLists: new Map(),
+    },
     eventLog,
     workers: [eventLog.worker, usage.worker, keyCounter(context, pool)],
     healthChecks: [{ name: 'keystore', check: () => keyStore.check() }],

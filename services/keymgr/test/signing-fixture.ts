@@ -14,7 +14,7 @@ import { signatureAlgorithm } from '@gigvault/x509/signature';
 
 /** 2026-01-01. */
 export const NOW = Date.UTC(2026, 0, 1);
-const DAY = 86_400_000;
+export const DAY = 86_400_000;
 
 /** The issuer that keys under test are bound to. */
 export const ISSUER = [{ type: 'CN', value: 'Test Issuing CA' }];

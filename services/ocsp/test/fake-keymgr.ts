@@ -46,6 +46,7 @@ export function fakeKeymgr(): FakeKeymgr {
     lies: false,
     signing: {
       sign: () => Promise.reject(new Error('not used')),
+      signListPart: () => Promise.reject(new Error('not used')),
       closeSigning: () => Promise.reject(new Error('not used')),
       async signBatch({ items }) {
         if (fake.down) throw new GigvaultError('UNAVAILABLE', 'keymgr is down');

@@ -42,6 +42,19 @@ export function meteredKeyStore(store: KeyStore, metrics: Metrics): KeyStore {
       signed.inc({ backend });
       return signature;
     },
+    async startSignature(handle, options) {
+      const signing = await store.startSignature(handle, options);
+      return {
+        update: (part) => signing.update(part),
+        async sign() {
+          const stop = duration.startTimer({ backend });
+          const signature = await signing.sign();
+          stop();
+          signed.inc({ backend });
+          return signature;
+        },
+      };
+    },
     remove: (handle) => store.remove(handle),
     async check() {
       available.set({ backend }, 0);

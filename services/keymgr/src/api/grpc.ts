@@ -10,6 +10,8 @@ import type {
   CloseSigningResponse,
   SignBatchRequest,
   SignBatchResponse,
+  SignListPartRequest,
+  SignListPartResponse,
   SignRequest,
   SignResponse,
 } from '@gigvault/proto/keymgr/v1/signing';
@@ -21,12 +23,13 @@ import { getKey, listKeys } from '../keys/find-keys.ts';
 import { generateServiceKey } from '../keys/generate-key.ts';
 import type { StoredKey } from '../keys/stored-key.ts';
 import { closeSigning } from '../signing/close-signing.ts';
-import { type SignDeps, sign } from '../signing/sign.ts';
+import { sign } from '../signing/sign.ts';
 import { signBatch } from '../signing/sign-batch.ts';
+import { type SignListDeps, signListPart } from '../signing/sign-list.ts';
 
 /** Token of KeyDeps. */
 export const KEYS = Symbol('KEYS');
-/** Token of SignDeps. */
+/** Token of SignListDeps. */
 export const SIGNING = Symbol('SIGNING');
 
 /** keymgr/v1/key.proto. */
@@ -58,7 +61,7 @@ export class KeyRpc {
 /** keymgr/v1/signing.proto. */
 @Controller()
 export class KeySigningRpc {
-  constructor(@Inject(SIGNING) private readonly deps: SignDeps) {}
+  constructor(@Inject(SIGNING) private readonly deps: SignListDeps) {}
 
   @GrpcMethod('KeySigningService', 'Sign')
   async sign(request: SignRequest, _metadata: unknown, call: CallContext): Promise<SignResponse> {
@@ -72,6 +75,15 @@ export class KeySigningRpc {
     call: CallContext,
   ): Promise<SignBatchResponse> {
     return { items: await signBatch(this.deps, request.items, call.peer) };
+  }
+
+  @GrpcMethod('KeySigningService', 'SignListPart')
+  async signListPart(
+    request: SignListPartRequest,
+    _metadata: unknown,
+    call: CallContext,
+  ): Promise<SignListPartResponse> {
+    return { signature: await signListPart(this.deps, request, call.peer) };
   }
 
   @GrpcMethod('KeySigningService', 'CloseSigning')

@@ -49,10 +49,24 @@ export async function sign(
   }
   requireIntentId(intentId);
   const tbsSha256 = createHash('sha256').update(tbs).digest();
-  const fingerprint = `${key.keyId}/${tbsSha256.toString('hex')}`;
+  return recordSignature(deps, key, { intentId, tbsSha256, purpose }, caller, () =>
+    signAndVerify(deps, key, purpose, tbs),
+  );
+}
+
+/** Signs once for all who ask for the same meanwhile, records the signature and returns what stands on record. Errors: those of `sign`. */
+export function recordSignature(
+  deps: SignDeps,
+  key: StoredKey,
+  what: { readonly intentId: string; readonly tbsSha256: Buffer; readonly purpose: Purpose },
+  caller: PeerName,
+  signAndVerify: () => Promise<Buffer>,
+): Promise<Buffer> {
+  const { intentId, tbsSha256, purpose } = what;
+  const { keyId } = key;
+  const fingerprint = `${keyId}/${tbsSha256.toString('hex')}`;
   return deps.inFlight.run(intentId, fingerprint, async () => {
-    const signature = await signAndVerify(deps, key, purpose, tbs);
-    const { keyId } = key;
+    const signature = await signAndVerify();
     const outcome = await durableStep('keymgr.signature', () =>
       deps.signatures.record({ intentId, keyId, purpose, caller, tbsSha256, signature }),
     );
@@ -74,18 +88,33 @@ async function requireAllowed(
   const { purpose, tbs } = request;
   const reason = whyUseRefused(key, purpose, caller) ?? whyRefused(purpose as Purpose, tbs, key);
   if (reason === undefined) return purpose as Purpose;
+  throw await refuseUse(deps, key, { purpose, caller }, reason);
+}
+
+/** Logs and records a refusal; the caller throws what comes back. */
+export async function refuseUse(
+  deps: SignDeps,
+  key: StoredKey,
+  { purpose, caller }: { readonly purpose: string; readonly caller: PeerName },
+  reason: string,
+): Promise<GigvaultError> {
   const use = { keyId: key.keyId, purpose: purpose.slice(0, 32), caller };
   deps.log.warn(
     { key_id: key.keyId, operation: 'sign', purpose: use.purpose, peer: caller, outcome: reason },
     'use of a key refused',
   );
   await deps.usage.refused(use, reason);
-  throw new GigvaultError('KEY_USE_REFUSED', `Key '${key.keyId}' refused: ${reason}.`, {
+  return new GigvaultError('KEY_USE_REFUSED', `Key '${key.keyId}' refused: ${reason}.`, {
     details: { key_id: key.keyId, purpose: use.purpose },
   });
 }
 
-function whyUseRefused(key: StoredKey, purpose: string, caller: PeerName): string | undefined {
+/** Why the caller may not use the key for this purpose, whatever the bytes; undefined when it may. */
+export function whyUseRefused(
+  key: StoredKey,
+  purpose: string,
+  caller: PeerName,
+): string | undefined {
   if (key.state !== 'active') return `key is ${key.state}`;
   if (!isPurpose(purpose) || !key.purposes.includes(purpose)) return 'not a purpose of this key';
   if (!key.callers.includes(caller) || PURPOSE_CALLER[purpose] !== caller) {
@@ -94,21 +123,27 @@ function whyUseRefused(key: StoredKey, purpose: string, caller: PeerName): strin
   return undefined;
 }
 
-/** A signature that does not verify never leaves: a faulty one can give the private key away (T13). */
+/** A CA's signature that does not verify never leaves: a faulty one can give the private key away (T13). */
 async function signAndVerify(
   deps: SignDeps,
   key: StoredKey,
   purpose: Purpose,
   tbs: Buffer,
 ): Promise<Buffer> {
-  const { format } = PURPOSE_RULES[purpose];
+  const { format, verifiedBy } = PURPOSE_RULES[purpose];
   const signature = await deps.keyStore.sign(key.handle, tbs, { format });
+  if (verifiedBy === 'caller') return signature;
   if (await verifyWith(key.publicKey.keyObject, tbs, signature, format)) return signature;
+  throw wrongSignature(deps, key);
+}
+
+/** Logs it; the caller throws what comes back. */
+export function wrongSignature(deps: SignDeps, key: StoredKey): GigvaultError {
   deps.log.error(
     { key_id: key.keyId, backend: key.backend, operation: 'sign' },
     'backend gave a wrong signature',
   );
-  throw new GigvaultError('KEY_UNAVAILABLE', `Key '${key.keyId}' gave a wrong signature.`, {
+  return new GigvaultError('KEY_UNAVAILABLE', `Key '${key.keyId}' gave a wrong signature.`, {
     details: { key_id: key.keyId },
   });
 }

@@ -18,6 +18,8 @@ export interface PurposeRule {
    */
   readonly record: 'intent' | 'count' | 'none';
   readonly format: SignatureFormat;
+  /** Who verifies the signature before it is of any use; `caller`: it alone, since one check costs three signatures (ADR 16). */
+  readonly verifiedBy: 'keymgr' | 'caller';
   /** Checked before anything is parsed. */
   readonly maxOctets: number;
   /** Why the bytes are not what the purpose says, or undefined. May throw: bytes that do not parse are refused too. */
@@ -31,31 +33,42 @@ export const PURPOSE_RULES: Readonly<Record<Purpose, PurposeRule>> = {
   certSign: {
     record: 'intent',
     format: 'der',
+    verifiedBy: 'keymgr',
     maxOctets: 64 * KIB,
     whyNot: (tbs, key) => whyNoCertificate(tbs, key, false),
   },
   caCertSign: {
     record: 'intent',
     format: 'der',
+    verifiedBy: 'keymgr',
     maxOctets: 64 * KIB,
     whyNot: (tbs, key) => whyNoCertificate(tbs, key, true),
   },
   crlSign: {
     record: 'intent',
     format: 'der',
+    verifiedBy: 'keymgr',
     maxOctets: 64 * KIB * KIB,
     whyNot: whyNoCertList,
   },
   ocspSign: {
     record: 'count',
     format: 'der',
+    verifiedBy: 'caller',
     maxOctets: 256 * KIB,
     whyNot: whyNoResponseData,
   },
-  auditSign: { record: 'none', format: 'der', maxOctets: 4 * KIB, whyNot: whyNoCheckpoint },
+  auditSign: {
+    record: 'none',
+    format: 'der',
+    verifiedBy: 'keymgr',
+    maxOctets: 4 * KIB,
+    whyNot: whyNoCheckpoint,
+  },
   jwtSign: {
     record: 'count',
     format: 'p1363',
+    verifiedBy: 'keymgr',
     maxOctets: 16 * KIB,
     whyNot: (tbs, key) => whyNoJwsInput(tbs, key.publicKey.keyType),
   },
@@ -98,7 +111,8 @@ function whyNoResponseData(tbs: Buffer, key: StoredKey): string | undefined {
     : 'responder is another key';
 }
 
-function whyOtherIssuer(
+/** Why what is to be signed is not of this key's CA, or undefined when it is. */
+export function whyOtherIssuer(
   content: { readonly issuer: Buffer; readonly signatureAlgorithm: Buffer },
   key: StoredKey,
 ): string | undefined {

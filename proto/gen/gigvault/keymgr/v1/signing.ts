@@ -42,6 +42,22 @@ export interface SignBatchResponse {
   items: SignBatchItem[];
 }
 
+export interface SignListPartRequest {
+  keyId: string;
+  /** The id under which the signature is recorded (UUID). */
+  intentId: string;
+  /** Octets of the whole TBSCertList, and of it before this part. The parts come in order; one at 0 begins again. */
+  length: number;
+  offset: number;
+  /** First what stands before the first entry, then whole entries, last what stands behind them; at most 4 MiB. */
+  part: Buffer;
+}
+
+export interface SignListPartResponse {
+  /** Of the last part, as in SignResponse; empty before. */
+  signature: Buffer;
+}
+
 export interface CloseSigningRequest {
   intentId: string;
 }
@@ -61,6 +77,11 @@ export interface KeySigningService {
   sign(request: SignRequest): Promise<SignResponse>;
   /** Many at once; a bad item does not fail its neighbours. */
   signBatch(request: SignBatchRequest): Promise<SignBatchResponse>;
+  /**
+   * Signs a TBSCertList (`crlSign`) that is too large for one message. It is checked and hashed as it comes, and signed and recorded with its
+   * last part. Idempotent as Sign. Errors: those of Sign; CONFLICT when the parts before are not known (any more): begin again.
+   */
+  signListPart(request: SignListPartRequest): Promise<SignListPartResponse>;
   /** Returns the recorded signature, or tombstones intent_id so that it can never be signed. */
   closeSigning(request: CloseSigningRequest): Promise<CloseSigningResponse>;
 }

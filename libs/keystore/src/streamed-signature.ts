@@ -1,0 +1,28 @@
+import { createSign, type KeyObject } from 'node:crypto';
+import { keyTypeOf } from '@gigvault/x509/public-key';
+import { algorithmOf, encodingOf, signWith } from './key-algorithm.ts';
+import type { SignatureFormat } from './key-store.ts';
+
+/** A signature over data that comes in parts and is never held as a whole. */
+export interface OpenSignature {
+  update(part: Buffer): void;
+  /** The signature over all parts; once. */
+  sign(): Promise<Buffer>;
+}
+
+/** The hash of the key's type runs along. Ed25519 reads its data twice (RFC 8032 §5.1.6), so there the parts are kept. */
+export function startSignature(privateKey: KeyObject, format: SignatureFormat): OpenSignature {
+  const { hash } = algorithmOf(keyTypeOf(privateKey));
+  if (hash === null) {
+    const parts: Buffer[] = [];
+    return {
+      update: (part) => void parts.push(Buffer.from(part)),
+      sign: () => signWith(privateKey, Buffer.concat(parts), format),
+    };
+  }
+  const signing = createSign(hash);
+  return {
+    update: (part) => void signing.update(part),
+    sign: async () => signing.sign({ key: privateKey, dsaEncoding: encodingOf(format) }),
+  };
+}
