@@ -34,6 +34,8 @@ export interface ServiceWorldOptions<C> {
   readonly config: unknown;
   readonly pool: Pool;
   readonly clock: Clock;
+  /** For services that write files. Default: a folder that is not there. */
+  readonly dataDir?: string;
   /** Clients of other services, by contract. */
   readonly clients: ReadonlyMap<RpcService<never>, object>;
   /** Ends long polls: a worker that waits in one stops when its time is over, and the time of a FakeClock stands still. */
@@ -50,7 +52,7 @@ export function serviceWorld<C>(options: ServiceWorldOptions<C>): ServiceWorld {
     environment: 'development',
     trustDomain: 'gigvault.test',
     publicUrl: 'https://localhost',
-    dataDir: '/nonexistent',
+    dataDir: options.dataDir ?? '/nonexistent',
     database: options.pool,
     clock: options.clock,
     log: silentLog,

@@ -1,9 +1,11 @@
-import { LARGEST_TO_BE_SIGNED } from '@gigvault/rpc/message-size';
+import { monitorEventLoopDelay } from 'node:perf_hooks';
+import { LARGEST_LIST } from '@gigvault/rpc/message-size';
 import { startTestDatabase } from '@gigvault/testkit/test-database';
 import { systemClock } from '@gigvault/time/clock';
 import { encodeCrlEntry } from '@gigvault/x509/crl';
 import { CrlInit1764000000000 } from '../migrations/1764000000000-crl-init.ts';
 import { CrlEntryOrder1764100000000 } from '../migrations/1764100000000-crl-entry-order.ts';
+import { CrlParts1764200000000 } from '../migrations/1764200000000-crl-parts.ts';
 import { pgCrlStore } from '../src/adapters/pg-crl-store.ts';
 import { pgIssuerStore } from '../src/adapters/pg-issuer-store.ts';
 import { pgShardDirectory } from '../src/adapters/pg-shard-directory.ts';
@@ -15,7 +17,11 @@ import { fakeKeymgr } from '../test/fake-keymgr.ts';
 /** One shard of N entries, from table to published, RPC left out: `node services/crl/bench/generate-crl.ts [entries]`. */
 const entries = Number(process.argv[2] ?? 1_000_000);
 const database = await startTestDatabase();
-const pool = await database.pool('crl', [CrlInit1764000000000, CrlEntryOrder1764100000000]);
+const pool = await database.pool('crl', [
+  CrlInit1764000000000,
+  CrlEntryOrder1764100000000,
+  CrlParts1764200000000,
+]);
 const keymgr = fakeKeymgr();
 const issuer = fakeCa(systemClock).addIssuer('issuing', 1, keymgr.keys);
 await pgIssuerStore(pool).save([issuer]);
@@ -37,16 +43,21 @@ const deps = {
   signer: rpcCrlSigner(keymgr.signing),
   clock: systemClock,
   validity: 86_400_000,
-  largest: LARGEST_TO_BE_SIGNED,
+  largest: LARGEST_LIST,
 };
 for (let i = 0; i < 3; i++) {
   const [shard] = await pgShardDirectory(pool).list();
   const start = performance.now();
+  const cpu = process.cpuUsage();
+  const delay = monitorEventLoopDelay({ resolution: 1 });
+  delay.enable();
   await generateCrl(deps, shard!, true);
   const seconds = (performance.now() - start) / 1000;
+  delay.disable();
+  const { user, system } = process.cpuUsage(cpu);
   const { rss } = process.memoryUsage();
   process.stdout.write(
-    `${JSON.stringify({ entries, seconds, rssMiB: Math.round(rss / 2 ** 20) })}\n`,
+    `${JSON.stringify({ entries, seconds, cpuMs: Math.round((user + system) / 1000), rssMiB: Math.round(rss / 2 ** 20), longestStallMs: Math.round(delay.max / 1e6) })}\n`,
   );
 }
 await database.stop();

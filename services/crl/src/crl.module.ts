@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import type { EventConsumer } from '@gigvault/database/event-consumer';
 import { type CertificateChange, followCa } from '@gigvault/host/follow-ca';
 import {
@@ -9,11 +10,13 @@ import {
   WORKERS,
 } from '@gigvault/host/service';
 import { RPC } from '@gigvault/rpc/contracts';
-import { LARGEST_TO_BE_SIGNED } from '@gigvault/rpc/message-size';
+import { LARGEST_LIST } from '@gigvault/rpc/message-size';
 import { periodic, type Worker } from '@gigvault/time/worker';
 import { Module } from '@nestjs/common';
 import { CrlInit1764000000000 } from '../migrations/1764000000000-crl-init.ts';
 import { CrlEntryOrder1764100000000 } from '../migrations/1764100000000-crl-entry-order.ts';
+import { CrlParts1764200000000 } from '../migrations/1764200000000-crl-parts.ts';
+import { crlFiles } from './adapters/crl-files.ts';
 import { rootCrlFile } from './adapters/file-root-crl.ts';
 import { pgCrlStore } from './adapters/pg-crl-store.ts';
 import { pgIssuerStore } from './adapters/pg-issuer-store.ts';
@@ -38,7 +41,7 @@ export const crlService: ServiceDefinition<CrlConfig> = {
   name: 'crl',
   zone: 'inside',
   config: crlConfig,
-  migrations: [CrlInit1764000000000, CrlEntryOrder1764100000000],
+  migrations: [CrlInit1764000000000, CrlEntryOrder1764100000000, CrlParts1764200000000],
   serves: [],
   module: (context) => {
     const parts = wireCrl(context);
@@ -58,7 +61,7 @@ type Context = ServiceContext<CrlConfig>;
 /** The parts of one CRL service. */
 function wireCrl(context: Context) {
   const { config, clock, log, database } = context;
-  const served = createServedCrls();
+  const served = createServedCrls(crlFiles(join(context.dataDir, 'published')));
   const generator = generatorWorker(context, {
     store: pgCrlStore(database),
     directory: pgShardDirectory(database),
@@ -66,7 +69,7 @@ function wireCrl(context: Context) {
     served,
     schedule: config,
     validity: config.validity,
-    largest: LARGEST_TO_BE_SIGNED,
+    largest: LARGEST_LIST,
     clock,
     log,
   });
@@ -114,7 +117,7 @@ function generatorWorker(context: Context, deps: KeepDeps) {
   async function refreshRoot(): Promise<void> {
     try {
       const crl = await readRoot?.();
-      if (crl) deps.served.put({ issuerId: 'root', crlShard: 0 }, crl);
+      if (crl) await deps.served.put({ issuerId: 'root', crlShard: 0 }, crl);
     } catch (error) {
       log.warn({ error, ca: 'root' }, 'the root CRL file cannot be read');
     }

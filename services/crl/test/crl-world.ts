@@ -1,3 +1,5 @@
+import { Readable } from 'node:stream';
+import { buffer } from 'node:stream/consumers';
 import type { HttpReply } from '@gigvault/http/route';
 import { RPC } from '@gigvault/rpc/contracts';
 import { eventually } from '@gigvault/testkit/eventually';
@@ -16,6 +18,7 @@ interface Parts {
   readonly clock: FakeClock;
   readonly ca: FakeCa;
   readonly keymgr: FakeKeymgr;
+  readonly dataDir?: string;
 }
 
 /** The CRL service, with a `ca` and a `keymgr` in memory. */
@@ -35,7 +38,11 @@ export interface CrlWorld extends ServiceWorld, Parts {
 export type ServedCrl = ParsedCertList & { readonly list: readonly CrlEntry[] };
 
 /** A world with the CA `issuing` (one shard), not started yet. The pool's tables are emptied. */
-export async function crlWorld(pool: Pool, config: Partial<CrlConfig> = {}): Promise<CrlWorld> {
+export async function crlWorld(
+  pool: Pool,
+  config: Partial<CrlConfig> = {},
+  dataDir?: string,
+): Promise<CrlWorld> {
   for (const table of ['issuer', 'shard', 'revoked', 'crl', 'event_cursor']) {
     await pool.query(`DELETE FROM ${table}`);
   }
@@ -43,7 +50,7 @@ export async function crlWorld(pool: Pool, config: Partial<CrlConfig> = {}): Pro
   const ca = fakeCa(clock);
   const keymgr = fakeKeymgr();
   ca.addIssuer('issuing', 1, keymgr.keys);
-  return instance({ pool, clock, ca, keymgr }, config);
+  return instance({ pool, clock, ca, keymgr, ...(dataDir && { dataDir }) }, config);
 }
 
 /** The same, started, with its first CRL served. */
@@ -61,6 +68,7 @@ function instance(parts: Parts, config: Partial<CrlConfig>): CrlWorld {
     config,
     pool,
     clock,
+    ...(parts.dataDir && { dataDir: parts.dataDir }),
     clients: new Map<never, object>([
       [RPC.eventLog as never, ca.events.source],
       [RPC.issuer as never, ca.issuer],
@@ -76,7 +84,9 @@ function instance(parts: Parts, config: Partial<CrlConfig>): CrlWorld {
   async function crl(path = '/crl/issuing/0.crl'): Promise<ServedCrl> {
     const reply = await fetch(path);
     if (reply.status !== 200) throw new Error(`${path}: ${reply.status} ${reply.body}`);
-    const parsed = readCertList(produced('crl', reply.body as Buffer));
+    const { body } = reply;
+    const der = body instanceof Readable ? await buffer(body) : (body as Buffer);
+    const parsed = readCertList(produced('crl', der));
     return { ...parsed, list: [...parsed.entries()] };
   }
   return {

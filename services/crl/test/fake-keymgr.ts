@@ -11,12 +11,13 @@ export interface FakeKeymgr {
   readonly keys: Map<string, KeyObject>;
   /** CRL numbers in the order in which they were signed. */
   readonly signed: number[];
-  /** `down`: nothing is done; `lost`: it is signed, and the answer gets lost; `lies`: the signature is wrong. */
-  mode: 'well' | 'down' | 'lost' | 'lies';
+  /** `down`: nothing is done; `lost`: it is signed, and the answer gets lost; `lies`: the signature is wrong; `forgets`: it is started again between two parts of a list. */
+  mode: 'well' | 'down' | 'lost' | 'lies' | 'forgets';
 }
 
 /** Starts without keys. */
 export function fakeKeymgr(): FakeKeymgr {
+  const arriving = new Map<string, Buffer[]>();
   const recorded = new Map<string, Buffer | 'tombstone'>();
   const down = () => new GigvaultError('UNAVAILABLE', 'keymgr is down');
   const fake: FakeKeymgr = {
@@ -36,6 +37,20 @@ export function fakeKeymgr(): FakeKeymgr {
         fake.signed.push(Number(readTbsCertList(tbs).crlNumber));
         if (fake.mode === 'lost') throw down();
         return { signature };
+      },
+      async signListPart({ keyId, intentId, length, offset, part }) {
+        if (fake.mode === 'forgets' && offset > 100_000) {
+          arriving.clear();
+          fake.mode = 'well';
+        }
+        const parts = offset === 0 ? [] : (arriving.get(intentId) ?? []);
+        if (parts.reduce((sum, one) => sum + one.length, 0) !== offset)
+          throw new GigvaultError('CONFLICT', intentId);
+        parts.push(part);
+        arriving.set(intentId, parts);
+        if (offset + part.length < length) return { signature: Buffer.alloc(0) };
+        const tbs = Buffer.concat(parts);
+        return fake.signing.sign({ keyId, purpose: 'crlSign', intentId, tbs });
       },
       async closeSigning({ intentId }) {
         if (fake.mode === 'down') throw down();

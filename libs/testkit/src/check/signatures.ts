@@ -26,9 +26,13 @@ export async function checkSignatures(
 ): Promise<string[]> {
   const { rows } = await database.query<SignatureRow>(
     `SELECT s.intent_id, s.tbs_sha256, s.signature, k.spki,
-            floor(extract(epoch FROM s.created_at) * 1000) AS signed_at, i.created_at AS intended_at, coalesce(i.tbs, c.tbs) AS tbs, c.der AS crl
+            floor(extract(epoch FROM s.created_at) * 1000) AS signed_at, i.created_at AS intended_at,
+            coalesce(i.tbs, CASE c.status WHEN 'intended' THEN p.octets END) AS tbs,
+            CASE c.status WHEN 'published' THEN p.octets END AS crl
      FROM keymgr.signature s JOIN keymgr.key k USING (key_id)
      LEFT JOIN ca.intent i ON i.intent_id = s.intent_id LEFT JOIN crl.crl c ON c.intent_id = s.intent_id
+     LEFT JOIN LATERAL (SELECT string_agg(octets, ''::bytea ORDER BY part_no) AS octets
+                          FROM crl.crl_part WHERE intent_id = s.intent_id) p ON true
      WHERE NOT s.tombstoned AND 'certSign' = ANY (k.purposes)`,
   );
   return rows.flatMap((row) => {

@@ -16,9 +16,17 @@ export function rootCrlFile(path: string): () => Promise<PublishedCrl | undefine
     const content = await readFile(path);
     const der =
       content.subarray(0, 5).toString('latin1') === '-----' ? fromPemFile(content) : content;
-    const entryCount = [...readCertList(der).entries()].length;
+    const { crlNumber, thisUpdate, nextUpdate, entries } = readCertList(der);
+    const entryCount = [...entries()].length;
     seen = mtimeMs;
-    return { der, entryCount };
+    return {
+      crlNumber: Number(crlNumber),
+      thisUpdate,
+      nextUpdate,
+      entryCount,
+      octets: der.length,
+      parts: () => [der],
+    };
   };
 }
 

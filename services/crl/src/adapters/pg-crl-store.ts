@@ -3,20 +3,25 @@ import { databaseError } from '@gigvault/database/database-error';
 import { query } from '@gigvault/database/query';
 import { transaction } from '@gigvault/database/transaction';
 import type { Pool, PoolClient } from 'pg';
-import type { CrlIntent, CrlPlan, CrlStore } from '../ports/crl-store.ts';
+import type { CrlFrame, CrlIntent, CrlPlan, CrlStore } from '../ports/crl-store.ts';
 import type { ShardKey } from '../ports/shard.ts';
-import { readEntries } from './pg-entries.ts';
+import type { PublishedCrl } from '../ports/shard-directory.ts';
+import { measureEntries, putEntries, putPart, readParts } from './pg-parts.ts';
 
 /** Older CRLs of a shard that stay in the table. */
 const KEPT = 5;
 
-/** CRLs in tables `crl` and `shard`. */
+/** Number of the part before a TBSCertList, which makes it a CertificateList. */
+const HEAD = 0;
+
+/** CRLs in tables `crl`, `crl_part` and `shard`. */
 export function pgCrlStore(pool: Pool): CrlStore {
   return {
     exclusive: (shard, run) => exclusive(pool, shard, run),
     openIntent: (shard) => openIntent(pool, shard),
     intend: (shard, plan) => transaction(pool, (client) => intend(client, shard, plan)),
-    publish: (intent, der) => transaction(pool, (client) => publish(client, intent, der)),
+    publish: (intent, frame) => transaction(pool, (client) => publish(client, intent, frame)),
+    prune: (shard) => prune(pool, shard),
     abandon: (intent, now) => transaction(pool, (client) => abandon(client, intent, now)),
   };
 }
@@ -61,20 +66,22 @@ function unlock(client: PoolClient, key: string): Promise<boolean> {
 }
 
 async function openIntent(pool: Pool, shard: ShardKey): Promise<CrlIntent | undefined> {
-  const { rows } = await query<{ intent_id: string; crl_number: number; tbs: Buffer }>(pool, {
-    text: `SELECT intent_id, crl_number, tbs FROM crl
+  const { rows } = await query<{ intent_id: string; crl_number: number }>(pool, {
+    text: `SELECT intent_id, crl_number FROM crl
         WHERE issuer_id = $1 AND crl_shard = $2 AND status = 'intended'`,
     values: [shard.issuerId, shard.crlShard],
   });
   const [row] = rows;
   if (!row) return undefined;
   const { issuerId, crlShard } = shard;
+  const tbs: Buffer[] = [];
+  for await (const part of readParts(pool, row.intent_id, HEAD + 1)) tbs.push(part);
   return {
     issuerId,
     crlShard,
     intentId: row.intent_id,
     crlNumber: Number(row.crl_number),
-    tbs: row.tbs,
+    tbs,
   };
 }
 
@@ -88,12 +95,12 @@ async function intend(client: PoolClient, shard: ShardKey, plan: CrlPlan): Promi
   );
   const crlNumber = Number(rows[0]?.crl_number);
   await dropExpired(client, shard);
-  const { entries, count } = await readEntries(client, shard);
-  const tbs = plan.build(crlNumber, entries);
+  const { count, octets } = await measureEntries(client, shard);
+  const { head, tail } = plan.frame(crlNumber, octets);
   const intentId = randomUUID();
   await client.query(
-    `INSERT INTO crl (issuer_id, crl_shard, crl_number, intent_id, status, scheduled, this_update, next_update, entry_count, tbs)
-     VALUES ($1, $2, $3, $4, 'intended', $5, $6, $7, $8, $9)`,
+    `INSERT INTO crl (issuer_id, crl_shard, crl_number, intent_id, status, scheduled, this_update, next_update, entry_count)
+     VALUES ($1, $2, $3, $4, 'intended', $5, $6, $7, $8)`,
     [
       issuerId,
       crlShard,
@@ -103,9 +110,13 @@ async function intend(client: PoolClient, shard: ShardKey, plan: CrlPlan): Promi
       plan.thisUpdate,
       plan.nextUpdate,
       count,
-      tbs,
     ],
   );
+  await putPart(client, intentId, HEAD + 1, head);
+  const entries = await putEntries(client, shard, intentId, HEAD + 2);
+  const tbs = [head, ...entries, tail];
+  await putPart(client, intentId, HEAD + tbs.length, tail);
+  if (sizeOf(entries) !== octets) throw new Error('the entries changed while they were read');
   return { issuerId, crlShard, intentId, crlNumber, tbs };
 }
 
@@ -119,18 +130,31 @@ async function dropExpired(client: PoolClient, { issuerId, crlShard }: ShardKey)
   );
 }
 
-async function publish(client: PoolClient, intent: CrlIntent, der: Buffer): Promise<boolean> {
+function sizeOf(parts: readonly Buffer[]): number {
+  return parts.reduce((total, part) => total + part.length, 0);
+}
+
+async function publish(
+  client: PoolClient,
+  intent: CrlIntent,
+  { head, tail }: CrlFrame,
+): Promise<PublishedCrl | undefined> {
+  const parts = [head, ...intent.tbs, tail];
+  const octets = sizeOf(parts);
   const { rows } = await client.query<{
     this_update: number;
     next_update: number;
     scheduled: boolean;
+    entry_count: number;
   }>(
-    `UPDATE crl SET status = 'published', der = $2, tbs = NULL
-      WHERE intent_id = $1 AND status = 'intended' RETURNING this_update, next_update, scheduled`,
-    [intent.intentId, der],
+    `UPDATE crl SET status = 'published', octets = $2
+      WHERE intent_id = $1 AND status = 'intended' RETURNING this_update, next_update, scheduled, entry_count`,
+    [intent.intentId, octets],
   );
   const [row] = rows;
-  if (!row) return false;
+  if (!row) return undefined;
+  await putPart(client, intent.intentId, HEAD, head);
+  await putPart(client, intent.intentId, HEAD + parts.length - 1, tail);
   const { issuerId, crlShard, crlNumber } = intent;
   await client.query(
     `UPDATE shard SET published_number = $3, this_update = $4, next_update = $5,
@@ -139,21 +163,33 @@ async function publish(client: PoolClient, intent: CrlIntent, der: Buffer): Prom
       WHERE issuer_id = $1 AND crl_shard = $2 AND COALESCE(published_number, 0) < $3::bigint`,
     [issuerId, crlShard, crlNumber, row.this_update, row.next_update, row.scheduled],
   );
-  await client.query(
-    `DELETE FROM crl WHERE issuer_id = $1 AND crl_shard = $2 AND crl_number < (
-       SELECT crl_number FROM crl WHERE issuer_id = $1 AND crl_shard = $2 AND crl_number <= $3
-        ORDER BY crl_number DESC OFFSET $4 LIMIT 1)`,
-    [issuerId, crlShard, crlNumber, KEPT],
-  );
-  return true;
+  return {
+    crlNumber,
+    thisUpdate: Number(row.this_update),
+    nextUpdate: Number(row.next_update),
+    entryCount: row.entry_count,
+    octets,
+    parts: () => parts,
+  };
+}
+
+async function prune(pool: Pool, { issuerId, crlShard }: ShardKey): Promise<void> {
+  await query(pool, {
+    text: `DELETE FROM crl WHERE issuer_id = $1 AND crl_shard = $2 AND crl_number < (
+       SELECT c.crl_number FROM crl c JOIN shard s USING (issuer_id, crl_shard)
+        WHERE issuer_id = $1 AND crl_shard = $2 AND c.crl_number <= s.published_number
+        ORDER BY c.crl_number DESC OFFSET $3 LIMIT 1)`,
+    values: [issuerId, crlShard, KEPT],
+  });
 }
 
 async function abandon(client: PoolClient, intent: CrlIntent, now: number): Promise<void> {
   const { rowCount } = await client.query(
-    `UPDATE crl SET status = 'abandoned', tbs = NULL WHERE intent_id = $1 AND status = 'intended'`,
+    `UPDATE crl SET status = 'abandoned' WHERE intent_id = $1 AND status = 'intended'`,
     [intent.intentId],
   );
   if (rowCount !== 1) return;
+  await client.query('DELETE FROM crl_part WHERE intent_id = $1', [intent.intentId]);
   await client.query(
     `UPDATE shard SET changed_at = COALESCE(changed_at, $3)
       WHERE issuer_id = $1 AND crl_shard = $2`,

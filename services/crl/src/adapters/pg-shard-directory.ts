@@ -1,7 +1,8 @@
 import { query } from '@gigvault/database/query';
 import type { Pool } from 'pg';
 import type { ShardState } from '../ports/shard.ts';
-import type { ShardDirectory } from '../ports/shard-directory.ts';
+import type { PublishedCrl, ShardDirectory } from '../ports/shard-directory.ts';
+import { readParts } from './pg-parts.ts';
 
 interface ShardRow {
   readonly issuer_id: string;
@@ -29,7 +30,7 @@ const LIST = {
 
 const PUBLISHED = {
   name: 'crl-read-published',
-  text: `SELECT c.der, c.entry_count
+  text: `SELECT c.intent_id, c.crl_number, c.this_update, c.next_update, c.entry_count, c.octets
            FROM shard s
            JOIN crl c ON c.issuer_id = s.issuer_id AND c.crl_shard = s.crl_shard AND c.crl_number = s.published_number
           WHERE s.issuer_id = $1 AND s.crl_shard = $2`,
@@ -43,11 +44,11 @@ export function pgShardDirectory(pool: Pool): ShardDirectory {
       return rows.map(toState);
     },
     async published({ issuerId, crlShard }) {
-      const { rows } = await query<{ der: Buffer; entry_count: number }>(pool, {
+      const { rows } = await query<PublishedRow>(pool, {
         ...PUBLISHED,
         values: [issuerId, crlShard],
       });
-      return rows[0] && { der: rows[0].der, entryCount: rows[0].entry_count };
+      return rows[0] && toPublished(pool, rows[0]);
     },
   };
 }
@@ -70,6 +71,26 @@ function toState(row: ShardRow): ShardState {
             thisUpdate: Number(row.this_update),
             nextUpdate: Number(row.next_update),
           },
+  };
+}
+
+interface PublishedRow {
+  readonly intent_id: string;
+  readonly crl_number: number;
+  readonly this_update: number;
+  readonly next_update: number;
+  readonly entry_count: number;
+  readonly octets: number;
+}
+
+function toPublished(pool: Pool, row: PublishedRow): PublishedCrl {
+  return {
+    crlNumber: Number(row.crl_number),
+    thisUpdate: Number(row.this_update),
+    nextUpdate: Number(row.next_update),
+    entryCount: row.entry_count,
+    octets: Number(row.octets),
+    parts: () => readParts(pool, row.intent_id, 0),
   };
 }
 

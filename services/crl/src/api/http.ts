@@ -14,7 +14,7 @@ export interface CrlHttpDeps {
 /** Seconds after which a client may ask again for a CRL that is overdue. */
 const RETRY_AFTER = 60;
 
-/** CRLs over HTTP (RFC 5280 §4.2.1.13, RFC 2585). Answers come from memory; a path never reaches a file system. */
+/** CRLs over HTTP (RFC 5280 §4.2.1.13, RFC 2585). What is served was taken up before: a path never reaches a file system. */
 export function crlRoutes(deps: CrlHttpDeps): HttpRoute[] {
   return (['GET', 'HEAD'] as const).map((method) => ({
     kind: 'protocol',
@@ -32,11 +32,11 @@ const errorReply: ErrorReply = (error) => {
   return text(row.http, message);
 };
 
-function answer(
+async function answer(
   deps: CrlHttpDeps,
   request: HttpRequest<Record<string, string>>,
   method: 'GET' | 'HEAD',
-): HttpReply {
+): Promise<HttpReply> {
   const { issuerId = '', file = '' } = request.params;
   const shard = /^(0|[1-9]\d{0,5})\.crl$/.exec(file)?.[1];
   if (!/^[A-Za-z0-9-]{1,64}$/.test(issuerId) || shard === undefined) {
@@ -54,19 +54,22 @@ function answer(
   }
   const headers = cacheHeaders(crl, now, deps.httpMaxAge);
   if (isUnchanged(request, crl)) return { status: 304, headers };
-  const type = { 'content-type': 'application/pkix-crl' };
-  if (method === 'GET') return { status: 200, headers: { ...type, ...headers }, body: crl.der };
-  return {
-    status: 200,
-    headers: { ...type, ...headers, 'content-length': String(crl.der.length) },
+  const about = {
+    'content-type': 'application/pkix-crl',
+    'content-length': String(crl.octets),
+    ...headers,
   };
+  if (method === 'HEAD') return { status: 200, headers: about };
+  const body = await crl.body.open();
+  // A newer one has taken its place since the look-up.
+  return body ? { status: 200, headers: about, body } : answer(deps, request, method);
 }
 
 function cacheHeaders(crl: ServedCrl, now: number, httpMaxAge: number): Record<string, string> {
   const maxAge = Math.floor(Math.min(crl.nextUpdate - now, httpMaxAge) / 1000);
   return {
     'cache-control': `max-age=${maxAge}, public, no-transform, must-revalidate`,
-    etag: crl.etag,
+    etag: crl.body.etag,
     'last-modified': new Date(crl.thisUpdate).toUTCString(),
     expires: new Date(now + maxAge * 1000).toUTCString(),
   };
@@ -78,7 +81,7 @@ function isUnchanged(request: HttpRequest<Record<string, string>>, crl: ServedCr
   if (typeof tags === 'string') {
     return tags
       .split(',')
-      .some((tag) => tag.trim().replace(/^W\//, '') === crl.etag || tag.trim() === '*');
+      .some((tag) => tag.trim().replace(/^W\//, '') === crl.body.etag || tag.trim() === '*');
   }
   const since = request.headers['if-modified-since'];
   return typeof since === 'string' && Date.parse(since) >= crl.thisUpdate;

@@ -1,16 +1,18 @@
+import { setImmediate as turn } from 'node:timers/promises';
 import { asGigvaultError, GigvaultError } from '@gigvault/errors/gigvault-error';
 import { durableStep } from '@gigvault/telemetry/durable-step';
 import type { Clock } from '@gigvault/time/clock';
+import { frameSigned, type ParsedCertificate, readCertificate } from '@gigvault/x509/certificate';
+import { frameTbsCertList } from '@gigvault/x509/crl';
 import {
-  assembleSigned,
-  type ParsedCertificate,
-  readCertificate,
-} from '@gigvault/x509/certificate';
-import { buildTbsCertList } from '@gigvault/x509/crl';
-import { signatureAlgorithm, verifySignature } from '@gigvault/x509/signature';
+  type OpenVerification,
+  openVerification,
+  signatureAlgorithm,
+} from '@gigvault/x509/signature';
 import type { CrlSigner } from '../ports/crl-signer.ts';
 import type { CrlIntent, CrlPlan, CrlStore } from '../ports/crl-store.ts';
 import type { ShardState } from '../ports/shard.ts';
+import type { PublishedCrl } from '../ports/shard-directory.ts';
 
 /** What generating needs. */
 export interface GenerateDeps {
@@ -33,36 +35,40 @@ export function generateCrl(
   deps: GenerateDeps,
   shard: ShardState,
   scheduled: boolean,
-): Promise<'published' | 'busy'> {
+): Promise<PublishedCrl | 'busy'> {
   const issuer = readCertificate(shard.issuerCertificate);
-  return deps.store.exclusive<'published'>(shard, async () => {
+  return deps.store.exclusive<PublishedCrl>(shard, async () => {
     // 1. what a crash left open
     const open = await deps.store.openIntent(shard);
-    if (open && (await settle(deps, issuer, open))) return 'published';
+    const settled = open && (await settle(deps, issuer, open));
+    if (settled) return settled;
     // 2. number and bytes are durable before the key is asked
     const plan = planOf(deps, shard, issuer, scheduled);
     const intent = await durableStep('crl.intent', () => deps.store.intend(shard, plan));
     // 3. sign
-    const signature = await sign(deps, shard.keyId, intent);
+    const { signature, check } = await sign(deps, issuer, shard.keyId, intent);
     // 4. verify, publish
-    await publish(deps, issuer, intent, signature);
-    return 'published';
+    const published = await publish(deps, issuer, intent, signature, check);
+    await deps.store.prune(shard);
+    return published;
   });
 }
 
-/** True when the open intent turned out to be signed and is published now; false when it is closed for ever. */
+/** The CRL when the open intent turned out to be signed: it is published now. Undefined when it is closed for ever. */
 async function settle(
   deps: GenerateDeps,
   issuer: ParsedCertificate,
   intent: CrlIntent,
-): Promise<boolean> {
+): Promise<PublishedCrl | undefined> {
   const signature = await deps.signer.close(intent.intentId);
-  if (signature && verifies(issuer, intent, signature)) {
-    await publish(deps, issuer, intent, signature);
-    return true;
+  const check = checkOf(issuer);
+  for (const part of intent.tbs) {
+    check.update(part);
+    await turn();
   }
+  if (signature && check.verify(signature)) return publish(deps, issuer, intent, signature);
   await abandon(deps, intent);
-  return false;
+  return undefined;
 }
 
 /** The number is lost; what was to be on it is due again. */
@@ -86,20 +92,21 @@ function planOf(
     thisUpdate,
     nextUpdate,
     scheduled,
-    build(crlNumber, entries) {
-      const tbs = buildTbsCertList({
+    frame(crlNumber, octets) {
+      const fields = {
         issuerName: issuer.subject,
         issuerKeyIdentifier: keyIdentifier,
         signingKeyType: issuer.publicKey.keyType,
         crlNumber: BigInt(crlNumber),
         thisUpdate,
         nextUpdate,
-        entries,
         // Byte for byte the address in the certificates' cRLDistributionPoints (RFC 5280 §5.2.5).
         distributionPointUrl: `${shard.crlBaseUrl}/${shard.crlShard}.crl`,
-      });
-      if (tbs.length > deps.largest) throw tooLarge(shard, tbs.length, deps.largest);
-      return tbs;
+      };
+      const { head, tail } = frameTbsCertList(fields, octets);
+      const length = head.length + octets + tail.length;
+      if (length > deps.largest) throw tooLarge(shard, length, deps.largest);
+      return { head, tail };
     },
   };
 }
@@ -111,36 +118,50 @@ function tooLarge({ issuerId, crlShard }: ShardState, octets: number, largest: n
   );
 }
 
-async function sign(deps: GenerateDeps, keyId: string, intent: CrlIntent): Promise<Buffer> {
+/** Hands the list over part by part, and hashes it on the way for the check of what comes back. */
+async function sign(
+  deps: GenerateDeps,
+  issuer: ParsedCertificate,
+  keyId: string,
+  { intentId, tbs, ...intent }: CrlIntent,
+): Promise<{ readonly signature: Buffer; readonly check: OpenVerification }> {
+  const check = checkOf(issuer);
   try {
-    return await deps.signer.sign(keyId, intent.intentId, intent.tbs);
+    const signature = await deps.signer.sign(keyId, intentId, tbs, async (part) => {
+      check.update(part);
+      await turn();
+    });
+    return { signature, check };
   } catch (error) {
     // Tombstoned by somebody who took this for dead. Any other failure may have left a signature behind: the next call closes it.
     if (asGigvaultError(error).code === 'SIGNING_CLOSED') {
-      await abandon(deps, intent);
+      await abandon(deps, { intentId, tbs, ...intent });
     }
     throw error;
   }
 }
 
+/** @param check has seen all of the intent's octets; absent when it has verified the signature already */
 async function publish(
   deps: GenerateDeps,
   issuer: ParsedCertificate,
   intent: CrlIntent,
   signature: Buffer,
-): Promise<void> {
-  if (!verifies(issuer, intent, signature)) {
+  check?: OpenVerification,
+): Promise<PublishedCrl> {
+  if (check && !check.verify(signature)) {
     // The number is lost; the open intent is abandoned by the next call, which finds the same wrong signature.
     throw new GigvaultError('INTERNAL', 'The signature of a CRL does not verify.');
   }
-  const der = assembleSigned(intent.tbs, algorithmOf(issuer), signature);
-  const done = await durableStep('crl.published', () => deps.store.publish(intent, der));
-  if (!done) throw new GigvaultError('CONFLICT', `CRL ${intent.crlNumber} is not open any more.`);
+  const length = intent.tbs.reduce((total, part) => total + part.length, 0);
+  const frame = frameSigned(length, algorithmOf(issuer), signature);
+  const published = await durableStep('crl.published', () => deps.store.publish(intent, frame));
+  if (published) return published;
+  throw new GigvaultError('CONFLICT', `CRL ${intent.crlNumber} is not open any more.`);
 }
 
-function verifies(issuer: ParsedCertificate, intent: CrlIntent, signature: Buffer): boolean {
-  const { keyObject } = issuer.publicKey;
-  return verifySignature(keyObject, algorithmOf(issuer), intent.tbs, signature);
+function checkOf(issuer: ParsedCertificate): OpenVerification {
+  return openVerification(issuer.publicKey.keyObject, algorithmOf(issuer));
 }
 
 function algorithmOf(issuer: ParsedCertificate): Buffer {

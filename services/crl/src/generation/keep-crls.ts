@@ -1,5 +1,6 @@
 import type { Log } from '@gigvault/telemetry/log';
-import type { ShardDirectory } from '../ports/shard-directory.ts';
+import type { ShardKey } from '../ports/shard.ts';
+import type { PublishedCrl, ShardDirectory } from '../ports/shard-directory.ts';
 import type { ServedCrls } from '../serving/served-crls.ts';
 import { type GenerateDeps, generateCrl } from './generate-crl.ts';
 import { nextDue, type Schedule } from './schedule.ts';
@@ -30,7 +31,9 @@ export async function keepCrls(deps: KeepDeps): Promise<number> {
     const due = nextDue(shard, deps.schedule);
     if (due.at > deps.clock.now()) continue;
     try {
-      await generateCrl(deps, shard, due.scheduled);
+      const published = await generateCrl(deps, shard, due.scheduled);
+      // What was just signed and verified need not be read again.
+      if (published !== 'busy') await deps.served.put(shard, published);
     } catch (error) {
       const fields = { ca: shard.issuerId, crl_shard: shard.crlShard, error };
       deps.log.error(fields, 'CRL not published; the one before stays');
@@ -42,7 +45,7 @@ export async function keepCrls(deps: KeepDeps): Promise<number> {
   return Math.max(SHORTEST_WAIT, earliest - deps.clock.now());
 }
 
-/** Takes newly published CRLs into memory. Returns when the next CRL is due, Unix ms. */
+/** Takes up newly published CRLs. Returns when the next CRL is due, Unix ms. */
 async function refreshServed(deps: KeepDeps): Promise<number> {
   let earliest = Number.POSITIVE_INFINITY;
   const shards = await deps.directory.list();
@@ -51,8 +54,18 @@ async function refreshServed(deps: KeepDeps): Promise<number> {
     const number = deps.served.get(shard.issuerId, shard.crlShard)?.crlNumber ?? 0;
     if (!shard.published || shard.published.crlNumber <= number) continue;
     const published = await deps.directory.published(shard);
-    if (published) deps.served.put(shard, published);
+    if (published) await takeUp(deps, shard, published);
   }
   deps.served.expect(shards);
   return earliest;
+}
+
+/** One that cannot be read does not stop the others: what was served before is served on, until its nextUpdate. */
+async function takeUp(deps: KeepDeps, shard: ShardKey, published: PublishedCrl): Promise<void> {
+  try {
+    await deps.served.put(shard, published);
+  } catch (error) {
+    const fields = { ca: shard.issuerId, crl_shard: shard.crlShard, error };
+    deps.log.error(fields, 'a published CRL cannot be taken up; the one before stays');
+  }
 }

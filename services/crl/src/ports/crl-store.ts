@@ -1,4 +1,5 @@
 import type { ShardKey } from './shard.ts';
+import type { PublishedCrl } from './shard-directory.ts';
 
 /** What a CRL is to be. */
 export interface CrlPlan {
@@ -7,8 +8,8 @@ export interface CrlPlan {
   readonly nextUpdate: number;
   /** Made on schedule; false: because of a revocation. */
   readonly scheduled: boolean;
-  /** TBSCertList of this number over these entries (concatenated DER). Pure. */
-  build(crlNumber: number, entries: Buffer): Buffer;
+  /** What stands before and behind the entries in the TBSCertList of this number. Pure. @param octets of all entries */
+  frame(crlNumber: number, octets: number): { readonly head: Buffer; readonly tail: Buffer };
 }
 
 /** A CRL that may have been signed. */
@@ -16,8 +17,14 @@ export interface CrlIntent extends ShardKey {
   /** The UUID under which keymgr records the signature. */
   readonly intentId: string;
   readonly crlNumber: number;
-  /** TBSCertList, DER. */
-  readonly tbs: Buffer;
+  /** TBSCertList, DER, in parts: what stands before the entries, whole entries, what stands behind them. */
+  readonly tbs: readonly Buffer[];
+}
+
+/** What makes a CertificateList of a TBSCertList. */
+export interface CrlFrame {
+  readonly head: Buffer;
+  readonly tail: Buffer;
 }
 
 /** The life of a CRL: intended, then published or abandoned. */
@@ -32,8 +39,10 @@ export interface CrlStore {
    * transaction. Errors: CONFLICT when the shard has an open intent.
    */
   intend(shard: ShardKey, plan: CrlPlan): Promise<CrlIntent>;
-  /** False when the intent was not open any more. */
-  publish(intent: CrlIntent, der: Buffer): Promise<boolean>;
+  /** Undefined when the intent was not open any more. */
+  publish(intent: CrlIntent, frame: CrlFrame): Promise<PublishedCrl | undefined>;
+  /** Deletes what is older than the last few. */
+  prune(shard: ShardKey): Promise<void>;
   /** Closes the intent for ever; its number stays used, and the shard counts as changed at `now` (Unix ms). */
   abandon(intent: CrlIntent, now: number): Promise<void>;
 }

@@ -1,10 +1,15 @@
 import type { ShardKey, ShardState } from './shard.ts';
 
-/** A published CRL. */
+/** A published CRL. Times are Unix ms. */
 export interface PublishedCrl {
-  /** CertificateList, DER. */
-  readonly der: Buffer;
+  readonly crlNumber: number;
+  readonly thisUpdate: number;
+  readonly nextUpdate: number;
   readonly entryCount: number;
+  /** Of the CertificateList. */
+  readonly octets: number;
+  /** The CertificateList, DER, in parts. Short when it was deleted meanwhile. */
+  parts(): AsyncIterable<Buffer> | Iterable<Buffer>;
 }
 
 /** Reads shards and what is published of them. */

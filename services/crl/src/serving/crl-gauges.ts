@@ -16,7 +16,7 @@ export function createCrlGauges(metrics: Metrics): { set(served: ServedCrls): vo
       for (const [ca, crls] of byIssuer(served.overview().all)) {
         nextUpdate.set({ ca }, Math.min(...crls.map((crl) => crl.nextUpdate)) / 1000);
         entries.set({ ca }, sum(crls.map((crl) => crl.entryCount)));
-        size.set({ ca }, sum(crls.map((crl) => crl.der.length)));
+        size.set({ ca }, sum(crls.map((crl) => crl.octets)));
       }
     },
   };
