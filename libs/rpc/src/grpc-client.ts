@@ -1,11 +1,13 @@
+import { randomUUID } from 'node:crypto';
 import { currentCorrelation, currentTraceparent } from '@gigvault/telemetry/correlation';
 import { Client as GrpcChannel, Metadata, type ServiceError } from '@grpc/grpc-js';
 import type { CallOptions, Client } from './call.ts';
+import { type Carrier, createCarrier, LARGEST_CARRIED, NOT_CARRIED } from './carrier.ts';
 import { memberName, methodsOf, type RpcMethod } from './contract-descriptors.ts';
 import type { RpcService } from './contracts.ts';
+import { DEFAULT_DEADLINE, withDeadline } from './deadline.ts';
 import { fromServiceError } from './error-codec.ts';
-import { DEFAULT_DEADLINE } from './in-process-transport.ts';
-import { MAX_MESSAGE } from './message-size.ts';
+import { FLOW_CONTROL_WINDOW, MAX_MESSAGE } from './message-size.ts';
 import { channelCredentials, type MtlsIdentity } from './mtls-identity.ts';
 import type { ServiceName } from './service-name.ts';
 
@@ -32,11 +34,18 @@ export function createGrpcClients(
       'grpc.ssl_target_name_override': `${callee}.${identity.trustDomain}`,
       'grpc.max_receive_message_length': MAX_MESSAGE,
       'grpc.max_send_message_length': MAX_MESSAGE,
+      'grpc-node.flow_control_window': FLOW_CONTROL_WINDOW,
       // A process that died is back within seconds, and whoever calls it should not be the one who is waited for.
       'grpc.initial_reconnect_backoff_ms': 100,
       'grpc.max_reconnect_backoff_ms': 500,
     });
-    const opened: OpenChannel = { channel, calls: 0, retired: false };
+    const opened: OpenChannel = {
+      channel,
+      carrier: createCarrier(channel, callee),
+      carries: true,
+      calls: 0,
+      retired: false,
+    };
     channels.set(callee, opened);
     return opened;
   }
@@ -45,7 +54,7 @@ export function createGrpcClients(
   identity.onReplace(() => {
     for (const open of channels.values()) {
       open.retired = true;
-      if (open.calls === 0) open.channel.close();
+      if (open.calls === 0) closeChannel(open);
     }
     channels.clear();
   });
@@ -60,7 +69,7 @@ export function createGrpcClients(
       return client as Client<S>;
     },
     close() {
-      for (const { channel } of channels.values()) channel.close();
+      for (const open of channels.values()) closeChannel(open);
       channels.clear();
     },
   };
@@ -68,17 +77,77 @@ export function createGrpcClients(
 
 interface OpenChannel {
   readonly channel: GrpcChannel;
+  readonly carrier: Carrier;
+  /** False once the callee has said that it carries nothing. */
+  carries: boolean;
   calls: number;
   retired: boolean;
 }
 
-function call(
+function closeChannel({ carrier, channel }: OpenChannel): void {
+  carrier.close();
+  channel.close();
+}
+
+async function call(
   open: OpenChannel,
   callee: ServiceName,
   method: RpcMethod,
   request: object,
   options: CallOptions,
 ): Promise<object> {
+  const octets = method.requestSerialize(request);
+  open.calls++;
+  try {
+    return method.responseDeserialize(await answerTo(open, callee, method, octets, options));
+  } finally {
+    open.calls--;
+    if (open.calls === 0 && open.retired) closeChannel(open);
+  }
+}
+
+async function answerTo(
+  open: OpenChannel,
+  callee: ServiceName,
+  method: RpcMethod,
+  octets: Buffer,
+  options: CallOptions,
+): Promise<Buffer> {
+  if (open.carries && octets.length <= LARGEST_CARRIED) {
+    try {
+      return await carriedCall(open.carrier, callee, method, octets, options);
+    } catch (error) {
+      if (error !== NOT_CARRIED) throw error;
+      open.carries = false;
+    }
+  }
+  return singleCall(open.channel, callee, method, octets, options);
+}
+
+function carriedCall(
+  carrier: Carrier,
+  callee: ServiceName,
+  { path }: RpcMethod,
+  request: Buffer,
+  options: CallOptions,
+): Promise<Buffer> {
+  const hangUp = new AbortController();
+  const parts = {
+    rpc: path.slice(1),
+    request,
+    requestId: currentCorrelation()?.requestId ?? randomUUID(),
+    traceparent: currentTraceparent() ?? '',
+  };
+  return withDeadline(carrier.call(parts, hangUp.signal), hangUp, callee, options);
+}
+
+function singleCall(
+  channel: GrpcChannel,
+  callee: ServiceName,
+  method: RpcMethod,
+  octets: Buffer,
+  options: CallOptions,
+): Promise<Buffer> {
   const metadata = new Metadata();
   const traceparent = currentTraceparent();
   if (traceparent !== undefined) metadata.set('traceparent', traceparent);
@@ -86,19 +155,17 @@ function call(
   if (correlation) metadata.set('x-request-id', correlation.requestId);
   return new Promise((resolve, reject) => {
     const deadline = Date.now() + (options.deadline ?? DEFAULT_DEADLINE);
-    open.calls++;
-    const unary = open.channel.makeUnaryRequest(
+    const unary = channel.makeUnaryRequest(
       method.path,
-      method.requestSerialize,
-      method.responseDeserialize,
-      request,
+      (request: Buffer) => request,
+      (response: Buffer) => response,
+      octets,
       metadata,
       { deadline },
-      (error: ServiceError | null, response?: object) => {
+      (error: ServiceError | null, response?: Buffer) => {
         options.signal?.removeEventListener('abort', hangUp);
-        if (--open.calls === 0 && open.retired) open.channel.close();
         if (error) reject(fromServiceError(error, callee));
-        else resolve(response as object);
+        else resolve(response as Buffer);
       },
     );
     const hangUp = () => unary.cancel();

@@ -1,20 +1,25 @@
 import { randomUUID } from 'node:crypto';
 import type { PeerCertificate } from 'node:tls';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
+import type { Answers, Calls } from '@gigvault/proto/rpc/v1/carrier';
 import { traceIdOf } from '@gigvault/telemetry/correlation';
 import {
   Server,
+  type ServerDuplexStream,
   type ServerUnaryCall,
   type ServiceDefinition,
   type sendUnaryData,
 } from '@grpc/grpc-js';
 import { ReflectionService } from '@grpc/reflection';
 import { HealthImplementation } from 'grpc-health-check';
+import { createCarriedCalls } from './carried-calls.ts';
+import { CARRIER } from './carrier.ts';
 import { contracts, methodsOf } from './contract-descriptors.ts';
 import { toServiceError } from './error-codec.ts';
 import type { HandlerTable } from './handler-table.ts';
-import { MAX_MESSAGE } from './message-size.ts';
+import { FLOW_CONTROL_WINDOW, MAX_MESSAGE } from './message-size.ts';
 import { type MtlsIdentity, MtlsServerCredentials, peerOf } from './mtls-identity.ts';
+import type { PeerName } from './service-name.ts';
 
 /** What listens. */
 export interface GrpcServer {
@@ -38,16 +43,24 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
   const server = new Server({
     'grpc.max_receive_message_length': MAX_MESSAGE,
     'grpc.max_send_message_length': MAX_MESSAGE,
+    'grpc-node.flow_control_window': FLOW_CONTROL_WINDOW,
   });
   const health = new HealthImplementation({ '': 'SERVING' });
   health.addToServer(server);
   new ReflectionService(contracts() as never).addToServer(server);
-  for (const [fullName, table] of soleServers(options.tables)) {
+  const tables = soleServers(options.tables);
+  const { trustDomain } = options.identity;
+  const carried = createCarriedCalls(tables);
+  server.addService(methodsOf({ fullName: CARRIER }) as unknown as ServiceDefinition, {
+    Carry: (call: ServerDuplexStream<Calls, Answers>) =>
+      carried.serve(call, callerOf(call, trustDomain)),
+  });
+  for (const [fullName, table] of tables) {
     const definition = methodsOf({ fullName });
     const implementation: Record<string, unknown> = {};
     for (const name of Object.keys(definition)) {
       implementation[name] = (call: ServerUnaryCall<object, object>, done: sendUnaryData<object>) =>
-        void answer(table, options.identity.trustDomain, call, done);
+        void answer(table, trustDomain, call, done);
     }
     server.addService(definition as unknown as ServiceDefinition, implementation as never);
     health.setStatus(fullName, 'SERVING');
@@ -64,6 +77,7 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
     stop: (grace) =>
       new Promise((resolve) => {
         const timer = setTimeout(() => server.forceShutdown(), grace);
+        carried.drain();
         server.tryShutdown(() => {
           clearTimeout(timer);
           resolve();
@@ -84,14 +98,14 @@ function bindError(error: Error, port: number): Error {
   );
 }
 
-function soleServers(tables: readonly HandlerTable[]): [string, HandlerTable][] {
+function soleServers(tables: readonly HandlerTable[]): Map<string, HandlerTable> {
   const servers = new Map<string, HandlerTable[]>();
   for (const table of tables) {
     for (const service of table.serves)
       servers.set(service.fullName, [...(servers.get(service.fullName) ?? []), table]);
   }
-  return [...servers].flatMap(([name, all]) =>
-    all.length === 1 && all[0] ? [[name, all[0]]] : [],
+  return new Map(
+    [...servers].flatMap(([name, all]) => (all.length === 1 && all[0] ? [[name, all[0]]] : [])),
   );
 }
 
@@ -104,11 +118,7 @@ async function answer(
   const hangUp = new AbortController();
   call.on('cancelled', () => hangUp.abort(new GigvaultError('UNAVAILABLE', 'The caller gave up.')));
   try {
-    // Only the transport says who calls; metadata that claims an identity is never read.
-    const peer = peerOf(
-      call.getAuthContext().sslPeerCertificate as PeerCertificate | undefined,
-      trustDomain,
-    );
+    const peer = callerOf(call, trustDomain);
     if (peer === undefined)
       throw new GigvaultError(
         'UNAUTHENTICATED',
@@ -129,4 +139,15 @@ async function answer(
   } catch (error) {
     done(toServiceError(error));
   }
+}
+
+/** Only the transport says who calls; metadata that claims an identity is never read. */
+function callerOf(
+  call: Pick<ServerUnaryCall<object, object>, 'getAuthContext'>,
+  trustDomain: string,
+): PeerName | undefined {
+  return peerOf(
+    call.getAuthContext().sslPeerCertificate as PeerCertificate | undefined,
+    trustDomain,
+  );
 }

@@ -9,11 +9,9 @@ import { currentCorrelation, traceIdOf } from '@gigvault/telemetry/correlation';
 import type { CallOptions, Client } from './call.ts';
 import { memberName, methodsOf, type RpcMethod } from './contract-descriptors.ts';
 import type { RpcService } from './contracts.ts';
+import { withDeadline } from './deadline.ts';
 import type { HandlerTable } from './handler-table.ts';
 import type { PeerName, ServiceName } from './service-name.ts';
-
-/** Milliseconds, unless the caller says otherwise. */
-export const DEFAULT_DEADLINE = 10_000;
 
 /** The services of one process, by name. */
 export interface InProcessBroker {
@@ -76,41 +74,4 @@ export function createInProcessBroker(options: { encode: boolean }): InProcessBr
       return client as Client<S>;
     },
   };
-}
-
-function withDeadline(
-  answer: Promise<object>,
-  hangUp: AbortController,
-  callee: ServiceName,
-  options: CallOptions,
-): Promise<object> {
-  return new Promise((resolve, reject) => {
-    const fail = (error: GigvaultError) => {
-      settle();
-      hangUp.abort(error);
-      reject(error);
-    };
-    const onAbort = () =>
-      fail(new GigvaultError('UNAVAILABLE', `The call to ${callee} was given up.`));
-    const timer = setTimeout(
-      () => fail(new GigvaultError('DEADLINE_EXCEEDED', `${callee} did not answer in time.`)),
-      options.deadline ?? DEFAULT_DEADLINE,
-    );
-    const settle = () => {
-      clearTimeout(timer);
-      options.signal?.removeEventListener('abort', onAbort);
-    };
-    if (options.signal?.aborted) onAbort();
-    options.signal?.addEventListener('abort', onAbort, { once: true });
-    answer.then(
-      (value) => {
-        settle();
-        resolve(value);
-      },
-      (error) => {
-        settle();
-        reject(error);
-      },
-    );
-  });
 }

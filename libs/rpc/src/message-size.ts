@@ -11,3 +11,6 @@ export const LARGEST_LIST = 256 * MIB;
 
 /** The longest part of one, in octets. */
 export const LARGEST_LIST_PART = 4 * MIB;
+
+/** Octets that may be on their way on one stream: it carries many calls, and one that is larger than the rest must not stop them. */
+export const FLOW_CONTROL_WINDOW = 4 * MIB;

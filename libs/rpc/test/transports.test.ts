@@ -8,18 +8,21 @@ import type {
 import { silentLog } from '@gigvault/telemetry/log';
 import { eventually } from '@gigvault/testkit/eventually';
 import { createTestIdentities, TEST_TRUST_DOMAIN } from '@gigvault/testkit/test-identities';
+import { Server } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { Controller, type INestMicroservice, Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { GrpcMethod } from '@nestjs/microservices';
 import { throwError } from 'rxjs';
 import type { CallContext, CallOptions, Client } from '../src/call.ts';
+import { methodsOf } from '../src/contract-descriptors.ts';
 import { RPC } from '../src/contracts.ts';
 import { createGrpcClients, type GrpcClients } from '../src/grpc-client.ts';
 import { type GrpcServer, startGrpcServer } from '../src/grpc-server.ts';
-import { HandlerTableServer } from '../src/handler-table.ts';
+import { type HandlerTable, HandlerTableServer } from '../src/handler-table.ts';
 import { createInProcessBroker } from '../src/in-process-transport.ts';
 import { MAX_MESSAGE } from '../src/message-size.ts';
+import { MtlsServerCredentials } from '../src/mtls-identity.ts';
 import { readPeerTable } from '../src/peers.ts';
 import type { PeerName } from '../src/service-name.ts';
 
@@ -27,6 +30,8 @@ const PEERS = 'policy: { gigvault.policy.v1.PolicyService/Evaluate: [ra] }';
 const identities = createTestIdentities();
 const strangers = createTestIdentities();
 let aborted = 0;
+/** Lets each of the calls of profile `slow` go on. */
+const slowCalls: (() => void)[] = [];
 
 /** Does what the request's profile says, so that one RPC shows every outcome. */
 @Controller()
@@ -48,6 +53,10 @@ class Echo {
       );
       aborted++;
     }
+    if (request.profile === 'slow')
+      await new Promise<void>((resolve) => {
+        slowCalls.push(resolve);
+      });
     return {
       decision: { outcome: 'allow', rules: [], policy: call.peer, policyHash: request.requester },
       approvalsNeeded: request.subjectAltName.length,
@@ -59,6 +68,7 @@ class Root {}
 Module({ controllers: [Echo] })(Root);
 
 let app: INestMicroservice;
+let table: HandlerTable;
 let server: GrpcServer;
 const open: GrpcClients[] = [];
 const broker = createInProcessBroker({ encode: true });
@@ -73,13 +83,14 @@ beforeAll(async () => {
   app.useGlobalFilters({ catch: (error: unknown) => throwError(() => error) });
   await app.listen();
   broker.register(transport.table);
-  server = await startGrpcServer({
-    host: '127.0.0.1',
-    port: 0,
-    identity: identities.identity('policy'),
-    tables: [transport.table],
-  });
+  table = transport.table;
+  server = await startServer();
 });
+
+function startServer(port = 0): Promise<GrpcServer> {
+  const identity = identities.identity('policy');
+  return startGrpcServer({ host: '127.0.0.1', port, identity, tables: [table] });
+}
 
 afterAll(async () => {
   for (const clients of open) clients.close();
@@ -87,8 +98,8 @@ afterAll(async () => {
   await app.close();
 });
 
-function overTheWire(peer: PeerName, from = identities): Client<PolicyService> {
-  const clients = createGrpcClients(from.identity(peer), { policy: `127.0.0.1:${server.port}` });
+function overTheWire(peer: PeerName, from = identities, port = server.port): Client<PolicyService> {
+  const clients = createGrpcClients(from.identity(peer), { policy: `127.0.0.1:${port}` });
   open.push(clients);
   return clients.client(RPC.policy, 'policy');
 }
@@ -217,6 +228,80 @@ describe('the wire', () => {
     const before = client.evaluate(request('ok'));
     identity.replace(identities.identity('ra').current());
     await expect(Promise.all([before, client.evaluate(request('ok'))])).resolves.toHaveLength(2);
+  });
+});
+
+describe('calls over one stream', () => {
+  it('are answered each by its own answer, however many there are', async () => {
+    const ra = overTheWire('ra');
+    const requesters = Array.from({ length: 500 }, (_, i) => `acme:${i}`);
+    const answers = await Promise.all(
+      requesters.map((requester) => ra.evaluate({ ...request('ok'), requester })),
+    );
+    expect(answers.map(({ decision }) => decision?.policyHash)).toEqual(requesters);
+  });
+
+  it('do not wait for one another', async () => {
+    const ra = overTheWire('ra');
+    const hangUp = new AbortController();
+    const slow = ra.evaluate(request('wait'), { signal: hangUp.signal });
+    expect((await ra.evaluate(request('ok'))).approvalsNeeded).toBe(1);
+    hangUp.abort();
+    await expect(slow).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+  });
+
+  it('in flight are answered while the server stops, and new ones are refused', async () => {
+    const stopping = await startServer();
+    const ra = overTheWire('ra', identities, stopping.port);
+    await ra.evaluate(request('ok'));
+    const before = slowCalls.length;
+    const inFlight = ra.evaluate(request('slow'));
+    await eventually(() => expect(slowCalls.length).toBe(before + 1));
+    const stopped = stopping.stop(10_000);
+    await eventually(() =>
+      expect(ra.evaluate(request('ok'))).rejects.toMatchObject({ code: 'UNAVAILABLE' }),
+    );
+    slowCalls[before]?.();
+    expect((await inFlight).approvalsNeeded).toBe(1);
+    await stopped;
+  });
+
+  it('that were under way when the connection broke are unavailable; the next ones connect again', async () => {
+    const first = await startServer();
+    const ra = overTheWire('ra', identities, first.port);
+    const before = slowCalls.length;
+    const lost = ra.evaluate(request('slow'));
+    await eventually(() => expect(slowCalls.length).toBe(before + 1));
+    const stopped = first.stop(0);
+    await expect(lost).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+    await stopped;
+    slowCalls[before]?.();
+    const second = await startServer(first.port);
+    await eventually(async () => {
+      expect((await ra.evaluate(request('ok'))).approvalsNeeded).toBe(1);
+    });
+    await second.stop(1_000);
+  });
+
+  it('are made one by one to a server that carries none', async () => {
+    const plain = new Server();
+    const { Evaluate } = methodsOf(RPC.policy);
+    plain.addService({ Evaluate } as never, {
+      Evaluate: (call: { request: EvaluateRequest }, done: (error: null, answer: object) => void) =>
+        done(null, { approvalsNeeded: call.request.subjectAltName.length }),
+    });
+    const port = await new Promise<number>((resolve, reject) =>
+      plain.bindAsync(
+        '127.0.0.1:0',
+        new MtlsServerCredentials(identities.identity('policy')),
+        (error, bound) => (error ? reject(error) : resolve(bound)),
+      ),
+    );
+    const ra = overTheWire('ra', identities, port);
+    const answers = await Promise.all([ra.evaluate(request('ok')), ra.evaluate(request('ok'))]);
+    expect(answers.map(({ approvalsNeeded }) => approvalsNeeded)).toEqual([1, 1]);
+    expect((await ra.evaluate(request('ok'))).approvalsNeeded).toBe(1);
+    plain.forceShutdown();
   });
 });
 
