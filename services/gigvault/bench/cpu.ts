@@ -45,8 +45,19 @@ export function cpuOf(pids: readonly number[], dataDir: string, loader?: number)
   };
 }
 
+/** A meter of a server that is one process, and of what loads it. */
+export function cpuOfServer(pid: number, loader: number): CpuMeter {
+  return () => {
+    const before = [cpuOfProcess(pid), cpuOfProcess(loader)] as const;
+    return () => ({
+      node: cpuOfProcess(pid) - before[0],
+      loader: cpuOfProcess(loader) - before[1],
+    });
+  };
+}
+
 /** CPU microseconds of a process with all its threads, since it began; without its children. */
-export function cpuOfProcess(pid: number): number {
+function cpuOfProcess(pid: number): number {
   const { user, system } = statOf(pid);
   return (user + system) * MICROSECONDS_PER_TICK;
 }

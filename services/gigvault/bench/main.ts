@@ -5,12 +5,16 @@ import { parseArgs } from 'node:util';
 import { installationRoot, installedVersion } from '@gigvault/host/home';
 import { BENCHES } from './benches.ts';
 import { keeps, type Measurement } from './measurement.ts';
+import { benchPeers } from './peers.ts';
 import { HEADING, lineOf } from './table.ts';
 
-/** `npm run bench [-- [--quick] [<name> …]]`: docs/operations/benchmarks.md. */
+/** `npm run bench [-- [--quick] [--peers | <name> …]]`: docs/operations/benchmarks.md. */
 const { values: flags, positionals } = parseArgs({
   allowPositionals: true,
-  options: { quick: { type: 'boolean', default: false } },
+  options: {
+    quick: { type: 'boolean', default: false },
+    peers: { type: 'boolean', default: false },
+  },
 });
 const unknown = positionals.filter((name) => !Object.hasOwn(BENCHES, name));
 if (unknown.length > 0) {
@@ -23,7 +27,7 @@ const effort = flags.quick ? { rounds: 2, roundMs: 2_000 } : { rounds: 5, roundM
 
 const measurements: (Measurement & { bench: string })[] = [];
 print(HEADING);
-for (const [bench, run] of Object.entries(BENCHES)) {
+for (const [bench, run] of Object.entries(flags.peers ? { peers: benchPeers } : BENCHES)) {
   if (positionals.length > 0 && !positionals.includes(bench)) continue;
   for (const measurement of await run(effort)) {
     measurements.push({ bench, ...measurement });

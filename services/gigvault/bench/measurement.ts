@@ -23,8 +23,8 @@ export interface Measurement {
   readonly details?: Readonly<Record<string, number | string>>;
 }
 
-/** `/s` and `% of peak`: more is better; of the others, less. */
-export type Unit = '/s' | '% of peak' | 's' | 'ms' | 'MiB' | '% CPU';
+/** `/s`, `×` and `% of peak`: more is better; of the others, less. */
+export type Unit = '/s' | '×' | '% of peak' | 's' | 'ms' | 'MiB' | '% CPU';
 
 /** In the units of the measurement; what is absent is not bound. */
 export interface Bounds {
@@ -57,7 +57,7 @@ export interface Round {
   readonly p99: number;
 }
 
-const MORE_IS_BETTER: ReadonlySet<Unit> = new Set(['/s', '% of peak']);
+const MORE_IS_BETTER: ReadonlySet<Unit> = new Set(['/s', '×', '% of peak']);
 
 /** Whether all bounds are kept. */
 export function keeps({ unit, value, p99 }: Measurement, bounds: Bounds): boolean {

@@ -10,7 +10,7 @@ const CONCURRENCIES = [1, 64, 256] as const;
 
 /** The benches `issuance` and `acme` against one process per service. */
 export async function benchSplit(effort: Effort): Promise<Measurement[]> {
-  const pki = await startPki('split');
+  const pki = await startPki('split', '--encode-in-process', 'false');
   const loads: LoadProcess[] = [];
   try {
     const issuance = startIssuanceLoad(pki);
@@ -27,7 +27,7 @@ export async function benchSplit(effort: Effort): Promise<Measurement[]> {
 }
 
 /** Asks `ca` as `ra` would. `ca` has the first gRPC port (split-ports.ts). */
-function startIssuanceLoad({ dataDir, ports }: PkiProcess): LoadProcess {
+export function startIssuanceLoad({ dataDir, ports }: PkiProcess): LoadProcess {
   const file = (name: string) => join(dataDir, 'tls', name);
   return startLoad('issuance', {
     trustDomain: 'gigvault.local',
