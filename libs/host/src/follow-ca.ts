@@ -2,6 +2,7 @@ import { type EventConsumer, eventConsumer } from '@gigvault/database/event-cons
 import type { Event, EventLogService } from '@gigvault/proto/event/v1/event_log';
 import type { Client } from '@gigvault/rpc/call';
 import { RPC } from '@gigvault/rpc/contracts';
+import { REASON_CODE } from '@gigvault/x509/reason-code';
 import type { PoolClient } from 'pg';
 import { z } from 'zod';
 import type { ServiceContext } from './service.ts';
@@ -63,9 +64,6 @@ const issued = z.object({
 const revoked = issued.extend({ revokedAt: z.number(), reasonCode: z.number().int() });
 const abandoned = revoked.partial({ revokedAt: true, reasonCode: true });
 
-/** CRLReason superseded: an abandoned certificate's request gets another serial number. */
-const SUPERSEDED = 4;
-
 function toChanges(events: readonly Event[]): CertificateChange[] {
   return events.flatMap((event) => toChange(event) ?? []);
 }
@@ -78,7 +76,8 @@ function toChange(event: Event): CertificateChange | undefined {
       return { ...revoked.parse(dataOf(event)), status: 'revoked' };
     case 'certificate.abandoned': {
       const data = abandoned.parse(dataOf(event));
-      const { revokedAt = event.occurredAt, reasonCode = SUPERSEDED } = data;
+      // Its request gets another serial number.
+      const { revokedAt = event.occurredAt, reasonCode = REASON_CODE.superseded } = data;
       return { ...data, status: 'revoked', revokedAt, reasonCode };
     }
     default:

@@ -1,13 +1,11 @@
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import type { Clock } from '@gigvault/time/clock';
 import { assembleSigned } from '@gigvault/x509/certificate';
+import { REASON_CODE } from '@gigvault/x509/reason-code';
 import { verifySignatureOffLoop } from '@gigvault/x509/signature';
 import type { Issuer, IssuerRegistry } from '../issuers/issuer-registry.ts';
 import type { Intent, IntentStore } from '../ports/intent-store.ts';
 import { abandonedEvent, issuedEvent } from './issuance-events.ts';
-
-/** CRLReason `superseded` (RFC 5280 §5.3.1): another serial number takes the place of one that was given up. */
-const SUPERSEDED = 4;
 
 /** What finishing needs. */
 export interface FinishDeps {
@@ -48,7 +46,8 @@ export async function finishCertificate(
 
 /** Gives an open intent up: its serial number counts as issued and revoked from now on. */
 export async function abandonIntent(deps: FinishDeps, intent: Intent, why: string): Promise<void> {
-  const revocation = { at: deps.clock.now(), reasonCode: SUPERSEDED };
+  // Another serial number takes the place of one that was given up.
+  const revocation = { at: deps.clock.now(), reasonCode: REASON_CODE.superseded };
   await deps.intents.abandon(intent, revocation, abandonedEvent(intent, revocation, why));
 }
 
