@@ -2,9 +2,9 @@ import type { EventLog } from '@gigvault/database/event-log';
 import { query } from '@gigvault/database/query';
 import { transaction } from '@gigvault/database/transaction';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
+import { isUuid } from '@gigvault/ids/uuid';
 import type { Pool } from 'pg';
 import type { UserStore } from '../ports/user-store.ts';
-import { USER_ID } from '../users/user-name.ts';
 import { revokeKeysOf } from './pg-api-key-store.ts';
 import {
   INSERT_SETUP_TOKEN,
@@ -34,7 +34,7 @@ export function pgUserStore(pool: Pool, eventLog: EventLog): UserStore {
       }),
 
     async find(idOrName) {
-      const column = USER_ID.test(idOrName) ? 'user_id' : 'name';
+      const column = isUuid(idOrName) ? 'user_id' : 'name';
       const text = `SELECT ${USER_COLUMNS} FROM user_ WHERE ${column} = $1`;
       const { rows } = await query<UserRow>(pool, { text, values: [idOrName] });
       const [row] = rows;

@@ -1,10 +1,8 @@
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
+import { isUuid } from '@gigvault/ids/uuid';
 
 /** The machine's own operator, made by `CreateBootstrapCredentials`. */
 export const OPERATOR_NAME = 'operator@local';
-
-/** A user id, as it stands in a path where a name may stand as well. */
-export const USER_ID = /^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$/;
 
 const NAME = /^[a-z0-9][a-z0-9._@+-]{0,63}$/;
 
@@ -13,7 +11,7 @@ export function normalizeUserName(name: string): string {
   const normal = name.trim().toLowerCase();
   if (!NAME.test(normal))
     throw invalid('Use 1 to 64 letters, digits and . _ @ + -, a letter or digit first.');
-  if (USER_ID.test(normal)) throw invalid('A name cannot have the form of a user id.');
+  if (isUuid(normal)) throw invalid('A name cannot have the form of a user id.');
   if (normal.endsWith('@local'))
     throw invalid('Names that end in @local are reserved for machines.');
   return normal;

@@ -1,4 +1,5 @@
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
+import { isUuid } from '@gigvault/ids/uuid';
 import type { Clock } from '@gigvault/time/clock';
 import { parseCertificationRequestOffLoop } from '@gigvault/x509/certification-request';
 import type { GeneralName } from '@gigvault/x509/general-name';
@@ -86,7 +87,7 @@ export async function checkOrder(deps: CheckDeps, order: IssuanceOrder): Promise
 }
 
 function checkRequestId(requestId: string): void {
-  if (/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(requestId)) return;
+  if (isUuid(requestId)) return;
   throw new GigvaultError('INVALID_ARGUMENT', 'The request id is not a UUID.');
 }
 

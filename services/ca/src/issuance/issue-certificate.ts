@@ -1,4 +1,5 @@
 import { asGigvaultError, GigvaultError } from '@gigvault/errors/gigvault-error';
+import { isUuid } from '@gigvault/ids/uuid';
 import type { IssuedCertificate } from '@gigvault/proto/ca/v1/issuance';
 import type { Log } from '@gigvault/telemetry/log';
 import type { SingleFlight } from '@gigvault/time/single-flight';
@@ -174,8 +175,4 @@ async function reply(
   const { serialNumber, issuerId } = intent;
   const { chain } = await deps.issuers.get(issuerId);
   return { serialNumber, issuerId, certificate, chain: [...chain] };
-}
-
-function isUuid(text: string): boolean {
-  return /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(text);
 }

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
+import { isUuid } from '@gigvault/ids/uuid';
 import { verifyWith } from '@gigvault/keystore/key-algorithm';
 import type { KeyStore } from '@gigvault/keystore/key-store';
 import type { SignRequest } from '@gigvault/proto/keymgr/v1/signing';
@@ -24,8 +25,6 @@ export interface SignDeps {
   readonly inFlight: SingleFlight<Buffer>;
   readonly log: Log;
 }
-
-const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 /**
  * Signs to-be-signed bytes, and answers only with a signature that is on record under the intent and that verifies.
@@ -150,7 +149,7 @@ export function wrongSignature(deps: SignDeps, key: StoredKey): GigvaultError {
 
 /** Errors: INVALID_ARGUMENT for anything but a lower-case UUID. */
 export function requireIntentId(intentId: string): void {
-  if (!UUID.test(intentId)) {
+  if (!isUuid(intentId)) {
     throw new GigvaultError('INVALID_ARGUMENT', 'intentId is not a UUID in lower case.');
   }
 }

@@ -1,10 +1,10 @@
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
+import { isUuid } from '@gigvault/ids/uuid';
 import type { Authorization } from '@gigvault/proto/ra/v1/authorization';
 import type { Clock } from '@gigvault/time/clock';
 import type { AuthorizationStore } from '../ports/authorization-store.ts';
 
 const MAX_IDS = 100;
-const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 /** What reading needs. */
 export interface ReadAuthorizationsDeps {
@@ -22,7 +22,7 @@ export async function readAuthorizations(
 ): Promise<Authorization[]> {
   if (ids.length === 0 || ids.length > MAX_IDS)
     throw new GigvaultError('INVALID_ARGUMENT', `Ask for 1 to ${MAX_IDS} authorizations.`);
-  const wanted = ids.filter((id) => UUID.test(id));
+  const wanted = ids.filter((id) => isUuid(id));
   const found =
     wanted.length === ids.length ? await deps.authorizations.get([...new Set(ids)]) : [];
   const byId = new Map(found.map((one) => [one.authorizationId, one]));

@@ -1,4 +1,5 @@
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
+import { isUuid } from '@gigvault/ids/uuid';
 import type { Profile } from '@gigvault/proto/ca/v1/issuer';
 import type { SubmitRequestRequest } from '@gigvault/proto/ra/v1/enrolment';
 import {
@@ -11,8 +12,6 @@ import { checkNames, type RequestedNames } from './check-names.ts';
 import { type ProveDeps, proveNames } from './prove-names.ts';
 import type { JudgedRequest, RequestStatus } from './stored-request.ts';
 
-const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
-
 /** What judging needs. */
 export interface JudgeDeps extends ProveDeps {
   readonly ca: CertificateAuthority;
@@ -24,7 +23,7 @@ export interface JudgeDeps extends ProveDeps {
 
 /** Errors: INVALID_ARGUMENT for a request without id or requester. */
 export function checkOrigin({ requestId, requester }: SubmitRequestRequest): void {
-  if (!UUID.test(requestId))
+  if (!isUuid(requestId))
     throw new GigvaultError('INVALID_ARGUMENT', 'requestId must be a UUID in lower case.');
   if (requester === '') throw new GigvaultError('INVALID_ARGUMENT', 'The requester is missing.');
 }

@@ -1,9 +1,8 @@
+import { isUuid } from '@gigvault/ids/uuid';
 import type { Clock } from '@gigvault/time/clock';
 import type { ProofSource } from '../ports/authorization-store.ts';
 import { checkProofs } from './check-proofs.ts';
 import type { JudgedRequest } from './stored-request.ts';
-
-const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 /** What proving needs. */
 export interface ProveDeps {
@@ -21,7 +20,7 @@ export async function proveNames(
   request: Pick<JudgedRequest, 'protocol' | 'requester' | 'authorizationIds' | 'subjectAltName'>,
 ): Promise<void> {
   if (request.protocol !== 'acme') return;
-  const ids = [...new Set(request.authorizationIds)].filter((id) => UUID.test(id));
+  const ids = [...new Set(request.authorizationIds)].filter((id) => isUuid(id));
   const found = await proofs.proofs(ids, request.requester, clock.now());
   checkProofs(request.subjectAltName, found);
 }

@@ -1,9 +1,9 @@
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
+import { isUuid } from '@gigvault/ids/uuid';
 import type { ListRequestsRequest } from '@gigvault/proto/ra/v1/enrolment';
 import type { RequestStore } from '../ports/request-store.ts';
 import type { StoredRequest } from './stored-request.ts';
 
-const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 const MAX_LIMIT = 200;
 const DEFAULT_LIMIT = 50;
 
@@ -12,7 +12,7 @@ export async function readRequest(
   requests: RequestStore,
   requestId: string,
 ): Promise<StoredRequest> {
-  const found = UUID.test(requestId) ? await requests.find(requestId) : undefined;
+  const found = isUuid(requestId) ? await requests.find(requestId) : undefined;
   if (!found)
     throw new GigvaultError(
       'REQUEST_NOT_FOUND',
@@ -40,7 +40,7 @@ function writeCursor({ createdAt, requestId }: StoredRequest): string {
 
 function readCursor(cursor: string): { createdAt: number; requestId: string } {
   const [createdAt = '', requestId = ''] = Buffer.from(cursor, 'base64url').toString().split('/');
-  if (/^[0-9]{1,15}$/.test(createdAt) && UUID.test(requestId))
+  if (/^[0-9]{1,15}$/.test(createdAt) && isUuid(requestId))
     return { createdAt: Number(createdAt), requestId };
   throw new GigvaultError('INVALID_ARGUMENT', 'The cursor is not one of ours.');
 }
