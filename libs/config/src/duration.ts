@@ -1,8 +1,7 @@
 import { z } from 'zod';
+import { quantities } from './quantity.ts';
 
-const MILLISECONDS = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
-
-const FORM = /^([0-9]{1,9})(ms|s|m|h|d)$/;
+const milliseconds = quantities({ ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 }, 9);
 const LONGEST = '3650d';
 
 /**
@@ -20,10 +19,10 @@ export function durationBetween(shortest = '0s', longest = LONGEST) {
       : allowed;
   return z
     .string({ error })
-    .regex(FORM, { error })
-    .transform(milliseconds)
+    .regex(milliseconds.form, { error })
+    .transform(milliseconds.read)
     .refine(
-      (length) => length >= milliseconds(shortest) && length <= milliseconds(longest),
+      (length) => length >= milliseconds.read(shortest) && length <= milliseconds.read(longest),
       allowed,
     );
 }
@@ -33,8 +32,3 @@ export const duration = durationBetween();
 
 /** Any length of time but nothing. */
 export const positiveDuration = durationBetween('1ms');
-
-function milliseconds(text: string): number {
-  const [, count, unit] = FORM.exec(text) ?? [];
-  return Number(count) * MILLISECONDS[unit as keyof typeof MILLISECONDS];
-}
