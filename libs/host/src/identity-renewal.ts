@@ -11,6 +11,7 @@ import { buildCertificationRequest } from '@gigvault/x509/certification-request'
 import { toPem } from '@gigvault/x509/pem';
 import { type IdentityFiles, storeIdentity } from './identity-files.ts';
 import { isRevoked } from './own-certificate.ts';
+import { LOOK_INTERVAL, renewalPause } from './renewal-pause.ts';
 
 /** Issues a fresh mTLS identity for the caller of `issuance`: new key, certificate of the `services` CA. */
 export async function requestIdentity(
@@ -58,19 +59,23 @@ export function identityRenewal(options: {
   return periodic({
     name: `${identity.peer}.identity-renewal`,
     clock,
-    interval: 60_000,
+    interval: LOOK_INTERVAL,
     async round() {
       const current = identity.current();
       const due = clock.now() >= renewalTime(current.certificate);
       const revoked =
         !due && (await isRevoked(options.certificates, 'services', current.certificate));
-      if (!due && !revoked) return failures.worked();
+      if (!due && !revoked) {
+        failures.worked();
+        return renewalPause(clock, current.certificate);
+      }
       const material = await requestIdentity(options.issuance, identity.peer, identity.trustDomain);
       await storeIdentity(options.files, material);
       identity.replace({ servicesCa: current.servicesCa, ...material });
       failures.worked();
       if (revoked) log.warn({}, 'service certificate was revoked; it has a new key now');
       else log.info({}, 'service certificate renewed');
+      return renewalPause(clock, material.certificate);
     },
     onError: (error) => failures.failed('warn', error),
   });

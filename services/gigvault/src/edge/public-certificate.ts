@@ -3,6 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { createSecureContext, type SecureContextOptions } from 'node:tls';
 import { writeFileDurably } from '@gigvault/files/durable-file';
 import { isRevoked } from '@gigvault/host/own-certificate';
+import { LOOK_INTERVAL, renewalPause } from '@gigvault/host/renewal-pause';
 import type { Reloader } from '@gigvault/host/service';
 import type { CertificateService } from '@gigvault/proto/ca/v1/certificate';
 import type { IssuanceService } from '@gigvault/proto/ca/v1/issuance';
@@ -74,17 +75,21 @@ export function publicCertificateRenewal(
   return periodic({
     name: 'edge.certificate-renewal',
     clock: options.clock,
-    interval: 60_000,
+    interval: LOOK_INTERVAL,
     async round() {
       const due = isDue(options);
       const revoked = !due && (await isRevoked(options.certificates, 'issuing', readPem(options)));
-      if (!due && !revoked) return failures.worked();
+      if (!due && !revoked) {
+        failures.worked();
+        return renewalPause(options.clock, readPem(options));
+      }
       await issue(options);
       options.use(readTls(options));
       failures.worked();
       if (revoked)
         log.warn({}, 'certificate of the public listener was revoked; it has a new key now');
       else log.info({}, 'certificate of the public listener renewed');
+      return renewalPause(options.clock, readPem(options));
     },
     onError: (error) => failures.failed('warn', error),
   });

@@ -27,6 +27,8 @@ export interface AcmeLoad {
   readonly surprises: readonly string[];
   /** How many requests were answered with 503 or 429 and Retry-After. */
   turnedAway(): number;
+  /** How many got no answer. */
+  unanswered(): number;
   /** Lets every client finish what it is at. Rejects when one had to give up. */
   stop(): Promise<void>;
   /** What was acknowledged and is not in the database. */
@@ -101,6 +103,7 @@ export async function startAcmeLoad(pki: PkiProcess, clients: number): Promise<A
     },
     surprises: seen.surprises,
     turnedAway: seen.turnedAway,
+    unanswered: seen.unanswered,
     async stop() {
       const [failure] = await end();
       if (failure) throw failure;
@@ -120,6 +123,7 @@ async function revoke(acme: AcmeClient, own: Acknowledged): Promise<void> {
 function observe({ fetch, close }: HttpClient) {
   const surprises: string[] = [];
   let turnedAway = 0;
+  let unanswered = 0;
   const note = (url: string, { status, headers, text }: HttpAnswer) => {
     const isRetryable = status === 503 || status === 429;
     if (isRetryable && Number(headers['retry-after']) > 0) turnedAway++;
@@ -128,13 +132,23 @@ function observe({ fetch, close }: HttpClient) {
   };
   const http: HttpClient = {
     async fetch(url, question) {
-      const answer = await fetch(url, question);
-      note(url, answer);
-      return answer;
+      try {
+        const answer = await fetch(url, question);
+        note(url, answer);
+        return answer;
+      } catch (error) {
+        unanswered++;
+        throw error;
+      }
     },
     close,
   };
-  return { http, surprises: surprises as readonly string[], turnedAway: () => turnedAway };
+  return {
+    http,
+    surprises: surprises as readonly string[],
+    turnedAway: () => turnedAway,
+    unanswered: () => unanswered,
+  };
 }
 
 async function lost(
