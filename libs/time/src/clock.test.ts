@@ -53,6 +53,20 @@ describe('a fake clock', () => {
     await later;
   });
 
+  it('can be set, which is no time that passes', async () => {
+    const clock = new FakeClock(1_000_000);
+    const woken = jest.fn();
+    const sleep = clock.sleep(10).then(woken);
+    clock.step(-500);
+    expect([clock.now(), clock.elapsed()]).toEqual([999_500, 0]);
+    clock.advance(9);
+    await Promise.resolve();
+    expect(woken).not.toHaveBeenCalled();
+    clock.advance(1);
+    await sleep;
+    expect([clock.now(), clock.elapsed()]).toEqual([999_510, 10]);
+  });
+
   it('forgets a sleeper that gave up', async () => {
     const clock = new FakeClock(0);
     const given = new AbortController();

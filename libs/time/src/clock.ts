@@ -1,7 +1,14 @@
+import { uptime } from 'node:os';
+
 /** The time of day, and timers. Everything that asks for the time takes one of these, so that tests own it. */
 export interface Clock {
   /** Unix time in milliseconds. */
   now(): number;
+  /**
+   * Milliseconds since some moment that stays the same: whoever sets the time of day does not change them, and they go on while the machine
+   * sleeps. In steps of ten; takes some 30 µs.
+   */
+  elapsed(): number;
   /** Resolves after `ms` milliseconds; rejects with the signal's reason when it aborts first. */
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
 }
@@ -12,6 +19,8 @@ const LONGEST_TIMER = 2 ** 31 - 1;
 /** The machine's clock. */
 export const systemClock: Clock = {
   now: () => Date.now(),
+  // performance.now() stands still while the machine sleeps.
+  elapsed: () => uptime() * 1_000,
   async sleep(ms, signal) {
     let left = ms;
     for (; left > LONGEST_TIMER; left -= LONGEST_TIMER) await timer(LONGEST_TIMER, signal);
@@ -40,6 +49,7 @@ function timer(ms: number, signal?: AbortSignal): Promise<void> {
 /** A clock that stands still until a test moves it. */
 export class FakeClock implements Clock {
   #now: number;
+  #elapsed = 0;
   #sleepers: { at: number; wake: () => void }[] = [];
 
   /** @param start Unix milliseconds or an ISO date. */
@@ -49,6 +59,16 @@ export class FakeClock implements Clock {
 
   now(): number {
     return this.#now;
+  }
+
+  elapsed(): number {
+    return this.#elapsed;
+  }
+
+  /** Sets the time of day forward, or back, as an operator or NTP does: no time passes, and nobody wakes. */
+  step(ms: number): void {
+    this.#now += ms;
+    for (const sleeper of this.#sleepers) sleeper.at += ms;
   }
 
   sleep(ms: number, signal?: AbortSignal): Promise<void> {
@@ -73,6 +93,7 @@ export class FakeClock implements Clock {
   /** Moves the time and wakes whoever's sleep is over, in order. */
   advance(ms: number): void {
     this.#now += ms;
+    this.#elapsed += ms;
     const due = this.#sleepers.filter((s) => s.at <= this.#now).sort((a, b) => a.at - b.at);
     this.#sleepers = this.#sleepers.filter((s) => s.at > this.#now);
     for (const sleeper of due) sleeper.wake();

@@ -17,6 +17,7 @@ import { CaCertificateEnd1764200000000 } from '../migrations/ca-certificate-end.
 import { CaInit1700000000000 } from '../migrations/ca-init.ts';
 import { CaKeyCompromise1795310000000 } from '../migrations/ca-key-compromise.ts';
 import { certificateCounter } from './adapters/certificate-counter.ts';
+import { clockWatcher } from './adapters/clock-watcher.ts';
 import { createPgCertificateStore } from './adapters/pg-certificate-store.ts';
 import { createPgIntentStore } from './adapters/pg-intent-store.ts';
 import { createPgIssuerStore } from './adapters/pg-issuer-store.ts';
@@ -38,6 +39,7 @@ import { type CaConfig, caConfig } from './ca.config.ts';
 import { createCaMetrics } from './ca-metrics.ts';
 import { EVENT_CONSUMERS } from './event-consumers.ts';
 import { createAuditGate } from './issuance/audit-gate.ts';
+import { type ClockGuard, createClockGuard } from './issuance/clock-guard.ts';
 import { profileTable } from './issuance/profile-table.ts';
 import { createIssuerRegistry, type IssuerRegistry } from './issuers/issuer-registry.ts';
 import { type ReconcileDeps, reconcileIntents } from './reconciliation/reconcile-intents.ts';
@@ -73,9 +75,13 @@ export const caService: ServiceDefinition<CaConfig> = {
             reconciler(context, reconcile),
             sweeper,
             certificateCounter(context),
+            clockWatcher(context, deps.issuance.clockGuard),
           ] satisfies Worker[],
         },
-        { provide: HEALTH_CHECKS, useValue: [issuersPresent(deps.issuers.issuers)] },
+        {
+          provide: HEALTH_CHECKS,
+          useValue: [issuersPresent(deps.issuers.issuers), clockRight(deps.issuance.clockGuard)],
+        },
       ],
     };
   },
@@ -106,6 +112,7 @@ export function wireCa(
       lag: () => eventLog.lag('audit'),
       limits: { events: config.auditLag.events, oldestMs: config.auditLag.age },
     }),
+    clockGuard: createClockGuard(clock),
     flights: createSingleFlight<IssuedCertificate>(),
     observer: metrics,
     clock,
@@ -167,6 +174,11 @@ function reconciler(context: ServiceContext<CaConfig>, deps: ReconcileDeps): Wor
     onError: (error) =>
       context.log.warn({ error, operation: 'ca.reconciler' }, 'reconciliation waits'),
   });
+}
+
+/** An alarm: everything but issuance is served. */
+function clockRight(guard: ClockGuard): HealthCheck {
+  return { name: 'ca.clock', blocksReadiness: false, check: async () => guard.check() };
 }
 
 function issuersPresent(issuers: IssuerRegistry): HealthCheck {

@@ -9,6 +9,7 @@ import { type SettleDeps, settleIntent } from '../reconciliation/settle-intent.t
 import type { AuditGate } from './audit-gate.ts';
 import { blockedKey } from './check-issuance.ts';
 import { type CheckDeps, checkOrder } from './check-order.ts';
+import type { ClockGuard } from './clock-guard.ts';
 import { finishCertificate } from './finish-certificate.ts';
 import { flightOf } from './flight.ts';
 import { intendedEvent } from './issuance-events.ts';
@@ -18,6 +19,7 @@ import { type PreparedCertificate, prepareCertificate } from './prepared-certifi
 /** What issuance needs. */
 export interface IssueDeps extends SettleDeps, CheckDeps {
   readonly auditGate: AuditGate;
+  readonly clockGuard: ClockGuard;
   /** Issuances of this process, by request id. */
   readonly flights: SingleFlight<IssuedCertificate>;
   readonly observer: IssuanceObserver;
@@ -68,6 +70,7 @@ async function attemptIssuance(
   deps: IssueDeps,
   order: IssuanceOrder,
 ): Promise<IssuedCertificate | undefined> {
+  deps.clockGuard.check();
   if (!order.internal) await deps.auditGate.check();
   // 5. Everything is checked again, whoever checked it before.
   const checked = await checkOrder(deps, order);

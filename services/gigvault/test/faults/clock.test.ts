@@ -1,0 +1,102 @@
+import { X509Certificate } from 'node:crypto';
+import { globSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { newRequest } from '@gigvault/testkit/acme-client';
+import { eventually } from '@gigvault/testkit/eventually';
+import { MODES } from '@gigvault/testkit/pki-process';
+import { systemClock } from '@gigvault/time/clock';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { QUICK_CRL, startAcmeClient, usePki } from '../use-pki.ts';
+import { RECOVERY } from './limits.ts';
+
+const HOUR = 3_600_000;
+
+const folder = mkdtempSync(join(tmpdir(), 'gv-clock-'));
+const offset = join(folder, 'offset');
+
+/** Sets the time of day of every process that is tested. @param change as `+2h`, from the real one */
+function setClock(change: string): void {
+  writeFileSync(`${offset}.new`, `${change}\n`);
+  renameSync(`${offset}.new`, offset);
+}
+
+/** Debian's libfaketime: looks into the file once a second, and leaves alone the clock that timers go by. */
+const FAKETIME = {
+  LD_PRELOAD: globSync('/usr/lib/*/faketime/libfaketimeMT.so.1')[0],
+  FAKETIME_TIMESTAMP_FILE: offset,
+  FAKETIME_CACHE_DURATION: '1',
+  FAKETIME_DONT_FAKE_MONOTONIC: '1',
+};
+
+beforeAll(() => {
+  expect(FAKETIME.LD_PRELOAD).toBeDefined();
+  setClock('+0');
+  Object.assign(process.env, FAKETIME);
+});
+
+afterAll(() => {
+  for (const name of Object.keys(FAKETIME)) delete process.env[name];
+  rmSync(folder, { recursive: true });
+});
+
+describe.each(MODES)('the clock, %s', (mode) => {
+  const shared = usePki(mode, ...QUICK_CRL);
+  let acme: Awaited<ReturnType<typeof startAcmeClient>>;
+
+  beforeAll(async () => {
+    acme = await startAcmeClient(shared);
+  });
+
+  afterAll(() => {
+    setClock('+0');
+    return acme?.responder.stop();
+  });
+
+  const healthy = async () =>
+    (await shared.http.fetch(`${shared.pki.publicUrl}/health`)).status === 200;
+
+  it.each(['+1h', '-1h', '+5m'])(
+    'is set by %s under an order: nothing is signed until it is back — covers: T15',
+    async (change) => {
+      const { client } = acme;
+      const name = `clock${change.replace(/[+]/, 'p')}.localhost`;
+      const order = await client.prove(await client.newOrder([name]));
+      expect(await healthy()).toBe(true);
+      setClock(change);
+      await eventually(async () => expect(await healthy()).toBe(false));
+      const { csr } = newRequest([name]);
+      const answer = await client.post(order.finalize, { csr });
+      // Either it says so at once, or it has taken the order and works on it: there is no certificate.
+      if (answer.status === 200) expect(answer.json()).toMatchObject({ status: 'processing' });
+      else expect([answer.status, answer.headers['retry-after']]).toEqual([503, expect.anything()]);
+      expect((await shared.http.fetch(`${shared.pki.publicUrl}/ready`)).status).toBe(200);
+      expect((await client.post(order.url, '')).json()).not.toHaveProperty('certificate');
+
+      setClock('+0');
+      const back = systemClock.now();
+      if (answer.status !== 200) await client.post(order.finalize, { csr });
+      const { certificate } = await client.settled(order);
+      expect(systemClock.now() - back).toBeLessThan(RECOVERY);
+      const { text } = await client.post(String(certificate), '');
+      const notBefore = Date.parse(new X509Certificate(text).validFrom);
+      expect(systemClock.now() - notBefore).toBeLessThan(HOUR + 60_000);
+      expect(notBefore).toBeLessThanOrEqual(systemClock.now());
+      await eventually(async () => expect(await healthy()).toBe(true));
+    },
+    60_000,
+  );
+
+  it('is set back behind the beginning of the services’ own certificates: all goes on once it is back — covers: T15, T62', async () => {
+    setClock('-2h');
+    const answer = await acme.client.newOrder(['behind.localhost']).catch(String);
+    // In one process nobody has to prove to another who it is.
+    if (typeof answer === 'string') expect(answer).toContain('503');
+    await eventually(async () => expect(await healthy()).toBe(false));
+    setClock('+0');
+    const back = systemClock.now();
+    await eventually(async () => expect(await healthy()).toBe(true), RECOVERY);
+    await acme.client.certificate(['behind.localhost']);
+    expect(systemClock.now() - back).toBeLessThan(RECOVERY);
+  }, 60_000);
+});
