@@ -6,13 +6,10 @@ import { systemClock } from '@gigvault/time/clock';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { QUICK_CRL, START_TIMEOUT, startAcmeClient, usePki } from '../use-pki.ts';
 import { type AcmeLoad, startAcmeLoad } from './acme-load.ts';
+import { IN_TIME, RECOVERY } from './limits.ts';
 import { type StatusProbe, startStatusProbe } from './status-probe.ts';
 
 const CLIENTS = 6;
-/** Milliseconds within which everything serves again by itself. */
-const RECOVERY = 10_000;
-/** Milliseconds for an answer about a certificate's state. */
-const IN_TIME = 2_000;
 /** Milliseconds. */
 const PAUSE = 10_000;
 

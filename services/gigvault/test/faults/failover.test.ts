@@ -7,14 +7,11 @@ import { MODES, type PkiProcess, startPki } from '@gigvault/testkit/pki-process'
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { QUICK_CRL, START_TIMEOUT, startAcmeClient } from '../use-pki.ts';
 import { type AcmeLoad, startAcmeLoad } from './acme-load.ts';
+import { FAILOVER, IN_TIME } from './limits.ts';
 import { type ReplicatedPostgres, startReplicatedPostgres } from './replicated-postgres.ts';
 import { type StatusProbe, startStatusProbe } from './status-probe.ts';
 
 const CLIENTS = 6;
-/** Milliseconds within which the standby serves in the primary's place. */
-const FAILOVER = 30_000;
-/** Milliseconds for an answer about a certificate's state. */
-const IN_TIME = 2_000;
 const DATABASE = 'gigvault';
 
 describe.each(MODES)('a primary and its synchronous standby, %s', (mode) => {

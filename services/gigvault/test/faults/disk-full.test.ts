@@ -1,0 +1,104 @@
+import { X509Certificate } from 'node:crypto';
+import { appendFileSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { checkPki } from '@gigvault/testkit/check-pki';
+import { eventually } from '@gigvault/testkit/eventually';
+import { httpClient } from '@gigvault/testkit/http-client';
+import { MODES, type PkiProcess, startPki } from '@gigvault/testkit/pki-process';
+import { runOrFail } from '@gigvault/testkit/run-program';
+import { systemClock } from '@gigvault/time/clock';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { QUICK_CRL, START_TIMEOUT, startAcmeClient } from '../use-pki.ts';
+import { type AcmeLoad, startAcmeLoad } from './acme-load.ts';
+import { IN_TIME, RECOVERY } from './limits.ts';
+import { type StatusProbe, startStatusProbe } from './status-probe.ts';
+
+const CLIENTS = 6;
+/** Milliseconds for which the disk stays full once that is noticed. */
+const FULL = 5_000;
+/** Room for a new cluster with two segments of its log, and some to fill. */
+const DISK = '160m';
+
+/** As root, or with `sudo -n`, as the packages that the tests need are installed. Rejects with what it said. */
+const asRoot = (...command: [string, ...string[]]) =>
+  process.getuid?.() === 0
+    ? runOrFail(command[0], command.slice(1))
+    : runOrFail('sudo', ['-n', ...command]);
+
+describe.each(MODES)('the disk of the database, %s', (mode) => {
+  let pki: PkiProcess;
+  let disk: string;
+  let load: AcmeLoad;
+  let probe: StatusProbe;
+
+  beforeAll(async () => {
+    pki = await startPki(mode, ...QUICK_CRL);
+    await pki.stop();
+    // A file system of its own for the database; the rest of the data directory stays where it is.
+    disk = join(pki.dataDir, 'pg');
+    renameSync(disk, `${disk}.before`);
+    mkdirSync(disk);
+    await asRoot('mount', '-t', 'tmpfs', '-o', `size=${DISK},mode=0755`, 'gigvault-test', disk);
+    await asRoot('cp', '-a', `${disk}.before/.`, disk);
+    await pki.start();
+    const http = httpClient(readFileSync(pki.rootFile));
+    const { client, responder } = await startAcmeClient({ pki, http });
+    const chain = await client.certificate(['asked-about.localhost']);
+    await responder.stop();
+    http.close();
+    probe = await startStatusProbe(pki, new X509Certificate(chain).serialNumber.toLowerCase());
+    load = await startAcmeLoad(pki, CLIENTS);
+  }, 2 * START_TIMEOUT);
+
+  afterAll(async () => {
+    await load?.stop();
+    await probe?.stop();
+    // With its database, whose pid file goes with the disk.
+    await pki?.stop();
+    if (disk) await asRoot('umount', '-l', disk);
+    await pki?.dispose();
+  }, START_TIMEOUT);
+
+  it(
+    'is full: 503 with Retry-After; with room again issuance goes on within 10 s — covers: T6',
+    async () => {
+      const ballast = join(disk, 'ballast');
+      fill(ballast);
+      await eventually(() => expect(load.turnedAway()).toBeGreaterThan(0), 60_000);
+      await systemClock.sleep(FULL);
+      const full = load.count();
+      await systemClock.sleep(FULL);
+      // Those that were under way may have ended; none was begun and ended.
+      expect(load.count() - full).toBeLessThanOrEqual(CLIENTS);
+      rmSync(ballast);
+      expect(await load.next()).toBeLessThan(RECOVERY);
+    },
+    START_TIMEOUT,
+  );
+
+  it(
+    'through all of it: OCSP and CRLs in time, nothing acknowledged lost — covers: T6',
+    async () => {
+      await load.stop();
+      expect(load.surprises).toEqual([]);
+      expect(await load.lost()).toEqual([]);
+      const { wrong, times } = await probe.stop();
+      expect(wrong).toEqual([]);
+      expect(times.at(-1)).toBeLessThan(IN_TIME);
+      expect((await checkPki(pki)).findings).toEqual([]);
+    },
+    START_TIMEOUT,
+  );
+});
+
+/** Writes until there is no room left. */
+function fill(file: string): void {
+  for (let size = 1 << 20; size >= 4_096; size >>= 1) {
+    const part = Buffer.alloc(size);
+    try {
+      for (;;) appendFileSync(file, part);
+    } catch (error) {
+      expect((error as NodeJS.ErrnoException).code).toBe('ENOSPC');
+    }
+  }
+}
