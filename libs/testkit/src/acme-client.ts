@@ -22,6 +22,8 @@ export interface AcmeClientOptions {
   readonly responder: Http01Responder;
   /** Milliseconds for which a request that got no answer, a 429 or a 5xx, is sent again. 0: not at all. */
   readonly patience: number;
+  /** The same for a new order. Default: `patience`. */
+  readonly orderPatience?: number;
 }
 
 /** An ACME client of RFC 8555 that can be impatient, stubborn, or many at once. */
@@ -33,7 +35,9 @@ export interface AcmeClient {
   prove(order: AcmeOrder): Promise<AcmeOrder>;
   /** Asks until the order is not processing any more. */
   settled(order: AcmeOrder): Promise<AcmeOrder>;
-  /** Order, proof, finalize, download: the PEM chain. */
+  /** Proof, finalize, download: the PEM chain. */
+  finish(order: AcmeOrder, names: readonly string[]): Promise<string>;
+  /** newOrder and finish. */
   certificate(names: readonly string[]): Promise<string>;
   /** Revokes by the account's key. */
   revoke(certificate: Buffer, reason: number): Promise<HttpAnswer>;
@@ -44,7 +48,7 @@ const LIMIT = 60_000;
 
 /** A client with a new account. */
 export async function createAcmeClient(options: AcmeClientOptions): Promise<AcmeClient> {
-  const { http, publicUrl, responder, patience } = options;
+  const { http, publicUrl, responder, patience, orderPatience = patience } = options;
   const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
   const jwk = publicKey.export({ format: 'jwk' });
   const thumbprint = createHash('sha256')
@@ -63,8 +67,8 @@ export async function createAcmeClient(options: AcmeClientOptions): Promise<Acme
     return http.fetch(url, { method: 'POST', headers, body });
   }
 
-  async function post(url: string, payload: unknown): Promise<HttpAnswer> {
-    const end = systemClock.now() + patience;
+  async function post(url: string, payload: unknown, limit = patience): Promise<HttpAnswer> {
+    const end = systemClock.now() + limit;
     for (;;) {
       try {
         const answer = await once(url, payload);
@@ -101,7 +105,8 @@ export async function createAcmeClient(options: AcmeClientOptions): Promise<Acme
     post,
     async newOrder(names) {
       const identifiers = names.map((value) => ({ type: 'dns', value }));
-      const answer = expectSuccess(await post(`${publicUrl}/acme/new-order`, { identifiers }));
+      const url = `${publicUrl}/acme/new-order`;
+      const answer = expectSuccess(await post(url, { identifiers }, orderPatience));
       return { ...answer.json<AcmeOrder>(), url: String(answer.headers.location) };
     },
     async prove(order) {
@@ -115,9 +120,10 @@ export async function createAcmeClient(options: AcmeClientOptions): Promise<Acme
       return until(await read(order.url), ['pending']);
     },
     settled: async (order) => until(await read(order.url), ['processing']),
-    async certificate(names) {
+    certificate: async (names) => client.finish(await client.newOrder(names), names),
+    async finish(begun, names) {
       const { csr } = newRequest(names);
-      const order = await client.prove(await client.newOrder(names));
+      const order = await client.prove(begun);
       expectSuccess(await post(order.finalize, { csr }));
       const { certificate, error } = await client.settled(order);
       if (certificate === undefined) throw new Error(`no certificate: ${error?.detail}`);

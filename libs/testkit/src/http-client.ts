@@ -25,9 +25,12 @@ export interface HttpClient {
   close(): void;
 }
 
-/** @param ca the root to trust for https URLs, PEM */
-export function httpClient(ca?: string | Buffer): HttpClient {
-  const secure = new Agent({ keepAlive: true, maxSockets: 64, ...(ca ? { ca } : {}) });
+/**
+ * @param ca the root to trust for https URLs, PEM
+ * @param maxSockets requests at one time over https; more wait here
+ */
+export function httpClient(ca?: string | Buffer, maxSockets = 64): HttpClient {
+  const secure = new Agent({ keepAlive: true, maxSockets, ...(ca ? { ca } : {}) });
   const plain = new PlainAgent({ keepAlive: true });
   return {
     fetch: (url, question = {}) => fetchWith({ secure, plain }, url, question),

@@ -120,7 +120,7 @@ async function revoke(acme: AcmeClient, own: Acknowledged): Promise<void> {
 }
 
 /** Passes requests on and notes which answers are none that a client can live with. */
-function observe({ fetch, close }: HttpClient) {
+export function observe({ fetch, close }: HttpClient) {
   const surprises: string[] = [];
   let turnedAway = 0;
   let unanswered = 0;
