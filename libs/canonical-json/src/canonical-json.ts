@@ -3,19 +3,38 @@
  * `undefined` members go, as in JSON.stringify; a bigint or a non-finite number throws TypeError.
  */
 export function canonicalJson(value: unknown): string {
-  // A first pass settles toJSON, undefined and bigint; the second only sorts, because an object cannot hold integer-like keys in this order.
-  return sorted(JSON.parse(JSON.stringify(value, refuseNonFinite)));
+  const text = write(value);
+  if (text === undefined) throw new TypeError(`${typeof value} has no form in JSON`);
+  return text;
 }
 
-function refuseNonFinite(_key: string, value: unknown): unknown {
-  if (typeof value === 'number' && !Number.isFinite(value))
-    throw new TypeError(`${value} has no form in JSON`);
-  return value;
+/** Undefined for what JSON.stringify leaves out of objects. */
+function write(value: unknown): string | undefined {
+  switch (typeof value) {
+    case 'string':
+      return JSON.stringify(value);
+    case 'number':
+      if (!Number.isFinite(value)) throw new TypeError(`${value} has no form in JSON`);
+      return String(value);
+    case 'boolean':
+      return String(value);
+    case 'bigint':
+      throw new TypeError(`${value} has no form in JSON`);
+    case 'object':
+      return value === null ? 'null' : writeObject(value);
+    default:
+      return undefined;
+  }
 }
 
-function sorted(value: unknown): string {
-  if (value === null || typeof value !== 'object') return JSON.stringify(value);
-  if (Array.isArray(value)) return `[${value.map(sorted).join(',')}]`;
-  const members = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0));
-  return `{${members.map(([key, member]) => `${JSON.stringify(key)}:${sorted(member)}`).join(',')}}`;
+function writeObject(value: object): string | undefined {
+  if ('toJSON' in value && typeof value.toJSON === 'function') return write(value.toJSON());
+  if (Array.isArray(value)) return `[${value.map((item) => write(item) ?? 'null').join(',')}]`;
+  let members = '';
+  for (const key of Object.keys(value).sort()) {
+    const member = write((value as Record<string, unknown>)[key]);
+    if (member === undefined) continue;
+    members += `${members === '' ? '' : ','}${JSON.stringify(key)}:${member}`;
+  }
+  return `{${members}}`;
 }

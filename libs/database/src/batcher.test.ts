@@ -1,4 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import { waitingByQueue } from '@gigvault/telemetry/queue-depth';
 import { describe, expect, it } from '@jest/globals';
@@ -24,16 +25,39 @@ describe('createBatcher', () => {
       },
     });
     const first = batcher.submit(1);
-    await Promise.resolve();
-    await Promise.resolve();
+    await nextTurn();
     const rest = [2, 3, 4].map((item) => batcher.submit(item));
     expect(batcher.depth()).toBe(3);
     gates.shift()!();
     expect(await first).toBe(1);
-    await Promise.resolve();
+    await nextTurn();
+    await nextTurn();
     gates.shift()!();
     expect(await Promise.all(rest)).toEqual([2, 3, 4]);
     expect(batches).toEqual([[1], [2, 3, 4]]);
+  });
+
+  it('takes along what is submitted in the same turn of the event loop, and copes with who hangs up in it', async () => {
+    const batches: number[][] = [];
+    const batcher = createBatcher<number, number>({
+      name: 'test',
+      maxItems: 100,
+      maxQueue: 100,
+      async run(items) {
+        batches.push([...items]);
+        return succeed(items);
+      },
+    });
+    const first = batcher.submit(1);
+    for (let i = 0; i < 10; i += 1) await Promise.resolve();
+    expect(await Promise.all([first, batcher.submit(2)])).toEqual([1, 2]);
+    const gone = new AbortController();
+    const third = batcher.submit(3, gone.signal);
+    gone.abort(new Error('gone'));
+    await expect(third).rejects.toThrow('gone');
+    await nextTurn();
+    expect(await batcher.submit(4)).toBe(4);
+    expect(batches).toEqual([[1, 2], [4]]);
   });
 
   it('keeps batches within maxItems, never two in flight, and starts again after idling', async () => {

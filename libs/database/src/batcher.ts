@@ -1,4 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import { countWaiting } from '@gigvault/telemetry/queue-depth';
 
@@ -43,8 +44,8 @@ interface Waiting<I, O> {
 }
 
 /**
- * Natural batching: what arrives while one run is in flight shares the next. One alone waits for nobody, and under load batches grow by
- * themselves; there is no window. Items run in the order of their arrival, one batch at a time. A batch that throws is halved until the
+ * Natural batching: what arrives while one run is in flight shares the next. One alone waits for nobody, only for the end of the turn of
+ * the event loop; under load batches grow by themselves; there is no window. Items run in the order of their arrival, one batch at a time. A batch that throws is halved until the
  * bad item stands alone, so that it does not fail its neighbours; UNAVAILABLE and DEADLINE_EXCEEDED are everybody's failure and are not
  * retried here.
  */
@@ -54,13 +55,14 @@ export function createBatcher<I, O>(options: BatcherOptions<I, O>): Batcher<I, O
 
   async function drain(): Promise<void> {
     running = true;
-    // What is submitted in the same turn of the event loop goes along.
-    await Promise.resolve();
     while (queue.length > 0) {
+      // What is submitted in the same turn of the event loop goes along: sockets and the thread pool answer one by one, but many in a turn.
+      await nextTurn();
       const batch = queue.slice(0, options.maxItems);
       queue = queue.slice(options.maxItems);
       countWaiting(options.name, -batch.length);
-      await settle(options, batch);
+      // Whoever waited may have hung up in that turn.
+      if (batch.length > 0) await settle(options, batch);
     }
     running = false;
   }

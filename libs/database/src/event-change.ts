@@ -1,4 +1,5 @@
 import type { QueryConfig } from 'pg';
+import { column } from './columns.ts';
 import { eventColumns, type NewEvent } from './new-event.ts';
 
 /** Rows that change, and what is told of each. */
@@ -39,7 +40,7 @@ export function changeStatement(change: Change, now: number): QueryConfig {
       ${change.returning}`,
     values: [
       ...change.values,
-      change.events.map(({ key }) => key),
+      column.text(change.events.map(({ key }) => key)),
       ...eventColumns(change.events.map(({ event }) => event)),
       now,
     ],

@@ -53,7 +53,7 @@ const CALL_DEADLINE = WAIT + 5_000;
 const FIRST_RETRY = 100;
 const LONGEST_RETRY = 1_000;
 /** Milliseconds from one round to the next under load: a round costs some ten statements, however few events it carries. */
-const PACE = 25;
+const PACE = 100;
 
 /**
  * Follows an event log: pulls with a long poll, hands over batches in order of position, and stores the cursor in the same transaction as

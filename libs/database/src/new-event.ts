@@ -1,5 +1,6 @@
 import { canonicalJson } from '@gigvault/canonical-json/canonical-json';
 import { currentTraceId } from '@gigvault/telemetry/correlation';
+import { column } from './columns.ts';
 
 /** What a service tells of a change. `data` becomes canonical JSON and never holds a secret: it ends up in the audit log. */
 export interface NewEvent {
@@ -19,14 +20,14 @@ export function ofThisRequest<E extends NewEvent>(event: E): E {
   return { ...event, traceId: currentTraceId() };
 }
 
-/** One array for each column of `outbox`: trace_id, type, actor, subject, data. */
+/** One parameter for each column of `outbox`: trace_id, type, actor, subject, data. */
 export function eventColumns(events: readonly NewEvent[]): unknown[] {
   const inHand = currentTraceId();
   return [
-    events.map(({ traceId }) => traceId ?? inHand),
-    events.map(({ type }) => type),
-    events.map(({ actor }) => actor),
-    events.map(({ subject }) => subject),
-    events.map(({ data }) => Buffer.from(canonicalJson(data))),
+    column.text(events.map(({ traceId }) => traceId ?? inHand)),
+    column.text(events.map(({ type }) => type)),
+    column.text(events.map(({ actor }) => actor)),
+    column.text(events.map(({ subject }) => subject)),
+    column.bytea(events.map(({ data }) => Buffer.from(canonicalJson(data)))),
   ];
 }

@@ -1,3 +1,4 @@
+import { column } from '@gigvault/database/columns';
 import { isUniqueViolation } from '@gigvault/database/database-error';
 import { query } from '@gigvault/database/query';
 import type { NodeId } from '@gigvault/merkle/tree';
@@ -67,11 +68,11 @@ export function pgTreeWriter(client: ClientBase): TreeWriter {
         name: 'audit_insert_leaves',
         text: INSERT_LEAVES,
         values: [
-          leaves.map(({ leafIndex }) => leafIndex),
-          leaves.map(({ producer }) => producer),
-          leaves.map(({ position }) => position),
-          leaves.map(({ leaf }) => leaf),
-          leaves.map(({ leafHash }) => leafHash),
+          column.bigint(leaves.map(({ leafIndex }) => leafIndex)),
+          column.text(leaves.map(({ producer }) => producer)),
+          column.bigint(leaves.map(({ position }) => position)),
+          column.bytea(leaves.map(({ leaf }) => leaf)),
+          column.bytea(leaves.map(({ leafHash }) => leafHash)),
         ],
       });
       if (completed.length === 0) return;
@@ -79,9 +80,9 @@ export function pgTreeWriter(client: ClientBase): TreeWriter {
         name: 'audit_insert_nodes',
         text: INSERT_NODES,
         values: [
-          completed.map(({ level }) => level),
-          completed.map(({ index }) => index),
-          completed.map(({ hash }) => hash),
+          column.smallint(completed.map(({ level }) => level)),
+          column.bigint(completed.map(({ index }) => index)),
+          column.bytea(completed.map(({ hash }) => hash)),
         ],
       });
     },

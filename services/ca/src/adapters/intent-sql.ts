@@ -3,10 +3,12 @@ export const INTENT_COLUMNS = `intent_id, request_id, issuer_id, serial_number, 
   names, requester, tenant_id, protocol, not_before, not_after, spki_sha256, crl_shard, created_at`;
 
 /**
- * Opens intents and takes their serial numbers. One array a column; names are joined by newlines, because unnest
- * flattens arrays of arrays.
+ * Opens intents and takes their serial numbers; moves open intents to issued and stores their certificates. One parameter a column
+ * (database/columns): $1 … $17 new intents, $18 and $19 the ids and certificates of those to be completed, $20 now. Names are joined by
+ * newlines, because unnest flattens arrays of arrays. An intent that is completed is looked up by its key: left to itself the planner goes
+ * through all of `intent_open`, and under load nearly everything that stands there is dead.
  */
-export const OPEN_INTENTS = `
+export const CHANGE_INTENTS = `
 WITH item AS (
   SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bytea[], $8::text[],
     $9::text[], $10::text[], $11::text[], $12::text[], $13::bigint[], $14::bigint[], $15::text[], $16::int[],
@@ -23,32 +25,28 @@ WITH item AS (
   RETURNING intent_id, issuer_id, serial_number
 ), numbered AS (
   INSERT INTO serial (issuer_id, serial_number) SELECT issuer_id, serial_number FROM opened
-), told AS (
-  SELECT intent_id::text AS key FROM opened
-)`;
-
-/** A row for each intent that is open now or whose key is blocked. */
-export const OPENED_INTENTS = `
-SELECT intent_id, 'opened' AS outcome FROM opened
-UNION ALL SELECT intent_id, 'key-blocked' FROM blocked`;
-
-/** Moves open intents to issued and stores their certificates. $1 intent ids, $2 certificates, $3 issued_at. */
-export const COMPLETE_INTENTS = `
-WITH item AS (
-  SELECT * FROM unnest($1::uuid[], $2::bytea[]) AS i(intent_id, certificate)
+), finished AS (
+  SELECT place, f.certificate FROM unnest($18::uuid[], $19::bytea[]) AS f(intent_id, certificate)
+  CROSS JOIN LATERAL (SELECT ctid AS place FROM intent WHERE intent.intent_id = f.intent_id LIMIT 1) AS found
 ), closed AS (
-  UPDATE intent SET status = 'issued', closed_at = $3
-  FROM item WHERE intent.intent_id = item.intent_id AND intent.status = 'open'
-  RETURNING intent.*, item.certificate
+  UPDATE intent SET status = 'issued', closed_at = $20
+  FROM finished WHERE intent.ctid = finished.place AND intent.status = 'open'
+  RETURNING intent.*, finished.certificate
 ), stored AS (
-INSERT INTO certificate (serial_number, issuer_id, certificate, request_id, intent_id, common_name, names, profile,
-  requester, tenant_id, protocol, not_before, not_after, spki_sha256, crl_shard, status, issued_at)
-SELECT serial_number, issuer_id, certificate, request_id, intent_id, common_name, names, profile, requester, tenant_id,
-  protocol, not_before, not_after, spki_sha256, crl_shard, 'valid', $3 FROM closed
-RETURNING intent_id
+  INSERT INTO certificate (serial_number, issuer_id, certificate, request_id, intent_id, common_name, names, profile,
+    requester, tenant_id, protocol, not_before, not_after, spki_sha256, crl_shard, status, issued_at)
+  SELECT serial_number, issuer_id, certificate, request_id, intent_id, common_name, names, profile, requester, tenant_id,
+    protocol, not_before, not_after, spki_sha256, crl_shard, 'valid', $20 FROM closed
+  RETURNING intent_id
 ), told AS (
-  SELECT intent_id::text AS key FROM stored
+  SELECT intent_id::text AS key FROM opened UNION ALL SELECT intent_id::text FROM stored
 )`;
+
+/** A row for each intent that is open now, whose key is blocked, or whose certificate is stored now. */
+export const CHANGED_INTENTS = `
+SELECT intent_id, 'opened' AS outcome FROM opened
+UNION ALL SELECT intent_id, 'key-blocked' FROM blocked
+UNION ALL SELECT intent_id, 'stored' FROM stored`;
 
 /** The issued or open intent of a request, with its certificate when issued. $1 request id. */
 export const FIND_BY_REQUEST = `

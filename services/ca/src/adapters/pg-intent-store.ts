@@ -1,4 +1,5 @@
 import { type BatchResult, createBatcher } from '@gigvault/database/batcher';
+import { column } from '@gigvault/database/columns';
 import { isUniqueViolation } from '@gigvault/database/database-error';
 import type { EventLog } from '@gigvault/database/event-log';
 import { ofThisRequest } from '@gigvault/database/new-event';
@@ -10,13 +11,7 @@ import type { Clock } from '@gigvault/time/clock';
 import type { Pool, PoolClient } from 'pg';
 import type { CaEvent } from '../ports/event.ts';
 import type { Intent, IntentStore, OpenOutcome, RequestState } from '../ports/intent-store.ts';
-import {
-  COMPLETE_INTENTS,
-  FIND_BY_REQUEST,
-  INTENT_COLUMNS,
-  OPEN_INTENTS,
-  OPENED_INTENTS,
-} from './intent-sql.ts';
+import { CHANGE_INTENTS, CHANGED_INTENTS, FIND_BY_REQUEST, INTENT_COLUMNS } from './intent-sql.ts';
 
 /** What the store needs. */
 export interface PgIntentStoreOptions {
@@ -27,41 +22,43 @@ export interface PgIntentStoreOptions {
   readonly batch: { readonly maxItems: number; readonly maxQueue: number };
 }
 
-interface Opening {
+/** A durable step of one issuance, for a transaction that it shares with others'. */
+interface Step {
   readonly intent: Intent;
   readonly event: CaEvent;
+  /** Of a step that completes the intent; a step without one opens it. */
+  readonly certificate?: Buffer;
 }
 
-interface Completion extends Opening {
-  readonly certificate: Buffer;
-}
+/** What became of a step: `stored` and `not-open` are of a completion. */
+type StepOutcome = OpenOutcome | 'stored' | 'not-open';
 
-/** Intents and certificates in PostgreSQL. `open` and `complete` share transactions under load. */
+/**
+ * Intents and certificates in PostgreSQL. Under load the intents of some requests and the certificates of others are one transaction: each
+ * writes events, so each would wait for the other's commit at the head of the event log anyway (docs/adr/0013-steps-share-a-transaction.md).
+ */
 export function createPgIntentStore(options: PgIntentStoreOptions): IntentStore {
   const { pool, eventLog, batch } = options;
 
-  const opening = createBatcher<Opening, OpenOutcome>({
-    name: 'ca.intent',
+  const steps = createBatcher<Step, StepOutcome>({
+    name: 'ca.issuance',
     ...batch,
-    run: (items) => durableStep('ca.intent', () => openIntents(options, items)),
+    run: (items) => takeSteps(options, items),
   });
-  const completing = createBatcher<Completion, boolean>({
-    name: 'ca.certificate',
-    ...batch,
-    run: (items) => durableStep('ca.certificate', () => completeIntents(options, items)),
-  });
+  const take = (step: Step) =>
+    readBack(() => steps.submit({ ...step, event: ofThisRequest(step.event) }));
 
   return {
     async open(intent, event) {
       try {
-        return await readBack(() => opening.submit({ intent, event: ofThisRequest(event) }));
+        return (await take({ intent, event })) as OpenOutcome;
       } catch (error) {
         if (isUniqueViolation(error, 'serial_unique')) return 'serial-taken';
         throw error;
       }
     },
-    complete: (intent, certificate, event) =>
-      readBack(() => completing.submit({ intent, certificate, event: ofThisRequest(event) })),
+    complete: async (intent, certificate, event) =>
+      (await take({ intent, certificate, event })) === 'stored',
     abandon: (intent, revocation, event) =>
       durableStep('ca.abandonment', () =>
         transaction(pool, (client) => abandonIntent(client, eventLog, intent, revocation, event)),
@@ -95,75 +92,86 @@ export function createPgIntentStore(options: PgIntentStoreOptions): IntentStore 
   };
 }
 
-async function openIntents(
-  { pool, eventLog }: PgIntentStoreOptions,
-  items: readonly Opening[],
-): Promise<BatchResult<OpenOutcome>[]> {
-  // Two processes that take the same requests in the same order cannot deadlock.
-  const ordered = items.toSorted((a, b) => (a.intent.requestId < b.intent.requestId ? -1 : 1));
-  const rows = await eventLog.change<{ intent_id: string; outcome: OpenOutcome }>({
-    name: 'ca.open-intents',
-    expressions: OPEN_INTENTS,
-    values: columnsOf(ordered.map((item) => item.intent)),
-    returning: OPENED_INTENTS,
-    events: items.map(({ intent, event }) => ({ key: intent.intentId, event })),
-  });
-  const outcomes = new Map(rows.map((row) => [row.intent_id, row.outcome]));
-  const refused = items.filter((item) => !outcomes.has(item.intent.intentId));
-  // The answer to an earlier attempt may have been lost: an intent of ours that is there already is open.
-  for (const intentId of await ownIntents(pool, refused)) outcomes.set(intentId, 'opened');
-  return items.map((item) => ({
+type Completion = Step & { readonly certificate: Buffer };
+
+async function takeSteps(
+  options: PgIntentStoreOptions,
+  items: readonly Step[],
+): Promise<BatchResult<StepOutcome>[]> {
+  const openings = items.filter((step) => step.certificate === undefined);
+  const completions = items.filter((step): step is Completion => step.certificate !== undefined);
+  const change = () => changeIntents(options, openings, completions);
+  const complete = () =>
+    completions.length > 0 ? durableStep('ca.certificate', change) : change();
+  const outcomes = await (openings.length > 0 ? durableStep('ca.intent', complete) : complete());
+  // Who finds it done already was cut off from the answer to an earlier attempt, or came second.
+  const missing = (step: Step) => !outcomes.has(step.intent.intentId);
+  await addOwnIntents(options.pool, openings.filter(missing), outcomes);
+  await addStoredBefore(options.pool, completions.filter(missing), outcomes);
+  return items.map(({ intent, certificate }) => ({
     ok: true,
-    value: outcomes.get(item.intent.intentId) ?? 'request-taken',
+    value: outcomes.get(intent.intentId) ?? (certificate ? 'not-open' : 'request-taken'),
   }));
 }
 
-async function ownIntents(pool: Pool, items: readonly Opening[]): Promise<string[]> {
-  if (items.length === 0) return [];
+/** The outcomes by intent id; nothing for an intent that was not changed. */
+async function changeIntents(
+  { eventLog, clock }: PgIntentStoreOptions,
+  openings: readonly Step[],
+  completions: readonly Completion[],
+): Promise<Map<string, StepOutcome>> {
+  // Two processes that take the same requests in the same order cannot deadlock.
+  const ordered = openings.toSorted((a, b) => (a.intent.requestId < b.intent.requestId ? -1 : 1));
+  const rows = await eventLog.change<{ intent_id: string; outcome: StepOutcome }>({
+    name: 'ca.change-intents',
+    expressions: CHANGE_INTENTS,
+    values: [
+      ...columnsOf(ordered.map((step) => step.intent)),
+      column.uuid(completions.map((step) => step.intent.intentId)),
+      column.bytea(completions.map((step) => step.certificate)),
+      clock.now(),
+    ],
+    returning: CHANGED_INTENTS,
+    events: [...ordered, ...completions].map(({ intent, event }) => ({
+      key: intent.intentId,
+      event,
+    })),
+  });
+  return new Map(rows.map((row) => [row.intent_id, row.outcome]));
+}
+
+/** An intent of ours that is there already is open. */
+async function addOwnIntents(
+  pool: Pool,
+  steps: readonly Step[],
+  outcomes: Map<string, StepOutcome>,
+): Promise<void> {
+  if (steps.length === 0) return;
   const { rows } = await query<{ intent_id: string }>(pool, {
     name: 'ca.own-intents',
     text: `SELECT intent_id FROM intent WHERE intent_id = ANY($1::uuid[]) AND status = 'open'`,
-    values: [items.map((item) => item.intent.intentId)],
+    values: [column.uuid(steps.map((step) => step.intent.intentId))],
   });
-  return rows.map((row) => row.intent_id);
-}
-
-async function completeIntents(
-  { pool, eventLog, clock }: PgIntentStoreOptions,
-  items: readonly Completion[],
-): Promise<BatchResult<boolean>[]> {
-  const rows = await eventLog.change<{ intent_id: string }>({
-    name: 'ca.complete-intents',
-    expressions: COMPLETE_INTENTS,
-    values: [
-      items.map(({ intent }) => intent.intentId),
-      items.map(({ certificate }) => certificate),
-      clock.now(),
-    ],
-    returning: 'SELECT intent_id FROM stored',
-    events: items.map(({ intent, event }) => ({ key: intent.intentId, event })),
-  });
-  const completed = new Set(rows.map((row) => row.intent_id));
-  const lost = items.filter((item) => !completed.has(item.intent.intentId));
-  const stored = await storedBefore(pool, lost);
-  return items.map(({ intent }) => ({
-    ok: true,
-    value: completed.has(intent.intentId) || stored.has(intent.intentId),
-  }));
+  for (const row of rows) outcomes.set(row.intent_id, 'opened');
 }
 
 /** Those whose very certificate is stored: by another reconciler, or by a COMMIT whose answer was lost. */
-async function storedBefore(pool: Pool, items: readonly Completion[]): Promise<Set<string>> {
-  if (items.length === 0) return new Set();
+async function addStoredBefore(
+  pool: Pool,
+  steps: readonly Completion[],
+  outcomes: Map<string, StepOutcome>,
+): Promise<void> {
+  if (steps.length === 0) return;
   const { rows } = await query<{ intent_id: string; certificate: Buffer | null }>(pool, {
     name: 'ca.stored-certificates',
     text: `SELECT i.intent_id, c.certificate FROM intent i JOIN certificate c USING (serial_number, issuer_id)
            WHERE i.intent_id = ANY($1::uuid[]) AND i.status = 'issued'`,
-    values: [items.map((item) => item.intent.intentId)],
+    values: [column.uuid(steps.map((step) => step.intent.intentId))],
   });
   const bytes = new Map(rows.map((row) => [row.intent_id, row.certificate]));
-  const same = items.filter((item) => bytes.get(item.intent.intentId)?.equals(item.certificate));
-  return new Set(same.map((item) => item.intent.intentId));
+  for (const { intent, certificate } of steps) {
+    if (bytes.get(intent.intentId)?.equals(certificate)) outcomes.set(intent.intentId, 'stored');
+  }
 }
 
 async function abandonIntent(
@@ -192,27 +200,26 @@ async function abandonIntent(
   return true;
 }
 
-/** One array for each column, in the order of OPEN_INTENTS. */
-function columnsOf(intents: readonly Intent[]): unknown[] {
-  const column = <T>(read: (intent: Intent) => T): T[] => intents.map(read);
+/** One parameter for each column, in the order of CHANGE_INTENTS. */
+function columnsOf(intents: readonly Intent[]): Buffer[] {
   return [
-    column((i) => i.intentId),
-    column((i) => i.requestId),
-    column((i) => i.issuerId),
-    column((i) => i.serialNumber),
-    column((i) => i.profile),
-    column((i) => i.profileHash),
-    column((i) => i.tbs),
-    column((i) => i.commonName),
-    column((i) => i.names.join('\n')),
-    column((i) => i.requester),
-    column((i) => i.tenantId),
-    column((i) => i.protocol),
-    column((i) => i.notBefore),
-    column((i) => i.notAfter),
-    column((i) => i.spkiSha256),
-    column((i) => i.crlShard),
-    column((i) => i.createdAt),
+    column.uuid(intents.map((i) => i.intentId)),
+    column.uuid(intents.map((i) => i.requestId)),
+    column.text(intents.map((i) => i.issuerId)),
+    column.text(intents.map((i) => i.serialNumber)),
+    column.text(intents.map((i) => i.profile)),
+    column.text(intents.map((i) => i.profileHash)),
+    column.bytea(intents.map((i) => i.tbs)),
+    column.text(intents.map((i) => i.commonName)),
+    column.text(intents.map((i) => i.names.join('\n'))),
+    column.text(intents.map((i) => i.requester)),
+    column.text(intents.map((i) => i.tenantId)),
+    column.text(intents.map((i) => i.protocol)),
+    column.bigint(intents.map((i) => i.notBefore)),
+    column.bigint(intents.map((i) => i.notAfter)),
+    column.text(intents.map((i) => i.spkiSha256)),
+    column.integer(intents.map((i) => i.crlShard)),
+    column.bigint(intents.map((i) => i.createdAt)),
   ];
 }
 

@@ -1,4 +1,5 @@
 import { type BatchResult, createBatcher } from '@gigvault/database/batcher';
+import { column } from '@gigvault/database/columns';
 import { isUniqueViolation } from '@gigvault/database/database-error';
 import type { EventLog } from '@gigvault/database/event-log';
 import { transaction } from '@gigvault/database/transaction';
@@ -75,10 +76,10 @@ const INSERT = `INSERT INTO signature (intent_id, key_id, tbs_sha256, signature,
 
 function columnsOf(items: readonly NewSignature[], now: number): unknown[] {
   return [
-    items.map((item) => item.intentId),
-    items.map((item) => item.keyId),
-    items.map((item) => item.tbsSha256),
-    items.map((item) => item.signature),
+    column.uuid(items.map((item) => item.intentId)),
+    column.text(items.map((item) => item.keyId)),
+    column.bytea(items.map((item) => item.tbsSha256)),
+    column.bytea(items.map((item) => item.signature)),
     new Date(now),
   ];
 }
