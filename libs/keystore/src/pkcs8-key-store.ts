@@ -29,7 +29,7 @@ export function pkcs8KeyStore(options: Pkcs8KeyStoreOptions): KeyStore {
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   const cache = new Map<KeyHandle, KeyObject>();
 
-  const pathOf = (handle: KeyHandle) => join(directory, `${parseKeyHandle(handle)}.p8`);
+  const pathOf = (handle: KeyHandle) => pkcs8File(directory, parseKeyHandle(handle));
 
   function remember(handle: KeyHandle, key: KeyObject): void {
     const oldest = cache.keys().next();
@@ -69,6 +69,11 @@ export function pkcs8KeyStore(options: Pkcs8KeyStoreOptions): KeyStore {
       });
     },
   };
+}
+
+/** The file of a key. */
+export function pkcs8File(directory: string, handle: string): string {
+  return join(directory, `${handle}.p8`);
 }
 
 /** `ENCRYPTED PRIVATE KEY` in PEM: PBES2, PBKDF2 with HMAC-SHA-256, AES-256-CBC. The passphrase must hold 128 random bits or more. */

@@ -1,5 +1,5 @@
 import { type IncomingHttpHeaders, Agent as PlainAgent, request as plainRequest } from 'node:http';
-import { Agent, request } from 'node:https';
+import { Agent, type AgentOptions, request } from 'node:https';
 
 /** What came back. */
 export interface HttpAnswer {
@@ -27,10 +27,10 @@ export interface HttpClient {
 
 /**
  * @param ca the root to trust for https URLs, PEM
- * @param maxSockets requests at one time over https; more wait here
+ * @param https how else a server is to be known; `maxSockets`: requests at one time over https, more wait here
  */
-export function httpClient(ca?: string | Buffer, maxSockets = 64): HttpClient {
-  const secure = new Agent({ keepAlive: true, maxSockets, ...(ca ? { ca } : {}) });
+export function httpClient(ca?: string | Buffer, https: AgentOptions = {}): HttpClient {
+  const secure = new Agent({ keepAlive: true, maxSockets: 64, ...(ca ? { ca } : {}), ...https });
   const plain = new PlainAgent({ keepAlive: true });
   return {
     fetch: (url, question = {}) => fetchWith({ secure, plain }, url, question),

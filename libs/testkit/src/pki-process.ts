@@ -58,7 +58,9 @@ export const REPOSITORY = repositoryOf(dirname(fileURLToPath(import.meta.url)));
 const COMPILE_CACHE = join(REPOSITORY, 'dist', '.compile-cache');
 const CLOSING_LINE = /^ {2}(DEV|PRODUCTION) PROFILE/m;
 const START_LIMIT = 90_000;
-const PORTS = { first: 22_000, block: 20, blocks: 500 };
+/** Room for two in one test: a block that ends too early would take the ports of the next process. */
+const PORTS = { first: 22_000, block: 40, blocks: 250 };
+const CHOICE = 20;
 
 /** Starts a fresh PKI. Rejects with its output when it does not come up in time. */
 export async function startPki(mode: Mode, ...flags: string[]): Promise<PkiProcess> {
@@ -123,7 +125,7 @@ export async function startPki(mode: Mode, ...flags: string[]): Promise<PkiProce
 /** Free ports. From `grpc` on there are as many as services: split mode takes them all. */
 async function choosePorts(): Promise<PkiProcess['ports']> {
   const services = SERVICE_NAMES.length;
-  const free = await freePorts(PORTS.block, PORTS);
+  const free = await freePorts(CHOICE, PORTS);
   const grpc = free.find(
     (port) => free.filter((p) => p >= port && p < port + services).length === services,
   );

@@ -132,10 +132,12 @@ async function openGround(options: StartOptions): Promise<Ground> {
     log,
   });
   undo.push(() => tracing.stop());
-  const secrets = await openSecrets(directory);
-  const database = await progress.step('database', async () => {
-    const value = await openDatabase(await server, secrets, directory);
-    return { say: value.description, value };
+  const { secrets, database } = await progress.step('database', async () => {
+    const running = await server;
+    // Not before there is a server: a start that gets none leaves nothing behind.
+    const secrets = await openSecrets(directory);
+    const database = await openDatabase(running, secrets, directory);
+    return { say: database.description, value: { secrets, database } };
   });
   const publicUrl = config.publicUrl ?? `https://localhost:${config.https.port}`;
   const parts = { config, written, directory, secrets, database, publicUrl, log, logOf };

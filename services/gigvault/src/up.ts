@@ -11,7 +11,11 @@ import {
   type RunningInstance,
   releaseDataDirectory,
 } from './bootstrap/data-directory.ts';
-import { type DatabaseServer, startDatabaseServer } from './bootstrap/database-server.ts';
+import {
+  checkDatabase,
+  type DatabaseServer,
+  startDatabaseServer,
+} from './bootstrap/database-server.ts';
 import { checkRootDirectory } from './bootstrap/root-directory.ts';
 import { requireSafeProfile } from './bootstrap/safe-profile.ts';
 import { openLogs } from './composition/logs.ts';
@@ -68,8 +72,12 @@ export async function up(
   if (holder) throw new AlreadyRunning(holder);
   const undo: Undo = [];
   let database: DatabaseServer | undefined;
+  let failed = false;
   const giveBack = () => {
+    // Its folders while nobody else can take it, then itself, which held the run file.
+    if (failed) directory.removeEmpty();
     releaseDataDirectory(directory);
+    if (failed) directory.removeEmpty();
     if (config.ephemeral) rmSync(path, { recursive: true, force: true, maxRetries: 5 });
   };
   // A process that exits without waiting, as at the second Ctrl-C or after an uncaught error, leaves no database behind.
@@ -84,6 +92,7 @@ export async function up(
   });
   try {
     checkRootDirectory(directory, config);
+    checkDatabase(directory, config);
     await checkPorts(config);
     const logOf = openLogs(config, directory);
     const server = startDatabaseServer(directory, config, logOf('gigvault'));
@@ -105,6 +114,7 @@ export async function up(
     const configured = withRootCrl(options, directory);
     return await start({ ...configured, directory, server, progress, print, logOf, undo });
   } catch (error) {
+    failed = true;
     await runAll(undo);
     throw error;
   }

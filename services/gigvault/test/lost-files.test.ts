@@ -1,6 +1,7 @@
 import {
   cpSync,
   existsSync,
+  mkdirSync,
   readdirSync,
   readFileSync,
   renameSync,
@@ -8,17 +9,24 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import { checkPki, connect } from '@gigvault/testkit/check-pki';
 import { processesOf } from '@gigvault/testkit/leftovers';
-import { type PkiProcess, startPki } from '@gigvault/testkit/pki-process';
+import { MODES, type PkiProcess, startPki } from '@gigvault/testkit/pki-process';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { runUp } from './up-command.ts';
 import { START_TIMEOUT } from './use-pki.ts';
 
-describe('a data directory that has lost something', () => {
+describe.each(MODES)('a data directory that has lost something, %s', (mode) => {
   let pki: PkiProcess;
+  let issuingKey: string;
 
   beforeAll(async () => {
-    pki = await startPki('one process');
+    pki = await startPki(mode);
+    const database = await connect(pki);
+    const { rows } = await database
+      .query<{ handle: string }>("SELECT handle FROM keymgr.key WHERE key_id = 'ca-issuing'")
+      .finally(() => database.end());
+    issuingKey = `${rows[0]?.handle}.p8`;
     await pki.stop();
   }, START_TIMEOUT);
 
@@ -35,27 +43,34 @@ describe('a data directory that has lost something', () => {
     [['pg'], 'pg, is gone. Nothing was changed'],
     [['pg', 'root/root.crt', 'tls'], 'pg, is gone. Nothing was changed'],
     [['pg', 'root', 'tls'], 'pg, is gone. Nothing was changed'],
+    [['pg/cluster'], 'pg, is gone. Nothing was changed'],
+    [['pg/cluster/PG_VERSION'], 'pg, is gone. Nothing was changed'],
+    [['pg/admin-password'], 'has lost admin-password'],
+    [['root/root.crl'], 'has lost root.crl'],
+    [['services'], 'services/keymgr/keys has lost every key'],
+    [['services/keymgr'], 'services/keymgr/keys has lost every key'],
+    [['services/keymgr/keys', 'tls'], 'services/keymgr/keys has lost every key'],
+    [['services/keymgr/keys/*'], '.p8 (ca-issuing). Nothing was changed. Restore it from a backup'],
     [['services/keymgr/secrets'], 'keymgr-master.key is gone'],
   ])(
     '%j: nothing is made anew, and it says what to restore %s %j',
-    async (lost, said, flags = []) => {
+    async (names, said, flags = []) => {
+      const lost = names.map((name) => name.replace('*', issuingKey));
       for (const [i, name] of lost.entries())
         renameSync(join(pki.dataDir, name), join(pki.home, `away-${i}`));
       try {
-        const before = contents('root', 'services/keymgr');
+        const before = contents();
         const { code, stderr } = await pki.tryStart(...flags);
         expect(stderr).toContain(said);
         const lines = stderr.trim().split('\n');
         expect(lines.filter((line) => !/^ *✔/.test(line))).toHaveLength(1);
         expect(code).toBe(said.includes('master') ? 9 : 2);
-        expect(contents('root', 'services/keymgr')).toEqual(before);
-        expect(existsSync(join(pki.dataDir, 'pg'))).toBe(!lost.includes('pg'));
+        expect(contents()).toEqual(before);
+        for (const name of lost) expect(existsSync(join(pki.dataDir, name))).toBe(false);
         expect(processesOf(pki.dataDir, 'services and database')).toEqual([]);
       } finally {
-        for (const [i, name] of lost.entries()) {
-          rmSync(join(pki.dataDir, name), { recursive: true, force: true });
+        for (const [i, name] of lost.entries())
           renameSync(join(pki.home, `away-${i}`), join(pki.dataDir, name));
-        }
       }
     },
     START_TIMEOUT,
@@ -91,6 +106,37 @@ describe('a data directory that has lost something', () => {
     START_TIMEOUT,
   );
 
+  it.each<readonly [string, readonly string[]]>([
+    ['all folders of it', ['tls', 'secrets', 'logs', '../config']],
+    [
+      'single files',
+      [
+        ...['tls/gigvault.key', 'tls/public.crt', 'tls/services-ca.crt', 'logs/gigvault.log'],
+        ...['secrets/admin-token', 'secrets/database-owner', 'secrets/database-ca'],
+        ...(mode === 'split' ? ['tls/ra.key', 'tls/edge.crt', 'services/ca.yaml'] : []),
+        '../config/gigvault/contexts/local/api-key',
+      ],
+    ],
+  ])(
+    'makes again what can be made again: %s',
+    async (_what, lost) => {
+      const root = readFileSync(pki.rootFile, 'utf8');
+      // Each is there: what is never made is never lost.
+      for (const name of lost) rmSync(join(pki.dataDir, name), { recursive: true });
+      await pki.start();
+      try {
+        for (const name of lost)
+          expect([name, existsSync(join(pki.dataDir, name))]).toEqual([name, true]);
+        expect(readFileSync(pki.rootFile, 'utf8')).toBe(root);
+        expect((await pki.cli('cert', 'create', `n${lost.length}.localhost`)).code).toBe(0);
+        expect((await checkPki(pki)).findings).toEqual([]);
+      } finally {
+        await pki.stop();
+      }
+    },
+    START_TIMEOUT,
+  );
+
   it.each([
     ['made its keys', []],
     ['written the root key', ['root.key']],
@@ -114,17 +160,35 @@ describe('a data directory that has lost something', () => {
     START_TIMEOUT,
   );
 
-  function contents(...folders: string[]): Record<string, string> {
+  it(
+    'a start that fails before anything was made leaves nothing',
+    async () => {
+      const fresh = join(pki.home, 'not', 'there');
+      const port = `${pki.ports.https}`;
+      for (const flags of [
+        ['--http-port', port],
+        ['--database-url', 'env://GIGVAULT_NOTHING'],
+        ['--database-url', 'postgres://u:p@localhost/postgres'],
+      ]) {
+        expect((await pki.tryStart('--data-dir', fresh, ...flags)).code).toBe(2);
+        expect(existsSync(join(pki.home, 'not'))).toBe(false);
+      }
+      mkdirSync(fresh, { recursive: true, mode: 0o700 });
+      writeFileSync(join(fresh, 'secrets'), '');
+      const { code, stderr } = await pki.tryStart('--data-dir', fresh);
+      expect([code, stderr]).toEqual([2, expect.stringMatching(/secrets cannot be used/)]);
+      expect(readdirSync(fresh)).toEqual(['secrets']);
+    },
+    START_TIMEOUT,
+  );
+
+  /** Files with their content and folders, but for the log and what the database has for itself. */
+  function contents(): Record<string, string> {
     return Object.fromEntries(
-      folders
-        .map((folder) => join(pki.dataDir, folder))
-        .filter(existsSync)
-        .flatMap((folder) =>
-          readdirSync(folder, { recursive: true, withFileTypes: true })
-            .filter((entry) => entry.isFile())
-            .map((entry) => join(entry.parentPath, entry.name)),
-        )
-        .map((path) => [path, readFileSync(path, 'utf8')]),
+      readdirSync(pki.dataDir, { recursive: true, withFileTypes: true })
+        .map((entry) => ({ entry, path: join(entry.parentPath, entry.name) }))
+        .filter(({ path }) => !/\/(pg|logs)\//.test(path.slice(pki.dataDir.length)))
+        .map(({ entry, path }) => [path, entry.isFile() ? readFileSync(path, 'utf8') : '']),
     );
   }
 });

@@ -11,7 +11,7 @@ import {
 import { join } from 'node:path';
 import { checkPki } from '@gigvault/testkit/check-pki';
 import { processesOf } from '@gigvault/testkit/leftovers';
-import { type PkiProcess, REPOSITORY, startPki } from '@gigvault/testkit/pki-process';
+import { MODES, type PkiProcess, REPOSITORY, startPki } from '@gigvault/testkit/pki-process';
 import { runOrFail } from '@gigvault/testkit/run-program';
 import { parseCertificationRequest } from '@gigvault/x509/certification-request';
 import { fromPem } from '@gigvault/x509/pem';
@@ -52,7 +52,7 @@ function rootca(...args: string[]): Promise<string> {
   return runOrFail(process.execPath, ['--disable-warning=ExperimentalWarning', program, ...args]);
 }
 
-describe('a root that is made on another machine', () => {
+describe.each(MODES)('a root that is made on another machine, %s', (mode) => {
   let pki: PkiProcess;
   let folder: string;
   let offline: OfflineMachine;
@@ -70,7 +70,7 @@ describe('a root that is made on another machine', () => {
 
   beforeAll(async () => {
     // For its ports and its harness; its data is thrown away.
-    pki = await startPki('one process');
+    pki = await startPki(mode);
     await pki.stop();
     rmSync(pki.dataDir, { recursive: true });
     folder = join(pki.home, 'usb');

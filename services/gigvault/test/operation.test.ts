@@ -3,10 +3,12 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { freePorts } from '@gigvault/rpc/free-ports';
+import { connect as connectDatabase } from '@gigvault/testkit/check-pki';
 import { eventually } from '@gigvault/testkit/eventually';
 import { processesOf } from '@gigvault/testkit/leftovers';
 import { MODES, startPki } from '@gigvault/testkit/pki-process';
 import { createTestIdentities } from '@gigvault/testkit/test-identities';
+import { systemClock } from '@gigvault/time/clock';
 import { describe, expect, it } from '@jest/globals';
 import { parse } from 'yaml';
 import { PORT_ORDER } from '../src/composition/split-ports.ts';
@@ -37,7 +39,7 @@ describe.each(MODES)('operating it, %s', (mode) => {
     const refused = async (...flags: string[]) => {
       const { code, stderr } = await pki.tryStart(...elsewhere, ...flags);
       expect(code).toBe(6);
-      expect(existsSync(join(fresh, 'pg'))).toBe(false);
+      expect(existsSync(fresh)).toBe(false);
       return stderr;
     };
     expect(await refused()).toMatch(`Port ${pki.ports.https} is in use`);
@@ -58,6 +60,26 @@ describe.each(MODES)('operating it, %s', (mode) => {
     const wrong = await pki.tryStart('--check-config', '--https-port', 'none');
     expect(wrong.code).toBe(2);
     expect(wrong.stderr).toMatch(/https\.port/);
+  });
+
+  it('leaves the database alone while nobody asks for anything', async () => {
+    const database = await connectDatabase(shared.pki);
+    try {
+      const count = async () => {
+        const { rows } = await database.query<{ n: string }>(
+          "SELECT xact_commit AS n FROM pg_stat_database WHERE datname = 'gigvault'",
+        );
+        return Number(rows[0]?.n);
+      };
+      const [before, began] = [await count(), systemClock.now()];
+      const LONG = 5_000;
+      await eventually(() => expect(systemClock.now() - began).toBeGreaterThan(LONG), 2 * LONG);
+      const seconds = (systemClock.now() - began) / 1_000;
+      // Some 20 a second are polls. A worker that runs round and round makes hundreds.
+      expect(((await count()) - before) / seconds).toBeLessThan(60);
+    } finally {
+      await database.end();
+    }
   });
 
   it('the strict profile refuses another http-01 port', async () => {
@@ -170,9 +192,17 @@ describe.each(MODES)('operating it, %s', (mode) => {
 
   if (mode === 'split')
     it('split only: the closing table says where each service is, counted from --grpc-port', async () => {
-      const { output, ports } = shared.pki;
+      const { output, ports, dataDir } = shared.pki;
       const lines = [...output().matchAll(/^ {15}([a-z]+) +(\d+) +(\d+) +(\d+)$/gm)];
       expect(lines.map(([, name]) => name)).toEqual([...PORT_ORDER]);
+      expect(output()).toMatch(
+        new RegExp(`^ {15}edge +https ${ports.https}, http ${ports.http}$`, 'm'),
+      );
+      const { services } = JSON.parse(readFileSync(join(dataDir, 'run.json'), 'utf8')) as {
+        services: { service: string }[];
+      };
+      expect(services.map(({ service }) => service)).toEqual([...PORT_ORDER, 'edge']);
+      expect(services.at(-1)).toEqual({ service: 'edge', https: ports.https, http: ports.http });
       expect(lines.map(([, , grpc]) => Number(grpc))).toEqual(
         PORT_ORDER.map((_, i) => ports.grpc + i),
       );

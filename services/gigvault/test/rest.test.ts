@@ -1,8 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { eventually } from '@gigvault/testkit/eventually';
+import { type HttpClient, httpClient } from '@gigvault/testkit/http-client';
 import { MODES } from '@gigvault/testkit/pki-process';
 import { toPem } from '@gigvault/x509/pem';
-import { describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { API, csr, expectProblem, useRest } from './rest-client.ts';
 import { QUICK_CRL, usePki } from './use-pki.ts';
 
@@ -218,13 +220,41 @@ describe.each(MODES)('the REST API, %s', (mode) => {
       expect((await shared.http.fetch(shared.pki.statusUrl + path)).status).toBe(404);
   });
 
-  if (mode === 'one process') {
-    it('one process only: the admin listener tells operators everything — covers: C45, C46, C47, X2', async () => {
-      const admin = /^ {2}Admin +(https:\/\/127\.0\.0\.1:\d+)/m.exec(
-        shared.pki.output(),
-      )?.[1] as string;
+  describe('for its operators', () => {
+    let http: HttpClient;
+    /** Of the one process, or of ca's. */
+    let operators: { readonly admin: string; readonly metrics: string };
+
+    beforeAll(() => {
+      const { dataDir, output } = shared.pki;
+      if (mode === 'one process') {
+        const url = (name: string) =>
+          new RegExp(`^ {2}${name} +(https://127\\.0\\.0\\.1:\\d+)`, 'm').exec(
+            output(),
+          )?.[1] as string;
+        operators = { admin: url('Admin'), metrics: `${url('Metrics')}/metrics` };
+        http = httpClient(readFileSync(shared.pki.rootFile));
+        return;
+      }
+      const { services } = JSON.parse(readFileSync(join(dataDir, 'run.json'), 'utf8')) as {
+        services: { service: string; admin: number; metrics: number }[];
+      };
+      const ca = services.find(({ service }) => service === 'ca');
+      const url = (port: number | undefined) => `https://127.0.0.1:${port}`;
+      operators = { admin: url(ca?.admin), metrics: `${url(ca?.metrics)}/metrics` };
+      // By its mTLS identity, whose name is no host's.
+      http = httpClient(readFileSync(join(dataDir, 'tls', 'services-ca.crt')), {
+        allowPartialTrustChain: true,
+        checkServerIdentity: () => undefined,
+      });
+    });
+
+    afterAll(() => http?.close());
+
+    it('the admin listener tells operators everything — covers: C45, C46, C47, X2', async () => {
+      const { admin } = operators;
       const ask = (path: string, question = {}) =>
-        shared.http.fetch(`${admin}/admin/v1/${path}`, question);
+        http.fetch(`${admin}/admin/v1/${path}`, question);
       expect((await ask('livez')).json()).toEqual({ status: 'ok' });
       expect((await ask('readyz')).status).toBe(200);
       const { checks } = (await ask('healthz?verbose')).json<{
@@ -243,10 +273,9 @@ describe.each(MODES)('the REST API, %s', (mode) => {
       expect((await ask('livez')).status).toBe(200);
     });
 
-    it('one process only: metrics are scraped from a listener of their own — covers: X4', async () => {
+    it('metrics are scraped from a listener of their own — covers: X4', async () => {
       await call('GET', '/certificates');
-      const url = /^ {2}Metrics +(\S+)/m.exec(shared.pki.output())?.[1] as string;
-      const { text } = await shared.http.fetch(url);
+      const { text } = await http.fetch(operators.metrics);
       expect(text).toMatch(
         /^gigvault_http_requests_total\{.*route="\/service\/api\/v1\/certificates".*\} \d+$/m,
       );
@@ -254,19 +283,25 @@ describe.each(MODES)('the REST API, %s', (mode) => {
       expect(text).not.toMatch(/rest\.localhost/);
     });
 
-    it('one process only: shutdown with the admin token drains and ends with 0 — covers: C48', async () => {
-      const admin = /^ {2}Admin +(https:\/\/127\.0\.0\.1:\d+)/m.exec(
-        shared.pki.output(),
-      )?.[1] as string;
+    it('shutdown with the admin token drains — covers: C48', async () => {
       const secret = readFileSync(join(shared.pki.dataDir, 'secrets', 'admin-token'), 'utf8');
       const headers = { authorization: `Bearer ${secret}` };
-      const answer = await shared.http.fetch(`${admin}/admin/v1/shutdown`, {
+      const answer = await http.fetch(`${operators.admin}/admin/v1/shutdown`, {
         method: 'POST',
         headers,
       });
       expect(answer.status).toBe(202);
-      expect(await shared.pki.exited()).toBe(0);
-      await shared.pki.start();
+      if (mode === 'one process') {
+        expect(await shared.pki.exited()).toBe(0);
+        await shared.pki.start();
+        return;
+      }
+      // It was this service's process alone, and its supervisor starts it again.
+      const log = join(shared.pki.dataDir, 'logs', 'gigvault.log');
+      await eventually(() =>
+        expect(readFileSync(log, 'utf8')).toMatch(/"process":"ca","code":0,.*"process ended"/),
+      );
+      await eventually(async () => expect((await call('GET', '/certificates')).status).toBe(200));
     }, 60_000);
-  }
+  });
 });

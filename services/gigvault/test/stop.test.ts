@@ -4,18 +4,18 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { eventually } from '@gigvault/testkit/eventually';
 import { processesOf } from '@gigvault/testkit/leftovers';
-import { MODES, type Mode, type PkiProcess, startPki } from '@gigvault/testkit/pki-process';
+import { MODES, type PkiProcess, startPki } from '@gigvault/testkit/pki-process';
 import { systemClock } from '@gigvault/time/clock';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { spawnUp } from './up-command.ts';
 import { START_TIMEOUT } from './use-pki.ts';
 
-describe('the end of up', () => {
+describe.each(MODES)('the end of up, %s', (mode) => {
   let pki: PkiProcess;
   let fresh: string;
 
   beforeAll(async () => {
-    pki = await startPki('one process');
+    pki = await startPki(mode);
     await pki.stop();
     fresh = join(pki.home, 'fresh');
   }, START_TIMEOUT);
@@ -45,10 +45,10 @@ describe('the end of up', () => {
     START_TIMEOUT,
   );
 
-  it.each(MODES)(
-    'a second Ctrl-C ends everything at once, %s',
-    async (mode) => {
-      const child = await started(mode);
+  it(
+    'a second Ctrl-C ends everything at once',
+    async () => {
+      const child = await started();
       // What keeps the first one waiting.
       const busy = mode === 'split' ? processesOf(pki.dataDir, 'services')[0] : undefined;
       if (busy !== undefined) process.kill(busy, 'SIGSTOP');
@@ -74,7 +74,7 @@ describe('the end of up', () => {
   it(
     'nobody reading what it says is no reason to end',
     async () => {
-      const child = await started('one process');
+      const child = await started();
       child.stdout?.destroy();
       child.stderr?.destroy();
       await eventually(async () =>
@@ -98,9 +98,8 @@ describe('the end of up', () => {
     START_TIMEOUT,
   );
 
-  async function started(mode: Mode): Promise<ChildProcess> {
-    const flags = mode === 'split' ? ['--split'] : [];
-    const child = spawnUp(pki, '--data-dir', pki.dataDir, ...flags);
+  async function started(): Promise<ChildProcess> {
+    const child = spawnUp(pki, '--data-dir', pki.dataDir);
     const said = textOf(child);
     await eventually(() => expect(said()).toMatch(/DEV PROFILE/), 60_000);
     return child;

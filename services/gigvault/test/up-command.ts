@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { type PkiProcess, REPOSITORY } from '@gigvault/testkit/pki-process';
 import { type ProgramResult, runProgram } from '@gigvault/testkit/run-program';
 
-/** `up` with these flags, on the ports of a PKI that is stopped, to its end. */
+/** `up` with these flags, in the mode and on the ports of a PKI that is stopped, to its end. */
 export function runUp(pki: PkiProcess, ...flags: string[]): Promise<ProgramResult> {
   return runProgram(process.execPath, command(pki, flags), options(pki));
 }
@@ -17,13 +17,14 @@ export function spawnUp(pki: PkiProcess, ...flags: string[]): ChildProcess {
   });
 }
 
-function command({ ports }: PkiProcess, flags: readonly string[]): string[] {
+function command({ mode, ports }: PkiProcess, flags: readonly string[]): string[] {
   return [
     '--disable-warning=ExperimentalWarning',
     join(REPOSITORY, 'dist', 'gigvault.js'),
     'up',
     ...['--https-port', `${ports.https}`, '--grpc-port', `${ports.grpc}`, '--metrics-port', '0'],
     ...['--http-port', `${ports.http}`, '--ra-http01-port', `${ports.http01}`],
+    ...(mode === 'split' ? ['--split'] : []),
     ...flags,
   ];
 }

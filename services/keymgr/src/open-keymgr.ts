@@ -1,10 +1,13 @@
 import { existsSync, readdirSync } from 'node:fs';
+import { basename } from 'node:path';
 import { createEventLog, type EventLog } from '@gigvault/database/event-log';
+import { query } from '@gigvault/database/query';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import type { HealthCheck, ServiceContext } from '@gigvault/host/service';
 import { createMasterKey, readMasterKey } from '@gigvault/keystore/master-key';
-import { pkcs8KeyStore } from '@gigvault/keystore/pkcs8-key-store';
+import { pkcs8File, pkcs8KeyStore } from '@gigvault/keystore/pkcs8-key-store';
 import type { Worker } from '@gigvault/time/worker';
+import type { Pool } from 'pg';
 import { cachedKeyTable } from './adapters/cached-key-table.ts';
 import { keyCounter } from './adapters/key-counter.ts';
 import { meteredKeyStore } from './adapters/metered-key-store.ts';
@@ -64,6 +67,26 @@ export function openKeymgr(context: KeymgrContext): Keymgr {
     workers: [eventLog.worker, usage.worker, keyCounter(context, pool)],
     healthChecks: [{ name: 'keystore', check: () => keyStore.check() }],
   };
+}
+
+/**
+ * The files that are gone of the keys that the table knows, and their folder. Asked before anything opens a keymgr; of files, not of their content.
+ */
+export async function lostKeys(
+  config: KeymgrConfig,
+  dataDir: string,
+  pool: Pool,
+): Promise<{ readonly directory: string; readonly files: readonly string[] }> {
+  const { directory } = keymgrPaths(config, dataDir);
+  const { rows } = await query<{ key_id: string; handle: string }>(
+    pool,
+    "SELECT key_id, handle FROM key WHERE backend = 'pkcs8' AND state <> 'destroyed' ORDER BY key_id",
+  );
+  const files = rows
+    .map(({ key_id: keyId, handle }) => ({ keyId, file: pkcs8File(directory, handle) }))
+    .filter(({ file }) => !existsSync(file))
+    .map(({ keyId, file }) => `${basename(file)} (${keyId})`);
+  return { directory, files };
 }
 
 /**

@@ -33,6 +33,11 @@ export function clusterPath(dataDir: string): string {
   return join(dataDir, 'cluster');
 }
 
+/** The superuser's password of a data directory, once its cluster is made. */
+export function adminPasswordFile(dataDir: string): string {
+  return join(dataDir, 'admin-password');
+}
+
 /** Options of a child process that runs as `user`, in a directory that everybody can enter. */
 export function spawnAs(user: SystemUser | undefined): { cwd: string; uid?: number; gid?: number } {
   return { cwd: '/', ...(user && { uid: user.uid, gid: user.gid }) };
@@ -70,7 +75,7 @@ export async function prepareCluster(
   user?: SystemUser,
 ): Promise<Cluster> {
   const path = clusterPath(dataDir);
-  const passwordFile = join(dataDir, 'admin-password');
+  const passwordFile = adminPasswordFile(dataDir);
   const found = await majorVersion(path);
   if (found !== undefined && found !== binaries.major) {
     throw new GigvaultError(
@@ -124,6 +129,7 @@ async function initialise(
       user,
     );
   } catch (cause) {
+    await rm(passwordFile, { force: true });
     const why = `initdb failed in ${half}. ${(cause as Error).message}`;
     throw new GigvaultError('UNAVAILABLE', why.trim(), { cause });
   }

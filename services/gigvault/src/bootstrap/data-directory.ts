@@ -1,11 +1,11 @@
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import { writeFileDurably } from '@gigvault/files/durable-file';
 import type { IdentityFiles } from '@gigvault/host/identity-files';
 import type { PeerName, ServiceName } from '@gigvault/rpc/service-name';
-import type { ServicePorts } from '../composition/split-ports.ts';
-import { makeDataFolder, makePrivateFolder } from './private-folder.ts';
+import type { ProcessPorts } from '../composition/split-ports.ts';
+import { makeDataFolder, makePrivateFolder, removeEmptyFolders } from './private-folder.ts';
 
 /** Where everything of one installation lies. */
 export interface DataDirectory {
@@ -26,6 +26,8 @@ export interface DataDirectory {
   /** Written by `up` while it runs: who it is and where it listens. */
   readonly runFile: string;
   of(service: ServiceName): string;
+  /** Removes the folders, and the log, that this process has made and that hold nothing: a start that failed leaves it as it was. */
+  removeEmpty(): void;
   identity(peer: PeerName): IdentityFiles;
   /** TLS key and certificate of the public listener. */
   readonly edge: { readonly certificate: string; readonly privateKey: string };
@@ -41,31 +43,46 @@ export interface RunningInstance {
   readonly adminPort?: number;
   /** Where the database listens: the socket's directory, or a host. */
   readonly database?: { readonly host: string; readonly port: number };
-  /** Split mode: where each service's process listens. */
-  readonly services?: readonly ServicePorts[];
+  /** Split mode: where each process listens. */
+  readonly services?: readonly ProcessPorts[];
 }
 
 /**
  * Makes the directories, readable by their owner only. Errors: INVALID_ARGUMENT saying what stands in the way and what to do.
  */
 export function openDataDirectory(path: string): DataDirectory {
-  makeDataFolder(path);
+  const made: string[] = [];
+  try {
+    return openFolders(path, made);
+  } catch (error) {
+    removeEmptyFolders(made);
+    throw error;
+  }
+}
+
+function openFolders(path: string, made: string[]): DataDirectory {
+  makeDataFolder(path, made);
   const folder = (name: string) => {
     const full = join(path, name);
-    makePrivateFolder(full);
+    makePrivateFolder(full, made);
     return full;
   };
   const tls = folder('tls');
+  const postgres = join(path, 'pg');
+  const logFile = join(folder('logs'), 'gigvault.log');
+  const hadLog = existsSync(logFile);
+  // Whoever makes it later does so for this start.
+  if (!existsSync(postgres)) made.push(postgres);
   return {
     path,
-    postgres: join(path, 'pg'),
+    postgres,
     secrets: folder('secrets'),
     root: folder('root'),
     rootPlan: join(path, 'root', 'plan.yaml'),
     rootCertificate: join(path, 'root', 'root.crt'),
     rootCrl: join(path, 'root', 'root.crl'),
     databaseNote: join(path, 'database.json'),
-    logFile: join(folder('logs'), 'gigvault.log'),
+    logFile,
     runFile: join(path, 'run.json'),
     of: (service) => {
       folder('services');
@@ -77,6 +94,10 @@ export function openDataDirectory(path: string): DataDirectory {
       privateKey: join(tls, `${peer}.key`),
     }),
     edge: { certificate: join(tls, 'public.crt'), privateKey: join(tls, 'public.key') },
+    removeEmpty() {
+      if (!hadLog && statSync(logFile, { throwIfNoEntry: false })?.size === 0) rmSync(logFile);
+      removeEmptyFolders(made);
+    },
   };
 }
 

@@ -1,7 +1,8 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
+import { join } from 'node:path';
 import { connectionTls, type TlsChoice } from '@gigvault/database/connection-tls';
-import { clusterPath } from '@gigvault/database/embedded/cluster';
+import { adminPasswordFile, clusterPath } from '@gigvault/database/embedded/cluster';
 import { serverError } from '@gigvault/database/server-error';
 import { findWritableServer, type ServerAddress } from '@gigvault/database/writable-server';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
@@ -11,7 +12,7 @@ import type { GigvaultConfig } from '../gigvault.config.ts';
 import type { DataDirectory } from './data-directory.ts';
 import { type DatabaseAddress, readDatabaseUrl } from './database-url.ts';
 import { keepEmbedded } from './keep-embedded.ts';
-import { needsItsDatabase } from './root-directory.ts';
+import { lost, needsItsDatabase } from './root-directory.ts';
 
 /** The server that holds the database. */
 export interface DatabaseServer {
@@ -44,34 +45,56 @@ const NAME = 'gigvault';
 const MAINTENANCE = 'postgres';
 
 /**
- * The server that the configuration names, or the embedded one, started. Errors: INVALID_ARGUMENT when it cannot be the one that this data
- * directory's CAs are recorded in; then nothing was made.
+ * Before anything is made: the configured database can be the one that this data directory's CAs are recorded in. Errors:
+ * INVALID_ARGUMENT saying why it cannot.
  */
+export function checkDatabase(directory: DataDirectory, config: GigvaultConfig): void {
+  const { url } = config.database;
+  const isEmbedded = hasEmbedded(directory);
+  if (url !== undefined) {
+    if (isEmbedded)
+      refuse(
+        `This data directory has a database of its own, ${directory.postgres}: leave --database-url away. To move it: docs/operations/database.md.`,
+      );
+    readDatabaseUrl(url);
+    return;
+  }
+  if (isEmbedded) {
+    requireAdminPassword(directory);
+    return;
+  }
+  const note = readNote(directory);
+  if (note !== undefined)
+    refuse(
+      `This data directory uses the database "${note.name}" at ${note.host}:${note.port}: give --database-url.`,
+    );
+  if (needsItsDatabase(directory, config))
+    refuse(
+      `This data directory holds CAs, but its database, ${directory.postgres}, is gone. Nothing was changed. Restore it from a backup, or give --database-url: docs/operations/database.md.`,
+    );
+}
+
+/** The server that the configuration names, or the embedded one, started. After checkDatabase. */
 export async function startDatabaseServer(
   directory: DataDirectory,
   config: GigvaultConfig,
   log: Log,
 ): Promise<DatabaseServer> {
-  const hasEmbedded = existsSync(clusterPath(directory.postgres));
-  const mustBeThere = needsItsDatabase(directory, config);
   const { url } = config.database;
-  if (url !== undefined) {
-    if (hasEmbedded)
-      refuse(
-        `This data directory has a database of its own, ${directory.postgres}: leave --database-url away. To move it: docs/operations/database.md.`,
-      );
-    return externalServer(directory, readDatabaseUrl(url), mustBeThere);
-  }
-  const note = readNote(directory);
-  if (note !== undefined && !hasEmbedded)
-    refuse(
-      `This data directory uses the database "${note.name}" at ${note.host}:${note.port}: give --database-url.`,
-    );
-  if (mustBeThere && !hasEmbedded)
-    refuse(
-      `This data directory holds CAs, but its database, ${directory.postgres}, is gone. Nothing was changed. Restore it from a backup, or give --database-url: docs/operations/database.md.`,
-    );
-  return embeddedServer(directory, log);
+  return url === undefined
+    ? embeddedServer(directory, log)
+    : externalServer(directory, readDatabaseUrl(url), needsItsDatabase(directory, config));
+}
+
+/** By a file that every cluster has: the folder alone may be what a disk is mounted on. */
+function hasEmbedded({ postgres }: DataDirectory): boolean {
+  return existsSync(join(clusterPath(postgres), 'PG_VERSION'));
+}
+
+/** Without it nobody can prepare the cluster. */
+function requireAdminPassword({ postgres }: DataDirectory): void {
+  if (!existsSync(adminPasswordFile(postgres)))
+    throw lost(postgres, [adminPasswordFile(postgres)], 'has a database');
 }
 
 async function externalServer(

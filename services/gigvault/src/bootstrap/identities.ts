@@ -11,7 +11,7 @@ import type { DataDirectory } from './data-directory.ts';
 import type { Pki } from './pki.ts';
 
 /**
- * Gives every peer that lacks a valid mTLS identity one, by the normal issuance flow over the in-process transport: it
+ * Gives every peer that lacks a valid mTLS identity, or has lost a file of it, one, by the normal issuance flow over the in-process transport: it
  * works before anything listens, and when everything has expired while it was off (requirement G87).
  */
 export async function issueIdentities(options: {
@@ -32,7 +32,7 @@ export async function issueIdentities(options: {
       if (!existsSync(files.servicesCa))
         await writeFileDurably(files.servicesCa, options.pki.servicesCertificate, 0o644);
       if (
-        existsSync(files.certificate) &&
+        [files.privateKey, files.certificate].every(existsSync) &&
         clock.now() < renewalTime(readIdentity(files).certificate)
       )
         return;

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { query } from '@gigvault/database/query';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import { writeFileDurably } from '@gigvault/files/durable-file';
-import { prepareMasterKey } from '@gigvault/keymgr/open-keymgr';
+import { lostKeys, prepareMasterKey } from '@gigvault/keymgr/open-keymgr';
 import { runCeremony } from '@gigvault/rootca/ceremony/run-ceremony';
 import { ROOT_FILES, readPem, readText } from '@gigvault/rootca/commands/root-directory';
 import { type Plan, parsePlan, standardPlan } from '@gigvault/rootca/plan/plan';
@@ -26,7 +26,7 @@ import {
   readHierarchy,
   signedParts,
 } from './offline-root.ts';
-import { requireFitting, rootLost } from './root-directory.ts';
+import { lost, requireFitting, rootLost } from './root-directory.ts';
 import { storeHierarchy } from './store-hierarchy.ts';
 
 /** The CAs of an installation. */
@@ -65,6 +65,7 @@ export async function preparePki(options: PkiOptions): Promise<Pki> {
   const file = (name: string) => join(directory.root, name);
   const isNew = !existsSync(directory.rootCertificate);
   if (isNew && (await hasIssuers(options.caPool))) throw rootLost(directory);
+  await requireKeyFiles(options);
   await prepareMasterKey(config.keymgr, directory.of('keymgr'));
   const isOffline = config.offlineRoot !== undefined || isRootAwaited(directory.root);
   if (isNew) await (isOffline ? takeOfflineRoot(options) : createPki(options));
@@ -80,6 +81,12 @@ export async function preparePki(options: PkiOptions): Promise<Pki> {
     issuingCertificate: der('issuing.crt'),
     servicesCertificate: readText(file('services.crt')),
   };
+}
+
+/** Errors: INVALID_ARGUMENT with the keys that are recorded and have lost their files. */
+async function requireKeyFiles({ config, directory, pool }: PkiOptions): Promise<void> {
+  const { directory: folder, files } = await lostKeys(config.keymgr, directory.of('keymgr'), pool);
+  if (files.length > 0) throw lost(folder, files);
 }
 
 /** `ca` knows them from the moment in which the first start has stored the root. Asked of its table: it does not run yet. */

@@ -1,8 +1,16 @@
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { makeDataFolder, makePrivateFolder } from './private-folder.ts';
+import { makeDataFolder, makePrivateFolder, removeEmptyFolders } from './private-folder.ts';
 
 let folder: string;
 let umask: number;
@@ -53,5 +61,26 @@ describe('the data folder', () => {
     mkdirSync(open);
     chmodSync(open, 0o755);
     expect(() => makePrivateFolder(open)).toThrow(`chmod 700 ${open}`);
+  });
+
+  it('goes again, with what is empty in it, and nothing else does', () => {
+    const made: string[] = [];
+    mkdirSync(join(folder, 'there'));
+    for (const name of ['there', 'above']) {
+      makeDataFolder(join(folder, name, 'data'), made);
+      makePrivateFolder(join(folder, name, 'data', 'empty'), made);
+    }
+    const kept = join(folder, 'above', 'data', 'kept');
+    writeFileSync(kept, '');
+    removeEmptyFolders(made);
+    expect(readdirSync(folder, { recursive: true }).sort()).toEqual([
+      'above',
+      'above/data',
+      'above/data/kept',
+      'there',
+    ]);
+    rmSync(kept);
+    removeEmptyFolders(made);
+    expect(readdirSync(folder)).toEqual(['there']);
   });
 });

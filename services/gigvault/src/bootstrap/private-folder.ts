@@ -1,4 +1,4 @@
-import { accessSync, chmodSync, constants, mkdirSync, statSync } from 'node:fs';
+import { accessSync, chmodSync, constants, mkdirSync, rmdirSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 
@@ -9,8 +9,10 @@ const PRIVATE = 0o700;
 /**
  * Makes the folder of everything, and what is missing above it; one that is there must be this user's, and nobody else may
  * write in it: what lies there will be believed. Errors: INVALID_ARGUMENT saying what stands in the way and what to do.
+ *
+ * @param made gets the folders that were not there, the outermost first
  */
-export function makeDataFolder(path: string): void {
+export function makeDataFolder(path: string, made: string[] = []): void {
   const refuse = (why: string, cause?: unknown) => {
     throw new GigvaultError(
       'INVALID_ARGUMENT',
@@ -19,7 +21,7 @@ export function makeDataFolder(path: string): void {
     );
   };
   try {
-    makeWithParents(path);
+    makeWithParents(path, made);
     accessSync(path, constants.W_OK | constants.X_OK);
   } catch (error) {
     refuse(reasonOf(error as NodeJS.ErrnoException, path), error);
@@ -32,12 +34,12 @@ export function makeDataFolder(path: string): void {
 }
 
 /** Makes a folder in it that its owner alone can read, or makes sure that the one that is there is so. Errors: as makeDataFolder. */
-export function makePrivateFolder(path: string): void {
+export function makePrivateFolder(path: string, made: string[] = []): void {
   const refuse = (why: string, cause?: unknown) => {
     throw new GigvaultError('INVALID_ARGUMENT', `${path} cannot be used: ${why}.`, { cause });
   };
   try {
-    make(path, PRIVATE);
+    make(path, PRIVATE, made);
   } catch (error) {
     refuse(reasonOf(error as NodeJS.ErrnoException, path), error);
   }
@@ -47,22 +49,35 @@ export function makePrivateFolder(path: string): void {
 }
 
 /** Not mkdir's own `recursive`: in /proc, where folders can be made of no name, that tries for ever. */
-function makeWithParents(path: string): void {
+function makeWithParents(path: string, made: string[]): void {
   const parent = dirname(path);
   if (parent !== path && statSync(parent, { throwIfNoEntry: false }) === undefined)
-    makeWithParents(parent);
-  make(path, PASSABLE);
+    makeWithParents(parent, made);
+  make(path, PASSABLE, made);
 }
 
 /** The mode is set again: the umask takes away from what mkdir is given. */
-function make(path: string, mode: number): void {
+function make(path: string, mode: number, made: string[]): void {
   try {
     mkdirSync(path, { mode });
+    made.push(path);
     chmodSync(path, mode);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
     if (!statSync(path).isDirectory())
       throw Object.assign(new Error('not a directory'), { code: 'ENOTDIR' });
+  }
+}
+
+/** Removes those of these folders that are empty, the last first; what it has removed leaves the list. */
+export function removeEmptyFolders(made: string[]): void {
+  for (const path of made.splice(0).reverse()) {
+    try {
+      rmdirSync(path);
+    } catch {
+      // It holds something, or is gone. Nothing depends on its absence.
+      made.unshift(path);
+    }
   }
 }
 

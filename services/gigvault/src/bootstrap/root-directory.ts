@@ -9,15 +9,23 @@ import type { DataDirectory } from './data-directory.ts';
 /** Beside the root's certificate, which is stored last, these are there as well. */
 const CA_FILES = ['issuing.crt', 'services.crt'];
 
+/** Of a loss with more files the rest is counted. */
+const MOST_NAMES = 5;
+
 /**
  * True when something in it has its other half in a database: keys, requests, a root. A start that died before it had a database
  * leaves none of that behind.
  */
 export function needsItsDatabase(directory: DataDirectory, config: GigvaultConfig): boolean {
-  const { directory: keys } = keymgrPaths(config.keymgr, directory.of('keymgr'));
-  return [directory.root, keys].some(
-    (folder) => existsSync(folder) && readdirSync(folder).length > 0,
-  );
+  return [directory.root, keysFolder(directory, config)].some(holdsSomething);
+}
+
+function keysFolder(directory: DataDirectory, config: GigvaultConfig): string {
+  return keymgrPaths(config.keymgr, directory.of('keymgr')).directory;
+}
+
+function holdsSomething(folder: string): boolean {
+  return existsSync(folder) && readdirSync(folder).length > 0;
 }
 
 /**
@@ -25,16 +33,21 @@ export function needsItsDatabase(directory: DataDirectory, config: GigvaultConfi
  * Errors: INVALID_ARGUMENT naming what is missing, or the flag that differs from the certificates.
  */
 export function checkRootDirectory(directory: DataDirectory, config: GigvaultConfig): void {
-  const { root, rootCertificate, rootPlan } = directory;
+  const { root, rootCertificate, rootCrl, rootPlan } = directory;
   if (!existsSync(rootCertificate)) {
     // Written after the root, for the first identities.
     if (existsSync(directory.identity('gigvault').servicesCa)) throw rootLost(directory);
     return;
   }
-  const missing = [rootPlan, ...CA_FILES.map((name) => join(root, name))].filter(
+  // Another file than this one may be what the CRL service publishes.
+  const crl = config.crl.rootCrlFile === undefined ? [rootCrl] : [];
+  const missing = [rootPlan, ...CA_FILES.map((name) => join(root, name)), ...crl].filter(
     (file) => !existsSync(file),
   );
   if (missing.length > 0) throw lost(root, missing);
+  // Made before the root. Which of them there must be is asked of the database later, see requireKeyFiles.
+  const keys = keysFolder(directory, config);
+  if (!holdsSomething(keys)) throw lost(keys, ['every key']);
   const plan = parsePlan(readFileSync(rootPlan, 'utf8'));
   requireFitting(plan, config, `the certificates of ${directory.path} say`);
 }
@@ -44,11 +57,16 @@ export function rootLost({ root, rootCertificate }: DataDirectory): GigvaultErro
   return lost(root, [rootCertificate]);
 }
 
-function lost(root: string, files: readonly string[]): GigvaultError {
-  const names = files.map((file) => basename(file)).join(', ');
+/**
+ * The refusal of a start whose `folder` lacks these files, by path or by what they are. @param holds what makes them necessary
+ */
+export function lost(folder: string, files: readonly string[], holds = 'holds CAs'): GigvaultError {
+  const names = files.slice(0, MOST_NAMES).map((file) => basename(file));
+  const more = files.length - names.length;
+  const all = [...names, ...(more > 0 ? [`and ${more} more`] : [])].join(', ');
   return new GigvaultError(
     'INVALID_ARGUMENT',
-    `This data directory holds CAs, but ${root} has lost ${names}. Nothing was changed. Restore ${files.length === 1 ? 'the file' : 'the files'} from a backup: docs/operations/database.md.`,
+    `This data directory ${holds}, but ${folder} has lost ${all}. Nothing was changed. Restore ${files.length === 1 ? 'it' : 'them'} from a backup: docs/operations/database.md.`,
   );
 }
 

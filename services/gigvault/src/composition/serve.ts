@@ -23,12 +23,12 @@ import type { SelfCheckClients } from '../self-check/self-check.ts';
 import { type Ground, poolOf } from './ground.ts';
 import { serveSuite } from './one-process.ts';
 import { startSplit } from './split.ts';
-import type { ServicePorts } from './split-ports.ts';
+import type { ProcessPorts } from './split-ports.ts';
 
-/** Where operators and peers find it: one process on three ports, or each service on three of its own. */
+/** Where operators and peers find it: one process on three ports, or each service on three of its own, and the edge. */
 export type Listeners =
   | { readonly grpc: number; readonly admin: number; readonly metrics: number }
-  | readonly ServicePorts[];
+  | readonly ProcessPorts[];
 
 /** What the two modes have in common once they serve. */
 export interface Serving {

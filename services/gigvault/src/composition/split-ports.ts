@@ -22,6 +22,13 @@ export function portOf(base: number, service: ServiceName): number {
   return base === 0 ? 0 : base + PORT_ORDER.indexOf(service);
 }
 
+/** Where the edge proxy listens, on the configured host. */
+export interface EdgePorts {
+  readonly service: 'edge';
+  readonly https: number;
+  readonly http: number;
+}
+
 /** Where one service's process listens, on 127.0.0.1 but for the metrics. */
 export interface ServicePorts {
   readonly service: string;
@@ -29,3 +36,6 @@ export interface ServicePorts {
   readonly admin: number;
   readonly metrics: number;
 }
+
+/** Of any process of split mode. */
+export type ProcessPorts = ServicePorts | EdgePorts;

@@ -17,7 +17,7 @@ import type { DataDirectory } from '../bootstrap/data-directory.ts';
 import type { Secrets } from '../bootstrap/secrets.ts';
 import type { GigvaultConfig } from '../gigvault.config.ts';
 import { endProcess } from './end-process.ts';
-import { PORT_ORDER, portOf, type ServicePorts } from './split-ports.ts';
+import { PORT_ORDER, type ProcessPorts, portOf } from './split-ports.ts';
 
 /** One process each, and the proxy before them. */
 type ProcessName = ServiceName | 'edge';
@@ -26,8 +26,8 @@ type ProcessName = ServiceName | 'edge';
 export interface SplitSuite {
   readonly addresses: Readonly<Record<ServiceName, string>>;
   readonly processes: readonly ProcessName[];
-  /** Where each service listens, in the order of PORT_ORDER. */
-  readonly ports: readonly ServicePorts[];
+  /** Where each service listens, in the order of PORT_ORDER; last the edge. */
+  readonly ports: readonly ProcessPorts[];
   /** Writes this configuration's log level and API access into the files of the processes. */
   rewrite(config: GigvaultConfig): Promise<void>;
   /** Sends SIGHUP to every process. */
@@ -66,7 +66,7 @@ export async function startSplit(options: SplitOptions): Promise<SplitSuite> {
   const { addresses, upstreams } = await chooseAddresses(options.config);
   const files = await writeConfigs(options, addresses, upstreams);
   const children = new Map<ProcessName, ChildProcess>();
-  const ports = new Map<ProcessName, ServicePorts>();
+  const ports = new Map<ProcessName, ProcessPorts>();
   const stopping = new AbortController();
 
   async function launch(name: ProcessName): Promise<void> {
@@ -114,7 +114,7 @@ export async function startSplit(options: SplitOptions): Promise<SplitSuite> {
   return {
     addresses,
     processes: [...children.keys()],
-    ports: PORT_ORDER.map((service) => ports.get(service) as ServicePorts),
+    ports: ([...PORT_ORDER, 'edge'] as const).map((name) => ports.get(name) as ProcessPorts),
     async rewrite({ log: { level }, https: { allowedNetworks, rateLimit } }) {
       const { log, https, ...rest } = options.config;
       const changed = { log: { ...log, level }, https: { ...https, allowedNetworks, rateLimit } };
@@ -224,7 +224,7 @@ function spawnProgram(name: string, configFile: string): ChildProcess {
 }
 
 /** What the process prints once it serves. Errors: UNAVAILABLE with the last that it said when it ends before. */
-function serving(name: string, child: ChildProcess, log: Log): Promise<ServicePorts> {
+function serving(name: string, child: ChildProcess, log: Log): Promise<ProcessPorts> {
   let said = '';
   child.stderr?.on('data', (text: Buffer) => {
     said = (said + text.toString()).slice(-4_000);
@@ -245,7 +245,7 @@ function serving(name: string, child: ChildProcess, log: Log): Promise<ServicePo
       );
     });
     createInterface({ input: child.stdout as Readable }).once('line', (line) =>
-      resolve(JSON.parse(line) as ServicePorts),
+      resolve(JSON.parse(line) as ProcessPorts),
     );
   });
 }

@@ -1,5 +1,5 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { SecureContextOptions } from 'node:tls';
@@ -45,6 +45,10 @@ it('the public listener has another key and certificate within a minute of a rev
     clock: new FakeClock(Date.now()),
   } as unknown as PublicCertificate & { readonly clock: FakeClock };
   const { cert, key } = await publicTls(certificate);
+  const copy = await readFile(certificate.files.certificate, 'utf8');
+  await rm(certificate.files.certificate);
+  expect(await publicTls(certificate)).toEqual({ cert, key });
+  expect(await readFile(certificate.files.certificate, 'utf8')).toBe(copy);
   const used: SecureContextOptions[] = [];
   const use = (tls: SecureContextOptions) => void used.push(tls);
   const worker = publicCertificateRenewal({ ...certificate, log: silentLog, use });

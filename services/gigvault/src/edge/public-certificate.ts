@@ -27,6 +27,9 @@ export interface PublicCertificate {
 /** TLS options of the public listener; a certificate is issued when there is none, or when the one there is due. */
 export async function publicTls(options: PublicCertificate): Promise<SecureContextOptions> {
   if (isDue(options)) await issue(options);
+  const { certificate } = options.files;
+  if (!existsSync(certificate))
+    await writeFileDurably(certificate, chainOf(readPem(options)), 0o644);
   return readTls(options);
 }
 
@@ -38,6 +41,11 @@ function readTls(options: PublicCertificate): SecureContextOptions {
 
 function readPem({ files }: PublicCertificate): string {
   return readFileSync(files.privateKey, 'utf8');
+}
+
+/** What follows the key. */
+function chainOf(pem: string): string {
+  return pem.slice(pem.indexOf('-----BEGIN CERTIFICATE-----'));
 }
 
 function isDue(options: PublicCertificate): boolean {

@@ -1,5 +1,5 @@
 import type { Listeners } from '../composition/serve.ts';
-import type { ServicePorts } from '../composition/split-ports.ts';
+import type { ProcessPorts } from '../composition/split-ports.ts';
 
 /** What a start tells at its end. */
 export interface StartReport {
@@ -47,11 +47,17 @@ function listenerRows({ listeners, metricsAddress }: StartReport): [string, stri
       ['Metrics', `https://${metricsAddress}:${listeners.metrics}/metrics`],
       ['Admin', `https://127.0.0.1:${listeners.admin}/admin/v1/healthz?verbose`],
     ];
-  const line = ({ service, grpc, admin, metrics }: ServicePorts): [string, string] => [
-    '',
-    columns(service, grpc, admin, metrics),
+  return [
+    ['Services', columns('127.0.0.1', 'gRPC', 'admin', 'metrics')],
+    ...listeners.map((ports): [string, string] => ['', portColumns(ports)]),
   ];
-  return [['Services', columns('127.0.0.1', 'gRPC', 'admin', 'metrics')], ...listeners.map(line)];
+}
+
+/** The edge is not on 127.0.0.1 and has others. */
+function portColumns(ports: ProcessPorts): string {
+  if (!('grpc' in ports))
+    return `${ports.service.padEnd(12)} https ${ports.https}, http ${ports.http}`;
+  return columns(ports.service, ports.grpc, ports.admin, ports.metrics);
 }
 
 function columns(first: string, ...ports: readonly (string | number)[]): string {

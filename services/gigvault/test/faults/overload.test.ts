@@ -32,7 +32,7 @@ describe.each(MODES)('ten times the load, %s', (mode) => {
   let http: HttpClient;
 
   beforeAll(() => {
-    http = httpClient(readFileSync(shared.pki.rootFile), SOCKETS);
+    http = httpClient(readFileSync(shared.pki.rootFile), { maxSockets: SOCKETS });
   });
 
   afterAll(async () => {
