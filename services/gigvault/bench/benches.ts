@@ -1,8 +1,8 @@
 import { benchAcme } from './acme.ts';
 import { benchIssuance } from './issuance.ts';
 import type { Bench } from './measurement.ts';
-import { benchSplit } from './split.ts';
 import { benchOcsp } from './ocsp.ts';
+import { benchSplit } from './split.ts';
 import { benchStart } from './start.ts';
 
 /** What `npm run bench` measures, in this order; `npm run bench -- <name> …` some of it. */
