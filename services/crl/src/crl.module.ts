@@ -61,6 +61,11 @@ type Context = ServiceContext<CrlConfig>;
 /** The parts of one CRL service. */
 function wireCrl(context: Context) {
   const { config, clock, log, database } = context;
+  const duration = context.metrics.histogram(
+    'crl_generation_duration_seconds',
+    'Time from a CRL being due until it is signed, published and served.',
+    [],
+  );
   const served = createServedCrls(crlFiles(join(context.dataDir, 'published')));
   const generator = generatorWorker(context, {
     store: pgCrlStore(database),
@@ -72,6 +77,7 @@ function wireCrl(context: Context) {
     largest: LARGEST_LIST,
     clock,
     log,
+    timer: () => duration.startTimer({}),
   });
   const issuers = issuerWorker(context, generator.wake);
   const consumer = followCa(context, {

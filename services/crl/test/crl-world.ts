@@ -24,7 +24,7 @@ interface Parts {
 /** The CRL service, with a `ca` and a `keymgr` in memory. */
 export interface CrlWorld extends ServiceWorld, Parts {
   /** A new instance over the same database, `ca` and keys. */
-  another(config?: Partial<CrlConfig>): CrlWorld;
+  another(config?: Partial<CrlConfig>, dataDir?: string): CrlWorld;
   fetch(path: string, headers?: Record<string, string>): Promise<HttpReply>;
   /** The CRL at this path, read; throws when it is not served. */
   crl(path?: string): Promise<ServedCrl>;
@@ -92,7 +92,8 @@ function instance(parts: Parts, config: Partial<CrlConfig>): CrlWorld {
   return {
     ...parts,
     ...world,
-    another: (changed = config) => instance(parts, changed),
+    another: (changed = config, dataDir = parts.dataDir) =>
+      instance({ ...parts, ...(dataDir && { dataDir }) }, changed),
     fetch,
     crl,
     listed: (serialNumber, path) =>

@@ -53,6 +53,7 @@ async function inFile(
 ): Promise<CrlBody> {
   const path = join(directory, `${issuerId}-${crlShard}-${crl.crlNumber}.crl`);
   const hash = createHash('sha256');
+  await mkdir(directory, { recursive: true });
   await writeFileDurably(
     path,
     async (file) => {

@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import { databaseError } from '@gigvault/database/database-error';
 import { query } from '@gigvault/database/query';
 import { transaction } from '@gigvault/database/transaction';
@@ -97,7 +96,7 @@ async function intend(client: PoolClient, shard: ShardKey, plan: CrlPlan): Promi
   await dropExpired(client, shard);
   const { count, octets } = await measureEntries(client, shard);
   const { head, tail } = plan.frame(crlNumber, octets);
-  const intentId = randomUUID();
+  const { intentId } = plan;
   await client.query(
     `INSERT INTO crl (issuer_id, crl_shard, crl_number, intent_id, status, scheduled, this_update, next_update, entry_count)
      VALUES ($1, $2, $3, $4, 'intended', $5, $6, $7, $8)`,
@@ -113,7 +112,8 @@ async function intend(client: PoolClient, shard: ShardKey, plan: CrlPlan): Promi
     ],
   );
   await putPart(client, intentId, HEAD + 1, head);
-  const entries = await putEntries(client, shard, intentId, HEAD + 2);
+  plan.wrote(head);
+  const entries = await putEntries(client, shard, { intentId, first: HEAD + 2 }, plan.wrote);
   const tbs = [head, ...entries, tail];
   await putPart(client, intentId, HEAD + tbs.length, tail);
   if (sizeOf(entries) !== octets) throw new Error('the entries changed while they were read');

@@ -57,23 +57,26 @@ export async function putPart(
   await query(client, { ...PUT, values: [intentId, partNumber, octets] });
 }
 
-/** Writes the shard's entries as parts from `first` on, and returns them. */
+/** Writes the shard's entries as parts from `first` on, and returns them. @param wrote told of each while the next one is being written */
 export async function putEntries(
   client: ClientBase,
   { issuerId, crlShard }: ShardKey,
-  intentId: string,
-  first: number,
+  { intentId, first }: { readonly intentId: string; readonly first: number },
+  wrote: (part: Buffer) => void,
 ): Promise<Buffer[]> {
   const parts: Buffer[] = [];
-  let last = '0';
+  const put = (after: string) =>
+    query<{ last: string; octets: Buffer }>(client, {
+      ...PUT_ENTRIES,
+      values: [issuerId, crlShard, after, intentId, first + parts.length],
+    });
+  let next = put('0');
   for (;;) {
-    const values = [issuerId, crlShard, last, intentId, first + parts.length];
-    const [row] = (
-      await query<{ last: string; octets: Buffer }>(client, { ...PUT_ENTRIES, values })
-    ).rows;
+    const [row] = (await next).rows;
     if (!row) return parts;
     parts.push(row.octets);
-    last = row.last;
+    next = put(row.last);
+    wrote(row.octets);
   }
 }
 

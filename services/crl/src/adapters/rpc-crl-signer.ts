@@ -1,7 +1,7 @@
-import { GigvaultError } from '@gigvault/errors/gigvault-error';
+import { setImmediate as turn } from 'node:timers/promises';
 import type { KeySigningService } from '@gigvault/proto/keymgr/v1/signing';
 import type { Client } from '@gigvault/rpc/call';
-import type { CrlSigner } from '../ports/crl-signer.ts';
+import type { CrlSigner, ListSigning } from '../ports/crl-signer.ts';
 
 /** Octets up to which a list travels in one message; longer ones travel part by part. */
 const ONE_MESSAGE = 1_000_000;
@@ -9,13 +9,10 @@ const ONE_MESSAGE = 1_000_000;
 /** Signs with keymgr. */
 export function rpcCrlSigner(keymgr: Client<KeySigningService>): CrlSigner {
   return {
-    async sign(keyId, intentId, tbs, passing) {
-      const length = tbs.reduce((total, part) => total + part.length, 0);
-      if (length > ONE_MESSAGE) return signParts(keymgr, { keyId, intentId, length }, tbs, passing);
-      for (const part of tbs) await passing(part);
-      const request = { keyId, purpose: 'crlSign', intentId, tbs: Buffer.concat(tbs) };
-      return (await keymgr.sign(request)).signature;
-    },
+    begin: (keyId, intentId, length) =>
+      length > ONE_MESSAGE
+        ? inParts(keymgr, { keyId, intentId, length })
+        : atOnce(keymgr, { keyId, intentId }),
     async close(intentId) {
       const { signature, tombstoned } = await keymgr.closeSigning({ intentId });
       return tombstoned ? undefined : signature;
@@ -23,19 +20,44 @@ export function rpcCrlSigner(keymgr: Client<KeySigningService>): CrlSigner {
   };
 }
 
+function atOnce(
+  keymgr: Client<KeySigningService>,
+  about: { readonly keyId: string; readonly intentId: string },
+): ListSigning {
+  const parts: Buffer[] = [];
+  return {
+    push: (part) => void parts.push(part),
+    async sign(tail) {
+      const tbs = Buffer.concat([...parts, tail]);
+      return (await keymgr.sign({ ...about, purpose: 'crlSign', tbs })).signature;
+    },
+  };
+}
+
 /** A key manager that was started again has forgotten the parts before (CONFLICT): the CRL stays intended, and is settled as after a crash. */
-async function signParts(
+function inParts(
   keymgr: Client<KeySigningService>,
   about: { readonly keyId: string; readonly intentId: string; readonly length: number },
-  tbs: readonly Buffer[],
-  passing: (part: Buffer) => Promise<void>,
-): Promise<Buffer> {
+): ListSigning {
   let offset = 0;
-  for (const part of tbs) {
-    await passing(part);
-    const { signature } = await keymgr.signListPart({ ...about, offset, part });
+  let sent: Promise<Buffer> = Promise.resolve(Buffer.alloc(0));
+
+  function send(part: Buffer): Promise<Buffer> {
+    const request = { ...about, offset, part };
     offset += part.length;
-    if (offset === about.length) return signature;
+    sent = sent.then(async () => {
+      // In one process a call never lets the event loop turn by itself.
+      await turn();
+      return (await keymgr.signListPart(request)).signature;
+    });
+    return sent;
   }
-  throw new GigvaultError('INTERNAL', 'A list without parts cannot be signed.');
+
+  return {
+    push(part) {
+      // Told by `sign`, which waits for all of them.
+      send(part).catch(() => undefined);
+    },
+    sign: send,
+  };
 }

@@ -5,7 +5,7 @@ import type { ServedCrl, ServedCrls } from '../serving/served-crls.ts';
 
 /** What the routes need. */
 export interface CrlHttpDeps {
-  readonly served: Pick<ServedCrls, 'get'>;
+  readonly served: Pick<ServedCrls, 'get' | 'lost'>;
   readonly clock: Clock;
   /** The longest that HTTP caches may keep a CRL, ms. */
   readonly httpMaxAge: number;
@@ -47,10 +47,7 @@ async function answer(
   const now = deps.clock.now();
   // T58: an expired CRL would tell clients nothing, or let them fall back to trusting everything.
   if (now >= crl.nextUpdate) {
-    return text(503, 'The CRL is overdue and is not served past its nextUpdate.', {
-      'retry-after': String(RETRY_AFTER),
-      'cache-control': 'no-store',
-    });
+    return unavailable('The CRL is overdue and is not served past its nextUpdate.');
   }
   const headers = cacheHeaders(crl, now, deps.httpMaxAge);
   if (isUnchanged(request, crl)) return { status: 304, headers };
@@ -61,8 +58,16 @@ async function answer(
   };
   if (method === 'HEAD') return { status: 200, headers: about };
   const body = await crl.body.open();
+  if (body) return { status: 200, headers: about, body };
   // A newer one has taken its place since the look-up.
-  return body ? { status: 200, headers: about, body } : answer(deps, request, method);
+  if (deps.served.get(issuerId, crl.crlShard) !== crl) return answer(deps, request, method);
+  // Somebody has deleted the file.
+  deps.served.lost(crl);
+  return unavailable('The CRL is being fetched again.');
+}
+
+function unavailable(message: string): HttpReply {
+  return text(503, message, { 'retry-after': String(RETRY_AFTER), 'cache-control': 'no-store' });
 }
 
 function cacheHeaders(crl: ServedCrl, now: number, httpMaxAge: number): Record<string, string> {

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { setImmediate as turn } from 'node:timers/promises';
 import { asGigvaultError, GigvaultError } from '@gigvault/errors/gigvault-error';
 import { durableStep } from '@gigvault/telemetry/durable-step';
@@ -9,7 +10,7 @@ import {
   openVerification,
   signatureAlgorithm,
 } from '@gigvault/x509/signature';
-import type { CrlSigner } from '../ports/crl-signer.ts';
+import type { CrlSigner, ListSigning } from '../ports/crl-signer.ts';
 import type { CrlIntent, CrlPlan, CrlStore } from '../ports/crl-store.ts';
 import type { ShardState } from '../ports/shard.ts';
 import type { PublishedCrl } from '../ports/shard-directory.ts';
@@ -29,7 +30,7 @@ export interface GenerateDeps {
  * Makes and publishes the shard's next CRL, or finishes the one that a crash left open. The published CRL stays in place until the new
  * one is signed and verified. Numbers only rise: a number that was intended is never taken again (T57).
  *
- * Errors: PAYLOAD_TOO_LARGE, and no number is taken; those of CrlSigner.sign, with the intent left open for the next call; INTERNAL for a signature that does not verify.
+ * Errors: PAYLOAD_TOO_LARGE, and no number is taken; those of ListSigning.sign, with the intent left open for the next call; INTERNAL for a signature that does not verify.
  */
 export function generateCrl(
   deps: GenerateDeps,
@@ -43,12 +44,13 @@ export function generateCrl(
     const settled = open && (await settle(deps, issuer, open));
     if (settled) return settled;
     // 2. number and bytes are durable before the key is asked
-    const plan = planOf(deps, shard, issuer, scheduled);
+    const list = handOver(deps, shard, issuer);
+    const plan = planOf(deps, shard, issuer, { scheduled, list });
     const intent = await durableStep('crl.intent', () => deps.store.intend(shard, plan));
     // 3. sign
-    const { signature, check } = await sign(deps, issuer, shard.keyId, intent);
+    const signature = await sign(deps, list, intent);
     // 4. verify, publish
-    const published = await publish(deps, issuer, intent, signature, check);
+    const published = await publish(deps, issuer, intent, signature, list.check);
     await deps.store.prune(shard);
     return published;
   });
@@ -80,7 +82,7 @@ function planOf(
   deps: GenerateDeps,
   shard: ShardState,
   issuer: ParsedCertificate,
-  scheduled: boolean,
+  { scheduled, list }: { readonly scheduled: boolean; readonly list: HandedOver },
 ): CrlPlan {
   const thisUpdate = Math.floor(deps.clock.now() / 1000) * 1000;
   const nextUpdate = thisUpdate + deps.validity;
@@ -92,6 +94,8 @@ function planOf(
     thisUpdate,
     nextUpdate,
     scheduled,
+    intentId: list.intentId,
+    wrote: list.push,
     frame(crlNumber, octets) {
       const fields = {
         issuerName: issuer.subject,
@@ -106,6 +110,7 @@ function planOf(
       const { head, tail } = frameTbsCertList(fields, octets);
       const length = head.length + octets + tail.length;
       if (length > deps.largest) throw tooLarge(shard, length, deps.largest);
+      list.begin(length);
       return { head, tail };
     },
   };
@@ -118,24 +123,48 @@ function tooLarge({ issuerId, crlShard }: ShardState, octets: number, largest: n
   );
 }
 
-/** Hands the list over part by part, and hashes it on the way for the check of what comes back. */
-async function sign(
-  deps: GenerateDeps,
+/** A list that is handed to the signer, and hashed for the check of what comes back, while it is being written. */
+interface HandedOver {
+  readonly intentId: string;
+  readonly check: OpenVerification;
+  /** Before the first part. @param length octets of the whole list */
+  begin(length: number): void;
+  readonly push: (part: Buffer) => void;
+  sign(tail: Buffer): Promise<Buffer>;
+}
+
+function handOver(
+  { signer }: GenerateDeps,
+  { keyId }: ShardState,
   issuer: ParsedCertificate,
-  keyId: string,
-  { intentId, tbs, ...intent }: CrlIntent,
-): Promise<{ readonly signature: Buffer; readonly check: OpenVerification }> {
+): HandedOver {
+  const intentId = randomUUID();
   const check = checkOf(issuer);
-  try {
-    const signature = await deps.signer.sign(keyId, intentId, tbs, async (part) => {
+  let signing: ListSigning | undefined;
+  return {
+    intentId,
+    check,
+    begin(length) {
+      signing = signer.begin(keyId, intentId, length);
+    },
+    push(part) {
       check.update(part);
-      await turn();
-    });
-    return { signature, check };
+      signing!.push(part);
+    },
+    sign(tail) {
+      check.update(tail);
+      return signing!.sign(tail);
+    },
+  };
+}
+
+async function sign(deps: GenerateDeps, list: HandedOver, intent: CrlIntent): Promise<Buffer> {
+  try {
+    return await list.sign(intent.tbs.at(-1)!);
   } catch (error) {
     // Tombstoned by somebody who took this for dead. Any other failure may have left a signature behind: the next call closes it.
     if (asGigvaultError(error).code === 'SIGNING_CLOSED') {
-      await abandon(deps, { intentId, tbs, ...intent });
+      await abandon(deps, intent);
     }
     throw error;
   }

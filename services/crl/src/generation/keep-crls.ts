@@ -11,6 +11,8 @@ export interface KeepDeps extends GenerateDeps {
   readonly served: ServedCrls;
   readonly schedule: Schedule;
   readonly log: Log;
+  /** Begins to time a CRL; what it returns is called once the CRL is served. */
+  timer(): () => void;
 }
 
 /** Milliseconds: the least that is waited when a CRL is due and another replica makes it. */
@@ -31,9 +33,12 @@ export async function keepCrls(deps: KeepDeps): Promise<number> {
     const due = nextDue(shard, deps.schedule);
     if (due.at > deps.clock.now()) continue;
     try {
+      const stop = deps.timer();
       const published = await generateCrl(deps, shard, due.scheduled);
       // What was just signed and verified need not be read again.
-      if (published !== 'busy') await deps.served.put(shard, published);
+      if (published === 'busy') continue;
+      await deps.served.put(shard, published);
+      stop();
     } catch (error) {
       const fields = { ca: shard.issuerId, crl_shard: shard.crlShard, error };
       deps.log.error(fields, 'CRL not published; the one before stays');

@@ -3,6 +3,8 @@ import type { PublishedCrl } from './shard-directory.ts';
 
 /** What a CRL is to be. */
 export interface CrlPlan {
+  /** A new UUID. */
+  readonly intentId: string;
   /** Unix ms, whole seconds. */
   readonly thisUpdate: number;
   readonly nextUpdate: number;
@@ -10,6 +12,11 @@ export interface CrlPlan {
   readonly scheduled: boolean;
   /** What stands before and behind the entries in the TBSCertList of this number. Pure. @param octets of all entries */
   frame(crlNumber: number, octets: number): { readonly head: Buffer; readonly tail: Buffer };
+  /**
+   * Told of each part as it is written, in order, but for the tail: so that it can be hashed and handed over while the database goes on.
+   * Does not wait and never throws.
+   */
+  wrote(part: Buffer): void;
 }
 
 /** A CRL that may have been signed. */

@@ -12,6 +12,8 @@ export interface ServedCrls {
   get(issuerId: string, crlShard: number): ServedCrl | undefined;
   /** Serves this one from now on; the one before is served until it is whole. Errors: those of CrlBodies.keep. */
   put(shard: ShardKey, crl: PublishedCrl): Promise<void>;
+  /** Its octets are gone from where they were kept: it is not served, until it is taken up again. */
+  lost(crl: ServedCrl): void;
   /** Every shard that should have a CRL, from now on. */
   expect(shards: readonly ShardKey[]): void;
   /** Expected shards without a CRL, and all CRLs. */
@@ -30,6 +32,10 @@ export function createServedCrls(bodies: CrlBodies): ServedCrls {
       const before = crls.get(key);
       crls.set(key, { issuerId, crlShard, ...crl, body });
       await before?.body.discard();
+    },
+    lost(crl) {
+      const key = `${crl.issuerId}/${crl.crlShard}`;
+      if (crls.get(key) === crl) crls.delete(key);
     },
     expect(shards) {
       expected = shards.map(({ issuerId, crlShard }) => ({ issuerId, crlShard }));
