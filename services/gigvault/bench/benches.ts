@@ -1,7 +1,10 @@
 import { benchAcme } from './acme.ts';
+import { benchAudit } from './audit.ts';
+import { benchCrl } from './crl.ts';
 import { benchIssuance } from './issuance.ts';
 import type { Bench } from './measurement.ts';
 import { benchOcsp } from './ocsp.ts';
+import { benchRevocation } from './revocation.ts';
 import { benchSplit } from './split.ts';
 import { benchStart } from './start.ts';
 
@@ -12,4 +15,7 @@ export const BENCHES: Readonly<Record<string, Bench>> = {
   acme: benchAcme,
   split: benchSplit,
   ocsp: benchOcsp,
+  crl: benchCrl,
+  revocation: benchRevocation,
+  audit: benchAudit,
 };

@@ -1,28 +1,18 @@
 import { randomBytes } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type AcmeClient, createAcmeClient } from '@gigvault/testkit/acme-client';
-import { startHttp01Responder } from '@gigvault/testkit/http-01-responder';
-import { httpClient } from '@gigvault/testkit/http-client';
 import { type PkiProcess, REPOSITORY, startPki } from '@gigvault/testkit/pki-process';
 import { runOrFail } from '@gigvault/testkit/run-program';
-import { readCertificate } from '@gigvault/x509/certificate';
-import { buildOcspRequest, readOcspResponse } from '@gigvault/x509/ocsp-client';
-import { fromPem } from '@gigvault/x509/pem';
+import { buildOcspRequest } from '@gigvault/x509/ocsp-client';
 import { cpuOf } from './cpu.ts';
 import { type Effort, type Measurement, type Round, rateOf } from './measurement.ts';
+import { type Leaf, pkiClient } from './pki-client.ts';
 
 const CERTIFICATES = 100;
 const CONNECTIONS = 64;
 const LUA = join(REPOSITORY, 'services/gigvault/bench/ocsp.lua');
 /** Octets of a nonce, which ocsp.lua replaces. */
 const NONCE = Buffer.alloc(32, 0xff);
-
-interface Leaf {
-  readonly serialNumber: string;
-  /** DER. */
-  readonly issuer: Buffer;
-}
 
 /** One kind of request: what wrk sends, and the row. */
 interface Load {
@@ -37,11 +27,10 @@ interface Load {
 export async function benchOcsp(effort: Effort): Promise<Measurement[]> {
   const pki = await startPki('one process', '--encode-in-process', 'false');
   try {
-    const leaves = await issue(pki);
+    const leaves = await issueGood(pki);
     const { pid } = JSON.parse(readFileSync(join(pki.dataDir, 'run.json'), 'utf8')) as {
       pid: number;
     };
-    await checkAnswers(pki, leaves);
     await runOrFail('taskset', ['-acp', '0', String(pid)]);
     const measurements: Measurement[] = [];
     for (const load of loadsOf(leaves)) {
@@ -82,45 +71,21 @@ function loadsOf(leaves: readonly Leaf[]): Load[] {
   ];
 }
 
-async function issue(pki: PkiProcess): Promise<Leaf[]> {
-  const http = httpClient(readFileSync(pki.rootFile));
-  const responder = await startHttp01Responder(pki.ports.http01);
+/** Certificates of which OCSP says good, with and without nonce, before the clock runs. */
+async function issueGood(pki: PkiProcess): Promise<Leaf[]> {
+  const client = await pkiClient(pki);
   try {
-    const { publicUrl } = pki;
-    const client = await createAcmeClient({ http, publicUrl, responder, patience: 5_000 });
     const leaves: Leaf[] = [];
-    while (leaves.length < CERTIFICATES) leaves.push(await issueOne(client, leaves.length));
-    return leaves;
-  } finally {
-    http.close();
-    await responder.stop();
-  }
-}
-
-async function issueOne(client: AcmeClient, i: number): Promise<Leaf> {
-  const chain = await client.certificate([`n${i}.localhost`]);
-  const [leaf, issuer] = fromPem(chain, 'CERTIFICATE');
-  if (!leaf || !issuer) throw new Error('the chain is too short');
-  return { serialNumber: readCertificate(leaf).serialNumber, issuer };
-}
-
-/** Before the clock runs: every certificate is good, with and without nonce, and openssl agrees about the signature. */
-async function checkAnswers(pki: PkiProcess, leaves: readonly Leaf[]): Promise<void> {
-  const http = httpClient();
-  try {
+    while (leaves.length < CERTIFICATES) leaves.push(await client.issue());
     for (const { issuer, serialNumber } of leaves) {
       for (const nonce of [undefined, randomBytes(32)]) {
-        const { body } = await http.fetch(`${pki.statusUrl}/ocsp`, {
-          method: 'POST',
-          headers: { 'content-type': 'application/ocsp-request' },
-          body: buildOcspRequest(issuer, serialNumber, nonce),
-        });
-        const [single] = readOcspResponse(body).data.responses;
-        if (single?.status !== 'good') throw new Error(`OCSP says ${JSON.stringify(single)}`);
+        const said = await client.status(issuer, serialNumber, nonce);
+        if (said !== 'good') throw new Error(`OCSP says ${said} of a good certificate`);
       }
     }
+    return leaves;
   } finally {
-    http.close();
+    await client.close();
   }
 }
 
@@ -139,7 +104,17 @@ async function round(pki: PkiProcess, pid: number, load: Load, ms: number): Prom
   writeFileSync(file, `${load.lines.join('\n')}\n`);
   const used = cpuOf([pid], pki.dataDir)();
   const printed = await runOrFail('taskset', [
-    ...['-c', '1', 'wrk', '--threads', '1', '--connections', String(CONNECTIONS)],
+    ...[
+      '-c',
+      '1',
+      'wrk',
+      '--timeout',
+      '10s',
+      '--threads',
+      '1',
+      '--connections',
+      String(CONNECTIONS),
+    ],
     ...['--duration', `${Math.round(ms / 1000)}s`, '--script', LUA, pki.statusUrl, '--', file],
   ]);
   const cpu = used();
