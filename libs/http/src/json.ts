@@ -27,7 +27,8 @@ function decodeUtf8(body: Buffer): string {
   }
 }
 
-const TOKEN = /"(?:[^"\\]|\\.)*"|[[\]{}]/gs;
+/** A string without an end is one token up to the text's end: to look for another start in it would take quadratic time (T71, T72). */
+const TOKEN = /"(?:[^"\\]|\\.)*(?:"|\\?$)|[[\]{}]/gs;
 const COLON = /\s*:/y;
 
 /** Depth and keys, before JSON.parse: it keeps the last of two equal keys and the reviver recurses. What is no JSON may pass. */
