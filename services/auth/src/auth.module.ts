@@ -13,6 +13,7 @@ import { periodic, type Worker } from '@gigvault/time/worker';
 import { type DynamicModule, Module } from '@nestjs/common';
 import { AuthInit1700000000000 } from '../migrations/1700000000000-auth-init.ts';
 import { AuthRevokedKeys1700000000001 } from '../migrations/1700000000001-auth-revoked-keys.ts';
+import { AuthApiKeyEnd1764300000000 } from '../migrations/auth-api-key-end.ts';
 import { pgApiKeyStore } from './adapters/pg-api-key-store.ts';
 import { pgFailureJournal } from './adapters/pg-failure-journal.ts';
 import { pgSetupStore } from './adapters/pg-setup-store.ts';
@@ -41,7 +42,11 @@ export const authService: ServiceDefinition<AuthConfig> = {
   name: 'auth',
   zone: 'inside',
   config: authConfig,
-  migrations: [AuthInit1700000000000, AuthRevokedKeys1700000000001],
+  migrations: [
+    AuthInit1700000000000,
+    AuthRevokedKeys1700000000001,
+    AuthApiKeyEnd1764300000000,
+  ],
   serves: [RPC.token, RPC.eventLog],
   eventConsumers: EVENT_CONSUMERS,
   module: wire,
