@@ -1,5 +1,5 @@
 /**
- * `npm run up | test | test:crash | bench | build | check` on a machine with any Node from 20 and npm: gets Node 26 and pnpm from
+ * `npm run up | test | test:crash | bench | soak | fuzz | build | check` on a machine with any Node from 20 and npm: gets Node 26 and pnpm from
  * npm, installs what is missing, builds what is stale, and hands over. Only built-ins here: it runs before anything is
  * installed. Quiet when there is nothing to do.
  */
@@ -58,6 +58,15 @@ const commands = {
     install({ everything: true });
     await build();
     return node('dist/crash.js', ...rest);
+  },
+  soak: async () => {
+    install({ everything: true });
+    await build();
+    return node('dist/soak.js', ...rest);
+  },
+  fuzz: async () => {
+    install({ everything: true });
+    return sh(join(bin, 'node'), [join(root, 'scripts/fuzz/run.mjs'), ...rest]);
   },
   build: async () => {
     install({ everything: false });

@@ -15,6 +15,7 @@ for (const [name, path] of [
   ['bench', 'bench/main.ts'],
   ['bench-load', 'bench/loads.ts'],
   ['crash', 'test/crash/main.ts'],
+  ['soak', 'soak/main.ts'],
 ]) {
   const file = join(root, 'services/gigvault', path);
   if (existsSync(file)) programs.push([name, file]);

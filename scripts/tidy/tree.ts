@@ -78,7 +78,7 @@ export function isGenerated(path: string): boolean {
 
 /** Code that runs only in tests and measurements. */
 export function isTestCode(path: string): boolean {
-  return /\.(test|contract)\.ts$|\/(test|bench)\/|^libs\/testkit\//.test(path);
+  return /\.(test|contract)\.ts$|\/(test|bench|soak|fuzz)\/|^libs\/testkit\//.test(path);
 }
 
 /** Our own TypeScript, without the generated. */

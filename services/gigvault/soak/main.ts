@@ -1,0 +1,57 @@
+import { parseArgs } from 'node:util';
+import { type Sample, slope, soak } from './flat-memory.ts';
+import { createLoad } from './load.ts';
+import { startSoakSuite } from './soak-suite.ts';
+import { compareTableSizes } from './table-size.ts';
+
+/** MiB that memory may grow for each 100,000 certificates, and how many times slower large tables may be (docs/testing.md). */
+const MAX_SLOPE = 1;
+const MAX_RATIO = 1.3;
+const MINUTE = 60_000;
+
+const { values } = parseArgs({
+  options: {
+    minutes: { type: 'string', default: '15' },
+    sizes: { type: 'boolean', default: false },
+  },
+});
+const world = await startSoakSuite();
+let failed = false;
+try {
+  if (values.sizes) await checkSizes();
+  else await checkMemory(Number(values.minutes) * MINUTE);
+} finally {
+  await world.stop();
+}
+process.exit(failed ? 1 : 0);
+
+async function checkMemory(duration: number): Promise<void> {
+  print('certificates   live MiB   resident MiB   issue p50 ms   p99 ms');
+  const load = await createLoad(world.suite);
+  const samples = await soak(load, duration, (sample) => print(row(sample)));
+  const live = slope(samples, 'live');
+  print(`resident: ${slope(samples, 'resident').toFixed(2)} MiB for each 100,000 certificates`);
+  judge(`live: ${live.toFixed(2)} MiB for each 100,000 certificates`, live <= MAX_SLOPE);
+}
+
+async function checkSizes(): Promise<void> {
+  const load = await createLoad(world.suite);
+  for (const { operation, small, large } of await compareTableSizes(load, world.database)) {
+    const times = `p99 ${small.toFixed(2)} ms at 10,000 rows, ${large.toFixed(2)} ms at 1,000,000`;
+    judge(`${operation}: ${times}`, large <= small * MAX_RATIO);
+  }
+}
+
+function row({ certificates, live, resident, p50, p99 }: Sample): string {
+  const cells = [live, resident, p50, p99].map((value) => value.toFixed(1).padStart(12));
+  return `${String(certificates).padStart(12)}${cells.join('')}`;
+}
+
+function judge(what: string, good: boolean): void {
+  failed ||= !good;
+  print(`${good ? '✔' : '✘'} ${what}`);
+}
+
+function print(line: string): void {
+  process.stdout.write(`${line}\n`);
+}

@@ -1,0 +1,242 @@
+import { X509Certificate } from 'node:crypto';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { connect } from '@gigvault/testkit/check-pki';
+import { fillTable, GROWING_TABLES } from '@gigvault/testkit/growing-tables';
+import { type HttpClient, httpClient } from '@gigvault/testkit/http-client';
+import { type PkiProcess, startPki } from '@gigvault/testkit/pki-process';
+import { readCertificate } from '@gigvault/x509/certificate';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import type { Client } from 'pg';
+import { csr, type RestClient, useRest } from './rest-client.ts';
+import { QUICK_CRL, START_TIMEOUT, startAcmeClient } from './use-pki.ts';
+
+/** Rows of each table: enough for the planner to shun reading all of them. */
+const ROWS = 5_000;
+/** Rows that a statement may read and leave aside. */
+const LEFT_ASIDE = 1_000;
+/** Tables that do not grow with use, and why; what is in neither list is a finding. */
+const STAYS_SMALL: Readonly<Record<string, string>> = {
+  event_cursor: 'a row for each producer',
+  freshness: 'a row for each producer',
+  issuer: 'a row for each CA',
+  migration: 'a row for each migration',
+  outbox_consumer: 'a row for each consumer',
+  outbox_head: 'one row',
+  responder: 'a row for each CA',
+  shard: 'a row for each CRL',
+  state: 'one row',
+  crl: 'CRLs that newer ones have replaced are deleted after a while',
+};
+/** Rows of these cannot be made up: the log verifies itself. Its role may not scan as long as there is another way. */
+const AUDIT = ['audit.leaf', 'audit.node', 'audit.checkpoint'];
+const GROWING = new Set([...Object.keys(GROWING_TABLES), ...AUDIT]);
+/** Settled rows are copied, so that no worker has anything to do about the copies. */
+const SETTLED: Readonly<Record<string, string>> = {
+  'ca.certificate': "t.status = 'valid'",
+  'enroll.order_': "t.status = 'valid'",
+  'ra.authorization_': "t.status = 'valid'",
+  'ra.challenge': "t.status = 'valid'",
+  'ra.enrolment_request': "t.status = 'issued'",
+  'keymgr.key': "t.key_id !~ '^(ca-|ocsp-|auth-token|audit-checkpoint)'",
+  'keymgr.signature': 'NOT t.tombstoned',
+};
+
+/** Statements that may read a whole table, and why. */
+const MAY_SCAN: Readonly<Record<string, string>> = {
+  'SELECT backend, count(*) AS keys FROM key GROUP BY backend':
+    'a metric, once a minute; a key of ours is made by hand or once a year',
+};
+
+/** A node of a plan as auto_explain writes it. */
+interface PlanNode {
+  readonly 'Node Type': string;
+  readonly Schema?: string;
+  readonly 'Relation Name'?: string;
+  readonly 'Rows Removed by Filter'?: number;
+  readonly Plans?: readonly PlanNode[];
+}
+
+interface LoggedPlan {
+  readonly user: string;
+  readonly text: string;
+  readonly plan: PlanNode;
+}
+
+describe('statements and tables that grow', () => {
+  let pki: PkiProcess;
+  let http: HttpClient;
+  const shared = {
+    get pki() {
+      return pki;
+    },
+    get http() {
+      return http;
+    },
+  };
+
+  beforeAll(async () => {
+    pki = await startPki('one process', ...QUICK_CRL);
+    http = httpClient(readFileSync(pki.rootFile));
+  }, START_TIMEOUT);
+  afterAll(async () => {
+    http?.close();
+    await pki?.dispose();
+  }, START_TIMEOUT);
+  describe('while they are small', () => {
+    const rest = useRest(shared);
+
+    it('every table is known to grow, or not to', async () => {
+      await useEverything(rest, 'first');
+      const database = await connect(pki);
+      try {
+        expect(await unlistedTables(database)).toEqual([]);
+        await fill(database);
+        await explainEverything(database);
+      } finally {
+        await database.end();
+      }
+    }, 120_000);
+  });
+
+  describe('when they have grown', () => {
+    beforeAll(async () => {
+      await pki.stop();
+      await pki.start();
+    }, START_TIMEOUT);
+    const rest = useRest(shared);
+
+    it('no statement reads the whole of one', async () => {
+      await useEverything(rest, 'second');
+      await pki.stop();
+      const plans = readPlans(pki);
+      // As many services as have tables that grow: the log is really there.
+      expect(new Set(plans.map(({ user }) => user)).size).toBeGreaterThanOrEqual(8);
+      expect(plans.length).toBeGreaterThan(100);
+      expect([...new Set(plans.flatMap(complaints))]).toEqual([]);
+    }, 120_000);
+  });
+
+  /** Every kind of statement that users cause, the lists with each of their filters. */
+  async function useEverything(rest: RestClient, round: string): Promise<void> {
+    const { client, responder } = await startAcmeClient(shared);
+    try {
+      const [revoked, compromised] = [
+        new X509Certificate(await client.certificate([`${round}.localhost`])),
+        new X509Certificate(await client.certificate([`${round}-2.localhost`])),
+      ];
+      expect((await client.revoke(revoked.raw, 4)).status).toBe(200);
+      expect((await client.revoke(compromised.raw, 1)).status).toBe(200);
+      const { serialNumber } = readCertificate(revoked.raw);
+      await useRestApi(rest, round, serialNumber);
+    } finally {
+      await responder.stop();
+    }
+  }
+
+  async function useRestApi(rest: RestClient, round: string, serialNumber: string): Promise<void> {
+    const by = await rest.signedIn(`rita-${round}`, 'requester');
+    const ask = async (method: string, path: string, body?: unknown, headers = {}) => {
+      const answer = await rest.call(method, path, body, headers);
+      expect(answer.status < 300 ? 200 : `${method} ${path}: ${answer.text}`).toBe(200);
+      return answer;
+    };
+    const body = { certificationRequest: csr(`rita-${round}.localhost`) };
+    const { requestId } = (await ask('POST', '/certificates', body, by)).json<{
+      requestId: string;
+    }>();
+    await ask('POST', `/csrs/${requestId}/approve`, {});
+    await ask('POST', '/keys', { keyType: 'ec-p256' });
+    await ask('POST', '/api-keys', { label: round });
+    await ask('GET', `/certificates/${serialNumber}`);
+    for (const filter of [
+      '',
+      'status=valid',
+      'status=revoked',
+      'status=expired',
+      'requester=acme:1',
+    ])
+      await ask('GET', `/certificates?limit=5&${filter}`);
+    await ask('GET', '/certificates?commonName=n7.localhost');
+    for (const filter of ['', 'status=pending', 'status=issued'])
+      await ask('GET', `/csrs?limit=5&${filter}`);
+    for (const path of ['/csrs', '/certificates', '/api-keys', '/whoami'])
+      await ask('GET', path, undefined, by);
+    for (const path of [
+      '/users?limit=5',
+      '/keys?limit=5',
+      '/issuers',
+      '/audit/entries?limit=5',
+      '/audit/checkpoint',
+    ])
+      await ask('GET', path);
+  }
+});
+
+/** Tables that nobody has said about whether they grow. */
+async function unlistedTables(database: Client): Promise<string[]> {
+  const { rows } = await database.query<{ name: string; schema: string }>(
+    'SELECT relname AS name, schemaname AS schema FROM pg_stat_user_tables ORDER BY 2, 1',
+  );
+  return rows
+    .filter(({ name, schema }) => !GROWING.has(`${schema}.${name}`) && !(name in STAYS_SMALL))
+    .map(({ name, schema }) => `${schema}.${name}: does it grow?`);
+}
+
+async function fill(database: Client): Promise<void> {
+  for (const table of Object.keys(GROWING_TABLES))
+    await fillTable(database, table, ROWS, SETTLED[table]);
+  await database.query('VACUUM ANALYZE');
+}
+
+/** From the next start on each statement's plan is in the server's log. */
+async function explainEverything(database: Client): Promise<void> {
+  const settings = {
+    session_preload_libraries: 'auto_explain',
+    'auto_explain.log_min_duration': '0',
+    'auto_explain.log_analyze': 'on',
+    'auto_explain.log_timing': 'off',
+    'auto_explain.log_verbose': 'on',
+    'auto_explain.log_format': 'json',
+    logging_collector: 'on',
+    log_destination: 'jsonlog',
+  };
+  await database.query("LOAD 'auto_explain'");
+  for (const [name, value] of Object.entries(settings))
+    await database.query(`ALTER SYSTEM SET ${name} = '${value}'`);
+  await database.query('ALTER ROLE gigvault_audit SET enable_seqscan = off');
+}
+
+/** The plans of what the services have asked. */
+function readPlans({ dataDir }: PkiProcess): LoggedPlan[] {
+  const folder = join(dataDir, 'pg', 'cluster', 'log');
+  const lines = readdirSync(folder)
+    .filter((file) => file.endsWith('.json'))
+    .flatMap((file) => readFileSync(join(folder, file), 'utf8').trimEnd().split('\n'))
+    .map((line) => JSON.parse(line) as { user?: string; message?: string });
+  return lines.flatMap(({ user = '', message = '' }) => {
+    const [, json] = /plan:\n(\{.*\})$/s.exec(message) ?? [];
+    if (json === undefined || !user.startsWith('gigvault_') || /_(admin|owner)$/.test(user))
+      return [];
+    const { 'Query Text': text, Plan: plan } = JSON.parse(json) as {
+      'Query Text': string;
+      Plan: PlanNode;
+    };
+    return [{ user, text: text.replace(/\s+/g, ' '), plan }];
+  });
+}
+
+function complaints({ text, plan }: LoggedPlan): string[] {
+  if (text in MAY_SCAN) return [];
+  return nodesOf(plan).flatMap((node) => {
+    const table = `${node.Schema}.${node['Relation Name']}`;
+    if (!GROWING.has(table)) return [];
+    const aside = node['Rows Removed by Filter'] ?? 0;
+    if (node['Node Type'] === 'Seq Scan') return [`${table} is scanned by: ${text}`];
+    return aside > LEFT_ASIDE ? [`${aside} rows of ${table} are left aside by: ${text}`] : [];
+  });
+}
+
+function nodesOf(node: PlanNode): PlanNode[] {
+  return [node, ...(node.Plans ?? []).flatMap(nodesOf)];
+}
