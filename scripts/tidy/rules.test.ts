@@ -11,6 +11,7 @@ import {
 import { stepsWithoutHook } from './durable-rules.ts';
 import { anchorsOf, deadLinks, durableSteps, namedFiles } from './markdown-rules.ts';
 import { poorNames } from './name-rules.ts';
+import { untestedCodecs } from './property-rules.ts';
 import { looseVersions, packageManifests, peerRows, serviceParts } from './service-rules.ts';
 import { largeBinaries, longFiles, longFunctions } from './size-rules.ts';
 import { type Finding, type Tree, treeFile, treeOf } from './tree.ts';
@@ -236,6 +237,18 @@ describe('tidy rules', () => {
     ]);
     expect(places).toContain('libs/rpc/src/grpc-client.ts:1');
     expect(places).not.toContain('libs/time/src/clock.ts:1');
+  });
+
+  it('encoders and decoders without a property test', () => {
+    const findings = untestedCodecs(
+      treeWith({
+        'libs/x509/src/a.ts':
+          'export function readA() {}\nexport function encodeA() {}\nfunction readB() {}',
+        'libs/x509/src/a.property.test.ts': 'readA();',
+        'libs/x509/src/a.test.ts': 'encodeA();',
+      }),
+    );
+    expect(findings.map(({ path, line }) => `${path}:${line}`)).toEqual(['libs/x509/src/a.ts:2']);
   });
 
   it('anchors are those of a Markdown viewer', () => {
