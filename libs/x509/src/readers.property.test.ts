@@ -8,7 +8,7 @@ import { fuzz as fuzzOcspRequest } from '../fuzz/ocsp-request.ts';
 import { damaged } from '../test/arbitraries.ts';
 import { newAuthority, TLS_SERVER } from '../test/authority.ts';
 import { readTbsCertificateLayout, readValidity } from './certificate.ts';
-import { readTbsCertList } from './crl.ts';
+import { readCrlEntry, readTbsCertList } from './crl.ts';
 import { DerReader, sequence } from './der.ts';
 import { normalizeDnsName } from './dns-name.ts';
 import { readFullName } from './extension-values.ts';
@@ -39,6 +39,7 @@ const MORE_READERS: Readonly<Record<string, (bytes: Buffer) => unknown>> = {
   readTbsCertificateLayout,
   readValidity,
   readTbsCertList,
+  readCrlEntry: (bytes) => readCrlEntry(new DerReader(bytes)),
   readFullName: (bytes) => readFullName(new DerReader(bytes)),
   readGeneralName: (bytes) => readGeneralName(new DerReader(bytes)),
   octetsToIpAddress,

@@ -42,11 +42,7 @@ export const authService: ServiceDefinition<AuthConfig> = {
   name: 'auth',
   zone: 'inside',
   config: authConfig,
-  migrations: [
-    AuthInit1700000000000,
-    AuthRevokedKeys1700000000001,
-    AuthApiKeyEnd1764300000000,
-  ],
+  migrations: [AuthInit1700000000000, AuthRevokedKeys1700000000001, AuthApiKeyEnd1764300000000],
   serves: [RPC.token, RPC.eventLog],
   eventConsumers: EVENT_CONSUMERS,
   module: wire,
