@@ -1,3 +1,4 @@
+import { generateKeyPairSync } from 'node:crypto';
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { newKey, openssl, signed } from '../test/authority.ts';
@@ -5,6 +6,7 @@ import {
   buildCertificationRequest,
   buildRequestInfo,
   parseCertificationRequest,
+  parseCertificationRequestOffLoop,
 } from './certification-request.ts';
 import {
   boolean,
@@ -303,5 +305,32 @@ describe('parseCertificationRequest', () => {
         expect(() => parseCertificationRequest(bytes)).toThrow(refused);
       }),
     );
+  });
+});
+
+describe('a request that is read again', () => {
+  const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  const subjectAltName = [{ type: 'dns' as const, value: 'again.example' }];
+  const der = buildCertificationRequest({ privateKey, subject: [], subjectAltName });
+
+  it('is the same, also when the octets that were given have changed since', async () => {
+    const given = Buffer.from(der);
+    const first = parseCertificationRequest(given);
+    given.fill(0);
+    expect(first.der).toEqual(der);
+    expect(parseCertificationRequest(der)).toBe(first);
+    expect(await parseCertificationRequestOffLoop(der)).toBe(first);
+    expect(() => parseCertificationRequest(given)).toThrow();
+  });
+
+  it('does not lend its proof to one that differs in its signature alone', async () => {
+    parseCertificationRequest(der);
+    const forged = Buffer.from(der);
+    forged[forged.length - 1]! ^= 1;
+    expect(() => parseCertificationRequest(forged)).toThrow(/proof|prove|signature/);
+    expect(() => parseCertificationRequest(forged)).toThrow(/proof|prove|signature/);
+    await expect(parseCertificationRequestOffLoop(forged)).rejects.toMatchObject({
+      code: 'BAD_CSR',
+    });
   });
 });

@@ -1,17 +1,8 @@
-import type { KeyObject } from 'node:crypto';
+import { createHash, type KeyObject } from 'node:crypto';
 import { isIP } from 'node:net';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import { assembleSigned, readSigned } from './certificate.ts';
-import {
-  bufferOf,
-  contextConstructed,
-  DerError,
-  DerReader,
-  integer,
-  oid,
-  sequence,
-  set,
-} from './der.ts';
+import { contextConstructed, DerError, DerReader, integer, oid, sequence, set } from './der.ts';
 import { type Extension, encodeExtension, extensionMap, readExtensionList } from './extension.ts';
 import {
   readBasicConstraints,
@@ -73,17 +64,41 @@ const KNOWN_EXTENSIONS: ReadonlyMap<string, (value: Buffer) => unknown> = new Ma
  * BAD_PUBLIC_KEY for a key that readPublicKey refuses (T22, T23, T24, T26, T27, T28, T30).
  */
 export function parseCertificationRequest(der: Uint8Array): CertificationRequest {
+  const digest = digestOf(der);
+  const known = proved.get(digest);
+  if (known) return known;
   const { request, proof } = readRequest(der);
   if (!verifySignature(request.publicKey.keyObject, ...proof)) refuse(NO_PROOF);
-  return request;
+  return remember(digest, request);
 }
 
 /** parseCertificationRequest with its signature verified off the event loop: for whoever reads many at once. */
 export async function parseCertificationRequestOffLoop(
   der: Uint8Array,
 ): Promise<CertificationRequest> {
+  const digest = digestOf(der);
+  const known = proved.get(digest);
+  if (known) return known;
   const { request, proof } = readRequest(der);
   if (!(await verifySignatureOffLoop(request.publicKey.keyObject, ...proof))) refuse(NO_PROOF);
+  return remember(digest, request);
+}
+
+/**
+ * The last requests that were good, by SHA-256: each is read by whoever handles it in turn, for a check and then again, and the same octets
+ * give the same result.
+ */
+const proved = new Map<string, CertificationRequest>();
+const REMEMBERED = 256;
+
+function digestOf(der: Uint8Array): string {
+  return createHash('sha256').update(der).digest('latin1');
+}
+
+function remember(digest: string, request: CertificationRequest): CertificationRequest {
+  const [oldest] = proved.keys();
+  if (proved.size >= REMEMBERED && oldest !== undefined) proved.delete(oldest);
+  proved.set(digest, request);
   return request;
 }
 
@@ -98,7 +113,8 @@ interface UnprovedRequest {
 function readRequest(der: Uint8Array): UnprovedRequest {
   if (der.length > MAX_REQUEST_OCTETS) refuse(`it is larger than ${MAX_REQUEST_OCTETS} octets.`);
   try {
-    return readFields(bufferOf(der));
+    // A copy: the request is remembered, and whoever gave the octets may use them again.
+    return readFields(Buffer.from(der));
   } catch (error) {
     if (error instanceof DerError) refuse(error.message, error);
     throw error;

@@ -26,6 +26,9 @@ interface Answer {
   readonly location: string;
 }
 
+/** RFC 8555 §6.1 wants it. */
+const AGENT = { 'user-agent': 'gigvault-bench' };
+
 /** Opens a connection and an account with a new P-256 key. @param options.ca PEM; absent: the server is not verified */
 export async function openAcmeConnection(options: {
   readonly directory: string;
@@ -35,7 +38,7 @@ export async function openAcmeConnection(options: {
   const tls = options.ca === undefined ? { rejectUnauthorized: false } : { ca: options.ca };
   const http = new Client(origin, { connect: tls, pipelining: 1, keepAliveTimeout: 60_000 });
   const directory = (await (
-    await http.request({ method: 'GET', path: pathOf(options.directory) })
+    await http.request({ method: 'GET', path: pathOf(options.directory), headers: AGENT })
   ).body.json()) as Directory;
   const signer = createSigner();
   let nonce = '';
@@ -45,6 +48,7 @@ export async function openAcmeConnection(options: {
       const { headers, body } = await http.request({
         method: 'HEAD',
         path: pathOf(directory.newNonce),
+        headers: AGENT,
       });
       await body.dump();
       nonce = String(headers['replay-nonce']);
@@ -52,7 +56,7 @@ export async function openAcmeConnection(options: {
     const { statusCode, headers, body } = await http.request({
       method: 'POST',
       path: pathOf(url),
-      headers: { 'content-type': 'application/jose+json' },
+      headers: { ...AGENT, 'content-type': 'application/jose+json' },
       body: signer.sign(url, nonce, payload),
     });
     const text = await body.text();

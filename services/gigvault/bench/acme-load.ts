@@ -75,10 +75,13 @@ async function issue(
   const { body: authorization } = await acme.post<Authorization>(url, '');
   const challenge = authorization.challenges.find(({ type }) => type === 'http-01');
   if (challenge === undefined) throw new Error(`no http-01: ${JSON.stringify(authorization)}`);
-  responder.put(challenge.token, `${challenge.token}.${acme.thumbprint}`);
-  await acme.post(challenge.url, {});
-  await until<Authorization>(acme, url, ['valid']);
-  responder.remove(challenge.token);
+  // Pebble uses an authorization of the same name again now and then; nobody else does here.
+  if (authorization.status === 'pending') {
+    responder.put(challenge.token, `${challenge.token}.${acme.thumbprint}`);
+    await acme.post(challenge.url, {});
+    await until<Authorization>(acme, url, ['valid']);
+    responder.remove(challenge.token);
+  }
   await acme.post(order.finalize, { csr });
   const { certificate = '' } = await until<Order>(acme, location, ['valid']);
   const pem = await acme.download(certificate);

@@ -1,13 +1,12 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { freePorts } from '@gigvault/rpc/free-ports';
 import { type AcmePeer, peerFolder, startPeer } from './peer.ts';
-import { PORTS } from './ports.ts';
+import { portsOf } from './ports.ts';
 
 /** Caddy's ACME server. Its validations go to port 80 and nowhere else. */
 export async function startCaddy(): Promise<AcmePeer> {
   const folder = peerFolder('caddy');
-  const [port, httpPort] = (await freePorts(2, PORTS)) as [number, number];
+  const [port, httpPort] = await portsOf('caddy');
   const config = join(folder, 'Caddyfile');
   writeFileSync(
     config,

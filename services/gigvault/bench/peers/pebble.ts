@@ -1,26 +1,18 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { freePorts } from '@gigvault/rpc/free-ports';
 import { makeServerCertificate } from './openssl-ca.ts';
 import { type AcmePeer, peerFolder, startPeer } from './peer.ts';
-import { PORTS } from './ports.ts';
+import { portsOf } from './ports.ts';
 
 /** Pebble: everything in memory. Without the sleeps and refusals that it makes to test clients. */
 export async function startPebble(): Promise<AcmePeer> {
   const folder = peerFolder('pebble');
-  const [port, management, http01Port, tlsPort] = (await freePorts(4, PORTS)) as [
-    number,
-    number,
-    number,
-    number,
-  ];
+  const [port, http01Port] = await portsOf('pebble');
   const config = join(folder, 'pebble.json');
   const pebble = {
     listenAddress: `127.0.0.1:${port}`,
-    managementListenAddress: `127.0.0.1:${management}`,
     ...makeServerCertificate(folder),
     httpPort: http01Port,
-    tlsPort,
     externalAccountBindingRequired: false,
   };
   writeFileSync(config, JSON.stringify({ pebble }));

@@ -77,7 +77,7 @@ async function end(child: ChildProcess): Promise<void> {
 
 function answersWell(url: string): Promise<void> {
   return new Promise((resolve, reject) => {
-    get(url, { rejectUnauthorized: false }, (response) => {
+    get(url, { rejectUnauthorized: false, headers: { 'user-agent': 'bench' } }, (response) => {
       response.resume();
       if (response.statusCode === 200) resolve();
       else reject(new Error(`${url}: ${response.statusCode}`));

@@ -1,11 +1,10 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { freePorts } from '@gigvault/rpc/free-ports';
 import type { StepSignSetup } from '../step-sign-load.ts';
 import { makeOpensslCa } from './openssl-ca.ts';
 import { type AcmePeer, peerFolder, startPeer } from './peer.ts';
-import { PORTS } from './ports.ts';
+import { portsOf } from './ports.ts';
 
 /** step-ca, with its database as `step ca init` configures it. */
 export interface StepCa extends AcmePeer {
@@ -19,7 +18,7 @@ const PROVISIONER = 'bench';
 export async function startStepCa(): Promise<StepCa> {
   const folder = peerFolder('step-ca');
   const ca = makeOpensslCa(folder);
-  const [port, http01Port] = (await freePorts(2, PORTS)) as [number, number];
+  const [port, http01Port] = await portsOf('step-ca');
   const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
   const key = {
     ...publicKey.export({ format: 'jwk' }),
@@ -49,7 +48,7 @@ export async function startStepCa(): Promise<StepCa> {
   const origin = `https://localhost:${port}`;
   const peer = await startPeer({
     program: 'step-ca',
-    args: [config, '--acme-http-port', `${http01Port}`],
+    args: [config, '--insecure', '--acme-http-port', `${http01Port}`],
     readyUrl: `${origin}/health`,
     folder,
   });
