@@ -32,7 +32,7 @@ function sectionOf(
     Object.entries(table)
       .filter(([, rows]) => rows[fullName] !== undefined)
       .map(([callee, rows]) => `${callee} ← ${rows[fullName]?.join(', ') || 'nobody yet'}`)
-      .join('; ');
+      .join('; ') || 'every peer: the RPCs that it carries have rows of their own';
   return {
     heading: service,
     columns: ['RPC', 'what', 'callee ← callers'],

@@ -6,7 +6,7 @@ export const MAY_ASK_THE_TIME: Exceptions = {
   'libs/time/src/clock.ts': 'it is the clock',
   'libs/rpc/src/grpc-client.ts': 'grpc-js takes a deadline as wall-clock time',
   'libs/rpc/src/grpc-server.ts': 'bounds a stop, in which the clock of tests must not stand still',
-  'libs/rpc/src/in-process-transport.ts': 'the deadline that grpc-js keeps on the wire',
+  'libs/rpc/src/deadline.ts': 'the deadline that grpc-js keeps for a call by itself',
 };
 
 /** Classes that extend another: errors need none, everything else says why. */

@@ -1,7 +1,6 @@
-import { type BatchResult, createBatcher } from '@gigvault/database/batcher';
 import type { EventLog } from '@gigvault/database/event-log';
 import { jsonOctets } from '@gigvault/database/json-octets';
-import { createLookup, SHARED_STATEMENT } from '@gigvault/database/lookup';
+import { createLookup, shareStatement } from '@gigvault/database/lookup';
 import { type NewEvent, ofThisRequest } from '@gigvault/database/new-event';
 import { query } from '@gigvault/database/query';
 import { executeOnce } from '@gigvault/database/transaction';
@@ -113,6 +112,11 @@ const PURGE = `
   DELETE FROM order_ WHERE order_id IN (
     SELECT order_id FROM order_ WHERE status IN ('valid', 'invalid') AND expires_at <= $1 ORDER BY expires_at LIMIT $2)`;
 
+interface Creation {
+  readonly order: Order;
+  readonly event: NewEvent;
+}
+
 interface Stepping {
   readonly target: StepTarget;
   readonly step: OrderStep;
@@ -121,27 +125,21 @@ interface Stepping {
 
 /** Orders in the table `order_`; each change commits with its event. What is asked at the same time shares statements. */
 export function pgOrders(pool: Pool, eventLog: EventLog): Orders & OrderSweep {
-  const creating = createBatcher<{ order: Order; event: NewEvent }, void>({
-    name: 'enroll.order',
-    ...SHARED_STATEMENT,
-    run: (items) => insertOrders(eventLog, items),
-  });
-  const stepping = createBatcher<Stepping, Order | undefined>({
-    name: 'enroll.order-step',
-    ...SHARED_STATEMENT,
-    run: (items) => stepOrders(pool, eventLog, items),
-  });
+  const create = shareStatement('enroll.order', (items: readonly Creation[]) =>
+    insertOrders(eventLog, items),
+  );
+  const step = shareStatement('enroll.order-step', (items: readonly Stepping[]) =>
+    stepOrders(pool, eventLog, items),
+  );
   const find = createLookup('enroll.order-find', async (ids: readonly string[]) => {
     const found = await rows(pool, { name: 'order_by_id', text: FIND, values: [ids] });
     return new Map(found.map((order) => [order.orderId, order]));
   });
-  const loading = createBatcher<LoadQuestion, OrderLoad>({
-    name: 'enroll.order-load',
-    ...SHARED_STATEMENT,
-    run: (questions) => loadsOf(pool, questions),
-  });
+  const load = shareStatement('enroll.order-load', (questions: readonly LoadQuestion[]) =>
+    loadsOf(pool, questions),
+  );
   return {
-    create: (order) => creating.submit({ order, event: ofThisRequest(orderCreated(order)) }),
+    create: (order) => create({ order, event: ofThisRequest(orderCreated(order)) }),
     find,
     list: (accountId, cursor, limit) =>
       cursor === undefined
@@ -151,9 +149,13 @@ export function pgOrders(pool: Pool, eventLog: EventLog): Orders & OrderSweep {
             text: LIST_AFTER,
             values: [accountId, limit, cursor],
           }),
-    load: (accountId, most, nth) => loading.submit({ accountId, most, nth }),
-    step: (target, step) =>
-      stepping.submit({ target, step, events: orderStepped(target, step).map(ofThisRequest) }),
+    load: (accountId, most, nth) => load({ accountId, most, nth }),
+    step: (target, taken) =>
+      step({
+        target,
+        step: taken,
+        events: orderStepped(target, taken).map(ofThisRequest),
+      }),
     claimProcessing: (now, leaseUntil, limit) =>
       rows(pool, { name: 'order_claim', text: CLAIM, values: [now, leaseUntil, limit] }),
     findExpired: (now, limit) =>
@@ -167,10 +169,7 @@ export function pgOrders(pool: Pool, eventLog: EventLog): Orders & OrderSweep {
   };
 }
 
-async function insertOrders(
-  eventLog: EventLog,
-  items: readonly { readonly order: Order; readonly event: NewEvent }[],
-): Promise<BatchResult<void>[]> {
+async function insertOrders(eventLog: EventLog, items: readonly Creation[]): Promise<undefined[]> {
   await eventLog.change({
     name: 'order_create',
     expressions: INSERT,
@@ -178,14 +177,14 @@ async function insertOrders(
     returning: 'SELECT order_id FROM made',
     events: items.map(({ order, event }) => ({ key: order.orderId, event })),
   });
-  return items.map(() => ({ ok: true, value: undefined }));
+  return items.map(() => undefined);
 }
 
 async function stepOrders(
   pool: Pool,
   eventLog: EventLog,
   items: readonly Stepping[],
-): Promise<BatchResult<Order | undefined>[]> {
+): Promise<(Order | undefined)[]> {
   const values = [JSON.stringify(items.map(({ target, step }, n) => stepRow(n, target, step)))];
   const events = items.flatMap((item, n) => item.events.map((event) => ({ key: `${n}`, event })));
   const stepped =
@@ -205,7 +204,7 @@ async function stepOrders(
           events,
         });
   const byItem = new Map(stepped.map((row) => [row.n, toOrder(row)]));
-  return items.map((_, n) => ({ ok: true, value: byItem.get(n) }));
+  return items.map((_, n) => byItem.get(n));
 }
 
 interface SteppedRow extends Row {
@@ -218,10 +217,7 @@ interface LoadQuestion {
   readonly nth: number;
 }
 
-async function loadsOf(
-  pool: Pool,
-  questions: readonly LoadQuestion[],
-): Promise<BatchResult<OrderLoad>[]> {
+async function loadsOf(pool: Pool, questions: readonly LoadQuestion[]): Promise<OrderLoad[]> {
   const { rows } = await query<{ open: number; created_at: string | number | null }>(pool, {
     name: 'order_load',
     text: LOAD,
@@ -232,11 +228,8 @@ async function loadsOf(
     ],
   });
   return rows.map((row) => ({
-    ok: true,
-    value: {
-      open: row.open,
-      nthNewest: row.created_at === null ? undefined : Number(row.created_at),
-    },
+    open: row.open,
+    nthNewest: row.created_at === null ? undefined : Number(row.created_at),
   }));
 }
 

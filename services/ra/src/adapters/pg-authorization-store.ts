@@ -1,10 +1,9 @@
-import { createBatcher } from '@gigvault/database/batcher';
 import type { EventLog } from '@gigvault/database/event-log';
-import { createLookup, SHARED_STATEMENT } from '@gigvault/database/lookup';
+import { createLookup, shareStatement } from '@gigvault/database/lookup';
 import { query } from '@gigvault/database/query';
 import { executeOnce, transaction } from '@gigvault/database/transaction';
 import type { Authorization, Identifier } from '@gigvault/proto/ra/v1/authorization';
-import type { Pool, QueryConfig } from 'pg';
+import type { Pool, PoolClient, QueryConfig } from 'pg';
 import type {
   AuthorizationStore,
   NewAuthorization,
@@ -70,99 +69,91 @@ export function pgAuthorizationStore(
   pool: Pool,
   eventLog: EventLog,
 ): AuthorizationStore & ProofSource {
-  const finding = createBatcher<ValidQuestion, Authorization[]>({
-    name: 'ra.authorization-valid',
-    ...SHARED_STATEMENT,
-    run: async (questions) => {
-      const found = await validOf(pool, questions);
-      return questions.map((_, n) => ({ ok: true, value: found.get(n) ?? [] }));
-    },
-  });
-  const counting = createBatcher<readonly [requester: string, now: number, most: number], number>({
-    name: 'ra.authorization-pending',
-    ...SHARED_STATEMENT,
-    run: async (questions) => {
-      const { rows } = await query<{ count: number }>(pool, {
-        name: 'ra_authorizations_pending',
-        text: COUNT_PENDING,
-        values: columnsOf(questions, 3),
-      });
-      return rows.map(({ count }) => ({ ok: true, value: count }));
-    },
-  });
-  const creating = createBatcher<Creation, void>({
-    name: 'ra.authorization-create',
-    ...SHARED_STATEMENT,
-    run: async (items) => {
-      await executeOnce(pool, insertion(items));
-      return items.map(() => ({ ok: true, value: undefined }));
-    },
+  const findValid = shareStatement('ra.authorization-valid', (asked: readonly ValidQuestion[]) =>
+    validOf(pool, asked),
+  );
+  const countPending = shareStatement(
+    'ra.authorization-pending',
+    (asked: readonly PendingQuestion[]) => pendingOf(pool, asked),
+  );
+  const create = shareStatement('ra.authorization-create', async (items: readonly Creation[]) => {
+    await executeOnce(pool, insertion(items));
+    return items.map(() => undefined);
   });
   const get = createLookup('ra.authorization', async (ids: readonly string[]) => {
-    const { rows } = await query<Row>(pool, {
-      name: 'ra_authorizations_get',
-      text: GET,
-      values: [ids],
-    });
+    const name = 'ra_authorizations_get';
+    const { rows } = await query<Row>(pool, { name, text: GET, values: [ids] });
     return new Map(rows.map((row) => [row.authorization_id, toAuthorization(row)]));
   });
-  const starting = createBatcher<
-    readonly [id: string, keyAuthorization: string, now: number],
-    boolean
-  >({
-    name: 'ra.challenge-start',
-    ...SHARED_STATEMENT,
-    run: async (items) => {
-      const { rows } = await executeOnce<{ n: number }>(pool, {
-        name: 'ra_challenge_start',
-        text: START,
-        values: columnsOf(items, 3),
-      });
-      const started = new Set(rows.map(({ n }) => n - 1));
-      return items.map((_, n) => ({ ok: true, value: started.has(n) }));
-    },
-  });
-  const proving = createBatcher<ProofQuestion, Proof[]>({
-    name: 'ra.authorization-proofs',
-    ...SHARED_STATEMENT,
-    run: async (questions) => {
-      const found = await proofsOf(pool, questions);
-      return questions.map((_, n) => ({ ok: true, value: found.get(n) ?? [] }));
-    },
-  });
+  const start = shareStatement('ra.challenge-start', (items: readonly Start[]) =>
+    startValidations(pool, items),
+  );
+  const proofs = shareStatement('ra.authorization-proofs', (asked: readonly ProofQuestion[]) =>
+    proofsOf(pool, asked),
+  );
   return {
-    findValid: (requester, identifiers, until) => finding.submit({ requester, identifiers, until }),
-    countPending: (requester, now, limit) => counting.submit([requester, now, limit]),
-    create: (requester, made, now) => creating.submit({ requester, made, now }),
+    findValid: (requester, identifiers, until) => findValid({ requester, identifiers, until }),
+    countPending: (requester, now, limit) => countPending([requester, now, limit]),
+    create: (requester, made, now) => create({ requester, made, now }),
     async get(ids) {
       const found = await Promise.all([...new Set(ids)].map(get));
       return found.filter((authorization) => authorization !== undefined);
     },
     startValidation: (challengeId, keyAuthorization, now) =>
-      starting.submit([challengeId, keyAuthorization, now]),
+      start([challengeId, keyAuthorization, now]),
     deactivate: (authorizationId, requester, now) =>
-      transaction(pool, async (client) => {
-        const { rows } = await client.query<{ identifier_type: string; identifier_value: string }>({
-          name: 'ra_authorization_deactivate',
-          text: DEACTIVATE,
-          values: [authorizationId, requester, now],
-        });
-        const [row] = rows;
-        if (!row) return false;
-        await client.query({
-          name: 'ra_challenges_end',
-          text: END_CHALLENGES,
-          values: [authorizationId],
-        });
-        const data = { identifier: { type: row.identifier_type, value: row.identifier_value } };
-        await eventLog.append(client, [
-          { type: 'authorization.deactivated', actor: requester, subject: authorizationId, data },
-        ]);
-        return true;
-      }),
-    proofs: (authorizationIds, requester, now) =>
-      proving.submit({ authorizationIds, requester, now }),
+      transaction(pool, (client) => deactivate(client, eventLog, authorizationId, requester, now)),
+    proofs: (authorizationIds, requester, now) => proofs({ authorizationIds, requester, now }),
   };
+}
+
+async function deactivate(
+  client: PoolClient,
+  eventLog: EventLog,
+  authorizationId: string,
+  requester: string,
+  now: number,
+): Promise<boolean> {
+  const { rows } = await client.query<{ identifier_type: string; identifier_value: string }>({
+    name: 'ra_authorization_deactivate',
+    text: DEACTIVATE,
+    values: [authorizationId, requester, now],
+  });
+  const [row] = rows;
+  if (!row) return false;
+  await client.query({
+    name: 'ra_challenges_end',
+    text: END_CHALLENGES,
+    values: [authorizationId],
+  });
+  const data = { identifier: { type: row.identifier_type, value: row.identifier_value } };
+  await eventLog.append(client, [
+    { type: 'authorization.deactivated', actor: requester, subject: authorizationId, data },
+  ]);
+  return true;
+}
+
+type PendingQuestion = readonly [requester: string, now: number, most: number];
+
+async function pendingOf(pool: Pool, questions: readonly PendingQuestion[]): Promise<number[]> {
+  const { rows } = await query<{ count: number }>(pool, {
+    name: 'ra_authorizations_pending',
+    text: COUNT_PENDING,
+    values: columnsOf(questions, 3),
+  });
+  return rows.map(({ count }) => count);
+}
+
+type Start = readonly [challengeId: string, keyAuthorization: string, now: number];
+
+async function startValidations(pool: Pool, items: readonly Start[]): Promise<boolean[]> {
+  const { rows } = await executeOnce<{ n: number }>(pool, {
+    name: 'ra_challenge_start',
+    text: START,
+    values: columnsOf(items, 3),
+  });
+  const started = new Set(rows.map(({ n }) => n - 1));
+  return items.map((_, n) => started.has(n));
 }
 
 interface ValidQuestion {
@@ -171,11 +162,10 @@ interface ValidQuestion {
   readonly until: number;
 }
 
-/** What is found, by the place of the question. */
 async function validOf(
   pool: Pool,
   questions: readonly ValidQuestion[],
-): Promise<Map<number, Authorization[]>> {
+): Promise<Authorization[][]> {
   const wanted = questions.flatMap(({ requester, identifiers, until }, n) =>
     identifiers.map(({ type, value }) => [n, requester, type, value, until]),
   );
@@ -184,7 +174,7 @@ async function validOf(
     text: FIND_VALID,
     values: columnsOf(wanted, 5),
   });
-  return byQuestion(rows, toAuthorization);
+  return byQuestion(questions.length, rows, toAuthorization);
 }
 
 interface Creation {
@@ -215,11 +205,7 @@ interface ProofQuestion {
   readonly now: number;
 }
 
-/** What is found, by the place of the question. */
-async function proofsOf(
-  pool: Pool,
-  questions: readonly ProofQuestion[],
-): Promise<Map<number, Proof[]>> {
+async function proofsOf(pool: Pool, questions: readonly ProofQuestion[]): Promise<Proof[][]> {
   const asked = questions.flatMap(({ authorizationIds, requester, now }, n) =>
     [...new Set(authorizationIds)].map((id) => [n, id, requester, now]),
   );
@@ -228,7 +214,7 @@ async function proofsOf(
     text: PROOFS,
     values: columnsOf(asked, 4),
   });
-  return byQuestion(rows, (row) => ({
+  return byQuestion(questions.length, rows, (row) => ({
     authorizationId: row.authorization_id,
     identifier: { type: row.identifier_type, value: row.identifier_value },
     validated: { type: row.validated_type, value: row.validated_value },
@@ -240,12 +226,14 @@ function columnsOf(rows: readonly (readonly unknown[])[], count: number): unknow
   return Array.from({ length: count }, (_, column) => rows.map((row) => row[column]));
 }
 
+/** What each question has found. */
 function byQuestion<R extends { readonly n: number }, V>(
+  questions: number,
   rows: readonly R[],
   read: (row: R) => V,
-): Map<number, V[]> {
+): V[][] {
   const groups = Map.groupBy(rows, ({ n }) => n);
-  return new Map([...groups].map(([n, group]) => [n, group.map(read)]));
+  return Array.from({ length: questions }, (_, n) => (groups.get(n) ?? []).map(read));
 }
 
 interface ProofRow {

@@ -1,13 +1,12 @@
-import { type BatchResult, createBatcher } from '@gigvault/database/batcher';
 import type { EventLog } from '@gigvault/database/event-log';
 import { jsonOctets } from '@gigvault/database/json-octets';
-import { createLookup, SHARED_STATEMENT } from '@gigvault/database/lookup';
+import { createLookup, shareStatement } from '@gigvault/database/lookup';
 import { type NewEvent, ofThisRequest } from '@gigvault/database/new-event';
 import { query } from '@gigvault/database/query';
 import { executeOnce, transaction } from '@gigvault/database/transaction';
 import type { IssuedCertificate } from '@gigvault/proto/ca/v1/issuance';
-import type { Pool } from 'pg';
-import type { JudgedRequest } from '../enrolment/stored-request.ts';
+import type { Pool, PoolClient } from 'pg';
+import type { JudgedRequest, StoredRequest } from '../enrolment/stored-request.ts';
 import type { IssuingStore, RequestStore } from '../ports/request-store.ts';
 import { COLUMNS, type RequestRow, toStoredRequest } from './pg-request-row.ts';
 import { factsOf, failedEvent } from './request-event.ts';
@@ -58,20 +57,16 @@ export function pgRequestStore(pool: Pool, eventLog: EventLog): RequestStore & I
     });
     return new Map(rows.map((row) => [row.request_id, toStoredRequest(row)]));
   });
-  const creating = createBatcher<Creation, boolean>({
-    name: 'ra.request',
-    ...SHARED_STATEMENT,
-    run: (items) => createRequests(eventLog, items),
-  });
-  const issuing = createBatcher<Issued, boolean>({
-    name: 'ra.request-issued',
-    ...SHARED_STATEMENT,
-    run: (items) => markIssued(pool, items),
-  });
+  const create = shareStatement('ra.request', (items: readonly Creation[]) =>
+    createRequests(eventLog, items),
+  );
+  const mark = shareStatement('ra.request-issued', (items: readonly Issued[]) =>
+    markIssued(pool, items),
+  );
   return {
     find,
     create: (request, dueAt) =>
-      creating.submit({
+      create({
         request,
         dueAt,
         events: eventsOfSubmission(request).map(ofThisRequest),
@@ -89,19 +84,9 @@ export function pgRequestStore(pool: Pool, eventLog: EventLog): RequestStore & I
       });
       return rows[0] && Number(rows[0].asked_at);
     },
-    markIssued: (requestId, certificate) => issuing.submit({ requestId, certificate }),
+    markIssued: (requestId, certificate) => mark({ requestId, certificate }),
     markFailed: (request, errorCode, errorMessage) =>
-      transaction(pool, async (client) => {
-        const values = [request.requestId, errorCode, errorMessage, request.askedAt];
-        const { rowCount } = await client.query({
-          name: 'ra_request_failed',
-          text: FAILED,
-          values,
-        });
-        if (rowCount !== 1) return false;
-        await eventLog.append(client, [failedEvent(request, errorCode, errorMessage)]);
-        return true;
-      }),
+      transaction(pool, (client) => markFailed(client, eventLog, request, errorCode, errorMessage)),
     async postpone(requestId, dueAt) {
       await query(pool, {
         name: 'ra_request_postpone',
@@ -131,11 +116,22 @@ interface Creation {
   readonly events: readonly NewEvent[];
 }
 
-/** Of several with one id in a batch the first counts. */
-async function createRequests(
+async function markFailed(
+  client: PoolClient,
   eventLog: EventLog,
-  items: readonly Creation[],
-): Promise<BatchResult<boolean>[]> {
+  request: StoredRequest,
+  errorCode: string,
+  errorMessage: string,
+): Promise<boolean> {
+  const values = [request.requestId, errorCode, errorMessage, request.askedAt];
+  const { rowCount } = await client.query({ name: 'ra_request_failed', text: FAILED, values });
+  if (rowCount !== 1) return false;
+  await eventLog.append(client, [failedEvent(request, errorCode, errorMessage)]);
+  return true;
+}
+
+/** Of several with one id in a batch the first counts. */
+async function createRequests(eventLog: EventLog, items: readonly Creation[]): Promise<boolean[]> {
   const ids = items.map(({ request }) => request.requestId);
   const first = items.filter(({ request }, n) => ids.indexOf(request.requestId) === n);
   const rows = await eventLog.change<{ request_id: string }>({
@@ -148,7 +144,7 @@ async function createRequests(
     ),
   });
   const made = new Set(rows.map((row) => row.request_id));
-  return ids.map((id, n) => ({ ok: true, value: ids.indexOf(id) === n && made.has(id) }));
+  return ids.map((id, n) => ids.indexOf(id) === n && made.has(id));
 }
 
 function rowOf(request: JudgedRequest, dueAt: number): object {
@@ -181,7 +177,7 @@ interface Issued {
   readonly certificate: IssuedCertificate;
 }
 
-async function markIssued(pool: Pool, items: readonly Issued[]): Promise<BatchResult<boolean>[]> {
+async function markIssued(pool: Pool, items: readonly Issued[]): Promise<boolean[]> {
   const rows = items.map(({ requestId, certificate: issued }, n) => ({
     n,
     request_id: requestId,
@@ -196,7 +192,7 @@ async function markIssued(pool: Pool, items: readonly Issued[]): Promise<BatchRe
     values: [JSON.stringify(rows)],
   });
   const marked = new Set(result.rows.map(({ n }) => n));
-  return items.map((_, n) => ({ ok: true, value: marked.has(n) }));
+  return items.map((_, n) => marked.has(n));
 }
 
 function eventsOfSubmission(request: JudgedRequest): NewEvent[] {

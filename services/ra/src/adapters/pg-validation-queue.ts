@@ -1,6 +1,5 @@
-import { type BatchResult, createBatcher } from '@gigvault/database/batcher';
 import type { EventLog } from '@gigvault/database/event-log';
-import { SHARED_STATEMENT } from '@gigvault/database/lookup';
+import { shareStatement } from '@gigvault/database/lookup';
 import { type NewEvent, ofThisRequest } from '@gigvault/database/new-event';
 import { query } from '@gigvault/database/query';
 import type { Pool } from 'pg';
@@ -65,11 +64,9 @@ const FINISH = `WITH item AS (
 
 /** Challenges in PostgreSQL, leased by their due time. */
 export function pgValidationQueue(pool: Pool, eventLog: EventLog): ValidationQueue {
-  const finishing = createBatcher<Ended, boolean>({
-    name: 'ra.challenge-finish',
-    ...SHARED_STATEMENT,
-    run: (items) => finish(eventLog, items),
-  });
+  const finishing = shareStatement('ra.challenge-finish', (items: readonly Ended[]) =>
+    finish(eventLog, items),
+  );
   return {
     async countWaiting() {
       const { rows } = await query<{ waiting: number }>(pool, {
@@ -95,7 +92,7 @@ export function pgValidationQueue(pool: Pool, eventLog: EventLog): ValidationQue
         values: [challengeId, dueAt],
       });
     },
-    finish: (outcome) => finishing.submit({ outcome, event: ofThisRequest(eventOf(outcome)) }),
+    finish: (outcome) => finishing({ outcome, event: ofThisRequest(eventOf(outcome)) }),
   };
 }
 
@@ -104,10 +101,7 @@ interface Ended {
   readonly event: NewEvent;
 }
 
-async function finish(
-  eventLog: EventLog,
-  items: readonly Ended[],
-): Promise<BatchResult<boolean>[]> {
+async function finish(eventLog: EventLog, items: readonly Ended[]): Promise<boolean[]> {
   const rows = await eventLog.change<{ key: string }>({
     name: 'ra_challenge_finish',
     expressions: FINISH,
@@ -116,7 +110,7 @@ async function finish(
     events: items.map(({ event }, n) => ({ key: `${n}`, event })),
   });
   const finished = new Set(rows.map(({ key }) => Number(key)));
-  return items.map((_, n) => ({ ok: true, value: finished.has(n) }));
+  return items.map((_, n) => finished.has(n));
 }
 
 function statusOf({ problem }: ChallengeOutcome): 'valid' | 'invalid' {
