@@ -76,10 +76,7 @@ export function followPrimary(
   }
 
   async function refuseReadOnly(client: ClientBase): Promise<void> {
-    const { rows } = await client.query<{ transaction_read_only: string }>(
-      'SHOW transaction_read_only',
-    );
-    if (rows[0]?.transaction_read_only === 'off') return;
+    if (await takesWrites(client)) return;
     void look();
     throw new GigvaultError('UNAVAILABLE', 'The database takes no writes now.');
   }
@@ -95,6 +92,13 @@ export function followPrimary(
       pool = made;
     },
   };
+}
+
+async function takesWrites(client: ClientBase): Promise<boolean> {
+  const { rows } = await client.query<{ transaction_read_only: string }>(
+    'SHOW transaction_read_only',
+  );
+  return rows[0]?.transaction_read_only === 'off';
 }
 
 function isSame(one: ServerAddress, other: ServerAddress): boolean {

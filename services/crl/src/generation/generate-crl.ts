@@ -51,7 +51,7 @@ export function generateCrl(
     const signature = await sign(deps, list, intent);
     // 4. verify, publish
     const published = await publish(deps, issuer, intent, signature, list.check);
-    await deps.store.prune(shard);
+    await durableStep('crl.pruned', () => deps.store.prune(shard));
     return published;
   });
 }
