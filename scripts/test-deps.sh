@@ -3,7 +3,7 @@
 # OpenSSL, SoftHSM2 with a compiler for its binding, libfaketime. As root or with `sudo -n`; otherwise says the one command.
 # Then builds zlint, which Debian does not have.
 set -eu
-packages="certbot lego openssl curl softhsm2 libfaketime g++ make python3 python3-pip"
+packages="certbot lego openssl curl softhsm2 libfaketime g++ make python3 python3-pip wrk"
 missing=""
 for package in $packages; do
   dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'install ok installed' || missing="$missing $package"

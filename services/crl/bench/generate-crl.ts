@@ -1,4 +1,5 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks';
+import { setImmediate } from 'node:timers/promises';
 import { LARGEST_LIST } from '@gigvault/rpc/message-size';
 import { startTestDatabase } from '@gigvault/testkit/test-database';
 import { systemClock } from '@gigvault/time/clock';
@@ -43,6 +44,7 @@ const deps = {
   signer: rpcCrlSigner(keymgr.signing),
   clock: systemClock,
   validity: 86_400_000,
+  turn: () => setImmediate(),
   largest: LARGEST_LIST,
 };
 for (let i = 0; i < 3; i++) {

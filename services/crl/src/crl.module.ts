@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 import type { EventConsumer } from '@gigvault/database/event-consumer';
 import { type CertificateChange, followCa } from '@gigvault/host/follow-ca';
 import {
@@ -74,6 +75,7 @@ function wireCrl(context: Context) {
     served,
     schedule: config,
     validity: config.validity,
+    turn: () => setImmediate(),
     largest: LARGEST_LIST,
     clock,
     log,

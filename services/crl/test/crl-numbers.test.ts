@@ -47,6 +47,7 @@ describe('numbers', () => {
       signer: rpcCrlSigner(world.keymgr.signing),
       clock: world.clock,
       validity: 24 * HOUR,
+      turn: async () => undefined,
       largest: 500_000,
     };
     await expect(generateCrl(deps, shard!, false)).rejects.toMatchObject({

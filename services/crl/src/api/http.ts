@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream';
 import { asGigvaultError } from '@gigvault/errors/gigvault-error';
 import type { ErrorReply, HttpReply, HttpRequest, HttpRoute } from '@gigvault/http/route';
 import type { Clock } from '@gigvault/time/clock';
@@ -58,7 +59,10 @@ async function answer(
   };
   if (method === 'HEAD') return { status: 200, headers: about };
   const body = await crl.body.open();
-  if (body) return { status: 200, headers: about, body };
+  if (body) {
+    const whole = Buffer.isBuffer(body) || body instanceof Readable;
+    return { status: 200, headers: about, body: whole ? body : Readable.from(body) };
+  }
   // A newer one has taken its place since the look-up.
   if (deps.served.get(issuerId, crl.crlShard) !== crl) return answer(deps, request, method);
   // Somebody has deleted the file.

@@ -1,4 +1,3 @@
-import type { Readable } from 'node:stream';
 import type { ShardKey } from './shard.ts';
 import type { PublishedCrl } from './shard-directory.ts';
 
@@ -7,7 +6,7 @@ export interface CrlBody {
   /** With quotes, as in the header: the SHA-256 of the CertificateList. */
   readonly etag: string;
   /** The whole of a small one, a stream of a large one; undefined once it is discarded. */
-  open(): Promise<Buffer | Readable | undefined>;
+  open(): Promise<Buffer | AsyncIterable<Buffer> | undefined>;
   /** Who is reading it reads on. */
   discard(): Promise<void>;
 }

@@ -1,5 +1,6 @@
 import type { KeyStore } from '@gigvault/keystore/key-store';
 import { memoryKeyStore } from '@gigvault/keystore/memory-key-store';
+import { LARGEST_LIST, LARGEST_LIST_PART, MAX_MESSAGE } from '@gigvault/rpc/message-size';
 import { silentLog } from '@gigvault/telemetry/log';
 import { FakeClock } from '@gigvault/time/clock';
 import { encodeCrlEntry, frameTbsCertList } from '@gigvault/x509/crl';
@@ -11,7 +12,7 @@ import { memoryTables } from '../adapters/memory-tables.ts';
 import { createCaKey } from '../keys/create-ca-key.ts';
 import { closeSigning } from './close-signing.ts';
 import { sign } from './sign.ts';
-import { type SignListDeps, signListPart } from './sign-list.ts';
+import { LIST_LIMITS, type SignListDeps, signListPart } from './sign-list.ts';
 import { singleFlight } from './single-flight.ts';
 
 const ENTRY = encodeCrlEntry({ serialNumber: '7f'.repeat(16), revokedAt: NOW, reasonCode: 1 });
@@ -128,6 +129,11 @@ describe('a list in parts', () => {
     const offset = parts[0]!.length + CHUNK.length;
     await expect(one(offset, parts[2]!)).rejects.toMatchObject({ code: 'CONFLICT' });
     expect((await last(send(deps, parts, intentId))).length).toBeGreaterThan(60);
+  });
+
+  it('and its parts may be as long as their senders make them', () => {
+    expect(LIST_LIMITS).toEqual({ list: LARGEST_LIST, part: LARGEST_LIST_PART });
+    expect(LARGEST_LIST_PART).toBeLessThan(MAX_MESSAGE);
   });
 
   it('is not signed under an intent that was closed meanwhile', async () => {

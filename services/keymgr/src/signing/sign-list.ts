@@ -2,7 +2,6 @@ import { createHash, type Hash } from 'node:crypto';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import type { OpenSignature } from '@gigvault/keystore/streamed-signature';
 import type { SignListPartRequest } from '@gigvault/proto/keymgr/v1/signing';
-import { LARGEST_LIST, LARGEST_LIST_PART } from '@gigvault/rpc/message-size';
 import type { PeerName } from '@gigvault/rpc/service-name';
 import type { Clock } from '@gigvault/time/clock';
 import { checkTbsCertList, type TbsCertListChecker } from '@gigvault/x509/crl-parts';
@@ -47,6 +46,11 @@ interface OpenList {
   readonly verifying: OpenVerification;
 }
 
+const MIB = 1024 * 1024;
+
+/** Octets, as libs/rpc says of messages. */
+export const LIST_LIMITS = { list: 256 * MIB, part: 4 * MIB } as const;
+
 const PURPOSE = 'crlSign';
 const MAX_OPEN = 16;
 /** Milliseconds after which a list whose parts stopped coming is forgotten. */
@@ -87,8 +91,8 @@ export async function signListPart(
 }
 
 function whyWrongSize({ length, part }: SignListPartRequest): string | undefined {
-  if (length < 1 || length > LARGEST_LIST) return `${length} octets`;
-  return part.length > LARGEST_LIST_PART ? `${part.length} octets in one part` : undefined;
+  if (length < 1 || length > LIST_LIMITS.list) return `${length} octets`;
+  return part.length > LIST_LIMITS.part ? `${part.length} octets in one part` : undefined;
 }
 
 async function openList(

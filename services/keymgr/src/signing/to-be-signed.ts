@@ -18,7 +18,7 @@ export interface PurposeRule {
    */
   readonly record: 'intent' | 'count' | 'none';
   readonly format: SignatureFormat;
-  /** Who verifies the signature before it is of any use; `caller`: it alone, since one check costs three signatures (ADR 16). */
+  /** Who verifies the signature before it is of any use; `caller`: it alone, since one check costs three signatures (ADR 15). */
   readonly verifiedBy: 'keymgr' | 'caller';
   /** Checked before anything is parsed. */
   readonly maxOctets: number;
