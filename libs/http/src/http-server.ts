@@ -4,7 +4,6 @@ import type { Log } from '@gigvault/telemetry/log';
 import type { Metrics } from '@gigvault/telemetry/metrics';
 import { type Clock, systemClock } from '@gigvault/time/clock';
 import Fastify, { type FastifyInstance } from 'fastify';
-import type { Admission } from './admission.ts';
 import { type ApiAccess, createApiGate, DEFAULT_API_ACCESS } from './api-gate.ts';
 import { directHandler } from './direct.ts';
 import { type ListenerTimeouts, openListener } from './listener.ts';
@@ -30,8 +29,6 @@ export interface HttpServerOptions extends Partial<ApiAccess> {
   readonly baseUrl: string;
   /** True behind the edge proxy: the client's address comes from its headers. Only together with `onlyPeer`. */
   readonly behindProxy: boolean;
-  /** Absent: whatever comes is worked on. */
-  readonly admission?: Admission;
   readonly routes: readonly MountedRoute[];
   readonly log: Log;
   readonly metrics: Metrics;
@@ -73,7 +70,6 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
     reply.header('connection', 'close');
     throw new GigvaultError('UNAVAILABLE', 'The service is stopping.');
   });
-  admit(app, options.admission);
   const replaceAccess = guardApi(app, { ...DEFAULT_API_ACCESS, ...options }, clock);
   refuseCodedBodies(app);
   mountRoutes(app, options);
@@ -135,13 +131,6 @@ function guardApi(
   return (next) => {
     gate = createApiGate(next, clock);
   };
-}
-
-function admit(app: FastifyInstance, admission: Admission | undefined): void {
-  if (admission === undefined) return;
-  app.addHook('onRequest', async (request, reply) => {
-    reply.raw.once('close', admission.enter(request.method, pathOf(request)));
-  });
 }
 
 /** Nothing here is ever inflated: a small body cannot become a large one. */

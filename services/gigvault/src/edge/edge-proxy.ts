@@ -5,7 +5,6 @@ import type { PeerCertificate, SecureContextOptions } from 'node:tls';
 import replyFrom from '@fastify/reply-from';
 import { publicErrorCode } from '@gigvault/errors/error-table';
 import { asGigvaultError, GigvaultError } from '@gigvault/errors/gigvault-error';
-import { createAdmission } from '@gigvault/http/admission';
 import { openListener } from '@gigvault/http/listener';
 import { knowAllMethods } from '@gigvault/http/methods';
 import { problemReply } from '@gigvault/http/problem';
@@ -74,13 +73,7 @@ export async function startEdgeListener(options: EdgeListenerOptions): Promise<E
         pathOf(request),
       );
   });
-  if (options.listener === 'public') {
-    const admission = createAdmission();
-    app.addHook('onRequest', async (request, reply) => {
-      reply.raw.once('close', admission.enter(request.method, pathOf(request)));
-    });
-    addOwnRoutes(app, options);
-  }
+  if (options.listener === 'public') addOwnRoutes(app, options);
   app.all('/*', (request, reply) => forward(request, reply, options));
   await app.ready();
   const listener = await openListener(
