@@ -222,6 +222,16 @@ describe('the keys', () => {
     await authenticate(other);
   });
 
+  it('are fetched again though the time of day was set back', async () => {
+    const { clock, state, sign, authenticate } = setUp();
+    const stolen = await sign({ ...CLAIMS, client_id: 'k7' });
+    await authenticate(stolen);
+    state.revokedKeyIds = ['k7'];
+    clock.step(-30_000);
+    clock.advance(10_000);
+    await expect(authenticate(stolen)).rejects.toMatchObject(INVALID);
+  });
+
   it('stay in use when they cannot be fetched again', async () => {
     const { clock, state, sign, authenticate } = setUp();
     await authenticate(await sign());

@@ -147,7 +147,8 @@ function cachedKeys({ jwks, clock }: AuthenticatorOptions) {
   }
 
   function refetch(): Promise<KeySet> {
-    triedAt = clock.now();
+    // Not the time of day: whoever sets that back would make a revoked key good again.
+    triedAt = clock.elapsed();
     inFlight ??= load().finally(() => {
       inFlight = undefined;
     });
@@ -158,7 +159,7 @@ function cachedKeys({ jwks, clock }: AuthenticatorOptions) {
     /** The keys, fetched again when the last fetch is not too recent; the last ones when that fails. */
     async current(): Promise<KeySet> {
       if (!current) return refetch().catch(unavailable);
-      if (!inFlight && clock.now() - triedAt < REFETCH_AFTER) return current;
+      if (!inFlight && clock.elapsed() - triedAt < REFETCH_AFTER) return current;
       const previous = current;
       return refetch().catch(() => previous);
     },
