@@ -21,7 +21,11 @@ export function crlFiles(directory: string): CrlBodies {
   return {
     async keep(shard, crl) {
       if (crl.octets <= SMALL) return inMemory(crl);
-      cleaned ??= clean(directory);
+      cleaned ??= clean(directory).catch((error: unknown) => {
+        // The next list tries again.
+        cleaned = undefined;
+        throw error;
+      });
       await cleaned;
       return inFile(directory, shard, crl);
     },
