@@ -23,6 +23,8 @@ import type { Serving } from './composition/serve.ts';
 
 /** The `gigvault` command's way in, for whoever ran `up`. */
 export interface CliAccess {
+  /** The context of this PKI, when the command stays with `current`, which is another server's. */
+  readonly aside: { readonly name: string; readonly current: string } | undefined;
   /** Replaces the credential while `up` runs. */
   readonly worker: Worker;
   /** Ends the worker, and removes the context of an ephemeral PKI with its files: nobody can reach it any more. */
@@ -55,8 +57,10 @@ export async function openCliAccess(
     auditPublicKey: (await audit.getCheckpoint({})).publicKey.toString('base64'),
   };
   await writePrivateFile(join(folder, apiKeyFile), apiKey);
+  const current = keepsCurrent(before) && !config.ephemeral ? before.current : name;
+  const chosen = current === name ? context : before.contexts[current];
   await writeContexts(folder, {
-    current: keepsCurrent(before) && !config.ephemeral ? before.current : name,
+    current,
     contexts: { ...before.contexts, [name]: context },
   });
   let rounds = 0;
@@ -75,6 +79,7 @@ export async function openCliAccess(
     onError: (error) => log.warn({ error }, "the operator's credential could not be renewed"),
   });
   return {
+    aside: chosen !== undefined && isSameServer(chosen, context) ? undefined : { name, current },
     worker,
     async close() {
       // A round that still runs would write the credential again.
@@ -96,6 +101,10 @@ function contextName(file: Contexts, caFile: string, ephemeral: boolean, port: n
   if (ephemeral) return `ephemeral-${port}`;
   const local = file.contexts['local'];
   return local === undefined || local.caFile === caFile ? 'local' : `local-${port}`;
+}
+
+function isSameServer(one: Context, other: Context): boolean {
+  return one.caFile === other.caFile || one.rootFingerprint === other.rootFingerprint;
 }
 
 /** A person who chose another server keeps it; another `up` of this machine does not. */

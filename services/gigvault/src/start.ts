@@ -100,12 +100,17 @@ async function letCliIn(
     await access.worker.start();
     undo.push(() => access.worker.stop());
     undo.push(() => access.close());
+    if (access.aside) progress.note(stays(access.aside));
   } catch (error) {
     log.warn({ error }, 'the gigvault command has no context');
     progress.note(
       `  ! The gigvault command does not know this server: ${(error as Error).message}. Set XDG_CONFIG_HOME to a folder that this user may write in.`,
     );
   }
+}
+
+function stays({ name, current }: NonNullable<CliAccess['aside']>): string {
+  return `  ! The gigvault command stays with the context ${current}, which is another server's. For this one: npx gigvault context use ${name}`;
 }
 
 /** Everything that was started, stopped once, whoever asks for it and however often. */
