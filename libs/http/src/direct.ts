@@ -5,6 +5,7 @@ import { traceIdOf } from '@gigvault/telemetry/correlation';
 import type { Metrics } from '@gigvault/telemetry/metrics';
 import { isTracing } from '@gigvault/telemetry/tracing';
 import type { Routes } from './mounting.ts';
+import { type AnsweredRequest, requestFigures } from './request-figures.ts';
 import type { HttpReply, HttpRequest, ProtocolRoute } from './route.ts';
 import { LISTENER_HEADER } from './route-table.ts';
 
@@ -40,7 +41,7 @@ export function directHandler(routes: Routes, metrics: Metrics): DirectHandler {
       : [],
   );
   if (direct.length === 0) return () => false;
-  const count = counter(metrics);
+  const count = requestFigures(metrics);
   return (request, response) => {
     const { method, url = '' } = request;
     const found = direct.find(
@@ -87,7 +88,7 @@ function decoded(path: string): string | undefined {
 async function serve(
   route: ProtocolRoute,
   request: DirectRequest,
-  count: (route: ProtocolRoute, status: number, since: number) => void,
+  count: (answered: AnsweredRequest) => void,
 ): Promise<void> {
   const since = performance.now();
   if (route.method === 'POST') {
@@ -103,7 +104,8 @@ async function serve(
     reply = await route.errorReply(error, request as never);
   }
   write(request.response, reply);
-  count(route, reply.status, since);
+  const seconds = (performance.now() - since) / 1000;
+  count({ method: route.method, route: route.path, status: reply.status, seconds, traceId: '' });
 }
 
 function bodyOf(request: IncomingMessage): Promise<Buffer | undefined> {
@@ -122,25 +124,6 @@ function write(response: ServerResponse, { status, headers = {}, body }: HttpRep
   if (status !== 304) lines.push('content-length', String(content.length));
   response.writeHead(status, lines as string[]);
   response.end(content);
-}
-
-/** The same figures as the framework's requests; labels are made once. */
-function counter(metrics: Metrics) {
-  const total = metrics.counter('http_requests_total', 'HTTP requests.', [
-    'method',
-    'route',
-    'status',
-  ] as const);
-  const seconds = metrics.histogram(
-    'http_request_duration_seconds',
-    'Time to answer an HTTP request.',
-    ['method', 'route'] as const,
-  );
-  return (route: ProtocolRoute, status: number, since: number) => {
-    const { method, path } = route;
-    total.inc({ method, route: path, status: String(status) });
-    seconds.observe({ method, route: path }, (performance.now() - since) / 1000, '');
-  };
 }
 
 /** What a handler gets; made when it is asked for, since hardly anybody does. */

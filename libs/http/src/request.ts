@@ -6,6 +6,7 @@ import type { Log } from '@gigvault/telemetry/log';
 import type { Metrics } from '@gigvault/telemetry/metrics';
 import { type OpenSpan, openSpan } from '@gigvault/telemetry/span';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { requestFigures } from './request-figures.ts';
 import type { HttpReply, HttpRequest } from './route.ts';
 
 /** What is known of a request from its header on. */
@@ -42,16 +43,7 @@ export function within<T>(request: FastifyRequest, run: () => T): T {
 
 /** Counts, times and logs every request, and ends its span. */
 export function observe(app: FastifyInstance, metrics: Metrics, log: Log): void {
-  const total = metrics.counter('http_requests_total', 'HTTP requests.', [
-    'method',
-    'route',
-    'status',
-  ] as const);
-  const seconds = metrics.histogram(
-    'http_request_duration_seconds',
-    'Time to answer an HTTP request.',
-    ['method', 'route'] as const,
-  );
+  const count = requestFigures(metrics);
   app.addHook('onSend', (request, reply, payload, done) => {
     reply.header('x-request-id', stateOf(request).correlation.requestId);
     reply.header('x-content-type-options', 'nosniff');
@@ -61,9 +53,8 @@ export function observe(app: FastifyInstance, metrics: Metrics, log: Log): void 
     const { method } = request;
     const route = routeOf(request);
     const status = reply.statusCode;
-    total.inc({ method, route, status: String(status) });
     const { traceId } = stateOf(request).correlation;
-    seconds.observe({ method, route }, reply.elapsedTime / 1000, traceId);
+    count({ method, route, status, seconds: reply.elapsedTime / 1000, traceId });
     // Status requests are many and say little; what people and clients do is worth a line.
     const level = isStatusRoute(route) && status < 500 ? 'debug' : 'info';
     within(request, () =>

@@ -1,12 +1,8 @@
-import { generateKeyPairSync, randomUUID } from 'node:crypto';
 import { asGigvaultError } from '@gigvault/errors/gigvault-error';
 import { RPC } from '@gigvault/rpc/contracts';
-import { buildCertificationRequest } from '@gigvault/x509/certification-request';
 import { buildOcspRequest } from '@gigvault/x509/ocsp-client';
+import { issuanceRequests } from '../bench/issuance-requests.ts';
 import type { SuiteProcess } from '../src/composition/one-process.ts';
-
-/** Certification requests are made beforehand: a client's work, not the CA's. */
-const REQUESTS = 2_000;
 
 /** What the load does, one at a time. */
 export interface Load {
@@ -21,36 +17,15 @@ export interface Load {
 export async function createLoad(suite: SuiteProcess): Promise<Load> {
   const issuance = suite.broker.client('ra', RPC.issuance, 'ca');
   const revocation = suite.broker.client('enroll', RPC.revocation, 'ca');
-  const { profiles } = await suite.broker.client('ra', RPC.issuer, 'ca').listProfiles({});
-  const { issuers } = await suite.broker.client('crl', RPC.issuer, 'ca').listIssuers({});
-  const issuer = issuers.find(({ issuerId }) => issuerId === 'issuing')!.certificate;
-  const profileHash = profiles.find(({ name }) => name === 'tls-server')!.profileHash;
+  const issuers = suite.broker.client('ra', RPC.issuer, 'ca');
+  const nextRequest = await issuanceRequests(issuers, 'acme:soak');
+  const listed = await suite.broker.client('crl', RPC.issuer, 'ca').listIssuers({});
+  const issuer = listed.issuers.find(({ issuerId }) => issuerId === 'issuing')!.certificate;
   const ocsp = suite.running().find(({ name }) => name === 'ocsp')!;
   const answer = ocsp.routes.find(({ route }) => route.method === 'POST')!.route;
-  const requests = Array.from({ length: REQUESTS }, (_, i) => {
-    const subjectAltName = [{ type: 'dns' as const, value: `n${i}.example.com` }];
-    const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
-    return {
-      subjectAltName,
-      certificationRequest: buildCertificationRequest({ privateKey, subject: [], subjectAltName }),
-    };
-  });
-  let next = 0;
   return {
     async issue() {
-      const request = {
-        ...requests[next++ % REQUESTS]!,
-        requestId: randomUUID(),
-        issuerId: 'issuing',
-        profile: 'tls-server',
-        profileHash,
-        commonName: '',
-        notBefore: 0,
-        notAfter: 0,
-        requester: 'acme:soak',
-        tenantId: 'default',
-        protocol: 'acme',
-      };
+      const request = nextRequest();
       for (;;) {
         try {
           return (await issuance.issueCertificate(request)).serialNumber;

@@ -1,13 +1,13 @@
-import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { MODES } from '@gigvault/testkit/pki-process';
 import { systemClock } from '@gigvault/time/clock';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { QUICK_CRL, START_TIMEOUT, startAcmeClient, usePki } from '../use-pki.ts';
-import { type AcmeLoad, startAcmeLoad } from './acme-load.ts';
+import { QUICK_CRL, START_TIMEOUT, usePki } from '../use-pki.ts';
+import type { AcmeLoad } from './acme-load.ts';
 import { IN_TIME, RECOVERY } from './limits.ts';
-import { type StatusProbe, startStatusProbe } from './status-probe.ts';
+import type { StatusProbe } from './status-probe.ts';
+import { startUnderLoad } from './under-load.ts';
 
 const CLIENTS = 6;
 /** Milliseconds. */
@@ -19,12 +19,7 @@ describe.each(MODES)('the embedded database under load, %s', (mode) => {
   let probe: StatusProbe;
 
   beforeAll(async () => {
-    const { client, responder } = await startAcmeClient(shared);
-    const chain = await client.certificate(['asked-about.localhost']);
-    await responder.stop();
-    const { serialNumber } = new X509Certificate(chain);
-    probe = await startStatusProbe(shared.pki, serialNumber.toLowerCase());
-    load = await startAcmeLoad(shared.pki, CLIENTS);
+    ({ load, probe } = await startUnderLoad(shared, CLIENTS));
   }, START_TIMEOUT);
 
   it('is killed, and started again: issuance goes on within 10 s — covers: T7, T20', async () => {

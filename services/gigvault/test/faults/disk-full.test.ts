@@ -1,4 +1,3 @@
-import { X509Certificate } from 'node:crypto';
 import { appendFileSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { checkPki } from '@gigvault/testkit/check-pki';
@@ -8,10 +7,11 @@ import { MODES, type PkiProcess, startPki } from '@gigvault/testkit/pki-process'
 import { runOrFail } from '@gigvault/testkit/run-program';
 import { systemClock } from '@gigvault/time/clock';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { QUICK_CRL, START_TIMEOUT, startAcmeClient } from '../use-pki.ts';
-import { type AcmeLoad, startAcmeLoad } from './acme-load.ts';
+import { QUICK_CRL, START_TIMEOUT } from '../use-pki.ts';
+import type { AcmeLoad } from './acme-load.ts';
 import { IN_TIME, RECOVERY } from './limits.ts';
-import { type StatusProbe, startStatusProbe } from './status-probe.ts';
+import type { StatusProbe } from './status-probe.ts';
+import { startUnderLoad } from './under-load.ts';
 
 const CLIENTS = 6;
 /** Milliseconds for which the disk stays full once that is noticed. */
@@ -42,12 +42,8 @@ describe.each(MODES)('the disk of the database, %s', (mode) => {
     await asRoot('cp', '-a', `${disk}.before/.`, disk);
     await pki.start();
     const http = httpClient(readFileSync(pki.rootFile));
-    const { client, responder } = await startAcmeClient({ pki, http });
-    const chain = await client.certificate(['asked-about.localhost']);
-    await responder.stop();
+    ({ load, probe } = await startUnderLoad({ pki, http }, CLIENTS));
     http.close();
-    probe = await startStatusProbe(pki, new X509Certificate(chain).serialNumber.toLowerCase());
-    load = await startAcmeLoad(pki, CLIENTS);
   }, 2 * START_TIMEOUT);
 
   afterAll(async () => {

@@ -1,15 +1,15 @@
-import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { checkPki } from '@gigvault/testkit/check-pki';
 import { eventually } from '@gigvault/testkit/eventually';
 import { httpClient } from '@gigvault/testkit/http-client';
 import { MODES, type PkiProcess, startPki } from '@gigvault/testkit/pki-process';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { QUICK_CRL, START_TIMEOUT, startAcmeClient } from '../use-pki.ts';
-import { type AcmeLoad, startAcmeLoad } from './acme-load.ts';
+import { QUICK_CRL, START_TIMEOUT } from '../use-pki.ts';
+import type { AcmeLoad } from './acme-load.ts';
 import { FAILOVER, IN_TIME } from './limits.ts';
 import { type ReplicatedPostgres, startReplicatedPostgres } from './replicated-postgres.ts';
-import { type StatusProbe, startStatusProbe } from './status-probe.ts';
+import type { StatusProbe } from './status-probe.ts';
+import { startUnderLoad } from './under-load.ts';
 
 const CLIENTS = 6;
 const DATABASE = 'gigvault';
@@ -24,12 +24,8 @@ describe.each(MODES)('a primary and its synchronous standby, %s', (mode) => {
     servers = await startReplicatedPostgres();
     pki = await startPki(mode, ...QUICK_CRL, '--database-url', servers.url(DATABASE));
     const http = httpClient(readFileSync(pki.rootFile));
-    const { client, responder } = await startAcmeClient({ pki, http });
-    const chain = await client.certificate(['asked-about.localhost']);
-    await responder.stop();
+    ({ load, probe } = await startUnderLoad({ pki, http }, CLIENTS));
     http.close();
-    probe = await startStatusProbe(pki, new X509Certificate(chain).serialNumber.toLowerCase());
-    load = await startAcmeLoad(pki, CLIENTS);
   }, START_TIMEOUT);
 
   afterAll(async () => {

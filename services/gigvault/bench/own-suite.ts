@@ -6,7 +6,7 @@ import type { ServiceName } from '@gigvault/rpc/service-name';
 import { silentLog } from '@gigvault/telemetry/log';
 import { createMetrics } from '@gigvault/telemetry/metrics';
 import { systemClock } from '@gigvault/time/clock';
-import { Client, type Pool } from 'pg';
+import type { ClientConfig, Pool } from 'pg';
 import { openDataDirectory } from '../src/bootstrap/data-directory.ts';
 import { startDatabaseServer } from '../src/bootstrap/database-server.ts';
 import { openDatabase } from '../src/bootstrap/open-database.ts';
@@ -16,31 +16,30 @@ import { createSuiteProcess, type SuiteProcess } from '../src/composition/one-pr
 import { type GigvaultConfig, gigvaultConfig } from '../src/gigvault.config.ts';
 import { createProgress } from '../src/report/progress.ts';
 
-const SERVICES = [
-  'auth',
-  'keymgr',
-  'ca',
-  'audit',
-  'ocsp',
-  'crl',
-  'notify',
-] as const satisfies readonly ServiceName[];
-
-/** The services behind issuance and revocation, in this process, on a database of their own. */
-export interface SoakSuite {
+/** Some services in this process, on a database of their own. */
+export interface OwnSuite {
   readonly suite: SuiteProcess;
-  /** A superuser's connection. */
-  readonly database: Client;
+  readonly dataDir: string;
+  /** A superuser's way to the database. */
+  readonly admin: ClientConfig;
   stop(): Promise<void>;
 }
 
-/** Starts everything in a temporary directory; the caches are small, so that they are full soon and what goes on growing is seen. */
-export async function startSoakSuite(): Promise<SoakSuite> {
-  const path = mkdtempSync(join(tmpdir(), 'gv-soak-'));
+/**
+ * Starts `services` with their workers in a temporary directory, and a real PostgreSQL with fsync. The audit log may lag: the load is more than
+ * anyone's clients.
+ *
+ * @param settings of the configuration, beside the defaults
+ */
+export async function startOwnSuite(
+  services: readonly ServiceName[],
+  settings: object = {},
+): Promise<OwnSuite> {
+  const path = mkdtempSync(join(tmpdir(), 'gv-own-'));
   const config = gigvaultConfig.parse({
     dataDir: path,
     ca: { auditLag: { events: 1_000_000, age: '1d' } },
-    ocsp: { stateCacheEntries: 1_000, responseCacheSize: '1MiB' },
+    ...settings,
   });
   const directory = openDataDirectory(path);
   const secrets = await openSecrets(directory);
@@ -55,16 +54,14 @@ export async function startSoakSuite(): Promise<SoakSuite> {
     pools.set(service, made);
     return made;
   };
-  const database = new Client({ ...server.admin, database: name });
-  await database.connect();
-  const suite = await startServices(config, directory, pool);
+  const suite = await startServices(services, config, directory, pool);
   return {
     suite,
-    database,
+    dataDir: path,
+    admin: { ...server.admin, database: name },
     async stop() {
       for (const service of [...suite.running()].reverse()) await service.stop();
       await Promise.all([...pools.values()].map((open) => open.end()));
-      await database.end();
       await server.stop();
       rmSync(path, { recursive: true, force: true });
     },
@@ -72,6 +69,7 @@ export async function startSoakSuite(): Promise<SoakSuite> {
 }
 
 async function startServices(
+  services: readonly ServiceName[],
   config: GigvaultConfig,
   directory: ReturnType<typeof openDataDirectory>,
   pool: (service: ServiceName) => Pool,
@@ -95,7 +93,7 @@ async function startServices(
     progress: createProgress(process.stderr, systemClock.now),
     print: () => undefined,
   });
-  for (const service of SERVICES) await suite.start(service);
+  for (const service of services) await suite.start(service);
   await registerIssuers(suite, pki);
   for (const service of suite.running()) await service.startWorkers();
   return suite;
