@@ -1,3 +1,4 @@
+import type { JsonGeneralName } from '@peculiar/x509';
 import fc from 'fast-check';
 import type { GeneralName } from '../src/general-name.ts';
 import { normalizeIpAddress } from '../src/ip-address.ts';
@@ -73,4 +74,9 @@ export function damaged(inputs: readonly Buffer[]): fc.Arbitrary<Buffer> {
         return Buffer.concat([bytes.subarray(0, at), middle, rest]);
       }, input),
     );
+}
+
+/** A name as @peculiar/x509 takes it. */
+export function peculiarName({ type, value }: GeneralName): JsonGeneralName {
+  return { type: type === 'uri' ? 'url' : type, value };
 }
