@@ -4,7 +4,7 @@ import { connect } from '@gigvault/testkit/check-pki';
 import { eventually } from '@gigvault/testkit/eventually';
 import { type PkiProcess, startPki } from '@gigvault/testkit/pki-process';
 import { encodeCrlEntry, readCertList } from '@gigvault/x509/crl';
-import type { Effort, Measurement } from './measurement.ts';
+import { type Effort, type Measurement, megabytes } from './measurement.ts';
 import { type PkiClient, pkiClient } from './pki-client.ts';
 import { median } from './statistics.ts';
 
@@ -53,8 +53,8 @@ export async function benchCrl({ rounds }: Effort): Promise<Measurement[]> {
           unit: 'MiB',
           value: of(large, 'mebibytes'),
           rounds,
-          floor: { value: 400 },
-          goal: { value: 300 },
+          floor: { value: megabytes(400) },
+          goal: { value: megabytes(300) },
         },
       ];
     } finally {

@@ -26,6 +26,11 @@ export interface Measurement {
 /** `/s`, `×` and `% of peak`: more is better; of the others, less. */
 export type Unit = '/s' | '×' | '% of peak' | 's' | 'ms' | 'MiB' | '% CPU';
 
+/** A bound that was given in megabytes, in MiB. */
+export function megabytes(count: number): number {
+  return (count * 1_000_000) / 2 ** 20;
+}
+
 /** In the units of the measurement; what is absent is not bound. */
 export interface Bounds {
   readonly value?: number;

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { startPki } from '@gigvault/testkit/pki-process';
 import { systemClock } from '@gigvault/time/clock';
 import { cpuOf } from './cpu.ts';
-import type { Effort, Measurement } from './measurement.ts';
+import { type Effort, type Measurement, megabytes } from './measurement.ts';
 import { mainPid } from './pki-pids.ts';
 import { median } from './statistics.ts';
 
@@ -35,8 +35,8 @@ export async function benchStart({ rounds, roundMs }: Effort): Promise<Measureme
         unit: 'MiB',
         value: median(memory),
         rounds,
-        floor: { value: 350 },
-        goal: { value: 250 },
+        floor: { value: megabytes(350) },
+        goal: { value: megabytes(250) },
       },
       {
         work: 'idle, the database apart',
