@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { eventually } from '@gigvault/testkit/eventually';
-import { type HttpClient, httpClient } from '@gigvault/testkit/http-client';
 import { MODES } from '@gigvault/testkit/pki-process';
 import { toPem } from '@gigvault/x509/pem';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { type Operators, operatorsOfCa } from './operators-of.ts';
 import { API, csr, expectProblem, useRest } from './rest-client.ts';
 import { QUICK_CRL, usePki } from './use-pki.ts';
 
@@ -221,38 +221,16 @@ describe.each(MODES)('the REST API, %s', (mode) => {
   });
 
   describe('for its operators', () => {
-    let http: HttpClient;
-    /** Of the one process, or of ca's. */
-    let operators: { readonly admin: string; readonly metrics: string };
+    let operators: Operators;
 
     beforeAll(() => {
-      const { dataDir, output } = shared.pki;
-      if (mode === 'one process') {
-        const url = (name: string) =>
-          new RegExp(`^ {2}${name} +(https://127\\.0\\.0\\.1:\\d+)`, 'm').exec(
-            output(),
-          )?.[1] as string;
-        operators = { admin: url('Admin'), metrics: `${url('Metrics')}/metrics` };
-        http = httpClient(readFileSync(shared.pki.rootFile));
-        return;
-      }
-      const { services } = JSON.parse(readFileSync(join(dataDir, 'run.json'), 'utf8')) as {
-        services: { service: string; admin: number; metrics: number }[];
-      };
-      const ca = services.find(({ service }) => service === 'ca');
-      const url = (port: number | undefined) => `https://127.0.0.1:${port}`;
-      operators = { admin: url(ca?.admin), metrics: `${url(ca?.metrics)}/metrics` };
-      // By its mTLS identity, whose name is no host's.
-      http = httpClient(readFileSync(join(dataDir, 'tls', 'services-ca.crt')), {
-        allowPartialTrustChain: true,
-        checkServerIdentity: () => undefined,
-      });
+      operators = operatorsOfCa(mode, shared.pki);
     });
 
-    afterAll(() => http?.close());
+    afterAll(() => operators?.http.close());
 
     it('the admin listener tells operators everything — covers: C45, C46, C47, X2', async () => {
-      const { admin } = operators;
+      const { admin, http } = operators;
       const ask = (path: string, question = {}) =>
         http.fetch(`${admin}/admin/v1/${path}`, question);
       expect((await ask('livez')).json()).toEqual({ status: 'ok' });
@@ -275,7 +253,7 @@ describe.each(MODES)('the REST API, %s', (mode) => {
 
     it('metrics are scraped from a listener of their own — covers: X4', async () => {
       await call('GET', '/certificates');
-      const { text } = await http.fetch(operators.metrics);
+      const { text } = await operators.http.fetch(operators.metrics);
       expect(text).toMatch(
         /^gigvault_http_requests_total\{.*route="\/service\/api\/v1\/certificates".*\} \d+$/m,
       );
@@ -286,7 +264,7 @@ describe.each(MODES)('the REST API, %s', (mode) => {
     it('shutdown with the admin token drains — covers: C48', async () => {
       const secret = readFileSync(join(shared.pki.dataDir, 'secrets', 'admin-token'), 'utf8');
       const headers = { authorization: `Bearer ${secret}` };
-      const answer = await http.fetch(`${operators.admin}/admin/v1/shutdown`, {
+      const answer = await operators.http.fetch(`${operators.admin}/admin/v1/shutdown`, {
         method: 'POST',
         headers,
       });

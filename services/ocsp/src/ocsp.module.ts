@@ -142,7 +142,7 @@ function statusWorkers(
     changed,
     reset: () => {
       statuses.clear();
-      responses.clear();
+      responses.distrust();
     },
   });
   const consumer = followCa(context, {

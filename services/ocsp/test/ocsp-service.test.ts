@@ -265,6 +265,30 @@ describe('OCSP caching and signing', () => {
     }
   });
 
+  it('changes may have been missed: asks anew, and what was cached stands while nobody can be asked — covers: T7', async () => {
+    await started();
+    const { serialNumber: missed } = world.ca.issue();
+    const { serialNumber } = world.ca.issue();
+    await recorded(2);
+    expect([await statusOf(missed), await statusOf(serialNumber)]).toEqual(['good', 'good']);
+    await pool.query(
+      `UPDATE status SET status = 'revoked', reason_code = 1, revoked_at = $2 WHERE serial_number = $1`,
+      [missed, world.clock.now()],
+    );
+    // What a replica cannot read may have told of anything.
+    await pool.query(`NOTIFY ocsp_status, 'unreadable'`);
+    await eventually(async () => expect(await statusOf(missed)).toMatchObject({ reasonCode: 1 }));
+    const owner = database.ownerPool('ocsp');
+    await owner.query('ALTER TABLE status RENAME TO status_away');
+    world.ca.down = true;
+    try {
+      expect(await statusOf(serialNumber)).toBe('good');
+    } finally {
+      await owner.query('ALTER TABLE status_away RENAME TO status');
+      await owner.end();
+    }
+  });
+
   it('serves the old answer while keymgr is down, until it ends; never a signature that does not verify', async () => {
     await started();
     const { serialNumber } = world.ca.issue();

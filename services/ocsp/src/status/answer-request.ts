@@ -93,7 +93,7 @@ async function answerCached(
   const key = { issuerId: responder.issuerId, serialNumber: asked.serialNumber };
   const cached = deps.responses.get(key, asked.certId);
   const fresh = cached && now < cached.refreshAt ? cached : undefined;
-  if (fresh && isCurrent(deps, fresh)) return toReply(fresh);
+  if (fresh && deps.responses.isTrusted(fresh) && isCurrent(deps, fresh)) return toReply(fresh);
   try {
     const made = await deps.responses.produce(key, asked.certId, async () => {
       const known = await deps.statuses.lookup(responder.issuerId, asked.serialNumber);
@@ -107,7 +107,7 @@ async function answerCached(
     // Still in its validity and not purged since: better than no answer. Read again, since a purge may have come meanwhile.
     const old = deps.responses.get(key, asked.certId);
     if (!old || deps.clock.now() >= old.nextUpdate) throw error;
-    deps.log.warn({ error }, 'serving an OCSP response past half of its validity');
+    deps.log.warn({ error }, 'serving an OCSP response that could not be renewed');
     return toReply(old);
   }
 }

@@ -36,6 +36,22 @@ describe('response cache', () => {
     expect(cache.get(KEY, other)?.outcome).toBe('revoked');
   });
 
+  it('trusts what was made since a change may have been missed, and nothing from before', async () => {
+    const cache = createResponseCache(10_000);
+    const before = await cache.produce(KEY, FORM, async () => answer('good'));
+    expect(cache.isTrusted(before)).toBe(true);
+    const slow = Promise.withResolvers<SignedResponse>();
+    const other = Buffer.from('other form');
+    const flight = cache.produce(KEY, other, () => slow.promise);
+    cache.distrust();
+    expect([cache.get(KEY, FORM), cache.isTrusted(before)]).toEqual([before, false]);
+    slow.resolve(answer('good'));
+    expect(cache.isTrusted(await flight)).toBe(false);
+    expect(cache.get(KEY, other)).toBeUndefined();
+    await cache.produce(KEY, FORM, async () => before);
+    expect(cache.isTrusted(before)).toBe(true);
+  });
+
   it('does not keep unknown, nor failures', async () => {
     const cache = createResponseCache(10_000);
     await cache.produce(KEY, FORM, async () => answer('unknown'));

@@ -21,16 +21,16 @@ export interface SignedResponse {
 export interface ResponseCache {
   /** The cached answer, fit to be served or not. */
   get(key: CertificateKey, certId: Buffer): SignedResponse | undefined;
+  /** False when a change may have been missed since this answer was kept. */
+  isTrusted(answer: SignedResponse): boolean;
   /** Runs `make` once for all who ask meanwhile, and keeps the result unless the certificate changed meanwhile. */
-  produce(
-    key: CertificateKey,
-    certId: Buffer,
-    make: () => Promise<SignedResponse>,
-  ): Promise<SignedResponse>;
+  produce(key: CertificateKey, certId: Buffer, make: Make): Promise<SignedResponse>;
   /** Forgets the kept answers of a certificate; what is being made will be kept. */
   forget(key: CertificateKey): void;
   /** Forgets these certificates' answers, also those that are being made. */
   purge(keys: readonly CertificateKey[]): void;
+  /** Trusts nothing that is kept or being made now: some change may have been missed. */
+  distrust(): void;
   /** Forgets everything. */
   clear(): void;
 }
@@ -39,6 +39,7 @@ export interface ResponseCache {
 const MAX_FORMS = 4;
 
 type Forms<T> = Map<string, T>;
+type Make = () => Promise<SignedResponse>;
 
 /** A cache of at most `maxBytes` octets of responses, the least recently used dropped first. */
 export function createResponseCache(maxBytes: number): ResponseCache {
@@ -47,6 +48,7 @@ export function createResponseCache(maxBytes: number): ResponseCache {
     sizeCalculation: (forms) => [...forms.values()].reduce((n, r) => n + r.response.length, 0) || 1,
   });
   const flights = new Map<string, Forms<Promise<SignedResponse>>>();
+  let trusted = new WeakSet<SignedResponse>();
 
   function land(key: string, form: string, flight: Promise<SignedResponse>): boolean {
     const open = flights.get(key);
@@ -63,13 +65,10 @@ export function createResponseCache(maxBytes: number): ResponseCache {
     const forms = new Map(entries.peek(key));
     if (forms.size >= MAX_FORMS) forms.clear();
     entries.set(key, forms.set(form, answer));
+    trusted.add(answer);
   }
 
-  function fly(
-    key: string,
-    form: string,
-    make: () => Promise<SignedResponse>,
-  ): Promise<SignedResponse> {
+  function fly(key: string, form: string, make: Make): Promise<SignedResponse> {
     const flight = make().then(
       (answer) => {
         if (land(key, form, flight)) keep(key, form, answer);
@@ -87,6 +86,7 @@ export function createResponseCache(maxBytes: number): ResponseCache {
 
   return {
     get: (key, certId) => entries.get(keyOf(key))?.get(certId.toString('latin1')),
+    isTrusted: (answer) => trusted.has(answer),
     produce(certificate, certId, make) {
       const key = keyOf(certificate);
       const form = certId.toString('latin1');
@@ -98,6 +98,10 @@ export function createResponseCache(maxBytes: number): ResponseCache {
         entries.delete(keyOf(certificate));
         flights.delete(keyOf(certificate));
       }
+    },
+    distrust() {
+      trusted = new WeakSet();
+      flights.clear();
     },
     clear() {
       entries.clear();
