@@ -23,6 +23,8 @@ export interface EventConsumerOptions {
   readonly log: Log;
   /** Most events in one transaction, 1 to 1000. Default 500. */
   readonly batch?: number;
+  /** Milliseconds from one round to the next under load. Default 250: a round costs some ten statements, however few events it carries. */
+  readonly pace?: number;
   /** The effects of the events, in the transaction that also moves the cursor. Called again with the same events after a failure. */
   handle(client: PoolClient, events: readonly Event[]): Promise<void>;
   /** Told after each commit, before the next batch. A crash may skip it: nothing that must happen belongs here. */
@@ -52,8 +54,7 @@ const WAIT = 20_000;
 const CALL_DEADLINE = WAIT + 5_000;
 const FIRST_RETRY = 100;
 const LONGEST_RETRY = 1_000;
-/** Milliseconds from one round to the next under load: a round costs some ten statements, however few events it carries. */
-const PACE = 100;
+const PACE = 250;
 
 /**
  * Follows an event log: pulls with a long poll, hands over batches in order of position, and stores the cursor in the same transaction as
@@ -67,7 +68,7 @@ export function eventConsumer(options: EventConsumerOptions): EventConsumer {
   const state = { position: 0, head: 0, heardAt: 0 };
   const failures = failureLog(log, 'consuming failed; trying again', 'consuming goes on');
   const waiters = createWaiters();
-  const pace = createPace();
+  const pace = createPace(options.pace ?? PACE);
   let running: Promise<void> = Promise.resolve();
 
   /** @param first after a start or a failure: the answer says that all is well, so it must not wait for an event */
@@ -153,14 +154,14 @@ async function consume(
  * An event after a quiet time takes effect at once; those that follow closely go together. By the machine's time: how often it works is no
  * matter of the service's.
  */
-function createPace() {
+function createPace(ms: number) {
   let arrivedAt = 0;
   return {
     arrived(): void {
       arrivedAt = systemClock.now();
     },
     async wait(signal: AbortSignal): Promise<void> {
-      const left = arrivedAt + PACE - systemClock.now();
+      const left = arrivedAt + ms - systemClock.now();
       if (left > 0) await systemClock.sleep(left, signal).catch(() => undefined);
     },
   };

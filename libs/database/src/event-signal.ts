@@ -28,7 +28,7 @@ export interface EventSignalOptions {
 
 const RECONNECT_DELAY = 500;
 /** Milliseconds between two notifications: each wakes every listening connection of the database, whatever its channel. */
-const ANNOUNCE_EVERY = 25;
+const ANNOUNCE_EVERY = 100;
 
 /** A LISTEN on one connection of the pool, made again when it is lost. */
 export function createEventSignal(options: EventSignalOptions): EventSignal {

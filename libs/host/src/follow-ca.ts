@@ -47,6 +47,8 @@ export function followCa(
     pool: database,
     clock,
     log,
+    // Within the second in which a revocation must be seen.
+    pace: 100,
     handle: (client, events) => options.handle(client, toChanges(events)),
     afterCommit(events) {
       options.committed(toChanges(events));

@@ -1,5 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
-import { randomBytes } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import { isSpanContextValid, type SpanContext, TraceFlags, trace } from '@opentelemetry/api';
 
 /** What ties the log lines, events and spans of one request together (docs/operations/tracing.md). */
@@ -48,7 +48,7 @@ export function currentTraceparent(): string | undefined {
 
 /** The trace id of an incoming `traceparent`, or a new one when it is missing or malformed. */
 export function traceIdOf(header: string | undefined): string {
-  return parseTraceparent(header)?.traceId ?? randomBytes(16).toString('hex');
+  return parseTraceparent(header)?.traceId ?? randomUUID().replaceAll('-', '');
 }
 
 /** A `traceparent` read (W3C Trace Context §3.2): undefined for what the recommendation calls invalid. */

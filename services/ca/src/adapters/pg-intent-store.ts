@@ -45,6 +45,14 @@ export function createPgIntentStore(options: PgIntentStoreOptions): IntentStore 
     ...batch,
     run: (items) => takeSteps(options, items),
   });
+  const blocked = createBatcher<string, boolean>({
+    name: 'ca.key-blocked',
+    ...batch,
+    run: async (keys) => {
+      const found = await blockedOf(pool, keys);
+      return keys.map((key) => ({ ok: true, value: found.has(key) }));
+    },
+  });
   const take = (step: Step) =>
     readBack(() => steps.submit({ ...step, event: ofThisRequest(step.event) }));
 
@@ -74,12 +82,7 @@ export function createPgIntentStore(options: PgIntentStoreOptions): IntentStore 
       );
       return rows[0] && toState(rows[0]);
     },
-    async isKeyBlocked(spkiSha256) {
-      const text = 'SELECT FROM blocked_key WHERE spki_sha256 = $1';
-      return (
-        (await query(pool, { name: 'ca.key-blocked', text, values: [spkiSha256] })).rowCount === 1
-      );
-    },
+    isKeyBlocked: (spkiSha256) => blocked.submit(spkiSha256),
     async listOpen(createdBefore, limit) {
       const { rows } = await query<IntentRow>(pool, {
         name: 'ca.list-open-intents',
@@ -90,6 +93,15 @@ export function createPgIntentStore(options: PgIntentStoreOptions): IntentStore 
       return rows.map(toIntent);
     },
   };
+}
+
+async function blockedOf(pool: Pool, keys: readonly string[]): Promise<ReadonlySet<string>> {
+  const { rows } = await query<{ spki_sha256: string }>(pool, {
+    name: 'ca.key-blocked',
+    text: 'SELECT spki_sha256 FROM blocked_key WHERE spki_sha256 = ANY ($1::text[])',
+    values: [keys],
+  });
+  return new Set(rows.map((row) => row.spki_sha256));
 }
 
 type Completion = Step & { readonly certificate: Buffer };

@@ -4,7 +4,7 @@ import { memoryKeyStore } from '@gigvault/keystore/memory-key-store';
 import { silentLog } from '@gigvault/telemetry/log';
 import { FakeClock } from '@gigvault/time/clock';
 import { describe, expect, it } from '@jest/globals';
-import { checkpointTbs, ISSUER, jwsTbs, leafTbs, NOW } from '../../test/signing-fixture.ts';
+import { checkpointTbs, crlTbs, ISSUER, jwsTbs, leafTbs, NOW } from '../../test/signing-fixture.ts';
 import { memoryTables } from '../adapters/memory-tables.ts';
 import { createCaKey } from '../keys/create-ca-key.ts';
 import { generateServiceKey } from '../keys/generate-key.ts';
@@ -106,12 +106,12 @@ describe('sign', () => {
         return deps.keyStore.sign(handle, Buffer.concat([data, Buffer.of(1)]), options);
       },
     };
-    const asked = request();
-    await expect(sign({ ...deps, keyStore: faulty }, asked, 'ca')).rejects.toMatchObject({
+    const asked = { ...request(crlTbs()), purpose: 'crlSign' };
+    await expect(sign({ ...deps, keyStore: faulty }, asked, 'crl')).rejects.toMatchObject({
       code: 'KEY_UNAVAILABLE',
     });
     expect(events.map(({ type }) => type)).toEqual(['key.generated']);
-    expect(await sign(deps, asked, 'ca')).toEqual(expect.any(Buffer));
+    expect(await sign(deps, asked, 'crl')).toEqual(expect.any(Buffer));
   });
 
   it('signs checkpoints and tokens without an intent, tokens as r and s side by side', async () => {

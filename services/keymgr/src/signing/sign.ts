@@ -27,7 +27,8 @@ export interface SignDeps {
 }
 
 /**
- * Signs to-be-signed bytes, and answers only with a signature that is on record under the intent and that verifies.
+ * Signs to-be-signed bytes, and answers only with a signature that is on record under the intent; it verifies, unless the purpose leaves
+ * that to the caller.
  * The same intent with the same bytes gets the signature on record, however often it asks.
  * Errors: KEY_NOT_FOUND, KEY_USE_REFUSED (caller, purpose, content, state), SIGNING_CLOSED (tombstoned, or used for other bytes),
  * KEY_UNAVAILABLE, INVALID_ARGUMENT (intent id).
@@ -122,7 +123,7 @@ export function whyUseRefused(
   return undefined;
 }
 
-/** A CA's signature that does not verify never leaves: a faulty one can give the private key away (T13). */
+/** A signature that does not verify never gets further than the service that asked: a faulty one can give the private key away (T13). */
 async function signAndVerify(
   deps: SignDeps,
   key: StoredKey,

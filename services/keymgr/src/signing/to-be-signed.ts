@@ -33,7 +33,7 @@ export const PURPOSE_RULES: Readonly<Record<Purpose, PurposeRule>> = {
   certSign: {
     record: 'intent',
     format: 'der',
-    verifiedBy: 'keymgr',
+    verifiedBy: 'caller',
     maxOctets: 64 * KIB,
     whyNot: (tbs, key) => whyNoCertificate(tbs, key, false),
   },
