@@ -39,10 +39,7 @@ const commands = {
     return node('dist/gigvault.js', 'up', ...rest);
   },
   test: async () => {
-    const given = sh('sh', [join(root, 'scripts/test-deps.sh')]);
-    if (given !== 0) return given;
-    install({ everything: true });
-    await build();
+    await prepareTests();
     return sh('sh', [join(root, 'scripts/run-tests.sh'), ...rest]);
   },
   check: async () => {
@@ -50,13 +47,11 @@ const commands = {
     return sh('sh', [join(root, 'scripts/check.sh')]);
   },
   bench: async () => {
-    install({ everything: true });
-    await build();
+    await prepareTests();
     return node('dist/bench.js', ...rest);
   },
   'test:crash': async () => {
-    install({ everything: true });
-    await build();
+    await prepareTests();
     return node('dist/crash.js', ...rest);
   },
   soak: async () => {
@@ -80,6 +75,14 @@ const commands = {
 };
 if (commands[command] === undefined) fail(`unknown command ${command}`);
 process.exitCode = await commands[command]();
+
+/** Everything that tests, crash tests and benches run against. Ends the process where it cannot be had. */
+async function prepareTests() {
+  const given = sh('sh', [join(root, 'scripts/test-deps.sh')]);
+  if (given !== 0) process.exit(given);
+  install({ everything: true });
+  await build();
+}
 
 /** Installs exactly what the lock file says; production dependencies only, unless tests need the rest. */
 function install({ everything }) {

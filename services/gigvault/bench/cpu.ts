@@ -45,14 +45,21 @@ export function cpuOf(pids: readonly number[], dataDir: string, loader?: number)
   };
 }
 
-/** A meter of a server that is one process, and of what loads it. */
-export function cpuOfServer(pid: number, loader: number): CpuMeter {
+/** A meter of a server with its children, and of the process that loads it. */
+export function cpuOfServer(pid: number, loader?: number): CpuMeter {
+  const read = (): CpuShares => ({
+    node: cpuOfTree(pid),
+    ...(loader === undefined ? {} : { loader: cpuOfProcess(loader) }),
+  });
   return () => {
-    const before = [cpuOfProcess(pid), cpuOfProcess(loader)] as const;
-    return () => ({
-      node: cpuOfProcess(pid) - before[0],
-      loader: cpuOfProcess(loader) - before[1],
-    });
+    const before = read();
+    return () => {
+      const after = read();
+      return {
+        node: after.node - before.node,
+        ...(loader === undefined ? {} : { loader: (after.loader ?? 0) - (before.loader ?? 0) }),
+      };
+    };
   };
 }
 

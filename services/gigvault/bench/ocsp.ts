@@ -4,12 +4,13 @@ import { join } from 'node:path';
 import { type PkiProcess, REPOSITORY, startPki } from '@gigvault/testkit/pki-process';
 import { runOrFail } from '@gigvault/testkit/run-program';
 import { buildOcspRequest } from '@gigvault/x509/ocsp-client';
-import { cpuOf } from './cpu.ts';
+import { type CpuMeter, cpuOf } from './cpu.ts';
 import { type Effort, type Measurement, type Round, rateOf } from './measurement.ts';
 import { type Leaf, pkiClient } from './pki-client.ts';
 
 const CERTIFICATES = 100;
-const CONNECTIONS = 64;
+/** Of wrk. */
+export const CONNECTIONS = 64;
 const LUA = join(REPOSITORY, 'services/gigvault/bench/ocsp.lua');
 /** Octets of a nonce, which ocsp.lua replaces. */
 const NONCE = Buffer.alloc(32, 0xff);
@@ -32,12 +33,13 @@ export async function benchOcsp(effort: Effort): Promise<Measurement[]> {
       pid: number;
     };
     await runOrFail('taskset', ['-acp', '0', String(pid)]);
+    const responder = responderOf(pki, [pid]);
     const measurements: Measurement[] = [];
     for (const load of loadsOf(leaves)) {
       const rounds: Round[] = [];
-      await round(pki, pid, load, 1_000);
+      await ocspRound(responder, load.lines, 1_000);
       for (let i = 0; i < effort.rounds; i++)
-        rounds.push(await round(pki, pid, load, effort.roundMs));
+        rounds.push(await ocspRound(responder, load.lines, effort.roundMs));
       measurements.push(rateOf(rounds, { ...load.about, concurrency: CONNECTIONS }));
     }
     return measurements;
@@ -48,9 +50,6 @@ export async function benchOcsp(effort: Effort): Promise<Measurement[]> {
 
 function loadsOf(leaves: readonly Leaf[]): Load[] {
   const plain = leaves.map(({ issuer, serialNumber }) => buildOcspRequest(issuer, serialNumber));
-  const withNonce = leaves.map(({ issuer, serialNumber }) =>
-    buildOcspRequest(issuer, serialNumber, NONCE),
-  );
   return [
     {
       about: {
@@ -66,13 +65,21 @@ function loadsOf(leaves: readonly Leaf[]): Load[] {
         floor: { value: 12_000 },
         goal: { value: 20_000 },
       },
-      lines: withNonce.map((der) => `POST ${der.toString('hex')}`),
+      lines: noncedLines(leaves),
     },
   ];
 }
 
+/** Lines of ocsp.lua: a POST for each, with another nonce each time. */
+export function noncedLines(leaves: readonly Pick<Leaf, 'issuer' | 'serialNumber'>[]): string[] {
+  return leaves.map(
+    ({ issuer, serialNumber }) =>
+      `POST ${buildOcspRequest(issuer, serialNumber, NONCE).toString('hex')}`,
+  );
+}
+
 /** Certificates of which OCSP says good, with and without nonce, before the clock runs. */
-async function issueGood(pki: PkiProcess): Promise<Leaf[]> {
+export async function issueGood(pki: PkiProcess): Promise<Leaf[]> {
   const client = await pkiClient(pki);
   try {
     const leaves: Leaf[] = [];
@@ -99,10 +106,29 @@ interface WrkResult {
   readonly p99: number;
 }
 
-async function round(pki: PkiProcess, pid: number, load: Load, ms: number): Promise<Round> {
-  const file = join(pki.home, 'requests');
-  writeFileSync(file, `${load.lines.join('\n')}\n`);
-  const used = cpuOf([pid], pki.dataDir)();
+/** Who is asked. */
+export interface OcspResponder {
+  /** As `http://localhost:8080`. */
+  readonly url: string;
+  /** For the file of requests. */
+  readonly folder: string;
+  readonly cpu: CpuMeter;
+}
+
+/** The responder of a PKI. @param pids those that answer */
+export function responderOf(pki: PkiProcess, pids: readonly number[]): OcspResponder {
+  return { url: pki.statusUrl, folder: pki.home, cpu: cpuOf(pids, pki.dataDir) };
+}
+
+/** A round of wrk on the second core. @param lines of ocsp.lua */
+export async function ocspRound(
+  { url, folder, cpu: meter }: OcspResponder,
+  lines: readonly string[],
+  ms: number,
+): Promise<Round> {
+  const file = join(folder, 'requests');
+  writeFileSync(file, `${lines.join('\n')}\n`);
+  const used = meter();
   const printed = await runOrFail('taskset', [
     ...[
       '-c',
@@ -115,13 +141,13 @@ async function round(pki: PkiProcess, pid: number, load: Load, ms: number): Prom
       '--connections',
       String(CONNECTIONS),
     ],
-    ...['--duration', `${Math.round(ms / 1000)}s`, '--script', LUA, pki.statusUrl, '--', file],
+    ...['--duration', `${Math.max(1, Math.round(ms / 1000))}s`, '--script', LUA, url, '--', file],
   ]);
   const cpu = used();
   const result = JSON.parse(/^JSON (.*)$/m.exec(printed)?.[1] ?? '') as WrkResult;
   const { requests, octets, failed } = result;
   // An answer that is only a refusal (tryLater) has 5 octets.
-  if (failed > 0 || octets / requests < 400)
+  if (failed > 0 || !(octets / requests >= 400))
     throw new Error(`OCSP fails under load: ${JSON.stringify(result)}`);
   return {
     perSecond: requests / (result.microseconds / 1e6),

@@ -6,7 +6,9 @@ import { startAcmeLoad } from './acme.ts';
 import { type CpuMeter, cpuOf, cpuOfServer } from './cpu.ts';
 import { type LoadProcess, loadRound, startLoad } from './load-process.ts';
 import { type Effort, type Measurement, type Round, rateOf } from './measurement.ts';
+import { CONNECTIONS, issueGood, noncedLines, ocspRound, responderOf } from './ocsp.ts';
 import { startCaddy } from './peers/caddy.ts';
+import { makeOpensslIndex, type OpensslIndex } from './peers/openssl-ocsp.ts';
 import { startPebble } from './peers/pebble.ts';
 import type { AcmePeer } from './peers/peer.ts';
 import { startStepCa } from './peers/step-ca.ts';
@@ -16,8 +18,7 @@ import { startIssuanceLoad } from './split.ts';
 /** One of those that do the same work by turns. */
 interface Contender {
   readonly name: string;
-  readonly load: LoadProcess;
-  readonly cpu: CpuMeter;
+  round(concurrency: number, ms: number): Promise<Round>;
   /** It does not bear more clients. */
   readonly mostClients?: number;
   /** How many times as fast we aim to be. */
@@ -30,10 +31,19 @@ const PEBBLE_CLIENTS = 8;
 /** Every peer's orders are for this name: they ask the system's resolver, which knows it without asking anybody. */
 const NAME = 'localhost';
 
+/** A contender that is loaded by a process of ours. */
+function loaded(name: string, load: LoadProcess, cpu: CpuMeter): Contender {
+  return { name, round: (concurrency, ms) => loadRound(load, { concurrency, ms }, cpu) };
+}
+
 /** Other servers at the same work, by turns in the same run: rates, and ours as a multiple of theirs. */
 export async function benchPeers(effort: Effort): Promise<Measurement[]> {
   execFileSync('sh', [join(installationRoot(), 'scripts/build-peers.sh')], { stdio: 'inherit' });
-  return [...(await comparedAcme(effort)), ...(await comparedSigning(effort))];
+  return [
+    ...(await comparedAcme(effort)),
+    ...(await comparedSigning(effort)),
+    ...(await comparedOcsp(effort)),
+  ];
 }
 
 async function comparedAcme(effort: Effort): Promise<Measurement[]> {
@@ -45,13 +55,13 @@ async function comparedAcme(effort: Effort): Promise<Measurement[]> {
   const contend = (peer: AcmePeer): Contender => {
     const { directory, http01Port, pid, name } = peer;
     const load = keep(startLoad('acme', { directory, http01Port, name: NAME }));
-    return { name, load, cpu: cpuOfServer(pid, load.pid) };
+    return loaded(name, load, cpuOfServer(pid, load.pid));
   };
   try {
     const pki = await startPki('one process', '--encode-in-process', 'false');
     keep({ stop: () => pki.dispose() });
     const load = keep(startAcmeLoad(pki));
-    const ours = { name: 'GigVault', load, cpu: cpuOf(nodePids(pki), pki.dataDir, load.pid) };
+    const ours = loaded('GigVault', load, cpuOf(nodePids(pki), pki.dataDir, load.pid));
     const peers: Contender[] = [
       { ...contend(keep(await startStepCa())), goal: 3 },
       { ...contend(keep(await startCaddy())), goal: 3 },
@@ -76,13 +86,50 @@ async function comparedSigning(effort: Effort): Promise<Measurement[]> {
     const load = startLoad('step-sign', step.sign);
     open.push(load);
     const contenders: Contender[] = [
-      { name: "GigVault, ca's API", load: own, cpu: cpuOf(nodePids(pki), pki.dataDir, own.pid) },
-      { name: `${step.name}, /1.0/sign`, load, cpu: cpuOfServer(step.pid, load.pid), goal: 5 },
+      loaded("GigVault, ca's API", own, cpuOf(nodePids(pki), pki.dataDir, own.pid)),
+      { ...loaded(`${step.name}, /1.0/sign`, load, cpuOfServer(step.pid, load.pid)), goal: 5 },
     ];
     return await compared('CSR to certificate', contenders, [1, 64], effort);
   } finally {
     for (const opened of open.reverse()) await opened.stop();
     await pki?.dispose();
+  }
+}
+
+/** Answers that are signed on demand, by all cores. `openssl ocsp` closes the connection after each. */
+async function comparedOcsp(effort: Effort): Promise<Measurement[]> {
+  const openssl = makeOpensslIndex();
+  const pki = await startPki('one process', '--encode-in-process', 'false');
+  try {
+    const responder = responderOf(pki, nodePids(pki));
+    const ours = noncedLines(await issueGood(pki));
+    const theirs = noncedLines(openssl.leaves);
+    const contenders: Contender[] = [
+      { name: 'GigVault', round: (_connections, ms) => ocspRound(responder, ours, ms) },
+      {
+        name: openssl.name,
+        round: (_connections, ms) => opensslRound(openssl, theirs, ms),
+        goal: 1.3,
+      },
+    ];
+    return await compared('OCSP signed on demand', contenders, [CONNECTIONS], effort);
+  } finally {
+    await pki.dispose();
+    openssl.remove();
+  }
+}
+
+/** With a responder of its own: a worker spins for ever once a client has gone away in the middle. */
+async function opensslRound(
+  openssl: OpensslIndex,
+  lines: readonly string[],
+  ms: number,
+): Promise<Round> {
+  const { url, folder, pid, stop } = await openssl.start();
+  try {
+    return await ocspRound({ url, folder, cpu: cpuOfServer(pid) }, lines, ms);
+  } finally {
+    await stop();
   }
 }
 
@@ -98,11 +145,10 @@ async function compared(
       .filter(({ mostClients = concurrency }) => concurrency <= mostClients)
       .map((contender) => ({ contender, concurrency, rounds: [] as Round[] })),
   );
-  for (const { contender, concurrency } of runs)
-    await loadRound(contender.load, { concurrency, ms: roundMs / 4 }, contender.cpu);
+  for (const { contender, concurrency } of runs) await contender.round(concurrency, roundMs / 4);
   for (let i = 0; i < rounds; i++)
     for (const { contender, concurrency, rounds: done } of runs)
-      done.push(await loadRound(contender.load, { concurrency, ms: roundMs }, contender.cpu));
+      done.push(await contender.round(concurrency, roundMs));
   const rows = runs.map(({ contender, concurrency, rounds: done }) =>
     rateOf(done, { work: `${work}, ${contender.name}`, concurrency }),
   );
