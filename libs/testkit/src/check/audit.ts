@@ -18,11 +18,12 @@ export interface AuditedLog {
 
 /** Recomputes the whole tree, compares it with every signed checkpoint, and reads what keymgr says that it signed. */
 export async function readAuditLog(database: Client): Promise<AuditedLog> {
-  const leaves = await database.query<{ leaf_index: string; leaf: Buffer; leaf_hash: Buffer }>(
-    'SELECT leaf_index, leaf, leaf_hash FROM audit.leaf ORDER BY leaf_index',
-  );
+  // Checkpoints first: the log grows meanwhile, and a later one would be of leaves that were not read.
   const heads = await database.query<{ tree_size: string; root_hash: Buffer }>(
     'SELECT tree_size, root_hash FROM audit.checkpoint ORDER BY tree_size',
+  );
+  const leaves = await database.query<{ leaf_index: string; leaf: Buffer; leaf_hash: Buffer }>(
+    'SELECT leaf_index, leaf, leaf_hash FROM audit.leaf ORDER BY leaf_index',
   );
   const exported = leaves.rows.map(
     (row): ExportedLeaf => ({
