@@ -4,6 +4,7 @@ import type { CertificateService } from '@gigvault/proto/ca/v1/certificate';
 import type { IssuanceService } from '@gigvault/proto/ca/v1/issuance';
 import type { IssuerService } from '@gigvault/proto/ca/v1/issuer';
 import type { RevocationService } from '@gigvault/proto/ca/v1/revocation';
+import type { NonceService } from '@gigvault/proto/enroll/v1/nonce';
 import type { EventLogService } from '@gigvault/proto/event/v1/event_log';
 import type { KeyService } from '@gigvault/proto/keymgr/v1/key';
 import type { KeySigningService } from '@gigvault/proto/keymgr/v1/signing';
@@ -35,6 +36,7 @@ export const RPC = {
   issuer: define<IssuerService>('gigvault.ca.v1.IssuerService'),
   key: define<KeyService>('gigvault.keymgr.v1.KeyService'),
   keySigning: define<KeySigningService>('gigvault.keymgr.v1.KeySigningService'),
+  nonce: define<NonceService>('gigvault.enroll.v1.NonceService'),
   policy: define<PolicyService>('gigvault.policy.v1.PolicyService'),
   revocation: define<RevocationService>('gigvault.ca.v1.RevocationService'),
   token: define<TokenService>('gigvault.auth.v1.TokenService'),

@@ -18,6 +18,7 @@ import { rateLimits } from './adapters/rate-limits.ts';
 import { rpcCertificates, rpcProfiles } from './adapters/rpc-certificate-authority.ts';
 import { rpcAuthorizations, rpcEnrolment } from './adapters/rpc-registration-authority.ts';
 import { acmeUrls } from './api/acme-urls.ts';
+import { NONCE_POOL, NonceRpc } from './api/grpc.ts';
 import { type AcmeApiDeps, acmeApi } from './api/http.ts';
 import { DEFAULT_LIMITS, type EnrollConfig, enrollConfig } from './enroll.config.ts';
 import { createOrderCompletion } from './issuance/complete-order.ts';
@@ -37,7 +38,7 @@ export const enrollService: ServiceDefinition<EnrollConfig> = {
   zone: 'edge',
   config: enrollConfig,
   migrations: [EnrollInit1700000000000],
-  serves: [RPC.eventLog],
+  serves: [RPC.nonce, RPC.eventLog],
   eventConsumers: CONSUMERS,
   module(context) {
     const eventLog = createEventLog({
@@ -49,9 +50,10 @@ export const enrollService: ServiceDefinition<EnrollConfig> = {
     const { api, workers } = wire(context, eventLog);
     return {
       module: EnrollModule,
-      controllers: [EventLogRpc],
+      controllers: [EventLogRpc, NonceRpc],
       providers: [
         { provide: EVENT_LOG, useValue: eventLog },
+        { provide: NONCE_POOL, useValue: api.nonces },
         { provide: HTTP_ROUTES, useValue: acmeApi(api) },
         { provide: WORKERS, useValue: [eventLog.worker, ...workers] },
       ],
