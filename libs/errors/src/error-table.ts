@@ -138,6 +138,7 @@ export const ERROR_TABLE = {
   METHOD_NOT_ALLOWED: row(405, UNIMPLEMENTED, 'malformed', 2, false, 'Method not allowed'),
   NOT_FOUND: row(404, NOT_FOUND, 'malformed', 5, false, 'Not found'),
   ORDER_NOT_READY: row(403, FAILED_PRECONDITION, 'orderNotReady', 6, false, 'Order is not ready'),
+  OVERLOADED: row(503, UNAVAILABLE, 'rateLimited', 9, true, 'Too much is asked for at once'),
   PAYLOAD_TOO_LARGE: row(413, INVALID_ARGUMENT, 'malformed', 2, false, 'Request is too large'),
   POLICY_DENIED: row(403, PERMISSION_DENIED, 'rejectedIdentifier', 7, false, 'Denied by policy'),
   PROFILE_CHANGED: row(

@@ -103,7 +103,7 @@ async function serve(
   } catch (error) {
     reply = await route.errorReply(error, request as never);
   }
-  write(request.response, reply);
+  writeReply(request.response, reply);
   const seconds = (performance.now() - since) / 1000;
   count({ method: route.method, route: route.path, status: reply.status, seconds, traceId: '' });
 }
@@ -117,7 +117,11 @@ function bodyOf(request: IncomingMessage): Promise<Buffer | undefined> {
   });
 }
 
-function write(response: ServerResponse, { status, headers = {}, body }: HttpReply): void {
+/** Sends an answer without the framework. A body is octets or text. */
+export function writeReply(
+  response: ServerResponse,
+  { status, headers = {}, body }: HttpReply,
+): void {
   const content = Buffer.isBuffer(body) ? body : Buffer.from((body as string | undefined) ?? '');
   const lines: (string | string[])[] = ['x-content-type-options', 'nosniff'];
   for (const name in headers) lines.push(name, headers[name]!);
@@ -126,8 +130,8 @@ function write(response: ServerResponse, { status, headers = {}, body }: HttpRep
   response.end(content);
 }
 
-/** What a handler gets; made when it is asked for, since hardly anybody does. */
-class DirectRequest implements HttpRequest<Record<string, string>, unknown, Buffer> {
+/** What a handler gets, without the framework; made when it is asked for, since hardly anybody does. */
+export class DirectRequest implements HttpRequest<Record<string, string>, unknown, Buffer> {
   readonly query = {};
   body: Buffer = NOTHING;
   #signal: AbortSignal | undefined;

@@ -4,11 +4,20 @@ import type { Log } from '@gigvault/telemetry/log';
 import type { Metrics } from '@gigvault/telemetry/metrics';
 import { type Clock, systemClock } from '@gigvault/time/clock';
 import Fastify, { type FastifyInstance } from 'fastify';
+import { type Admission, admitting, type TurnAway } from './admission.ts';
 import { type ApiAccess, createApiGate, DEFAULT_API_ACCESS } from './api-gate.ts';
-import { directHandler } from './direct.ts';
+import { DirectRequest, directHandler, writeReply } from './direct.ts';
 import { type ListenerTimeouts, openListener } from './listener.ts';
 import { knowAllMethods } from './methods.ts';
-import { errorReplyFor, isApi, type MountedRoute, mountRoutes, type Routes } from './mounting.ts';
+import {
+  errorReplyFor,
+  isApi,
+  type MountedRoute,
+  mountRoutes,
+  protocolErrorReply,
+  type Routes,
+} from './mounting.ts';
+import { problemReply } from './problem.ts';
 import { type RefusalContext, refuse } from './refusal.ts';
 import { nothingAt, observe, pathOf } from './request.ts';
 import type { Listener } from './route.ts';
@@ -29,6 +38,8 @@ export interface HttpServerOptions extends Partial<ApiAccess> {
   readonly baseUrl: string;
   /** True behind the edge proxy: the client's address comes from its headers. Only together with `onlyPeer`. */
   readonly behindProxy: boolean;
+  /** For where the clients' own connections end. Absent: whatever comes is worked on. */
+  readonly admission?: Admission;
   readonly routes: readonly MountedRoute[];
   readonly log: Log;
   readonly metrics: Metrics;
@@ -80,9 +91,13 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
   const direct = directHandler(options, options.metrics);
   const listener = await openListener(
     { ...options, clock, name: `${options.listeners.join(' and ')} listener` },
-    (request, response) => {
-      if (stopping || !direct(request, response)) app.routing(request, response);
-    },
+    admitting(
+      options.admission,
+      (request, response) => {
+        if (stopping || !direct(request, response)) app.routing(request, response);
+      },
+      turnAwayIn(options),
+    ),
   );
   return {
     port: listener.port,
@@ -130,6 +145,22 @@ function guardApi(
   });
   return (next) => {
     gate = createApiGate(next, clock);
+  };
+}
+
+/** Answers in the words of the protocol that was asked for. */
+function turnAwayIn(options: HttpServerOptions): TurnAway {
+  return async (error, request, response) => {
+    const path = (request.url ?? '').split('?', 1)[0] as string;
+    const asked = new DirectRequest(request, response, '', options.baseUrl);
+    const errorReply = protocolErrorReply(options, asked.method, path);
+    let reply = problemReply(error, path, asked.traceId);
+    try {
+      if (errorReply) reply = await errorReply(error, asked as never);
+    } catch (failed) {
+      options.log.error({ operation: `${asked.method} ${path}`, error: failed }, 'request failed');
+    }
+    writeReply(response, reply);
   };
 }
 

@@ -60,8 +60,17 @@ export function errorReplyFor(routes: Routes, request: FastifyRequest): ErrorRep
   if (mounted?.route.kind === 'operation')
     return isForm(request) ? mounted.route.form?.errorReply : undefined;
   if (mounted) return mounted.route.errorReply;
+  return protocolErrorReply(routes, request.method, pathOf(request));
+}
+
+/** Of the protocol that a path belongs to by the route table. */
+export function protocolErrorReply(
+  routes: Routes,
+  method: string,
+  path: string,
+): ErrorReply | undefined {
   for (const listener of routes.listeners) {
-    const owner = serviceOf(listener, request.method, pathOf(request));
+    const owner = serviceOf(listener, method, path);
     for (const { service, route } of routes.routes) {
       if (route.kind === 'protocol' && route.listener === listener && service === owner)
         return route.errorReply;

@@ -1,4 +1,5 @@
 import { connect, type SecureVersion } from 'node:tls';
+import { eventually } from '@gigvault/testkit/eventually';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { HttpServer } from '../src/http-server.ts';
 import type { HttpRequest } from '../src/route.ts';
@@ -445,4 +446,29 @@ it('every request is counted under its route’s template, never under its path'
   );
   expect(text).toContain('gigvault_http_requests_total{method="GET",route="none",status="404"} 1');
   expect(text).not.toContain('secret-1');
+});
+
+describe('an admission (covers: T20)', () => {
+  const admission = { enter: () => ({ admitted: false, retryAfter: 3 }) as const };
+
+  it('turns away in the words of the protocol', async () => {
+    const full = await start({ admission });
+    const acme = await call(full, '/acme/new-order', { method: 'POST', body: 'x'.repeat(500) });
+    expect(acme.status).toBe(503);
+    expect(acme.headers['replay-nonce']).toBe('n');
+    expect(acme.headers['content-type']).toBe('application/problem+json');
+    const rest = await api(full, '/api/v1/certificates', {});
+    expect(rest.status).toBe(503);
+    expect(rest.headers['retry-after']).toBe('3');
+    expect(rest.json()).toMatchObject({ status: 503, error: { code: 'OVERLOADED' } });
+  });
+
+  it('is told when an answer is out, or its client gone', async () => {
+    const left: number[] = [];
+    const full = await start({
+      admission: { enter: () => ({ admitted: true, leave: (status) => void left.push(status) }) },
+    });
+    await call(full, '/acme/nothing');
+    await eventually(() => expect(left).toEqual([404]));
+  });
 });

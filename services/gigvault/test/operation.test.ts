@@ -196,13 +196,15 @@ describe.each(MODES)('operating it, %s', (mode) => {
       const lines = [...output().matchAll(/^ {15}([a-z]+) +(\d+) +(\d+) +(\d+)$/gm)];
       expect(lines.map(([, name]) => name)).toEqual([...PORT_ORDER]);
       expect(output()).toMatch(
-        new RegExp(`^ {15}edge +https ${ports.https}, http ${ports.http}$`, 'm'),
+        new RegExp(`^ {15}edge +https ${ports.https}, http ${ports.http}, metrics \\d+$`, 'm'),
       );
       const { services } = JSON.parse(readFileSync(join(dataDir, 'run.json'), 'utf8')) as {
         services: { service: string }[];
       };
       expect(services.map(({ service }) => service)).toEqual([...PORT_ORDER, 'edge']);
-      expect(services.at(-1)).toEqual({ service: 'edge', https: ports.https, http: ports.http });
+      const { https, http } = ports;
+      const metrics = expect.any(Number);
+      expect(services.at(-1)).toEqual({ service: 'edge', https, http, metrics });
       expect(lines.map(([, , grpc]) => Number(grpc))).toEqual(
         PORT_ORDER.map((_, i) => ports.grpc + i),
       );

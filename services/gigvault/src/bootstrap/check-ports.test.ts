@@ -27,7 +27,7 @@ describe('checkPorts', () => {
     for (const base of ['grpc', 'admin', 'metrics'])
       await expect(check({ [base]: taken })).rejects.toMatchObject({
         code: 'CONFLICT',
-        message: `Port ${taken} (ca) is in use by another program. End it, or choose another --${base}-port: the services take 10 ports from there on.`,
+        message: `Port ${taken} (ca) is in use by another program. End it, or choose another --${base}-port: the processes take ports from there on.`,
       });
   });
 

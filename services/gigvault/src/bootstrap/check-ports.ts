@@ -26,7 +26,7 @@ export async function checkPorts(config: GigvaultConfig): Promise<void> {
     if (one.port > LAST_PORT)
       throw new GigvaultError(
         'INVALID_ARGUMENT',
-        `${nameOf(one)} would be port ${one.port}; the last is ${LAST_PORT}. In split mode ${one.flag} is the first of ${PORT_ORDER.length}.`,
+        `${nameOf(one)} would be port ${one.port}; the last is ${LAST_PORT}. In split mode ${one.flag} is the first of many.`,
       );
     const other = wanted.slice(i + 1).find(({ port }) => port === one.port);
     if (other === undefined) continue;
@@ -49,7 +49,9 @@ function wantedPorts(config: GigvaultConfig): Wanted[] {
   ];
   const perProcess = config.split
     ? [{ flag: '--grpc-port', port: grpc.port, hosts: loopback }, ...operators].flatMap((base) =>
-        PORT_ORDER.map((service) => ({ ...base, service, port: portOf(base.port, service) })),
+        [...PORT_ORDER, ...(base.flag === '--metrics-port' ? (['edge'] as const) : [])].map(
+          (service) => ({ ...base, service, port: portOf(base.port, service) }),
+        ),
       )
     : [{ flag: '--grpc-port', port: grpc.port, hosts }, ...operators];
   return [
@@ -84,7 +86,7 @@ function refusalOf(
   const choose =
     service === undefined
       ? `choose another port with ${flag}`
-      : `choose another ${flag}: the services take ${PORT_ORDER.length} ports from there on`;
+      : `choose another ${flag}: the processes take ports from there on`;
   if (error.code === 'EADDRINUSE')
     return new GigvaultError(
       'CONFLICT',

@@ -5,6 +5,7 @@ import { installedPeerTable, installedVersion } from '@gigvault/host/home';
 import { apiDocsRoutes, openApiRoutes, publicHealthRoutes } from '@gigvault/host/host-routes';
 import { startAdminListener, startMetricsListener } from '@gigvault/host/operator-listeners';
 import { type ProcessHost, type RunningService, runService } from '@gigvault/host/run-service';
+import { createAdmission } from '@gigvault/http/admission';
 import { type HttpServer, startHttpServer } from '@gigvault/http/http-server';
 import { RPC } from '@gigvault/rpc/contracts';
 import { type GrpcServer, startGrpcServer } from '@gigvault/rpc/grpc-server';
@@ -111,6 +112,7 @@ async function startHttpListeners(
     ...shared,
     ...config.https,
     listeners: ['public'],
+    admission: createAdmission({ metrics }),
     tls: publicTls,
     baseUrl: publicUrl,
     routes: [

@@ -2,7 +2,7 @@ import type { ServiceName } from '@gigvault/rpc/service-name';
 
 /**
  * The order in which the services of split mode take their ports: with `--grpc-port 9443`, ca listens on 9443, ra on 9444 and so on;
- * likewise from `--admin-port` and `--metrics-port`. Operators write these ports down: a new service comes last.
+ * likewise from `--admin-port` and `--metrics-port`. Operators write these ports down: they stay as they are.
  */
 export const PORT_ORDER = [
   'ca',
@@ -17,16 +17,20 @@ export const PORT_ORDER = [
   'notify',
 ] as const satisfies readonly ServiceName[];
 
-/** A service's port, counted from `base`; 0, for a free one, when that is 0. */
-export function portOf(base: number, service: ServiceName): number {
-  return base === 0 ? 0 : base + PORT_ORDER.indexOf(service);
+/** The edge has one port of this kind, for its metrics. A new service comes after it. */
+const PLACES: readonly string[] = [...PORT_ORDER, 'edge'];
+
+/** A process's port, counted from `base`; 0, for a free one, when that is 0. */
+export function portOf(base: number, process: ServiceName | 'edge'): number {
+  return base === 0 ? 0 : base + PLACES.indexOf(process);
 }
 
-/** Where the edge proxy listens, on the configured host. */
+/** Where the edge proxy listens: on the configured host, but for the metrics. */
 export interface EdgePorts {
   readonly service: 'edge';
   readonly https: number;
   readonly http: number;
+  readonly metrics: number;
 }
 
 /** Where one service's process listens, on 127.0.0.1 but for the metrics. */

@@ -133,6 +133,7 @@ async function chooseAddresses({ grpc, admin, metrics }: GigvaultConfig) {
   const given = [grpc.port, admin.port, metrics.port].flatMap((base) =>
     SERVICE_NAMES.map((service) => portOf(base, service)),
   );
+  given.push(portOf(metrics.port, 'edge'));
   const free = (await freePorts(2 * SERVICE_NAMES.length + given.length, PORTS)).filter(
     (port) => !given.includes(port),
   );
@@ -186,6 +187,7 @@ async function writeConfigs(
     host: config.host,
     https: { port: config.https.port },
     http: config.http,
+    metrics: { address: config.metrics.address, port: portOf(config.metrics.port, 'edge') },
     tls: directory.identity('edge'),
     publicCertificate: directory.edge,
     upstreams,

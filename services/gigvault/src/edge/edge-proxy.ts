@@ -5,12 +5,14 @@ import type { PeerCertificate, SecureContextOptions } from 'node:tls';
 import replyFrom from '@fastify/reply-from';
 import { publicErrorCode } from '@gigvault/errors/error-table';
 import { asGigvaultError, GigvaultError } from '@gigvault/errors/gigvault-error';
+import { type Admission, admitting } from '@gigvault/http/admission';
+import { writeReply } from '@gigvault/http/direct';
 import { openListener } from '@gigvault/http/listener';
 import { knowAllMethods } from '@gigvault/http/methods';
 import { problemReply } from '@gigvault/http/problem';
 import { inOurWords } from '@gigvault/http/refusal';
 import { nothingAt } from '@gigvault/http/request';
-import type { Listener } from '@gigvault/http/route';
+import type { HttpReply, Listener } from '@gigvault/http/route';
 import { LISTENER_HEADER, serviceOf } from '@gigvault/http/route-table';
 import { clientTls, type MtlsIdentity } from '@gigvault/rpc/mtls-identity';
 import { SERVICE_NAMES, type ServiceName, spiffeId } from '@gigvault/rpc/service-name';
@@ -25,6 +27,7 @@ import Fastify, {
 } from 'fastify';
 import { Agent, buildConnector } from 'undici';
 import { rememberOpenApi } from './merge-openapi.ts';
+import type { NonceStock } from './nonce-stock.ts';
 
 /** One listener of the edge. */
 export interface EdgeListenerOptions {
@@ -37,6 +40,8 @@ export interface EdgeListenerOptions {
   /** `127.0.0.1:port` of each service's HTTPS listener. */
   readonly upstreams: Readonly<Record<ServiceName, string>>;
   readonly log: Log;
+  /** Absent on the status listener: whatever comes is passed on. */
+  readonly turningAway?: { readonly admission: Admission; readonly nonces: NonceStock };
 }
 
 /** A running listener. */
@@ -78,7 +83,19 @@ export async function startEdgeListener(options: EdgeListenerOptions): Promise<E
   await app.ready();
   const listener = await openListener(
     { ...options, name: `${options.listener} listener`, clock: systemClock },
-    (request, response) => app.routing(request, response),
+    admitting(
+      options.turningAway?.admission,
+      (request, response) => app.routing(request, response),
+      (error, request, response) => {
+        const path = (request.url ?? '').split('?', 1)[0] as string;
+        const reply = problemOf(error, path);
+        const nonce = path.startsWith('/acme/') ? options.turningAway?.nonces.take() : undefined;
+        writeReply(
+          response,
+          nonce ? { ...reply, headers: { ...reply.headers, 'replay-nonce': nonce } } : reply,
+        );
+      },
+    ),
   );
   return {
     port: listener.port,
@@ -237,23 +254,25 @@ function pathOf(request: FastifyRequest): string {
   return request.url.split('?', 1)[0] ?? '/';
 }
 
+function problemOf(error: GigvaultError, path: string): HttpReply {
+  if (!path.startsWith('/acme')) return problemReply(error, path, traceIdOf(undefined));
+  return {
+    status: error.row.http,
+    headers: {
+      'content-type': 'application/problem+json',
+      'cache-control': 'no-store',
+      ...(error.retryAfter ? { 'retry-after': String(error.retryAfter) } : {}),
+    },
+    body: JSON.stringify({
+      type: `urn:ietf:params:acme:error:${error.row.acme}`,
+      detail: `${error.message} (${publicErrorCode(error.code)})`,
+      status: error.row.http,
+    }),
+  };
+}
+
 function problem(reply: FastifyReply, error: GigvaultError, path: string): FastifyReply {
-  if (path.startsWith('/acme')) {
-    return reply
-      .code(error.row.http)
-      .headers({
-        'content-type': 'application/problem+json',
-        ...(error.retryAfter ? { 'retry-after': String(error.retryAfter) } : {}),
-      })
-      .send(
-        JSON.stringify({
-          type: `urn:ietf:params:acme:error:${error.row.acme}`,
-          detail: `${error.message} (${publicErrorCode(error.code)})`,
-          status: error.row.http,
-        }),
-      );
-  }
-  const answer = problemReply(error, path, traceIdOf(undefined));
+  const answer = problemOf(error, path);
   return (
     reply
       .code(answer.status)

@@ -5,17 +5,21 @@ import { installedVersion } from '@gigvault/host/home';
 import { readIdentity } from '@gigvault/host/identity-files';
 import { identityReloader } from '@gigvault/host/identity-reloader';
 import { identityRenewal } from '@gigvault/host/identity-renewal';
+import { startMetricsListener } from '@gigvault/host/operator-listeners';
 import { createReload, reloadOnHangup } from '@gigvault/host/reload';
 import { DRAIN_LIMIT } from '@gigvault/host/service-process';
 import { failProcess, stopWithSupervisor } from '@gigvault/host/supervised';
+import { createAdmission } from '@gigvault/http/admission';
 import { RPC } from '@gigvault/rpc/contracts';
 import { createGrpcClients } from '@gigvault/rpc/grpc-client';
-import { createMtlsIdentity } from '@gigvault/rpc/mtls-identity';
+import { createMtlsIdentity, serverTls } from '@gigvault/rpc/mtls-identity';
 import type { ServiceName } from '@gigvault/rpc/service-name';
 import { createLog } from '@gigvault/telemetry/log';
+import { createMetrics } from '@gigvault/telemetry/metrics';
 import { systemClock } from '@gigvault/time/clock';
 import { edgeConfig } from './edge.config.ts';
 import { startEdgeListener } from './edge-proxy.ts';
+import { createNonceStock } from './nonce-stock.ts';
 import {
   publicCertificateReloader,
   publicCertificateRenewal,
@@ -48,6 +52,7 @@ const certificate = {
   certificates: clients.client(RPC.certificate, 'ca'),
   clock: systemClock,
 };
+const metrics = createMetrics();
 const running = await start().catch(failProcess);
 onHangup(
   createReload<typeof config>({
@@ -72,6 +77,10 @@ async function start() {
   const publicListener = await startEdgeListener({
     ...shared,
     listener: 'public',
+    turningAway: {
+      admission: createAdmission({ metrics }),
+      nonces: createNonceStock(clients.client(RPC.nonce, 'enroll'), systemClock, log),
+    },
     port: config.https.port,
     tls: await publicTls(certificate),
   });
@@ -80,6 +89,16 @@ async function start() {
     listener: 'status',
     port: config.http.port,
   });
+  const metricsListener = await startMetricsListener({
+    host: config.metrics.address,
+    port: config.metrics.port,
+    tls: serverTls(identity),
+    metrics,
+  });
+  // Connections by address carry no server name, so they miss serverTls' own renewal.
+  identity.onReplace(({ certificate: cert, privateKey: key }) =>
+    metricsListener.replaceTls({ cert, key }),
+  );
   const { issuance, certificates } = certificate;
   const workers = [
     publicCertificateRenewal({ ...certificate, log, use: (tls) => publicListener.replaceTls(tls) }),
@@ -95,13 +114,19 @@ async function start() {
   for (const worker of workers) await worker.start();
   return {
     replacePublicTls: publicListener.replaceTls,
-    ports: { service: 'edge', https: publicListener.port, http: statusListener.port },
+    ports: {
+      service: 'edge',
+      https: publicListener.port,
+      http: statusListener.port,
+      metrics: metricsListener.port,
+    },
     async stop() {
       await Promise.all([
         publicListener.stop(DRAIN_LIMIT),
         statusListener.stop(DRAIN_LIMIT),
         ...workers.map((worker) => worker.stop()),
       ]);
+      await metricsListener.stop();
       clients.close();
       process.exit(0);
     },

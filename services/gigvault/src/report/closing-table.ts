@@ -56,7 +56,7 @@ function listenerRows({ listeners, metricsAddress }: StartReport): [string, stri
 /** The edge is not on 127.0.0.1 and has others. */
 function portColumns(ports: ProcessPorts): string {
   if (!('grpc' in ports))
-    return `${ports.service.padEnd(12)} https ${ports.https}, http ${ports.http}`;
+    return `${ports.service.padEnd(12)} https ${ports.https}, http ${ports.http}, metrics ${ports.metrics}`;
   return columns(ports.service, ports.grpc, ports.admin, ports.metrics);
 }
 
