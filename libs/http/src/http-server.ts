@@ -20,7 +20,7 @@ import {
 import { problemReply } from './problem.ts';
 import { type RefusalContext, refuse } from './refusal.ts';
 import { nothingAt, observe, pathOf } from './request.ts';
-import type { Listener } from './route.ts';
+import type { HttpReply, Listener } from './route.ts';
 
 /** What a listener needs. */
 export interface HttpServerOptions extends Partial<ApiAccess> {
@@ -153,14 +153,13 @@ function turnAwayIn(options: HttpServerOptions): TurnAway {
   return async (error, request, response) => {
     const path = (request.url ?? '').split('?', 1)[0] as string;
     const asked = new DirectRequest(request, response, '', options.baseUrl);
-    const errorReply = protocolErrorReply(options, asked.method, path);
-    let reply = problemReply(error, path, asked.traceId);
+    let reply: HttpReply | undefined;
     try {
-      if (errorReply) reply = await errorReply(error, asked as never);
+      reply = await protocolErrorReply(options, asked.method, path)?.(error, asked as never);
     } catch (failed) {
       options.log.error({ operation: `${asked.method} ${path}`, error: failed }, 'request failed');
     }
-    writeReply(response, reply);
+    writeReply(response, reply ?? problemReply(error, path, asked.traceId));
   };
 }
 

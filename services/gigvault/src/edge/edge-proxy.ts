@@ -55,7 +55,7 @@ export interface EdgeListener {
 /** Largest body that is passed on, in octets; each service has tighter limits of its own. */
 const BODY_LIMIT = 1_000_000;
 
-/** Passes requests on to the services by the route table, over mTLS. It decides nothing and keeps nothing. */
+/** Passes requests on to the services by the route table, over mTLS. It keeps nothing, and decides only what is too much. */
 export async function startEdgeListener(options: EdgeListenerOptions): Promise<EdgeListener> {
   const app = Fastify({
     logger: false,
@@ -112,10 +112,16 @@ function refuse(error: unknown, request: FastifyRequest, reply: FastifyReply): F
   return problem(reply, asGigvaultError(inOurWords(error)), pathOf(request));
 }
 
+/**
+ * To each service, opened when they are needed. A request holds one until it is answered, and challenges and finalizes may wait for seconds: with
+ * few of them, quick requests wait for these.
+ */
+const UPSTREAM_CONNECTIONS = 256;
+
 /** Connections to the services; each new one shows the identity of its time, so that a renewal needs no restart. */
 function upstreamAgent(options: EdgeListenerOptions): Agent {
   return new Agent({
-    connections: 32,
+    connections: UPSTREAM_CONNECTIONS,
     pipelining: 1,
     headersTimeout: 35_000,
     bodyTimeout: 35_000,
