@@ -6,13 +6,22 @@ export interface AcmeConnection {
   readonly newOrder: string;
   /** Of the account's key (RFC 7638). */
   readonly thumbprint: string;
-  /** @param payload '' is POST-as-GET. Rejects with the problem document of a refusal. */
+  /** @param payload '' is POST-as-GET. Rejects with the problem document of a refusal, whose `cause` is a Refusal. */
   post<T>(
     url: string,
     payload: object | '',
   ): Promise<{ readonly body: T; readonly location: string }>;
   /** POST-as-GET of something that is not JSON. */
   download(url: string): Promise<string>;
+}
+
+/** How a request was refused. */
+export interface Refusal {
+  readonly status: number;
+  /** Seconds, as the server said; undefined when it did not. */
+  readonly retryAfter: number | undefined;
+  /** Whether a nonce came with it. */
+  readonly hasNonce: boolean;
 }
 
 interface Directory {
@@ -63,7 +72,10 @@ export async function openAcmeConnection(options: {
     nonce = String(headers['replay-nonce'] ?? '');
     if (statusCode < 300) return { text, location: String(headers['location'] ?? '') };
     if (text.includes('acme:error:badNonce')) return send(url, payload);
-    throw new Error(`${url}: ${statusCode} ${text}`);
+    const again = headers['retry-after'];
+    const retryAfter = again === undefined ? undefined : Number(again);
+    const cause: Refusal = { status: statusCode, retryAfter, hasNonce: nonce !== '' };
+    throw new Error(`${url}: ${statusCode} ${text}`, { cause });
   }
 
   const account = await send(directory.newAccount, { termsOfServiceAgreed: true });

@@ -31,6 +31,12 @@ interface Order {
   readonly certificate?: string;
 }
 
+/** What newOrder answers. */
+export interface BegunOrder {
+  readonly body: Order;
+  readonly location: string;
+}
+
 interface Authorization {
   readonly status: string;
   readonly challenges: readonly {
@@ -69,8 +75,21 @@ async function issue(
   responder: ChallengeResponder,
   { name, csr }: { readonly name: string; readonly csr: string },
 ): Promise<void> {
-  const identifiers = [{ type: 'dns', value: name }];
-  const { body: order, location } = await acme.post<Order>(acme.newOrder, { identifiers });
+  await finish(acme, responder, await begin(acme, name), csr);
+}
+
+/** A new order. */
+export function begin(acme: AcmeConnection, name: string): Promise<BegunOrder> {
+  return acme.post<Order>(acme.newOrder, { identifiers: [{ type: 'dns', value: name }] });
+}
+
+/** From a new order to the download of its certificate. */
+export async function finish(
+  acme: AcmeConnection,
+  responder: ChallengeResponder,
+  { body: order, location }: BegunOrder,
+  csr: string,
+): Promise<void> {
   const [url = ''] = order.authorizations;
   const { body: authorization } = await acme.post<Authorization>(url, '');
   const challenge = authorization.challenges.find(({ type }) => type === 'http-01');
@@ -102,7 +121,8 @@ async function until<T extends { readonly status: string }>(
   }
 }
 
-function requestsFor(fixed: string | undefined) {
+/** Names with their certification requests, by number. @param fixed the one name of all; absent: each has its own */
+export function requestsFor(fixed: string | undefined) {
   const make = (n: number) => {
     const name = fixed ?? `n${n}.localhost`;
     const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });

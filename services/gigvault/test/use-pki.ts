@@ -9,6 +9,9 @@ import { afterAll, beforeAll, expect } from '@jest/globals';
 /** Milliseconds for a whole PKI to start, with a machine that is busy otherwise. */
 export const START_TIMEOUT = 120_000;
 
+/** And to be re-verified: each certificate is read by several programs, and a load makes thousands. */
+const CHECK_TIMEOUT = 5 * START_TIMEOUT;
+
 /** Revocations are on the CRL at once: for scenarios that are not about the time that this may take. */
 export const QUICK_CRL = ['--crl-coalesce', '200ms'];
 
@@ -36,7 +39,7 @@ export function usePki(mode: Mode, ...flags: string[]): SharedPki {
       http?.close();
       await pki?.dispose();
     }
-  }, START_TIMEOUT);
+  }, CHECK_TIMEOUT);
 
   return {
     get pki() {
