@@ -1,7 +1,7 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import type { Metrics } from '@gigvault/telemetry/metrics';
-import { type Clock, systemClock } from '@gigvault/time/clock';
+import type { Clock } from '@gigvault/time/clock';
 import { API_MOUNTS } from './route-table.ts';
 
 /** Decides at a public listener what is begun now, so that what is begun also ends (docs/operations/overload.md). */
@@ -18,7 +18,7 @@ export type Entry =
 /** What an admission needs. */
 export interface AdmissionOptions {
   readonly metrics: Metrics;
-  /** Default: the machine's. */
+  /** Default: the process's, which takes a hundredth of what the machine's takes. */
   readonly clock?: Pick<Clock, 'elapsed'>;
 }
 
@@ -58,7 +58,7 @@ const RETRY_AFTER = { least: 1, most: 4 };
  * take long, larger while it is what holds clients back. Since one begins when another ends, a full window runs at the pace of what ends.
  */
 export function createAdmission(options: AdmissionOptions): Admission {
-  const { metrics, clock = systemClock } = options;
+  const { metrics, clock = { elapsed: () => performance.now() } } = options;
   const figures = {
     turnedAway: metrics.counter('admission_turned_away_total', 'Requests turned away.', []),
     limit: metrics.gauge('admission_limit', 'How many orders may be open at one time.', []),
