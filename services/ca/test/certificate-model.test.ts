@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
+import { type ModelCommand, runModel } from '@gigvault/testkit/model-run';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { getCertificateStatus } from '../src/certificates/get-certificate-status.ts';
@@ -17,8 +18,6 @@ import {
 } from './test-ca.ts';
 import type { SigningFault } from './test-keymgr.ts';
 
-/** `GIGVAULT_MODEL_RUNS=500 npm test -- services/ca/test/certificate-model.test.ts` looks longer. */
-const RUNS = Number(process.env['GIGVAULT_MODEL_RUNS'] ?? 25);
 const REASONS = [0, 1, 3, 4, 5, 9];
 const KEY_COMPROMISE = 1;
 
@@ -34,7 +33,7 @@ interface Model {
   readonly requests: Expected[];
 }
 
-type Command = fc.AsyncCommand<Model, CaProcess>;
+type Command = ModelCommand<Model, CaProcess>;
 
 let ca: TestCa;
 let ca1: CaProcess;
@@ -184,8 +183,8 @@ class Look implements Command {
 describe('the certificate state machine', () => {
   it('keeps to its model, whatever comes in whatever order — covers: T1, T2, T3, T4, T5, T56', async () => {
     const index = fc.nat(20);
-    const commands = fc.commands<Model, CaProcess>(
-      [
+    await runModel<Model, CaProcess>({
+      commands: [
         fc.constant(new Begin()),
         index.map((i) => new Issue(i)),
         fc
@@ -194,18 +193,11 @@ describe('the certificate state machine', () => {
         fc.constant(new Reconcile()),
         fc.tuple(index, fc.constantFrom(...REASONS)).map(([i, reason]) => new Revoke(i, reason)),
         fc.constant(new Look()),
-      ] as fc.Arbitrary<Command>[] as never,
-      { maxCommands: 40 },
-    );
-    await fc.assert(
-      fc.asyncProperty(commands as never, async (run: Iterable<Command>) => {
-        await fc.asyncModelRun(
-          () => ({ model: { requests: [] } as Model, real: ca1 }),
-          run as never,
-        );
-      }),
-      { numRuns: RUNS },
-    );
+      ],
+      maxCommands: 40,
+      runs: 25,
+      begin: async () => ({ model: { requests: [] }, real: ca1 }),
+    });
     await check(ca);
   }, 600_000);
 });

@@ -1,7 +1,6 @@
-import { generateKeyPairSync } from 'node:crypto';
 import { createServer } from 'node:net';
 import { HTTP_ROUTES, type ServiceContext, WORKERS } from '@gigvault/host/service';
-import { type HttpServer, startHttpServer } from '@gigvault/http/http-server';
+import type { HttpServer } from '@gigvault/http/http-server';
 import type { HttpRoute } from '@gigvault/http/route';
 import type { RpcService } from '@gigvault/rpc/contracts';
 import { RPC } from '@gigvault/rpc/contracts';
@@ -10,12 +9,12 @@ import { createMetrics } from '@gigvault/telemetry/metrics';
 import { startTestDatabase, type TestDatabase } from '@gigvault/testkit/test-database';
 import { systemClock } from '@gigvault/time/clock';
 import type { Worker } from '@gigvault/time/worker';
-import { buildCertificationRequest } from '@gigvault/x509/certification-request';
 import { toPem } from '@gigvault/x509/pem';
 import type { Pool } from 'pg';
 import type { z } from 'zod';
 import { type EnrollConfig, enrollConfig } from '../src/enroll.config.ts';
 import { enrollService } from '../src/enroll.module.ts';
+import { startAcmeListener } from './acme-listener.ts';
 import {
   type MemoryCertificateAuthority,
   memoryCertificateAuthority,
@@ -49,7 +48,12 @@ export async function startAcmeWorld(
   const port = await freePort();
   const url = `https://localhost:${port}`;
   const parts = partsOf(pool, { url, ca, ra, config });
-  const server = await listen(port, url, ca, parts.routes);
+  const routes = parts.routes.map((route) => ({
+    service: 'enroll',
+    route,
+    authenticator: { authenticate: () => Promise.reject(new Error('none')) },
+  }));
+  const server = await startAcmeListener({ port, url, ca, routes });
   const started: Worker[] = [];
   return {
     url,
@@ -139,44 +143,6 @@ function clients({ ca, ra }: Surroundings): Record<string, object> {
       }),
     },
   };
-}
-
-async function listen(
-  port: number,
-  url: string,
-  ca: MemoryCertificateAuthority,
-  routes: HttpRoute[],
-): Promise<HttpServer> {
-  const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
-  const certificationRequest = buildCertificationRequest({
-    privateKey,
-    subject: [],
-    subjectAltName: [{ type: 'dns', value: 'localhost' }],
-  });
-  const issued = ca.issue({
-    requestId: 'listener',
-    requester: 'test',
-    certificationRequest,
-    now: systemClock.now(),
-  });
-  return startHttpServer({
-    listeners: ['public'],
-    host: '127.0.0.1',
-    port,
-    baseUrl: url,
-    behindProxy: false,
-    tls: {
-      key: privateKey.export({ format: 'pem', type: 'pkcs8' }),
-      cert: toPem('CERTIFICATE', issued.certificate) + toPem('CERTIFICATE', ca.issuer),
-    },
-    routes: routes.map((route) => ({
-      service: 'enroll',
-      route,
-      authenticator: { authenticate: () => Promise.reject(new Error('none')) },
-    })),
-    log: silentLog,
-    metrics: createMetrics(),
-  });
 }
 
 function freePort(): Promise<number> {
