@@ -1,14 +1,12 @@
-import { asGigvaultError, GigvaultError } from '@gigvault/errors/gigvault-error';
+import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import type { Event, EventLogService } from '@gigvault/proto/event/v1/event_log';
 import type { Client } from '@gigvault/rpc/call';
 import type { ServiceName } from '@gigvault/rpc/service-name';
-import { durableStep } from '@gigvault/telemetry/durable-step';
 import { failureLog, type Log } from '@gigvault/telemetry/log';
 import { type Clock, systemClock } from '@gigvault/time/clock';
 import type { Worker } from '@gigvault/time/worker';
 import type { Pool, PoolClient } from 'pg';
-import { query } from './query.ts';
-import { transaction } from './transaction.ts';
+import { createIntake, levelOf, readCursor } from './event-intake.ts';
 
 /** What a consumer needs. */
 export interface EventConsumerOptions {
@@ -27,6 +25,16 @@ export interface EventConsumerOptions {
   readonly pace?: number;
   /** The effects of the events, in the transaction that also moves the cursor. Called again with the same events after a failure. */
   handle(client: PoolClient, events: readonly Event[]): Promise<void>;
+  /**
+   * For a consumer that is better off without an event than held up by it: see eventConsumer. Without this, nothing is ever skipped. The
+   * schema has the table that createDeadLetterTable makes.
+   */
+  readonly deadLetters?: {
+    /** Tries of an event by itself. Default 5, which take some two seconds. */
+    readonly attempts?: number;
+    /** Told when one was given up. */
+    onBuried?(event: Event): void;
+  };
   /** Told after each commit, before the next batch. A crash may skip it: nothing that must happen belongs here. */
   afterCommit?(events: readonly Event[]): void;
 }
@@ -60,6 +68,10 @@ const PACE = 250;
  * Follows an event log: pulls with a long poll, hands over batches in order of position, and stores the cursor in the same transaction as
  * the effects. So each event takes effect exactly once, whatever dies. Two instances may run: the cursor is compared and set, the
  * second waits and finds it moved. A batch that fails is retried until it succeeds; nothing is skipped.
+ *
+ * With `deadLetters` one event does not hold up the others: when a batch fails for a reason that time does not mend, its events are handed
+ * over one by one, and one that fails by itself, each time, is kept in `dead_letter` instead. It is logged as an error, and tried again at
+ * each start. It then comes after events that were behind it, so this is for consumers whose events have nothing to do with each other.
  */
 export function eventConsumer(options: EventConsumerOptions): EventConsumer {
   const { producer, clock, log } = options;
@@ -69,20 +81,21 @@ export function eventConsumer(options: EventConsumerOptions): EventConsumer {
   const failures = failureLog(log, 'consuming failed; trying again', 'consuming goes on');
   const waiters = createWaiters();
   const pace = createPace(options.pace ?? PACE);
+  const intake = createIntake(options);
   let running: Promise<void> = Promise.resolve();
 
   /** @param first after a start or a failure: the answer says that all is well, so it must not wait for an event */
   async function round(first: boolean): Promise<void> {
     const waitMs = first ? 0 : WAIT;
-    const request = { acknowledged: state.position, limit: options.batch ?? 500, waitMs };
-    const call = { deadline: CALL_DEADLINE, signal: stopping.signal };
-    const { events, head } = await options.source.pull(request, call);
-    state.head = head;
-    state.heardAt = clock.now();
+    const { events, head } = await options.source.pull(
+      { acknowledged: state.position, limit: intake.limit(state.position), waitMs },
+      { deadline: CALL_DEADLINE, signal: stopping.signal },
+    );
+    Object.assign(state, { head, heardAt: clock.now() });
     pace.arrived();
     if (events.length === 0) return;
-    state.position = await consume(options, state.position, events);
-    options.afterCommit?.(events);
+    checkOrder(producer, state.position, events);
+    state.position = await intake.take(events);
     waiters.reached(state.position);
   }
 
@@ -91,11 +104,10 @@ export function eventConsumer(options: EventConsumerOptions): EventConsumer {
     let known = false;
     while (!stopping.signal.aborted) {
       try {
-        const first = !known;
-        if (first) state.position = await readCursor(options.pool, producer);
-        known = true;
+        if (!known) state.position = await intake.resume();
         waiters.reached(state.position);
-        await round(first);
+        await round(!known);
+        known = true;
         failures.worked({ producer, position: state.position });
         delay = FIRST_RETRY;
         if (state.position >= state.head) await pace.wait(stopping.signal);
@@ -130,24 +142,6 @@ export function eventConsumer(options: EventConsumerOptions): EventConsumer {
     },
     progress: () => ({ ...state, failure: failures.failure() }),
   };
-}
-
-/** The effects of a batch and the cursor behind it, in one transaction. Returns where the cursor then is. */
-async function consume(
-  options: EventConsumerOptions,
-  from: number,
-  events: readonly Event[],
-): Promise<number> {
-  const { producer } = options;
-  checkOrder(producer, from, events);
-  const to = events.at(-1)!.position;
-  await durableStep(`${options.consumer ?? 'events'}.consume`, () =>
-    transaction(options.pool, async (client) => {
-      await moveCursor(client, producer, from, to);
-      await options.handle(client, events);
-    }),
-  );
-  return to;
 }
 
 /**
@@ -188,44 +182,6 @@ function createWaiters() {
       for (const waiter of waiting.splice(0)) waiter.reject(error);
     },
   };
-}
-
-/** What a retry can mend is no error yet; anything else needs somebody to look. */
-function levelOf(error: unknown): 'warn' | 'error' {
-  const { code, row } = asGigvaultError(error);
-  return row.retry && code !== 'INTERNAL' ? 'warn' : 'error';
-}
-
-async function readCursor(pool: Pool, producer: string): Promise<number> {
-  const text = 'SELECT position FROM event_cursor WHERE producer = $1';
-  const { rows } = await query<{ position: number }>(pool, {
-    name: 'event_cursor_read',
-    text,
-    values: [producer],
-  });
-  return Number(rows[0]?.position ?? 0);
-}
-
-/** Locks the cursor before the effects, so that a second instance waits here and then finds nothing to do. */
-async function moveCursor(
-  client: PoolClient,
-  producer: string,
-  from: number,
-  to: number,
-): Promise<void> {
-  const text =
-    from === 0
-      ? `INSERT INTO event_cursor (producer, position) VALUES ($1, $3)
-         ON CONFLICT (producer) DO UPDATE SET position = excluded.position WHERE event_cursor.position = $2`
-      : 'UPDATE event_cursor SET position = $3 WHERE producer = $1 AND position = $2';
-  const statement = from === 0 ? 'event_cursor_first' : 'event_cursor_move';
-  const { rowCount } = await client.query({ name: statement, text, values: [producer, from, to] });
-  if (rowCount !== 1) {
-    throw new GigvaultError(
-      'CONFLICT',
-      `Another instance has consumed the events of ${producer} after ${from}.`,
-    );
-  }
 }
 
 function checkOrder(producer: string, position: number, events: readonly Event[]): void {

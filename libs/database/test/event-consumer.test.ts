@@ -1,12 +1,14 @@
 import { setImmediate as turn } from 'node:timers/promises';
+import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import type { Event, EventLogService } from '@gigvault/proto/event/v1/event_log';
 import type { Client } from '@gigvault/rpc/call';
-import { silentLog } from '@gigvault/telemetry/log';
+import { type Log, silentLog } from '@gigvault/telemetry/log';
 import { startTestDatabase, type TestDatabase } from '@gigvault/testkit/test-database';
 import { systemClock } from '@gigvault/time/clock';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Pool, PoolClient } from 'pg';
 import type { MigrationInterface, QueryRunner } from 'typeorm';
+import { createDeadLetterTable } from '../src/dead-letters.ts';
 import { type EventConsumerOptions, eventConsumer } from '../src/event-consumer.ts';
 import {
   createEventCursorTable,
@@ -29,6 +31,7 @@ class Consumer1700000000000 implements MigrationInterface {
   async up(queryRunner: QueryRunner): Promise<void> {
     await queryRunner.query('CREATE TABLE effect (n serial PRIMARY KEY, position bigint NOT NULL)');
     await createEventCursorTable(queryRunner);
+    await createDeadLetterTable(queryRunner);
   }
   async down(): Promise<void> {}
 }
@@ -171,5 +174,81 @@ describe('eventConsumer', () => {
     await worker.stop();
     await refused;
     expect(await effects()).not.toContain(await head());
+  });
+
+  // covers: T17
+  describe('that has dead letters', () => {
+    const buried: number[] = [];
+    const errors: object[] = [];
+    const loud: Log = { ...silentLog, error: (fields) => errors.push(fields) };
+
+    const tolerant = (handle: EventConsumerOptions['handle']) =>
+      consumer(handle, {
+        log: loud,
+        deadLetters: { attempts: 3, onBuried: ({ position }) => buried.push(position) },
+      });
+
+    const kept = async () =>
+      (await consumerPool.query('SELECT position, subject, reason FROM dead_letter')).rows;
+
+    /** Runs until everything has been consumed. */
+    async function run(handle: EventConsumerOptions['handle']): Promise<void> {
+      const worker = tolerant(handle);
+      await worker.start();
+      await worker.caughtUp();
+      expect(worker.progress().failure).toBeUndefined();
+      await worker.stop();
+    }
+
+    it('gives up one event after its tries, and the others take effect in order', async () => {
+      await run(record);
+      const before = (await effects()).length;
+      const start = await head();
+      await say('good', 'good', 'bad', 'good', 'good');
+      const tries: number[] = [];
+      await run(async (client, events) => {
+        await record(client, events);
+        if (!events.some(({ subject }) => subject === 'bad')) return;
+        tries.push(events.length);
+        throw new TypeError('nothing can be made of it');
+      });
+      expect(tries).toEqual([5, 1, 1, 1]);
+      expect((await effects()).slice(before)).toEqual([1, 2, 4, 5].map((n) => start + n));
+      expect(await kept()).toEqual([
+        { position: start + 3, subject: 'bad', reason: 'TypeError: nothing can be made of it' },
+      ]);
+      expect(buried).toEqual([start + 3]);
+      expect(errors).toContainEqual(
+        expect.objectContaining({ producer: 'ca', position: start + 3, type: 'thing.made' }),
+      );
+    });
+
+    it('tries what was given up again at the next start, once', async () => {
+      const [{ position }] = await kept();
+      const before = (await effects()).length;
+      let tries = 0;
+      await run(async () => {
+        tries += 1;
+        throw new Error('still nothing');
+      });
+      expect(tries).toBe(1);
+      expect(await kept()).toHaveLength(1);
+      await run(record);
+      expect(await kept()).toEqual([]);
+      expect((await effects()).slice(before)).toEqual([position]);
+    });
+
+    it('gives up none for what time mends', async () => {
+      const start = await head();
+      await say('waits');
+      let failures = 0;
+      await run(async (client, events) => {
+        failures += 1;
+        if (failures <= 5) throw new GigvaultError('UNAVAILABLE', 'not now');
+        await record(client, events);
+      });
+      expect(await kept()).toEqual([]);
+      expect(await effects()).toContain(start + 1);
+    });
   });
 });

@@ -22,6 +22,7 @@ const STAYS_SMALL: Readonly<Record<string, string>> = {
   issuer: 'a row for each CA',
   migration: 'a row for each migration',
   outbox_consumer: 'a row for each consumer',
+  dead_letter: 'events that were given up, until somebody has looked',
   outbox_head: 'one row',
   responder: 'a row for each CA',
   shard: 'a row for each CRL',

@@ -1,3 +1,4 @@
+import { countDeadLetters } from '@gigvault/database/dead-letters';
 import { type EventConsumer, eventConsumer } from '@gigvault/database/event-consumer';
 import {
   HEALTH_CHECKS,
@@ -9,6 +10,7 @@ import {
 import { RPC } from '@gigvault/rpc/contracts';
 import type { ServiceName } from '@gigvault/rpc/service-name';
 import { Module } from '@nestjs/common';
+import { NotifyDeadLetters1764000000002 } from '../migrations/notify-dead-letters.ts';
 import { NotifyInit1764000000000 } from '../migrations/notify-init.ts';
 import { NotifyNoRows1764000000001 } from '../migrations/notify-no-rows.ts';
 import { tellPeople } from './notification/tell-people.ts';
@@ -29,7 +31,7 @@ export const notifyService: ServiceDefinition<NotifyConfig> = {
   name: 'notify',
   zone: 'inside',
   config: notifyConfig,
-  migrations: [NotifyInit1764000000000, NotifyNoRows1764000000001],
+  migrations: [NotifyInit1764000000000, NotifyNoRows1764000000001, NotifyDeadLetters1764000000002],
   serves: [],
   module: (context) => {
     const consumers = PRODUCERS.map((producer) => followEvents(context, producer));
@@ -37,7 +39,7 @@ export const notifyService: ServiceDefinition<NotifyConfig> = {
       module: NotifyModule,
       providers: [
         { provide: WORKERS, useValue: consumers },
-        { provide: HEALTH_CHECKS, useValue: [consumersGetOn(consumers)] },
+        { provide: HEALTH_CHECKS, useValue: [consumersGetOn(consumers), nothingGivenUp(context)] },
       ],
     };
   },
@@ -49,6 +51,11 @@ export function followEvents(context: Context, producer: ServiceName): EventCons
     'channel',
     'result',
   ]);
+  const buried = context.metrics.counter(
+    'dead_letters_total',
+    'Events that a consumer has given up, because it could make nothing of them',
+    ['consumer', 'producer'],
+  );
   return eventConsumer({
     producer,
     consumer: 'notify',
@@ -56,6 +63,8 @@ export function followEvents(context: Context, producer: ServiceName): EventCons
     pool: context.database,
     clock: context.clock,
     log: context.log,
+    // One line says nothing of another: what cannot be told of holds up nobody.
+    deadLetters: { onBuried: () => buried.inc({ consumer: 'notify', producer }) },
     // Before the cursor is durable: after a crash a line may come twice, none is lost.
     async handle(_client, events) {
       const lines = tellPeople(context.log, events);
@@ -72,4 +81,12 @@ function consumersGetOn(consumers: readonly EventConsumer[]): HealthCheck {
     }
   };
   return { name: 'notify.events', check, blocksReadiness: false };
+}
+
+function nothingGivenUp({ database }: Context): HealthCheck {
+  const check = async () => {
+    const count = await countDeadLetters(database);
+    if (count > 0) throw new Error(`${count} events were given up: see the table dead_letter`);
+  };
+  return { name: 'notify.dead-letters', check, blocksReadiness: false };
 }

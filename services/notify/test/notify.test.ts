@@ -1,6 +1,7 @@
 import { createEventLog, createEventLogTables, type EventLog } from '@gigvault/database/event-log';
 import type { NewEvent } from '@gigvault/database/new-event';
 import { transaction } from '@gigvault/database/transaction';
+import { HEALTH_CHECKS, type HealthCheck } from '@gigvault/host/service';
 import { type Log, silentLog } from '@gigvault/telemetry/log';
 import { createMetrics } from '@gigvault/telemetry/metrics';
 import { startTestDatabase, type TestDatabase } from '@gigvault/testkit/test-database';
@@ -92,4 +93,50 @@ describe('the notify service', () => {
       'gigvault_notifications_total{channel="log",result="ok"} 2',
     );
   });
+
+  it('an event that nobody can read holds up no other; it is counted, and health is red — covers: T17', async () => {
+    const lines: object[] = [];
+    const metrics = createMetrics();
+    const log: Log = { ...silentLog, info: (fields) => lines.push(fields) };
+    const source = {
+      pull: (request: never, options?: { signal?: AbortSignal }) =>
+        caLog.pull('notify', request, options?.signal ?? new AbortController().signal),
+    };
+    const context = {
+      name: 'notify',
+      client: () => source,
+      clock: systemClock,
+      database: pool,
+      log,
+      metrics,
+    };
+    await say(
+      event('certificate.issued', '0a', { commonName: 'before.example' }),
+      event('certificate.issued', '0b', {}),
+      event('certificate.issued', '0c', { commonName: 'after.example' }),
+    );
+    await caPool.query("UPDATE outbox SET data = 'null' WHERE subject = '0b'");
+    const worker = followEvents(context as never, 'ca');
+    await worker.start();
+    await worker.caughtUp();
+    await worker.stop();
+    const told = lines.filter((fields) => 'template' in fields);
+    expect(told).toMatchObject([{ fields: { subject: '0a' } }, { fields: { subject: '0c' } }]);
+    expect(await metrics.exposition()).toContain(
+      'gigvault_dead_letters_total{consumer="notify",producer="ca"} 1',
+    );
+    const check = deadLetterCheck(context as never);
+    await expect(check()).rejects.toThrow('1 events were given up');
+    await pool.query('DELETE FROM dead_letter');
+    await check();
+  });
 });
+
+/** The health check as the module gives it to the host. */
+function deadLetterCheck(context: never): () => Promise<void> {
+  const { providers = [] } = notifyService.module(context);
+  const checks = (providers as { provide: symbol; useValue: HealthCheck[] }[]).find(
+    ({ provide }) => provide === HEALTH_CHECKS,
+  )!.useValue;
+  return checks.find(({ name }) => name === 'notify.dead-letters')!.check;
+}
