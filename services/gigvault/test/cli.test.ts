@@ -1,6 +1,7 @@
 import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { connect } from '@gigvault/testkit/check-pki';
+import { eventually } from '@gigvault/testkit/eventually';
 import { MODES } from '@gigvault/testkit/pki-process';
 import { type ProgramResult, runOrFail } from '@gigvault/testkit/run-program';
 import { describe, expect, it } from '@jest/globals';
@@ -149,33 +150,118 @@ describe.each(MODES)('the gigvault command, %s', (mode) => {
     expect((await as('nobody')('cert', 'list', ...server())).code).toBe(3);
   }, 60_000);
 
-  it(
-    'audit verify recomputes the log, and names the entry that was changed — covers: T65',
-    async () => {
+  // covers: T65
+  describe('audit verify', () => {
+    it('recomputes the log', async () => {
       expect(done(await cli('audit', 'verify'))).toMatch(/entries give the signed root/);
+    });
+
+    /** Two neighbours of one producer: the change of one must not be taken for the other's. */
+    it.each<
+      readonly [string, (first: Leaf, second: Leaf) => Leaf[], (i: number, j: number) => string[]]
+    >([
+      [
+        'that was edited',
+        (first, second) => [{ ...first, leaf: forged(first.leaf) }, second],
+        (i) => [`edited +Leaf ${i} is not what was appended`],
+      ],
+      ['that was deleted', (_first, second) => [second], (i) => [`missing +Leaf ${i} is missing`]],
+      [
+        'that was deleted, and another put in its place',
+        (first, second) => [{ ...second, leafIndex: first.leafIndex }],
+        (i, j) => [
+          `missing +Leaf ${i} is event .* what was between is missing`,
+          `Leaf ${j} is missing`,
+        ],
+      ],
+      [
+        'that changed places with another',
+        (first, second) => [
+          { ...second, leafIndex: first.leafIndex },
+          { ...first, leafIndex: second.leafIndex },
+        ],
+        (i, j) => [
+          `missing +Leaf ${i} is event`,
+          `reordered +Leaf ${j} is event .* the order was changed`,
+        ],
+      ],
+    ])(
+      'names the entry %s',
+      async (_what, change, said) => {
+        const [first, second] = await neighbours();
+        const broken = await whileChanged([first!, second!], change(first!, second!), () =>
+          cli('audit', 'verify'),
+        );
+        expect(broken.code).toBe(10);
+        for (const line of said(first!.leafIndex, second!.leafIndex))
+          expect(broken.stderr).toMatch(new RegExp(line));
+        expect(done(await cli('audit', 'verify'))).toMatch(/nothing changed/);
+      },
+      START_TIMEOUT,
+    );
+
+    it(
+      'names the place at which the log was cut off',
+      async () => {
+        const all = await leaves('ORDER BY leaf_index DESC LIMIT 2');
+        const broken = await whileChanged(all, [], () => cli('audit', 'verify'));
+        expect(broken.code).toBe(10);
+        const [, end] = /truncated +The log ends at (\d+) leaves/.exec(broken.stderr) ?? [];
+        expect(Number(end)).toBe(all.at(-1)!.leafIndex);
+        await eventually(async () =>
+          expect(done(await cli('audit', 'verify'))).toMatch(/nothing changed/),
+        );
+      },
+      START_TIMEOUT,
+    );
+
+    async function leaves(condition: string): Promise<Leaf[]> {
       const database = await connect(shared.pki);
       try {
-        const index = 7;
-        const { rows } = await database.query<{ leaf: Buffer }>(
-          'SELECT leaf FROM audit.leaf WHERE leaf_index = $1',
-          [index],
-        );
-        const leaf = rows[0]?.leaf as Buffer;
-        const forged = leaf.toString().replace(/"actor":"[^"]*"/, '"actor":"somebody else"');
-        const write = (content: Buffer) =>
-          database.query('UPDATE audit.leaf SET leaf = $2 WHERE leaf_index = $1', [index, content]);
-        await write(Buffer.from(forged));
-        const broken = await cli('audit', 'verify');
-        await write(leaf);
-        expect(broken.code).toBe(10);
-        expect(broken.stderr).toMatch(new RegExp(`\\b${index}\\b`));
-        expect(done(await cli('audit', 'verify'))).toMatch(/nothing changed/);
+        const text = `SELECT leaf_index AS "leafIndex", producer, position, leaf, leaf_hash AS "leafHash" FROM audit.leaf ${condition}`;
+        const { rows } = await database.query<Leaf>(text);
+        return rows.map((row) => ({ ...row, leafIndex: Number(row.leafIndex) }));
       } finally {
         await database.end();
       }
-    },
-    START_TIMEOUT,
-  );
+    }
+
+    async function neighbours(): Promise<Leaf[]> {
+      const some = await leaves('WHERE leaf_index BETWEEN 5 AND 100 ORDER BY leaf_index');
+      const at = some.findIndex(({ producer }, n) => some[n + 1]?.producer === producer);
+      return some.slice(at, at + 2);
+    }
+
+    /** Runs with other rows in the place of these, behind the service's back, and then puts these back. */
+    async function whileChanged<T>(
+      before: Leaf[],
+      after: Leaf[],
+      run: () => Promise<T>,
+    ): Promise<T> {
+      await replace(before, after);
+      try {
+        return await run();
+      } finally {
+        await replace(before, before);
+      }
+    }
+
+    async function replace(gone: readonly Leaf[], there: readonly Leaf[]): Promise<void> {
+      const database = await connect(shared.pki);
+      try {
+        await database.query('BEGIN');
+        const indexes = gone.map(({ leafIndex }) => leafIndex);
+        await database.query('DELETE FROM audit.leaf WHERE leaf_index = ANY ($1)', [indexes]);
+        for (const { leafIndex, producer, position, leaf, leafHash } of there)
+          await database.query('INSERT INTO audit.leaf VALUES ($1, $2, $3, $4, $5)', [
+            ...[leafIndex, producer, position, leaf, leafHash],
+          ]);
+        await database.query('COMMIT');
+      } finally {
+        await database.end();
+      }
+    }
+  });
 
   const server = () => ['--server', shared.pki.publicUrl, '--ca-file', shared.pki.rootFile];
 
@@ -210,6 +296,19 @@ interface Invited {
 }
 
 /** What a command that must succeed printed. */
+/** A row of the audit log. */
+interface Leaf {
+  readonly leafIndex: number;
+  readonly producer: string;
+  readonly position: number;
+  readonly leaf: Buffer;
+  readonly leafHash: Buffer;
+}
+
+function forged(leaf: Buffer): Buffer {
+  return Buffer.from(leaf.toString().replace(/"actor":"[^"]*"/, '"actor":"somebody else"'));
+}
+
 function done({ code, stdout, stderr }: ProgramResult): string {
   expect([code, stderr]).toEqual([0, expect.anything()]);
   return stdout;
