@@ -29,7 +29,9 @@ function write(value: unknown): string | undefined {
 
 function writeObject(value: object): string | undefined {
   if ('toJSON' in value && typeof value.toJSON === 'function') return write(value.toJSON());
-  if (Array.isArray(value)) return `[${value.map((item) => write(item) ?? 'null').join(',')}]`;
+  // Holes are undefined here, as for JSON.stringify; map() would leave them out.
+  if (Array.isArray(value))
+    return `[${Array.from(value, (item) => write(item) ?? 'null').join(',')}]`;
   let members = '';
   for (const key of Object.keys(value).sort()) {
     const member = write((value as Record<string, unknown>)[key]);

@@ -1,5 +1,7 @@
 import { generateKeyPairSync, sign } from 'node:crypto';
+import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import { describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
 import { checkpointNote, checkpointText, parseCheckpoint, verifyCheckpoint } from './checkpoint.ts';
 
 const key = generateKeyPairSync('ec', { namedCurve: 'P-256' });
@@ -54,5 +56,29 @@ describe('a checkpoint', () => {
     [note.replace('\n42\n', '\n42\nmore\n'), 'lines in the wrong place'],
   ])('is refused when malformed: %#, %s', (text) => {
     expect(() => parseCheckpoint(text)).toThrow('not a signed checkpoint');
+  });
+
+  it('no changed character verifies, and nothing but an error of the house is thrown', () => {
+    const characters = fc.constantFrom('\n', '0', '1', 'A', 'a', '/', '=', ' ', '\u2014', '\0');
+    const other = fc.oneof(
+      fc.string({ unit: 'binary' }),
+      fc
+        .tuple(fc.nat(note.length), fc.nat(2), characters)
+        .map(([at, gone, put]) => `${note.slice(0, at)}${put}${note.slice(at + gone)}`),
+    );
+    fc.assert(
+      fc.property(
+        other.filter((text) => text !== note),
+        (text) => {
+          try {
+            // An ECDSA signature has one form here, so no other note is as good.
+            expect(verifyCheckpoint(text, spki, head.origin)).toBeUndefined();
+          } catch (error) {
+            expect(error).toBeInstanceOf(GigvaultError);
+          }
+        },
+      ),
+      { numRuns: 500 },
+    );
   });
 });

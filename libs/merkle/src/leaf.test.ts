@@ -54,4 +54,27 @@ describe('a leaf', () => {
       expect(() => decodeLeaf(Buffer.from(bytes))).toThrow('not a leaf');
     }
   });
+
+  it('throws INVALID_ARGUMENT and nothing else for any bytes', () => {
+    const text = encodeLeaf(event);
+    const bytes = fc.oneof(
+      fc.uint8Array().map((octets) => Buffer.from(octets)),
+      fc.json().map((json) => Buffer.from(json)),
+      fc.tuple(fc.nat(text.length - 1), fc.nat(255)).map(([at, octet]) => {
+        const other = Buffer.from(text);
+        other[at] = octet;
+        return other;
+      }),
+    );
+    fc.assert(
+      fc.property(bytes, (leaf) => {
+        try {
+          expect(encodeLeaf(decodeLeaf(leaf))).toEqual(leaf);
+        } catch (error) {
+          expect(error).toMatchObject({ code: 'INVALID_ARGUMENT' });
+        }
+      }),
+      { numRuns: 500 },
+    );
+  });
 });

@@ -2,7 +2,14 @@ import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { LEAVES, ROOTS } from '../test/vectors.ts';
 import { consistencyPath, inclusionPath, verifyConsistency, verifyInclusion } from './proof.ts';
-import { EMPTY_FRONTIER, extendTree, type LeafRange, leafHash, rootOf } from './tree.ts';
+import {
+  EMPTY_FRONTIER,
+  EMPTY_ROOT,
+  extendTree,
+  type LeafRange,
+  leafHash,
+  rootOf,
+} from './tree.ts';
 
 const HASHES = LEAVES.map(leafHash);
 
@@ -117,5 +124,117 @@ describe('verification', () => {
       secondRoot: root(20, forked),
     };
     expect(verifyConsistency(proof)).toBe(false);
+  });
+});
+
+/** PATH and PROOF as RFC 6962 §2.1.1 and §2.1.2 define them, word for word; `d` are leaf hashes. */
+const largestPowerBelow = (n: number): number => {
+  let k = 1;
+  while (k * 2 < n) k *= 2;
+  return k;
+};
+const mth = (d: readonly Buffer[]): Buffer => rangeHash({ start: 0, end: d.length }, d);
+
+function path(m: number, d: readonly Buffer[]): Buffer[] {
+  if (d.length === 1) return [];
+  const k = largestPowerBelow(d.length);
+  const [left, right] = [d.slice(0, k), d.slice(k)];
+  return m < k ? [...path(m, left), mth(right)] : [...path(m - k, right), mth(left)];
+}
+
+function subproof(m: number, d: readonly Buffer[], isWhole: boolean): Buffer[] {
+  if (m === d.length) return isWhole ? [] : [mth(d)];
+  const k = largestPowerBelow(d.length);
+  const [left, right] = [d.slice(0, k), d.slice(k)];
+  return m <= k
+    ? [...subproof(m, left, isWhole), mth(right)]
+    : [...subproof(m - k, right, false), mth(left)];
+}
+
+// covers: T65
+describe('every proof of a small tree', () => {
+  const MOST = 20;
+  const hashes = Array.from({ length: MOST }, (_, i) => leafHash(Buffer.from(`leaf ${i}`)));
+  const flipped = (hash: Buffer, bit: number): Buffer => {
+    const other = Buffer.from(hash);
+    other[bit >> 3]! ^= 1 << (bit & 7);
+    return other;
+  };
+  /** One bit of each hash, another one each time. */
+  let bit = 0;
+  const changed = (hash: Buffer) => {
+    bit = (bit + 37) % 256;
+    return flipped(hash, bit);
+  };
+  const withOneChanged = (all: readonly Buffer[]) => all.map((h, i) => all.with(i, changed(h)));
+  const pairs = Array.from({ length: MOST }, (_, size) => size + 1).flatMap((size) =>
+    Array.from({ length: size }, (_, n) => [n, size] as const),
+  );
+
+  it('of a leaf is that of RFC 6962 §2.1.1, verifies, and does not with any hash changed by a bit', () => {
+    for (const [leafIndex, size] of pairs) {
+      const expected = path(leafIndex, hashes.slice(0, size));
+      expect(inclusionPath(leafIndex, size).map((range) => rangeHash(range, hashes))).toEqual(
+        expected,
+      );
+      const leaf = hashes[leafIndex]!;
+      const proof = { leafHash: leaf, leafIndex, size, path: expected, root: root(size, hashes) };
+      expect(verifyInclusion(proof)).toBe(true);
+      const forged = [
+        { ...proof, leafHash: changed(leaf) },
+        { ...proof, root: changed(proof.root) },
+        ...withOneChanged(expected).map((other) => ({ ...proof, path: other })),
+        ...pairs
+          .filter(([index, of]) => of === size && index !== leafIndex)
+          .map(([index]) => ({ ...proof, leafIndex: index })),
+      ];
+      for (const other of forged) expect(verifyInclusion(other)).toBe(false);
+    }
+  });
+
+  it('of a prefix is that of RFC 6962 §2.1.2, verifies, and does not with any hash changed by a bit', () => {
+    for (const [first, second] of [...pairs, ...pairs.map(([, size]) => [size, size] as const)]) {
+      const expected = first === 0 ? [] : subproof(first, hashes.slice(0, second), true);
+      expect(consistencyPath(first, second).map((range) => rangeHash(range, hashes))).toEqual(
+        expected,
+      );
+      const [firstRoot, secondRoot] = [root(first, hashes), root(second, hashes)];
+      const proof = { first, second, firstRoot, secondRoot, path: expected };
+      expect(verifyConsistency(proof)).toBe(true);
+      const forged = [
+        { ...proof, firstRoot: changed(firstRoot) },
+        // Every tree extends the empty one.
+        ...(first === 0 ? [] : [{ ...proof, secondRoot: changed(secondRoot) }]),
+        ...withOneChanged(expected).map((other) => ({ ...proof, path: other })),
+        { ...proof, path: [...expected, hashes[0]!] },
+      ];
+      for (const other of forged) expect(verifyConsistency(other)).toBe(false);
+    }
+  });
+
+  it('is refused, and nothing is thrown, for any numbers and hashes', () => {
+    const number = fc.oneof(fc.integer(), fc.double(), fc.constantFrom(2 ** 53, 2 ** 60));
+    const hash = fc.uint8Array({ maxLength: 33 }).map((octets) => Buffer.from(octets));
+    const some = fc.array(hash, { maxLength: 70 });
+    fc.assert(
+      fc.property(number, number, hash, hash, some, (a, b, one, two, hashesOfPath) => {
+        const inclusion = { leafIndex: a, size: b, leafHash: one, root: two, path: hashesOfPath };
+        expect(verifyInclusion(inclusion)).toBe(
+          b === 1 && a === 0 && one.equals(two) && hashesOfPath.length === 0,
+        );
+        const consistency = {
+          first: a,
+          second: b,
+          firstRoot: one,
+          secondRoot: two,
+          path: hashesOfPath,
+        };
+        const same = a === b && Number.isSafeInteger(a) && a >= 0 && one.equals(two);
+        const fromEmpty = a === 0 && b > 0 && one.equals(EMPTY_ROOT);
+        expect(verifyConsistency(consistency)).toBe(
+          (same || fromEmpty) && hashesOfPath.length === 0,
+        );
+      }),
+    );
   });
 });

@@ -1,4 +1,4 @@
-import { type LeafRange, nodeHash } from './tree.ts';
+import { EMPTY_ROOT, type LeafRange, nodeHash } from './tree.ts';
 
 /**
  * The ranges whose hashes are the audit path of a leaf, its sibling first: PATH of RFC 6962 §2.1.1.
@@ -74,7 +74,7 @@ export function verifyInclusion(proof: {
   return sn === 0 && hash.equals(proof.root);
 }
 
-/** Whether `path` proves that the second tree extends the first (RFC 9162 §2.1.4.2). */
+/** Whether `path` proves that the second tree extends the first (RFC 9162 §2.1.4.2). The empty tree is extended by every other. */
 export function verifyConsistency(proof: {
   readonly first: number;
   readonly second: number;
@@ -83,9 +83,9 @@ export function verifyConsistency(proof: {
   readonly path: readonly Buffer[];
 }): boolean {
   const { first, second, firstRoot, secondRoot } = proof;
-  if (first > second) return false;
+  if (![first, second].every(Number.isSafeInteger) || first < 0 || first > second) return false;
   if (first === second) return proof.path.length === 0 && firstRoot.equals(secondRoot);
-  if (first === 0) return proof.path.length === 0;
+  if (first === 0) return proof.path.length === 0 && firstRoot.equals(EMPTY_ROOT);
   const path = isPowerOfTwo(first) ? [firstRoot, ...proof.path] : [...proof.path];
   let fn = first - 1;
   let sn = second - 1;

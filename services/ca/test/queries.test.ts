@@ -2,6 +2,7 @@ import type { HttpRoute, Operation, ProtocolRoute } from '@gigvault/http/route';
 import { readCertificate } from '@gigvault/x509/certificate';
 import { fromPem } from '@gigvault/x509/pem';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
 import { caOperations, issuerFileRoutes } from '../src/api/http.ts';
 import { listCertificates } from '../src/certificates/list-certificates.ts';
 import { issueCertificate } from '../src/issuance/issue-certificate.ts';
@@ -26,12 +27,13 @@ beforeAll(async () => {
 });
 afterAll(() => ca.stop());
 
-async function pages(filter: object, limit: number): Promise<string[][]> {
+/** @param limits of the first page, the second and so on; the last one holds for the rest */
+async function pages(filter: object, ...limits: readonly number[]): Promise<string[][]> {
   const found: string[][] = [];
   let cursor = '';
   do {
     const page = await listCertificates(process.deps.certificates, {
-      limit,
+      limit: limits[found.length] ?? limits.at(-1)!,
       cursor,
       status: '',
       commonName: '',
@@ -53,6 +55,54 @@ describe('listing', () => {
     );
     expect(all.flat()).toEqual(rows.map((row) => row.serial_number));
     expect(new Set(all.flat())).toEqual(new Set(serials));
+  });
+
+  it('gives the same list, whatever the pages, with certificates of one moment on both sides of a cursor', async () => {
+    const moments = 'UPDATE certificate SET issued_at = issued_at - issued_at % 50';
+    await ca.database.ownerPool('ca').query(moments);
+    const whole = (await pages({}, 500)).flat();
+    expect(new Set(whole)).toEqual(new Set(serials));
+    const limits = fc.array(fc.integer({ min: 1, max: 12 }), { minLength: 1, maxLength: 25 });
+    await fc.assert(
+      fc.asyncProperty(limits, async (some) => {
+        const found = await pages({}, ...some);
+        expect(found.flat()).toEqual(whole);
+        found.slice(0, -1).forEach((page, n) => {
+          expect(page).toHaveLength(some[n] ?? some.at(-1)!);
+        });
+      }),
+      { numRuns: 30 },
+    );
+  });
+
+  it('answers or refuses any cursor, and throws INVALID_ARGUMENT only', async () => {
+    const written = fc
+      .tuple(fc.bigInt({ min: 0n, max: 10n ** 16n }), fc.string(), fc.string({ maxLength: 70 }))
+      .map((parts) => parts.join('/'));
+    const ours = fc
+      .tuple(
+        fc.maxSafeNat(),
+        fc.stringMatching(/^[0-9a-f]{1,40}$/),
+        fc.constantFrom('issuing', 'none'),
+      )
+      .map((parts) => parts.join('/'));
+    const cursor = fc.oneof(
+      fc.string({ minLength: 1, unit: 'binary' }),
+      fc.oneof(written, ours).map((text) => Buffer.from(text).toString('base64url')),
+    );
+    await fc.assert(
+      fc.asyncProperty(cursor, async (text) => {
+        try {
+          const { items } = await listCertificates(process.deps.certificates, {
+            ...{ limit: 5, cursor: text, status: '', commonName: '', requester: '' },
+          });
+          for (const { serialNumber } of items) expect(serials).toContain(serialNumber);
+        } catch (error) {
+          expect(error).toMatchObject({ code: 'INVALID_ARGUMENT' });
+        }
+      }),
+      { numRuns: 200 },
+    );
   });
 
   it('filters', async () => {

@@ -37,6 +37,27 @@ describe('nonces', () => {
     expect(createNoncePool(100).redeem(text)).toBe(false);
   });
 
+  it('of any text that was not issued are refused, and none is spent by that — covers: T33', () => {
+    const pool = createNoncePool(1000);
+    const issued = pool.issue();
+    const near = fc
+      .tuple(fc.nat(issued.length), fc.nat(3), fc.string({ maxLength: 3, unit: 'binary' }))
+      .map(([at, gone, put]) => `${issued.slice(0, at)}${put}${issued.slice(at + gone)}`);
+    const text = fc.oneof(
+      fc.string({ unit: 'binary' }),
+      fc.base64String().map((base64) => base64.replaceAll('=', '')),
+      fc
+        .uint8Array({ minLength: 26, maxLength: 26 })
+        .map((octets) => Buffer.from(octets).toString('base64url')),
+      near.filter((other) => other !== issued),
+    );
+    fc.assert(
+      fc.property(text, (nonce) => expect(pool.redeem(nonce)).toBe(false)),
+      { numRuns: 1000 },
+    );
+    expect(pool.redeem(issued)).toBe(true);
+  });
+
   it('behave as a set of the newest ones', () => {
     fc.assert(
       fc.property(
