@@ -12,6 +12,7 @@ import { join } from 'node:path';
 import { checkPki, connect } from '@gigvault/testkit/check-pki';
 import { processesOf } from '@gigvault/testkit/leftovers';
 import { MODES, type PkiProcess, startPki } from '@gigvault/testkit/pki-process';
+import { runOrFail } from '@gigvault/testkit/run-program';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { runUp } from './up-command.ts';
 import { START_TIMEOUT } from './use-pki.ts';
@@ -105,6 +106,60 @@ describe.each(MODES)('a data directory that has lost something, %s', (mode) => {
     },
     START_TIMEOUT,
   );
+
+  // What the log shows is the same in both modes, and these are three starts.
+  if (mode === 'one process')
+    it(
+      'an older database is exposed by what an operator kept of the audit log — covers: T65, T76',
+      async () => {
+        const pg = join(pki.dataDir, 'pg');
+        const away = (name: string) => join(pki.home, name);
+        const seen = async () =>
+          JSON.parse((await pki.cli('audit', 'verify', '-o', 'json')).stdout) as {
+            treeSize: number;
+          };
+        const create = async (name: string) => {
+          const { code, stderr } = await pki.cli('cert', 'create', name);
+          expect([code, stderr]).toEqual([0, expect.anything()]);
+        };
+        await pki.start();
+        const backup = await seen();
+        writeFileSync(away('backup.json'), JSON.stringify(backup));
+        await pki.stop();
+        await runOrFail('cp', ['-a', pg, away('pg-backup')]);
+        await pki.start();
+        for (const name of ['one', 'two', 'three', 'four']) await create(`${name}.localhost`);
+        const kept = await seen();
+        await pki.stop();
+        renameSync(pg, away('pg-newer'));
+        renameSync(away('pg-backup'), pg);
+        await pki.start();
+        const verify = () => pki.cli('audit', 'verify', '--checkpoint', away('backup.json'));
+        try {
+          const cut = await verify();
+          expect(cut.code).toBe(10);
+          const [, end] =
+            /truncated +The log ends at (\d+) leaves, but a checkpoint has (\d+)/.exec(
+              cut.stderr,
+            ) ?? [];
+          expect(Number(end)).toBeGreaterThanOrEqual(backup.treeSize);
+          expect(Number(end)).toBeLessThan(kept.treeSize);
+          // The log goes on from the backup, and is as long as the lost one in the end: a fork.
+          const fork = new RegExp(
+            `root-differs +The leaves ${backup.treeSize} to ${kept.treeSize - 1} do not give the root`,
+          );
+          for (let n = 0; !fork.test((await verify()).stderr); n += 1) {
+            expect(n).toBeLessThan(20);
+            await create(`again${n}.localhost`);
+          }
+        } finally {
+          await pki.stop();
+          rmSync(pg, { recursive: true });
+          renameSync(away('pg-newer'), pg);
+        }
+      },
+      2 * START_TIMEOUT,
+    );
 
   it.each<readonly [string, readonly string[]]>([
     ['all folders of it', ['tls', 'secrets', 'logs', '../config']],
