@@ -217,6 +217,21 @@ describe('serving', () => {
     expect(crl.list).toHaveLength(2);
   });
 
+  it('stands still before an event that it cannot read, says so, and leaves none out — covers: T17', async () => {
+    await started();
+    await world.listed(world.ca.revoke());
+    const cursor = async () => (await pool.query('SELECT position FROM event_cursor')).rows;
+    const before = await cursor();
+    world.ca.events.append('certificate.revoked', 'abcd', { issuerId: 'issuing' });
+    const behind = world.ca.revoke();
+    await eventually(() =>
+      expect(world.health('crl.consumer')).rejects.toThrow('the event log of ca is not followed'),
+    );
+    const { list } = await world.crl();
+    expect(list.map(({ serialNumber }) => serialNumber)).not.toContain(behind);
+    expect(await cursor()).toEqual(before);
+  });
+
   it('serves the root CRL from its file, and a newer one without a restart', async () => {
     await started();
     const directory = await mkdtemp(join(tmpdir(), 'gigvault-crl-'));
