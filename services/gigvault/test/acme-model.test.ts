@@ -428,11 +428,24 @@ async function newClient(): Promise<AcmeTestClient> {
   return client;
 }
 
-/** A valid order has one certificate, every other order none: whatever its client was told, and whatever became of the process. */
+/** The names that were validated under these authorizations, once for each record of it, in order. */
+async function provedNames(authorizations: readonly Authorization[]): Promise<string[]> {
+  const { rows } = await path.raPool.query<{ name: string }>(
+    `SELECT identifier_value AS name FROM validation_evidence
+     WHERE authorization_id = ANY ($1) AND outcome = 'valid' ORDER BY identifier_value`,
+    [authorizations.map(({ url }) => url.split('/').at(-1))],
+  );
+  return rows.map(({ name }) => name);
+}
+
+/**
+ * A valid order has one certificate, and a record of the validation of each of its names; every other order has no certificate:
+ * whatever its client was told, and whatever became of the process.
+ */
 async function compareCertificates({ orders }: Model, real: Real): Promise<void> {
   path.caAway = false;
   for (const order of orders) await look(real, order);
-  for (const { url, status, leaf, reason } of orders) {
+  for (const { url, status, leaf, reason, names, authorizations } of orders) {
     const { rows } = await path.enrollPool.query(
       'SELECT status, request_id FROM order_ WHERE order_id = $1',
       [url.split('/').at(-1)],
@@ -442,13 +455,14 @@ async function compareCertificates({ orders }: Model, real: Real): Promise<void>
     const released = certificates.filter(({ certificate }) => certificate !== null);
     expect(released).toHaveLength(status === 'valid' ? 1 : 0);
     if (leaf) expect(released[0]!.certificate).toEqual(leaf.raw);
-    if (status === 'valid')
-      expect(released[0]!.status).toBe(reason === undefined ? 'valid' : 'revoked');
+    if (status !== 'valid') continue;
+    expect(released[0]!.status).toBe(reason === undefined ? 'valid' : 'revoked');
+    expect(await provedNames(authorizations)).toEqual(names.toSorted());
   }
 }
 
 describe('the state machines of orders and authorizations', () => {
-  it('keep to their model, whatever a client, the clock and the processes do — covers: T1, T2, T3, T4, T5, T33, T38, T56', async () => {
+  it('keep to their model, whatever a client, the clock and the processes do — covers: T1, T2, T3, T4, T5, T33, T38, T56, L1', async () => {
     const index = fc.constantFrom(0, 0, 0, 0, 1, 1, 2, 3, 7);
     const few = fc.constantFrom(1, 1, 2, 5);
     const names = fc.subarray(NAMES, { minLength: 1 });

@@ -39,6 +39,7 @@ export interface AcmePath {
   readonly clock: StillClock;
   readonly ca: TestCa;
   readonly enrollPool: Pool;
+  readonly raPool: Pool;
   /** What the web server of every name answers to http-01: the token and this. */
   thumbprint: string;
   /** While true, nobody reaches the CA. */
@@ -89,6 +90,7 @@ export async function startAcmePath(change: { ra: object; enroll: object }): Pro
     clock,
     ca,
     enrollPool: pools.get('enroll')!,
+    raPool: pools.get('ra')!,
     thumbprint: '',
     caAway: false,
     async restart() {
