@@ -119,7 +119,7 @@ describe('writer and reader', () => {
   });
 });
 
-describe('reader (covers: T23)', () => {
+describe('reader (covers: T23, L10)', () => {
   it.each([
     ['an indefinite length', '3080020101 0000'],
     ['a length that fits the short form', '04810101'],

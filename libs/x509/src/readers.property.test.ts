@@ -81,7 +81,7 @@ describe('readers throw their own errors only', () => {
   );
 
   it.each(Object.entries(DER_READERS))(
-    '%s, for empty and for nested empty elements — covers: T23',
+    '%s, for empty and for nested empty elements — covers: T23, L8',
     (_name, read) => {
       for (const hex of ['', '3000', '30023000', '300430023000', 'a000', '31003000', '0400'])
         expect(() => onlyHouseErrors(() => read(Buffer.from(hex, 'hex')))).not.toThrow();

@@ -56,7 +56,7 @@ const POINTS = STEPS.flatMap((step) => [[step, 'before'] as const, [step, 'after
 const SIGNED = new Set(['keymgr.signature after', 'ca.certificate before', 'ca.certificate after']);
 
 describe.each(POINTS)(
-  'a process that dies at %s, %s it is durable (covers: T3, T4, T5)',
+  'a process that dies at %s, %s it is durable (covers: T3, T4, T5, L3)',
   (step, moment) => {
     const isSigned = SIGNED.has(`${step} ${moment}`);
     const hasIntent = `${step} ${moment}` !== 'ca.intent before';

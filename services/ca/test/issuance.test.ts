@@ -181,7 +181,7 @@ describe('idempotence on the request id', () => {
 describe('what is refused, with nothing signed and nothing written', () => {
   const cases: [string, () => object, string][] = [
     [
-      'a profile that changed since the order (covers: T14)',
+      'a profile that changed since the order (covers: T14, L2)',
       () => ({ profileHash: '0'.repeat(64) }),
       'PROFILE_CHANGED',
     ],

@@ -44,7 +44,7 @@ describe('directory and nonces', () => {
     }
   });
 
-  it('refuses nonces that are missing, used, or not ours, and gives a fresh one — covers: T33', async () => {
+  it('refuses nonces that are missing, used, or not ours, and gives a fresh one — covers: T33, L11', async () => {
     const nonce = await client.nonce();
     expect((await client.post(client.kid, '', { nonce })).status).toBe(200);
     for (const bad of [undefined, nonce, 'AAAA', '']) {

@@ -220,7 +220,7 @@ describe('certification requests that are refused', () => {
     ).toBe('BAD_PUBLIC_KEY');
   });
 
-  it('ones for profiles that are unknown, internal or have changed (covers: T14)', async () => {
+  it('ones for profiles that are unknown, internal or have changed (covers: T14, L2)', async () => {
     expect(await submit({ profile: 'nothing' })).toBe('UNKNOWN_PROFILE');
     expect(await submit({ profile: 'service' })).toBe('UNKNOWN_PROFILE');
     expect(await submit({ profileHash: 'cc'.repeat(32) })).toBe('PROFILE_CHANGED');

@@ -51,7 +51,7 @@ describe('checkProofs', () => {
     expect(accepts(names, proofs)).toBe(false);
   });
 
-  it('accepts exactly when each name has a proof of its own, in whatever order and however many more there are', () => {
+  it('accepts exactly when each name has a proof of its own, in whatever order and however many more there are — covers: L1', () => {
     const name = fc.constantFrom('a', 'b', 'c', 'd', 'e');
     const names = fc.uniqueArray(name, { minLength: 1 });
     const proofs = fc.array(fc.record({ name, validated: name }));
