@@ -14,6 +14,7 @@ import { createSingleFlight } from '@gigvault/time/single-flight';
 import { periodic, type Worker } from '@gigvault/time/worker';
 import { Module } from '@nestjs/common';
 import { CaCertificateEnd1764200000000 } from '../migrations/ca-certificate-end.ts';
+import { CaCertificateExpired1796000000000 } from '../migrations/ca-certificate-expired.ts';
 import { CaInit1700000000000 } from '../migrations/ca-init.ts';
 import { CaKeyCompromise1795310000000 } from '../migrations/ca-key-compromise.ts';
 import { certificateCounter } from './adapters/certificate-counter.ts';
@@ -50,7 +51,12 @@ export const caService: ServiceDefinition<CaConfig> = {
   name: 'ca',
   zone: 'inside',
   config: caConfig,
-  migrations: [CaInit1700000000000, CaCertificateEnd1764200000000, CaKeyCompromise1795310000000],
+  migrations: [
+    CaInit1700000000000,
+    CaCertificateEnd1764200000000,
+    CaKeyCompromise1795310000000,
+    CaCertificateExpired1796000000000,
+  ],
   serves: [RPC.issuance, RPC.revocation, RPC.certificate, RPC.issuer, RPC.eventLog],
   eventConsumers: EVENT_CONSUMERS,
   module(context) {

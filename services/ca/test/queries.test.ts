@@ -112,6 +112,19 @@ describe('listing', () => {
     expect((await pages({ status: 'expired' }, 50)).flat()).toHaveLength(0);
   });
 
+  it('pages what has expired last first, without gap or repeat', async () => {
+    // Twelve, three at a time with the same end.
+    const expire = `UPDATE certificate SET not_after = not_after - 400 * 86400000::bigint - array_position($1, serial_number) / 3`;
+    await ca.pool.query(`${expire} WHERE serial_number = ANY($1)`, [serials.slice(-12)]);
+    const all = await pages({ status: 'expired' }, 5);
+    const { rows } = await ca.pool.query(
+      'SELECT serial_number FROM certificate ORDER BY not_after, serial_number, issuer_id LIMIT 12',
+    );
+    expect(all.map((page) => page.length)).toEqual([5, 5, 2]);
+    expect(all.flat()).toEqual(rows.map((row) => row.serial_number).reverse());
+    expect((await pages({ status: 'valid' }, 50)).flat()).toHaveLength(13);
+  });
+
   it.each([{ cursor: 'AAAA' }, { status: 'good' }, { limit: 501 }])('refuses %o', async (bad) => {
     await expect(
       pages(bad, 10).then(async () =>

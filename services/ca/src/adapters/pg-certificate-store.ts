@@ -61,13 +61,14 @@ function listQuery(
     conditions.push(`status = 'valid' AND not_after >= ${place(filter.now)}`);
   if (filter.status === 'expired')
     conditions.push(`status = 'valid' AND not_after < ${place(filter.now)}`);
+  const order = filter.status === 'expired' ? 'not_after' : 'issued_at';
   if (after !== undefined) {
-    const position = [after.issuedAt, after.serialNumber, after.issuerId].map(place).join(', ');
-    conditions.push(`(issued_at, serial_number, issuer_id) < (${position})`);
+    const position = [after.at, after.serialNumber, after.issuerId].map(place).join(', ');
+    conditions.push(`(${order}, serial_number, issuer_id) < (${position})`);
   }
   const where = conditions.length > 0 ? `WHERE ${conditions.join(' AND ')}` : '';
   const text = `SELECT ${COLUMNS} FROM certificate ${where}
-    ORDER BY issued_at DESC, serial_number DESC, issuer_id DESC LIMIT ${place(limit)}`;
+    ORDER BY ${order} DESC, serial_number DESC, issuer_id DESC LIMIT ${place(limit)}`;
   return { text, values };
 }
 

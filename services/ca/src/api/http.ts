@@ -37,7 +37,7 @@ function listOperation(deps: CaDeps): HttpRoute {
     method: 'GET',
     path: '/certificates',
     tag: 'Certificates',
-    summary: 'List certificates, newest first',
+    summary: 'List certificates, newest first; expired ones by their end',
     description: 'Without the permission `certificates:read-all`: those that you asked for.',
     permission: 'certificates:read',
     query: listQuery,

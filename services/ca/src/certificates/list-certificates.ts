@@ -15,8 +15,8 @@ const MAX_LIMIT = 500;
 const STATUSES = ['valid', 'revoked', 'expired'] as const;
 
 /**
- * A page of certificates, newest first. The cursor names the last one of the page before, so pages neither repeat nor skip
- * what existed when the first was read. Errors: INVALID_ARGUMENT.
+ * A page of certificates, newest first; with the status `expired`, what has expired last first. The cursor names the last one
+ * of the page before, so pages neither repeat nor skip what existed when the first was read. Errors: INVALID_ARGUMENT.
  */
 export async function listCertificates(
   deps: CertificateDeps,
@@ -32,7 +32,7 @@ export async function listCertificates(
   const last = records.length > limit ? page.at(-1) : undefined;
   return {
     items: page.map((record) => toWireCertificate(record, now)),
-    nextCursor: last === undefined ? '' : writeCursor(last),
+    nextCursor: last === undefined ? '' : writeCursor(positionOf(last, request.status)),
   };
 }
 
@@ -49,8 +49,15 @@ function toFilter(request: ListCertificatesRequest, now: number): CertificateFil
   };
 }
 
-function writeCursor({ issuedAt, serialNumber, issuerId }: CertificateRecord): string {
-  return Buffer.from(`${issuedAt}/${serialNumber}/${issuerId}`).toString('base64url');
+function positionOf(
+  { issuedAt, notAfter, serialNumber, issuerId }: CertificateRecord,
+  status: string,
+): PagePosition {
+  return { at: status === 'expired' ? notAfter : issuedAt, serialNumber, issuerId };
+}
+
+function writeCursor({ at, serialNumber, issuerId }: PagePosition): string {
+  return Buffer.from(`${at}/${serialNumber}/${issuerId}`).toString('base64url');
 }
 
 function readCursor(cursor: string): PagePosition {
@@ -58,5 +65,5 @@ function readCursor(cursor: string): PagePosition {
     Buffer.from(cursor, 'base64url').toString(),
   );
   if (!match) throw new GigvaultError('INVALID_ARGUMENT', 'The cursor is not one of ours.');
-  return { issuedAt: Number(match[1]), serialNumber: match[2] ?? '', issuerId: match[3] ?? '' };
+  return { at: Number(match[1]), serialNumber: match[2] ?? '', issuerId: match[3] ?? '' };
 }

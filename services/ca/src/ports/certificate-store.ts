@@ -26,7 +26,8 @@ export type CertificateStatusRecord = Pick<
 
 /** Where a page ends; the next begins after it. */
 export interface PagePosition {
-  readonly issuedAt: number;
+  /** Unix milliseconds: by what the list is ordered, see `list`. */
+  readonly at: number;
   readonly serialNumber: string;
   readonly issuerId: string;
 }
@@ -47,7 +48,7 @@ export interface CertificateStore {
     serialNumber: string,
     issuerId: string | undefined,
   ): Promise<readonly CertificateRecord[]>;
-  /** Newest first. */
+  /** Newest first, by `issuedAt`; what has expired by `notAfter`. */
   list(
     filter: CertificateFilter,
     after: PagePosition | undefined,

@@ -33,7 +33,7 @@ export const CERTIFICATE_COMMANDS: readonly CommandSpec[] = [
   },
   {
     usage: 'cert list',
-    summary: 'list certificates, newest first',
+    summary: 'list certificates, newest first; expired ones by their end',
     options: [
       {
         flags: '--status <status>',

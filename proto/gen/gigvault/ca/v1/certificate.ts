@@ -81,7 +81,7 @@ export interface GetCertificateStatusResponse {
 export interface CertificateService {
   /** Errors: CERTIFICATE_NOT_FOUND. */
   getCertificate(request: GetCertificateRequest): Promise<Certificate>;
-  /** Pages through certificates, newest first. */
+  /** Pages through certificates, newest first; with the status `expired`, what has expired last first. */
   listCertificates(request: ListCertificatesRequest): Promise<ListCertificatesResponse>;
   /** The truth behind an OCSP answer. */
   getCertificateStatus(request: GetCertificateStatusRequest): Promise<GetCertificateStatusResponse>;
