@@ -12,6 +12,8 @@ const MIB = 1024 * 1024;
 const SAMPLE = 15_000;
 /** The share of the time in which caches, pools and compiled code still settle. */
 const SETTLING = 0.3;
+/** Milliseconds that leave two settled samples: a line needs two points. A sample is late by a step, and by its collection. */
+export const SHORTEST = 4 * SAMPLE;
 /** Serial numbers that the load remembers, to ask about them again. */
 const REMEMBERED = 10_000;
 

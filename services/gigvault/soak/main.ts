@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util';
 import { Client } from 'pg';
 import { startOwnSuite } from '../bench/own-suite.ts';
-import { type Sample, slope, soak } from './flat-memory.ts';
+import { type Sample, SHORTEST, slope, soak } from './flat-memory.ts';
 import { createLoad } from './load.ts';
 import { compareTableSizes } from './table-size.ts';
 
@@ -21,20 +21,27 @@ const { values } = parseArgs({
     sizes: { type: 'boolean', default: false },
   },
 });
+const duration = Number(values.minutes) * MINUTE;
+if (!values.sizes && !(duration >= SHORTEST)) {
+  print(
+    `--minutes ${values.minutes} is too short: at least ${SHORTEST / MINUTE}, or there is no line through the samples`,
+  );
+  process.exit(2);
+}
 const world = await startOwnSuite(SERVICES, SMALL_CACHES);
 const database = new Client(world.admin);
 await database.connect();
 let failed = false;
 try {
   if (values.sizes) await checkSizes();
-  else await checkMemory(Number(values.minutes) * MINUTE);
+  else await checkMemory();
 } finally {
   await database.end();
   await world.stop();
 }
 process.exit(failed ? 1 : 0);
 
-async function checkMemory(duration: number): Promise<void> {
+async function checkMemory(): Promise<void> {
   print('certificates   live MiB   resident MiB   issue p50 ms   p99 ms');
   const load = await createLoad(world.suite);
   const samples = await soak(load, duration, (sample) => print(row(sample)));
