@@ -1,4 +1,11 @@
-import { createServer, type RequestListener, type Server, type ServerOptions } from 'node:http';
+import {
+  createServer,
+  type IncomingMessage,
+  type RequestListener,
+  type Server,
+  type ServerOptions,
+  type ServerResponse,
+} from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import type { SecureContextOptions, TLSSocket, TlsOptions } from 'node:tls';
@@ -78,7 +85,12 @@ export async function openListener(
   };
 }
 
-function createOne(options: ListenerOptions, handle: RequestListener): Server {
+function createOne(options: ListenerOptions, handleOne: RequestListener): Server {
+  const handle: RequestListener = (request, response) => {
+    const doubt = doubtAbout(request);
+    if (doubt === undefined) handleOne(request, response);
+    else refuseDoubtful(response, doubt);
+  };
   const { header, request, idle } = options.timeouts ?? TIMEOUTS;
   const limits: ServerOptions = {
     headersTimeout: header,
@@ -129,16 +141,29 @@ const GARBAGE: Readonly<Record<string, readonly [status: string, detail: string]
   ERR_HTTP_REQUEST_TIMEOUT: ['408 Request Timeout', 'The request took too long to arrive.'],
 };
 
-/** What is no HTTP request has no route either: the connection ends with a problem document that knows no path. */
-function refuseGarbage(error: NodeJS.ErrnoException, socket: Socket): void {
-  if (!socket.writable || socket.bytesWritten > 0 || error.code === 'ECONNRESET') {
-    socket.destroy();
-    return;
+/**
+ * What another reader of this request could see in another way, although Node takes it: of two hosts Node keeps the first (RFC 9112 §3.2),
+ * of transfer codings it looks at the last (§6.1), and HTTP/1.0 knows none (§6.1). Fault T68.
+ */
+function doubtAbout({ rawHeaders, headers, httpVersion }: IncomingMessage): string | undefined {
+  let hosts = 0;
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i]!;
+    if (name.length === 4 && name.toLowerCase() === 'host') hosts++;
   }
-  const [status, detail] = GARBAGE[error.code ?? ''] ?? [
-    '400 Bad Request',
-    'This is no HTTP request.',
-  ];
+  if (hosts > 1) return 'The request names two hosts.';
+  const coding = headers['transfer-encoding'];
+  if (coding === undefined) return undefined;
+  if (httpVersion !== '1.1') return 'HTTP/1.0 has no transfer codings.';
+  return coding.toLowerCase() === 'chunked' ? undefined : 'The only transfer coding is chunked.';
+}
+
+function refuseDoubtful(response: ServerResponse, doubt: string): void {
+  const { status, headers, body } = garbageReply('400 Bad Request', doubt);
+  response.writeHead(Number(status.slice(0, 3)), headers).end(body);
+}
+
+function garbageReply(status: string, detail: string) {
   const code = 'INVALID_ARGUMENT';
   const body = JSON.stringify({
     type: 'about:blank',
@@ -147,16 +172,26 @@ function refuseGarbage(error: NodeJS.ErrnoException, socket: Socket): void {
     detail,
     error: { code, message: detail, details: {} },
   });
-  socket.end(
-    [
-      `HTTP/1.1 ${status}`,
-      'connection: close',
-      'content-type: application/problem+json',
-      `content-length: ${body.length}`,
-      '',
-      body,
-    ].join('\r\n'),
+  const headers = {
+    connection: 'close',
+    'content-type': 'application/problem+json',
+    'content-length': String(body.length),
+  };
+  return { status, headers, body };
+}
+
+/** What is no HTTP request has no route either: the connection ends with a problem document that knows no path. */
+function refuseGarbage(error: NodeJS.ErrnoException, socket: Socket): void {
+  if (!socket.writable || socket.bytesWritten > 0 || error.code === 'ECONNRESET') {
+    socket.destroy();
+    return;
+  }
+  const known = GARBAGE[error.code ?? ''];
+  const { status, headers, body } = garbageReply(
+    ...(known ?? (['400 Bad Request', 'This is no HTTP request.'] as const)),
   );
+  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}`);
+  socket.end([`HTTP/1.1 ${status}`, ...lines, '', body].join('\r\n'));
 }
 
 function listen(server: Server, host: string, port: number): Promise<void> {

@@ -21,8 +21,7 @@ export async function refuse(
   reply: FastifyReply,
   context: RefusalContext,
 ): Promise<FastifyReply> {
-  const ours = inOurWords(error);
-  if (ours === TOO_LARGE) await discard(request.raw);
+  const ours = await heardInOurWords(error, request);
   return within(request, async () => {
     if (!(ours instanceof GigvaultError) || ours.code === 'INTERNAL')
       logFailure(context.log, request, ours);
@@ -92,8 +91,15 @@ const UNREADABLE: Readonly<Record<string, GigvaultError>> = {
   FST_ERR_BAD_URL: new GigvaultError('INVALID_ARGUMENT', 'The path is not well-formed.'),
 };
 
+/** As inOurWords, when the client can hear it. */
+export async function heardInOurWords(error: unknown, request: FastifyRequest): Promise<unknown> {
+  const ours = inOurWords(error);
+  if (ours === TOO_LARGE) await discard(request.raw);
+  return ours;
+}
+
 /** Fastify's own refusals in our words; everything else as it is. */
-export function inOurWords(error: unknown): unknown {
+function inOurWords(error: unknown): unknown {
   if (error instanceof GigvaultError) return error;
   const { code, statusCode } = error as { code?: string; statusCode?: number };
   const known = UNREADABLE[code ?? ''];

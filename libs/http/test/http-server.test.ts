@@ -278,6 +278,15 @@ describe('garbage', () => {
     ['a length that is none', `POST ${SHORT} HTTP/1.1\r\nhost: x\r\ncontent-length: +3\r\n\r\nabc`],
     ['a space before the colon', `GET ${SHORT} HTTP/1.1\r\nhost : x\r\n\r\n`],
     ['no host', 'GET /acme/directory HTTP/1.1\r\n\r\n'],
+    ['two hosts', 'GET /acme/directory HTTP/1.1\r\nhost: x\r\nHost: x\r\n\r\n'],
+    [
+      'a coding that nobody knows, before one that is known',
+      `POST ${SHORT} HTTP/1.1\r\nhost: x\r\ntransfer-encoding: x\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n`,
+    ],
+    [
+      'a coding in HTTP/1.0',
+      `POST ${SHORT} HTTP/1.0\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n`,
+    ],
     ['a method that nobody knows', 'FOO / HTTP/1.1\r\nhost: x\r\n\r\n'],
     ['no HTTP', 'hello\r\n\r\n'],
   ])('is refused and the connection closed: %s (covers: T68)', async (_name, text) => {

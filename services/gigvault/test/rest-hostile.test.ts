@@ -1,10 +1,31 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
+import { eventually } from '@gigvault/testkit/eventually';
 import { MODES } from '@gigvault/testkit/pki-process';
+import { exchangeRaw, type RawTarget } from '@gigvault/testkit/raw-connection';
 import { describe, expect, it } from '@jest/globals';
+import { quantile } from '../bench/statistics.ts';
+import { grpcCall } from './grpc-call.ts';
+import { continuationFlood, flood, rapidReset } from './hostile/http2-floods.ts';
+import { openSlowClients } from './hostile/slow-clients.ts';
+import { AMBIGUOUS, ambiguousRequest } from './hostile/smuggling.ts';
 import { API, csr, expectProblem, useRest } from './rest-client.ts';
 import { QUICK_CRL, usePki } from './use-pki.ts';
 
 const JWT = 'eyJhbGciOiJub25lIiwidHlwIjoiYXQrand0In0.eyJzdWIiOiJ4Iiwicm9sZXMiOlsiYWRtaW4iXX0.';
 const LONG = 'x'.repeat(5_000);
+/** Of a small body, which would become a large one. */
+const BOMB = gzipSync(Buffer.alloc(50_000_000, ' '), { level: 9 });
+/** Connections that send an octet now and then, as many as one process may have open; the public listener's cost a TLS handshake each. */
+const SLOW_CLIENTS = Math.min(10_000, openFiles() - 2_000);
+const SLOW_TLS_CLIENTS = 300;
+/** Of them, those that send an octet between two requests of others. */
+const DRIPS = 20;
+/** Milliseconds: a header's ten seconds, and five between two looks at the clock. On a machine that is busy otherwise. */
+const SLOW_CLIENTS_END = 25_000;
+/** Milliseconds in which 99 of 100 requests of others are answered meanwhile. */
+const OTHERS_P99 = 200;
 const NOBODY = '00000000-0000-4000-8000-000000000000';
 
 /** [method, path, body, status, code, what a person reads]; a text is sent as it is. */
@@ -145,4 +166,129 @@ describe.each(MODES)('the REST API and hostile clients, %s', (mode) => {
         'INVALID_ARGUMENT',
       );
   });
+
+  it('sees one end of each request, or closes — covers: T68', async () => {
+    const { ports } = shared.pki;
+    const listeners: readonly [RawTarget, string][] = [
+      [{ port: ports.https, tls: true }, '/acme/new-order'],
+      [{ port: ports.http, tls: false }, '/ocsp'],
+    ];
+    const answers = listeners.flatMap(([target, path]) =>
+      AMBIGUOUS.map(async ([what, header, body]) => {
+        const answer = await exchangeRaw(target, ambiguousRequest(path, header, body));
+        expect([path, what, answer]).toEqual([
+          path,
+          what,
+          expect.stringMatching(/^HTTP\/1\.1 400 /),
+        ]);
+        expect([path, what, answer.match(/^HTTP\//gm)?.length]).toEqual([path, what, 1]);
+        expect([path, what, answer]).toEqual([
+          path,
+          what,
+          expect.stringMatching(/connection: close/i),
+        ]);
+      }),
+    );
+    await Promise.all(answers);
+  });
+
+  it('reads no header of a megabyte, and no HTTP/2 — covers: T68', async () => {
+    const { ports } = shared.pki;
+    for (const target of [
+      { port: ports.https, tls: true },
+      { port: ports.http, tls: false },
+    ]) {
+      const header = `GET / HTTP/1.1\r\nhost: localhost\r\nx: ${'y'.repeat(1_000_000)}\r\n\r\n`;
+      expect(await exchangeRaw(target, header)).toMatch(/^HTTP\/1\.1 431 [\s\S]*connection: close/);
+      const preface = 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n';
+      expect(await exchangeRaw(target, preface)).toMatch(
+        /^HTTP\/1\.1 400 [\s\S]*connection: close/,
+      );
+    }
+  });
+
+  it.each([
+    ['streams that are taken back at once', rapidReset],
+    ['a header that never ends', continuationFlood],
+  ])(
+    'a peer with a certificate that floods it over HTTP/2 is cut off: %s — covers: T68',
+    async (_what, run) => {
+      const { dataDir, ports } = shared.pki;
+      const file = (name: string) => readFileSync(join(dataDir, 'tls', name));
+      const as = (peer: string) => ({
+        ca: file('services-ca.crt'),
+        cert: file(`${peer}.crt`),
+        key: file(`${peer}.key`),
+        allowPartialTrustChain: true,
+      });
+      const address = `localhost:${ports.grpc}`;
+      await flood(address, as(mode === 'split' ? 'notify' : 'gigvault'), run);
+      const call = grpcCall(address, 'gigvault.ca.v1.IssuerService/ListIssuers', as('gigvault'));
+      expect(await call).toMatchObject({ status: 0 });
+    },
+  );
+
+  it('inflates nothing, wherever something can be uploaded — covers: T71', async () => {
+    const { paths } = (await fetch('/openapi.json')).json<{ paths: Record<string, object> }>();
+    const uploads = Object.entries(paths).flatMap(([path, methods]) =>
+      Object.keys(methods)
+        .filter((method) => ['post', 'put', 'patch', 'delete'].includes(method))
+        .map((method) => [method.toUpperCase(), API + path.replaceAll(/\{\w+\}/g, 'x')] as const),
+    );
+    expect(uploads.length).toBeGreaterThan(10);
+    const directory = (await fetch('/acme/directory')).json<Record<string, unknown>>();
+    const acme = Object.values(directory).filter((url) => String(url).startsWith('https:'));
+    const urls = [
+      ...uploads.map(([method, path]) => [method, shared.pki.publicUrl + path] as const),
+      ...acme.map((url) => ['POST', String(url)] as const),
+      ['POST', `${shared.pki.publicUrl}/acme/order/x/finalize`] as const,
+      ['POST', `${shared.pki.statusUrl}/ocsp`] as const,
+    ];
+    for (const [method, url] of urls) {
+      const headers = { authorization: `Bearer ${rest.token}`, 'content-encoding': 'gzip' };
+      const question = { method, headers, body: BOMB.subarray(0, 5_000) };
+      expect([url, (await shared.http.fetch(url, question)).status]).toEqual([url, 415]);
+    }
+    // Without a word about its coding it is what it is: no JSON, and too large.
+    expect((await call('POST', '/csrs', BOMB.subarray(0, 5_000).toString('latin1'))).status).toBe(
+      400,
+    );
+  });
+
+  if (mode === 'one process')
+    it(`${SLOW_CLIENTS} clients that never end their requests delay nobody, and are ended — covers: T71`, async () => {
+      const { ports, statusUrl, publicUrl } = shared.pki;
+      const begun = 'GET /acme/directory HTTP/1.1\r\nhost: x\r\nx: ';
+      const groups = [
+        await openSlowClients({ port: ports.https, tls: true }, SLOW_TLS_CLIENTS, begun),
+        await openSlowClients({ port: ports.http, tls: false }, SLOW_CLIENTS, begun),
+      ];
+      try {
+        const times: number[] = [];
+        while (groups.every(({ ended }) => ended() === 0)) {
+          for (const { drip } of groups) drip(DRIPS);
+          for (const url of [`${statusUrl}/ca/root.crt`, `${publicUrl}/acme/directory`]) {
+            const start = performance.now();
+            expect((await shared.http.fetch(url)).status).toBe(200);
+            times.push(performance.now() - start);
+          }
+        }
+        expect(times.length).toBeGreaterThan(200);
+        times.sort((a, b) => a - b);
+        expect(quantile(times, 0.99)).toBeLessThan(OTHERS_P99);
+        await eventually(() => {
+          expect(groups.map(({ ended }) => ended())).toEqual([SLOW_TLS_CLIENTS, SLOW_CLIENTS]);
+        }, SLOW_CLIENTS_END);
+        for (const { lasted } of groups) expect(lasted()).toBeLessThan(SLOW_CLIENTS_END);
+      } finally {
+        for (const { close } of groups) close();
+      }
+    }, 90_000);
 });
+
+/** Files that this process may have open, connections included: Node has taken the soft limit to the hard one. */
+function openFiles(): number {
+  return Number(
+    /^Max open files +\d+ +(\d+)/m.exec(readFileSync('/proc/self/limits', 'utf8'))?.[1],
+  );
+}

@@ -1,6 +1,7 @@
 import { lookup } from 'node:dns';
 import { get } from 'node:https';
 import type { LookupFunction } from 'node:net';
+import { Readable } from 'node:stream';
 import type { PeerCertificate, SecureContextOptions } from 'node:tls';
 import replyFrom from '@fastify/reply-from';
 import { publicErrorCode } from '@gigvault/errors/error-table';
@@ -10,7 +11,7 @@ import { writeReply } from '@gigvault/http/direct';
 import { openListener } from '@gigvault/http/listener';
 import { knowAllMethods } from '@gigvault/http/methods';
 import { problemReply } from '@gigvault/http/problem';
-import { inOurWords } from '@gigvault/http/refusal';
+import { heardInOurWords } from '@gigvault/http/refusal';
 import { nothingAt } from '@gigvault/http/request';
 import type { HttpReply, Listener } from '@gigvault/http/route';
 import { LISTENER_HEADER, serviceOf } from '@gigvault/http/route-table';
@@ -52,8 +53,21 @@ export interface EdgeListener {
   stop(limit: number): Promise<void>;
 }
 
-/** Largest body that is passed on, in octets; each service has tighter limits of its own. */
-const BODY_LIMIT = 1_000_000;
+/** Largest body that is passed on, in octets: no service takes as much. */
+const BODY_LIMIT = 128_000;
+
+/** Headers that mean one connection, not the next one (RFC 9110 §7.6.1), and what this end of it has answered (§10.1.1). */
+const OF_THIS_CONNECTION: ReadonlySet<string> = new Set([
+  'connection',
+  'expect',
+  'http2-settings',
+  'keep-alive',
+  'proxy-connection',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+]);
 
 /** Passes requests on to the services by the route table, over mTLS. It keeps nothing, and decides only what is too much. */
 export async function startEdgeListener(options: EdgeListenerOptions): Promise<EdgeListener> {
@@ -67,7 +81,11 @@ export async function startEdgeListener(options: EdgeListenerOptions): Promise<E
   knowAllMethods(app);
   app.setErrorHandler(refuse);
   app.removeAllContentTypeParsers();
-  app.addContentTypeParser('*', (_request, payload, done) => done(null, payload));
+  // Whole before it is passed on: no client's slowness holds a connection to a service (fault T71), and each body goes with its length (T68).
+  app.addContentTypeParser('*', { parseAs: 'buffer' }, (request, body, done) => {
+    request.raw.headers['content-length'] = String(body.length);
+    done(null, Readable.from([body]));
+  });
   await app.register(replyFrom, { undici: upstreamAgent(options), disableRequestLogging: true });
   app.addHook('onRequest', (request, reply, done) => {
     if (isCanonical(request.url)) done();
@@ -108,20 +126,21 @@ export async function startEdgeListener(options: EdgeListenerOptions): Promise<E
 }
 
 /** What the edge itself cannot take, in the same words as everybody else. */
-function refuse(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
-  return problem(reply, asGigvaultError(inOurWords(error)), pathOf(request));
+async function refuse(
+  error: unknown,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): Promise<FastifyReply> {
+  const ours = await heardInOurWords(error, request);
+  return problem(reply, asGigvaultError(ours), pathOf(request));
 }
-
-/**
- * To each service, opened when they are needed. A request holds one until it is answered, and challenges and finalizes may wait for seconds: with
- * few of them, quick requests wait for these.
- */
-const UPSTREAM_CONNECTIONS = 256;
 
 /** Connections to the services; each new one shows the identity of its time, so that a renewal needs no restart. */
 function upstreamAgent(options: EdgeListenerOptions): Agent {
   return new Agent({
-    connections: UPSTREAM_CONNECTIONS,
+    // As many as there are requests under way: of any fixed number, as many clients that do not read their answers would hold all (fault T71),
+    // and challenges and finalizes hold theirs for seconds.
+    connections: null,
     pipelining: 1,
     headersTimeout: 35_000,
     bodyTimeout: 35_000,
@@ -193,13 +212,21 @@ function pass(
       // What the client claims about itself is replaced, never extended.
       ...Object.fromEntries(
         Object.entries(headers).filter(
-          ([name]) => !name.startsWith('x-forwarded-') && name !== 'forwarded' && name !== 'host',
+          ([name]) =>
+            !name.startsWith('x-forwarded-') &&
+            name !== 'forwarded' &&
+            name !== 'host' &&
+            !OF_THIS_CONNECTION.has(name),
         ),
       ),
       'x-forwarded-for': request.ip,
       'x-forwarded-proto': options.tls ? 'https' : 'http',
       'x-forwarded-host': request.headers.host ?? '',
       [LISTENER_HEADER]: options.listener,
+      // Also when the client has said that the length means this connection alone.
+      ...(request.body === undefined
+        ? {}
+        : { 'content-length': request.headers['content-length'] }),
     }),
     onError: (failed, { error }) => {
       options.log.warn(

@@ -1,0 +1,193 @@
+import { once } from 'node:events';
+import type { AddressInfo, Socket } from 'node:net';
+import { Readable } from 'node:stream';
+import { createServer, type Server } from 'node:tls';
+import { serverTls } from '@gigvault/rpc/mtls-identity';
+import { SERVICE_NAMES, type ServiceName } from '@gigvault/rpc/service-name';
+import { silentLog } from '@gigvault/telemetry/log';
+import { eventually } from '@gigvault/testkit/eventually';
+import { exchangeRaw, openRaw } from '@gigvault/testkit/raw-connection';
+import { createTestIdentities } from '@gigvault/testkit/test-identities';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { type EdgeListener, startEdgeListener } from './edge-proxy.ts';
+
+/** More than any pool of connections that one would think of. */
+const SLOW_CLIENTS = 40;
+/** More than the system's buffers take of an answer that nobody reads. */
+const LARGE = Array.from({ length: 500 }, () => Buffer.alloc(64_000, 'x'));
+
+const identities = createTestIdentities();
+/** Octet by octet, what each connection of the edge to the service has brought. */
+let received: string[] = [];
+const open = new Set<Socket>();
+let service: Server;
+let edge: EdgeListener;
+
+/** A service that reads nothing into what it gets: it answers once it has as many octets as the header says. */
+beforeAll(async () => {
+  service = createServer(serverTls(identities.identity('ca')), (socket) => {
+    open.add(socket);
+    socket.on('error', () => undefined);
+    const place = received.push('') - 1;
+    const all = received;
+    socket.on('data', (part) => {
+      all[place] += part.toString('latin1');
+      if (!isWhole(all[place]!)) return;
+      const body = all[place]!.includes(' /ca/large ') ? LARGE : [Buffer.from('ok')];
+      const length = body.length * body[0]!.length;
+      socket.write(`HTTP/1.1 200 OK\r\ncontent-length: ${length}\r\nconnection: close\r\n\r\n`);
+      Readable.from(body).pipe(socket);
+    });
+  });
+  service.listen(0, '127.0.0.1');
+  await once(service, 'listening');
+  const address = `127.0.0.1:${(service.address() as AddressInfo).port}`;
+  edge = await startEdgeListener({
+    listener: 'status',
+    host: '127.0.0.1',
+    port: 0,
+    identity: identities.identity('edge'),
+    upstreams: Object.fromEntries(SERVICE_NAMES.map((name) => [name, address])) as Record<
+      ServiceName,
+      string
+    >,
+    log: silentLog,
+  });
+});
+
+afterEach(() => {
+  for (const socket of open) socket.destroy();
+  open.clear();
+  received = [];
+});
+
+afterAll(async () => {
+  await edge.stop(0);
+  service.close();
+});
+
+const target = () => ({ port: edge.port, tls: false });
+
+/** Sends one request and asks for the connection to be closed. */
+const ask = (start: string, header = '', body = '') =>
+  exchangeRaw(target(), `${start}\r\nhost: x\r\n${header}\r\n${body}`);
+
+function isWhole(text: string): boolean {
+  const end = text.indexOf('\r\n\r\n');
+  return (
+    end >= 0 && text.length - end - 4 >= Number(/\r\ncontent-length: (\d+)/.exec(text)?.[1] ?? 0)
+  );
+}
+
+const POST = 'POST /ca/x HTTP/1.1';
+const CLOSE = 'connection: close\r\n';
+const CHUNKED = `${CLOSE}transfer-encoding: chunked\r\n`;
+const CHUNKS = '1;a="0"\r\na\r\n02\r\nbc\r\n0\r\nx: y\r\n\r\n';
+
+describe('what a service gets from the edge', () => {
+  it.each([
+    ['a body with its length', POST, `${CLOSE}content-length: 3\r\n`, 'abc'],
+    ['a length with zeros', POST, `${CLOSE}content-length: 0003\r\n`, 'abc'],
+    ['chunks, with extensions and a trailer', POST, CHUNKED, CHUNKS],
+    [
+      'a length that is said to mean this connection only',
+      POST,
+      'connection: close, content-length\r\ncontent-length: 3\r\n',
+      'abc',
+    ],
+    [
+      'headers that look like those of a length',
+      POST,
+      `${CLOSE}content_length: 9\r\ntransfer_encoding: chunked\r\ncontent-length: 3\r\n`,
+      'abc',
+    ],
+    ['an expectation', POST, `${CLOSE}expect: 100-continue\r\ncontent-length: 3\r\n`, 'abc'],
+    [
+      'headers of this connection',
+      POST,
+      `${CLOSE}keep-alive: 5\r\nproxy-connection: x\r\nte: trailers\r\ntrailer: x\r\ncontent-length: 3\r\n`,
+      'abc',
+    ],
+    ['a deletion with a body', 'DELETE /ca/x HTTP/1.1', `${CLOSE}content-length: 3\r\n`, 'abc'],
+  ])(
+    'is one request whose end nobody can doubt: %s — covers: T68',
+    async (_what, start, header, body) => {
+      expect(await ask(start, header, body)).toMatch(/HTTP\/1\.1 200 /);
+      const [first = '', ...more] = received;
+      expect(more).toEqual([]);
+      const [head = '', sent] = first.split('\r\n\r\n');
+      expect([sent, head.match(/^content-length: .*$/gm)]).toEqual(['abc', ['content-length: 3']]);
+      expect(head).not.toMatch(
+        /^(transfer-encoding|trailer|te|keep-alive|proxy-connection|expect):/m,
+      );
+    },
+  );
+
+  it.each([
+    [
+      'a body of a GET',
+      'GET /ca/x HTTP/1.1',
+      `${CLOSE}content-length: 40\r\n`,
+      'GET /ca/smuggled HTTP/1.1\r\nhost: x\r\n\r\n.',
+    ],
+    ['chunks of a GET', 'GET /ca/x HTTP/1.1', CHUNKED, CHUNKS],
+    [
+      'an upgrade to HTTP/2',
+      'GET /ca/x HTTP/1.1',
+      'connection: close, upgrade, http2-settings\r\nupgrade: h2c\r\nhttp2-settings: AAMAAABkAAQAAP__\r\n',
+      '',
+    ],
+    [
+      'an upgrade to something else',
+      'GET /ca/x HTTP/1.1',
+      'connection: close, upgrade\r\nupgrade: websocket\r\n',
+      '',
+    ],
+  ])('is nothing but the request itself: %s — covers: T68', async (_what, start, header, body) => {
+    expect(await ask(start, header, body)).toMatch(/^HTTP\/1\.1 200 /);
+    expect(received).toEqual([
+      expect.stringMatching(/^GET \/ca\/x HTTP\/1\.1\r\n[\s\S]*\r\n\r\n$/),
+    ]);
+    expect(received[0]).not.toMatch(/smuggled|^(content-length|upgrade|http2-settings):/m);
+  });
+
+  it('says of its client what the edge knows, whatever the client says — covers: T68', async () => {
+    const claims =
+      'x-gigvault-listener: public\r\nx-forwarded-for: 6.6.6.6\r\nforwarded: for=6.6.6.6\r\ncontent-length: 3\r\n';
+    const named = 'connection: close, x-gigvault-listener, x-forwarded-for\r\n';
+    expect(await ask(POST, named + claims, 'abc')).toMatch(/^HTTP\/1\.1 200 /);
+    expect(received[0]).toContain('\r\nx-gigvault-listener: status\r\n');
+    expect(received[0]).toContain('\r\nx-forwarded-for: 127.0.0.1\r\n');
+    expect(received[0]).not.toMatch(/6\.6\.6\.6|listener: public/);
+  });
+});
+
+describe('clients that take their time', () => {
+  it('over a body hold no connection to a service — covers: T71', async () => {
+    const clients = Array.from({ length: SLOW_CLIENTS }, () =>
+      slow(`${POST}\r\nhost: x\r\ncontent-length: 90\r\n\r\nabc`),
+    );
+    await Promise.all(clients);
+    expect(await ask('GET /ca/x HTTP/1.1', CLOSE)).toMatch(/^HTTP\/1\.1 200 /);
+    expect(received.filter((text) => text.startsWith('POST'))).toEqual([]);
+  });
+
+  it('over an answer hold none that others need — covers: T71', async () => {
+    const clients = Array.from({ length: SLOW_CLIENTS }, () =>
+      slow('GET /ca/large HTTP/1.1\r\nhost: x\r\n\r\n'),
+    );
+    await Promise.all(clients);
+    await eventually(() => expect(received).toHaveLength(SLOW_CLIENTS));
+    expect(await ask('GET /ca/x HTTP/1.1', CLOSE)).toMatch(/^HTTP\/1\.1 200 /);
+  });
+
+  /** Sends this, and then neither reads nor writes. */
+  async function slow(text: string): Promise<void> {
+    const socket = openRaw(target());
+    open.add(socket);
+    socket.on('error', () => undefined);
+    socket.pause();
+    await once(socket, 'connect');
+    socket.write(text);
+  }
+});
