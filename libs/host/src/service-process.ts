@@ -7,6 +7,7 @@ import { resolveSecret } from '@gigvault/config/secret';
 import { connectionTls } from '@gigvault/database/connection-tls';
 import { openServicePool } from '@gigvault/database/pools';
 import { asGigvaultError } from '@gigvault/errors/gigvault-error';
+import { keepMemoryPrivate } from '@gigvault/files/private-memory';
 import type { ApiAccess } from '@gigvault/http/api-gate';
 import { startHttpServer } from '@gigvault/http/http-server';
 import { RPC } from '@gigvault/rpc/contracts';
@@ -55,6 +56,7 @@ const STOP_LIMIT = DRAIN_LIMIT + 25_000;
  * with one line on stderr and the exit code of its error.
  */
 export async function runServiceProcess<C>(definition: ServiceDefinition<C>): Promise<void> {
+  keepMemoryPrivate();
   await run(definition).catch(failProcess);
 }
 

@@ -134,6 +134,9 @@ async function choosePorts(): Promise<PkiProcess['ports']> {
   return { https: https as number, grpc, http: http as number, http01: http01 as number };
 }
 
+/** On which a process writes a snapshot of its heap into the PKI's home. */
+export const SNAPSHOT_SIGNAL = 'SIGUSR2';
+
 const CLI = join(REPOSITORY, 'services', 'cli', 'bin', 'gigvault');
 
 /** The command line of `up` in this mode, without the node program. `--encode-in-process`: as on the wire. */
@@ -156,6 +159,8 @@ function environmentOf(configHome: string): Record<string, string | undefined> {
   );
   return {
     NODE_COMPILE_CACHE: COMPILE_CACHE,
+    // What a process holds in memory can be looked at: on this signal it writes a snapshot to where it runs.
+    NODE_OPTIONS: `--heapsnapshot-signal=${SNAPSHOT_SIGNAL}`,
     ...Object.fromEntries(own),
     XDG_CONFIG_HOME: configHome,
   };

@@ -1,5 +1,6 @@
 import { publicErrorCode } from '@gigvault/errors/error-table';
 import { asGigvaultError } from '@gigvault/errors/gigvault-error';
+import { keepMemoryPrivate } from '@gigvault/files/private-memory';
 import { createReload, reloadOnHangup } from '@gigvault/host/reload';
 import { systemClock } from '@gigvault/time/clock';
 import { readArguments, warningOf } from './arguments.ts';
@@ -37,6 +38,8 @@ const USAGE = `Usage: npm run up -- [flags]
 
 /** Exit code for what waits for somebody, as of the `gigvault` command. */
 const PENDING = 8;
+
+keepMemoryPrivate();
 
 // Whoever reads may go away, as `head` does: nobody is left to be told, and that is no reason to stop serving.
 for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);

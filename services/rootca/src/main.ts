@@ -1,11 +1,13 @@
 import { publicErrorCode } from '@gigvault/errors/error-table';
 import { asGigvaultError } from '@gigvault/errors/gigvault-error';
+import { keepMemoryPrivate } from '@gigvault/files/private-memory';
 import { CommanderError } from 'commander';
 import { rootcaProgram } from './program.ts';
 
 /** Exit code of a command line that cannot be, as everywhere in GigVault. */
 const USAGE = 2;
 
+keepMemoryPrivate();
 const program = rootcaProgram({
   print: (text) => process.stdout.write(`${text}\n`),
   setExitCode(code) {

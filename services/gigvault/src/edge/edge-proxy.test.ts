@@ -35,7 +35,9 @@ beforeAll(async () => {
       if (!isWhole(all[place]!)) return;
       const body = all[place]!.includes(' /ca/large ') ? LARGE : [Buffer.from('ok')];
       const length = body.length * body[0]!.length;
-      socket.write(`HTTP/1.1 200 OK\r\ncontent-length: ${length}\r\nconnection: close\r\n\r\n`);
+      socket.write(
+        `HTTP/1.1 200 OK\r\ncontent-length: ${length}\r\nconnection: keep-alive\r\nkeep-alive: timeout=9\r\n\r\n`,
+      );
       Readable.from(body).pipe(socket);
     });
   });
@@ -149,6 +151,13 @@ describe('what a service gets from the edge', () => {
       expect.stringMatching(/^GET \/ca\/x HTTP\/1\.1\r\n[\s\S]*\r\n\r\n$/),
     ]);
     expect(received[0]).not.toMatch(/smuggled|^(content-length|upgrade|http2-settings):/m);
+  });
+
+  it('answers for the service, but not about its connection — covers: T68', async () => {
+    // It ends, as this client has asked.
+    const answer = await ask('GET /ca/x HTTP/1.1', CLOSE);
+    expect(answer).toMatch(/^HTTP\/1\.1 200 [\s\S]*\r\nconnection: close\r\n/i);
+    expect(answer).not.toMatch(/keep-alive/);
   });
 
   it('says of its client what the edge knows, whatever the client says — covers: T68', async () => {

@@ -86,7 +86,12 @@ export async function startEdgeListener(options: EdgeListenerOptions): Promise<E
     request.raw.headers['content-length'] = String(body.length);
     done(null, Readable.from([body]));
   });
-  await app.register(replyFrom, { undici: upstreamAgent(options), disableRequestLogging: true });
+  await app.register(replyFrom, {
+    undici: upstreamAgent(options),
+    disableRequestLogging: true,
+    // It would remember whole URLs, and with them what clients have put into a query by mistake (fault T66).
+    disableCache: true,
+  });
   app.addHook('onRequest', (request, reply, done) => {
     if (isCanonical(request.url)) done();
     else
@@ -228,6 +233,8 @@ function pass(
         ? {}
         : { 'content-length': request.headers['content-length'] }),
     }),
+    rewriteHeaders: (headers) =>
+      Object.fromEntries(Object.entries(headers).filter(([name]) => !OF_THIS_CONNECTION.has(name))),
     onError: (failed, { error }) => {
       options.log.warn(
         { error, operation: `${request.method} ${path}`, upstream: service },

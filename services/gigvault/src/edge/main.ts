@@ -1,6 +1,7 @@
 import { parseArgs } from 'node:util';
 import { loadConfig } from '@gigvault/config/load-config';
 import { processEnvironment } from '@gigvault/config/process-environment';
+import { keepMemoryPrivate } from '@gigvault/files/private-memory';
 import { installedVersion } from '@gigvault/host/home';
 import { readIdentity } from '@gigvault/host/identity-files';
 import { identityReloader } from '@gigvault/host/identity-reloader';
@@ -26,6 +27,7 @@ import {
   publicTls,
 } from './public-certificate.ts';
 
+keepMemoryPrivate();
 const { values } = parseArgs({
   options: { config: { type: 'string' }, supervised: { type: 'boolean' } },
   strict: true,

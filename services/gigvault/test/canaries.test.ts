@@ -1,0 +1,257 @@
+import { generateKeyPairSync, randomBytes } from 'node:crypto';
+import {
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { connect } from '@gigvault/testkit/check-pki';
+import { eventually } from '@gigvault/testkit/eventually';
+import type { HttpAnswer } from '@gigvault/testkit/http-client';
+import { MODES, SNAPSHOT_SIGNAL } from '@gigvault/testkit/pki-process';
+import { runProgram } from '@gigvault/testkit/run-program';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { processesOf } from './crash/processes.ts';
+import { pemCanary, secretsIn, secretsInDatabase, secretsInFiles } from './hostile/canaries.ts';
+import { startTraceCollector, type TraceCollector } from './hostile/trace-collector.ts';
+import { operatorsOfCa } from './operators-of.ts';
+import { API, useRest } from './rest-client.ts';
+import { QUICK_CRL, startAcmeClient, usePki } from './use-pki.ts';
+
+/** Where Node's debugger listens when nobody says otherwise. */
+const DEBUGGER = 9229;
+
+describe.each(MODES)('secrets, used and misused, %s — covers: T66', (mode) => {
+  const folder = mkdtempSync(join(tmpdir(), 'gigvault-canaries-'));
+  const config = join(folder, 'gigvault.yaml');
+  let traces: TraceCollector;
+  // Before the PKI starts, which is told of it.
+  beforeAll(async () => {
+    traces = await startTraceCollector();
+    writeFileSync(config, `log: { level: debug }\ntracing: { endpoint: "${traces.endpoint}" }\n`);
+  });
+  const shared = usePki(mode, ...QUICK_CRL, '--config', config);
+  const rest = useRest(shared);
+  afterAll(() => {
+    traces?.stop();
+    rmSync(folder, { recursive: true });
+  });
+
+  /** What was given to GigVault, or by it, and is nobody else's. */
+  const passing = new Map<string, string>();
+  /** What it keeps, by file. */
+  const kept = new Map<string, string>();
+  /** Not secrets: that these came says that the traces did. */
+  const spans = new Map([
+    ['a setup', 'POST /service/api/v1/setup'],
+    ['an order', 'POST /acme/order/:orderId/finalize'],
+  ]);
+  /** Answers in which no secret may stand. */
+  const answers: HttpAnswer[] = [];
+
+  beforeAll(async () => {
+    for (const [name, pid] of processesOf(shared.pki))
+      if (name !== 'database') process.kill(pid, 'SIGUSR1');
+    await useSecrets();
+    keepOnes();
+  });
+
+  it('are there to be found', async () => {
+    expect([passing.size, kept.size]).toEqual([11, expect.any(Number)]);
+    expect(kept.size).toBeGreaterThan(mode === 'split' ? 22 : 12);
+    const everything = new Map([...passing, ...kept]);
+    for (const [name, secret] of everything) {
+      const around = Buffer.from(`x=${secret};`);
+      for (const text of [around, around.toString('hex'), around.toString('base64url')])
+        expect(secretsIn(Buffer.from(text), everything)).toContain(name);
+    }
+  });
+
+  it('stand in no file but their own, no log line among them', async () => {
+    const { dataDir } = shared.pki;
+    const homes = (path: string) => /^(secrets|tls)\/|^pg\/admin-password$/.test(path);
+    const everything = new Map([...passing, ...kept]);
+    expect(await secretsInFiles(dataDir, everything, homes)).toEqual([]);
+    // They would be found, there as everywhere.
+    expect((await secretsInFiles(dataDir, everything)).length).toBeGreaterThanOrEqual(kept.size);
+    const log = readFileSync(join(dataDir, 'logs', 'gigvault.log'), 'utf8');
+    for (const line of [/"level":"debug"/, /POST \/service\/api\/v1\/setup/, /finalize/])
+      expect(log).toMatch(line);
+  });
+
+  it('stand in no row of the database', async () => {
+    const database = await connect(shared.pki);
+    try {
+      expect(await secretsInDatabase(database, new Map([...passing, ...kept]))).toEqual([]);
+    } finally {
+      await database.end();
+    }
+  });
+
+  it('stand in no answer, in no metric, on no terminal and in no trace', async () => {
+    const { pki } = shared;
+    const everything = new Map([...passing, ...kept]);
+    expect(answers.length).toBeGreaterThan(20);
+    for (const { text, headers } of answers)
+      expect(secretsIn(Buffer.from(text + JSON.stringify(headers)), everything)).toEqual([]);
+    const operators = operatorsOfCa(mode, pki);
+    const metrics = await operators.http.fetch(operators.metrics);
+    operators.http.close();
+    expect(metrics.text).toContain('gigvault_');
+    expect(secretsIn(metrics.body, everything)).toEqual([]);
+    const shown = new Map(everything);
+    shown.delete('passphrase of the root key');
+    expect(secretsIn(Buffer.from(pki.output() + pki.errors()), shown)).toEqual([]);
+    await eventually(() => expect(secretsIn(traces.received(), spans)).toEqual([...spans.keys()]));
+    expect(secretsIn(traces.received(), everything)).toEqual([]);
+  });
+
+  it('stand in no command line and in no environment', () => {
+    for (const [name, pid] of processesOf(shared.pki)) {
+      for (const file of ['cmdline', 'environ']) {
+        const text = readFileSync(`/proc/${pid}/${file}`);
+        const found = secretsIn(text, new Map([...passing, ...kept]));
+        expect([name, file, found]).toEqual([name, file, []]);
+      }
+    }
+  });
+
+  it('would stand in no core dump, and no signal opens a debugger', () => {
+    for (const [name, pid] of processesOf(shared.pki)) {
+      const filter = readFileSync(`/proc/${pid}/coredump_filter`, 'utf8').trim();
+      expect([name, filter]).toEqual([name, '00000000']);
+      expect([name, listensOn(pid, DEBUGGER)]).toEqual([name, false]);
+    }
+    expect(shared.pki.errors()).not.toMatch(/debugger/i);
+  });
+
+  it('are forgotten: no heap holds what was only passing', async () => {
+    shared.http.close();
+    // The whole code runs in one process; what one of several has of its own is the edge, through which all of them pass.
+    const name = mode === 'split' ? 'edge' : 'gigvault';
+    const snapshot = await snapshotOf(processesOf(shared.pki).get(name) as number);
+    expect(await secretsInFiles(snapshot, passing)).toEqual([]);
+    rmSync(snapshot);
+  }, 120_000);
+
+  /** Uses every secret as it is meant, and in every wrong way. */
+  async function useSecrets(): Promise<void> {
+    const canary = (name: string) => {
+      const secret = `canary${randomBytes(18).toString('hex')}`;
+      passing.set(name, secret);
+      return secret;
+    };
+    const send = async (method: string, path: string, body: unknown, headers = {}) => {
+      const answer = await rest.call(method, path, body, { connection: 'close', ...headers });
+      answers.push(answer);
+      return answer;
+    };
+    // Used.
+    const created = await rest.call('POST', '/users', { name: 'carl', roles: ['requester'] });
+    const { setupToken } = created.json<{ setupToken: string }>();
+    const redeemed = await rest.call('POST', '/setup', { token: setupToken });
+    const { apiKey } = redeemed.json<{ apiKey: string }>();
+    const accessToken = await rest.exchange(apiKey);
+    const authorization = `Bearer ${accessToken}`;
+    passing.set('setup token', setupToken).set('API key', apiKey);
+    passing.set('access token', accessToken.split('.')[2] as string);
+    passing.set('passphrase of the root key', passphrase());
+    await send('GET', '/whoami', undefined, { authorization });
+    // Used again, in other places, and by mistake.
+    await send('POST', '/setup', { token: setupToken });
+    for (const secret of [setupToken, apiKey, canary('wrong secret')]) {
+      await send('POST', '/setup', { token: secret });
+      await send('POST', '/token', { grantType: 'client_credentials', clientSecret: secret });
+      for (const scheme of ['Bearer', 'Basic', ''])
+        await send('GET', '/whoami', undefined, { authorization: `${scheme} ${secret}` });
+      await send('GET', '/keys', undefined, { cookie: `session=${secret}`, 'x-api-key': secret });
+    }
+    await send('GET', '/whoami', undefined, { authorization: `${authorization}x` });
+    await send('POST', '/token', `grantType=x&clientSecret=${canary('secret in a form')}`, {
+      'content-type': 'application/x-www-form-urlencoded',
+    });
+    await send(
+      'GET',
+      `/users?cursor=${encodeURIComponent(canary('secret in a query'))}`,
+      undefined,
+    );
+    await send('POST', '/csrs', `{"password":"${canary('secret in what is no JSON')}"`);
+    await submitPrivateKeys(send);
+  }
+
+  async function submitPrivateKeys(
+    send: (method: string, path: string, body: unknown) => Promise<HttpAnswer>,
+  ): Promise<void> {
+    const pem = () => {
+      const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
+      return privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
+    };
+    const [inRest, inAcme, inHeader] = [pem(), pem(), pem()];
+    passing.set('private key in a request', pemCanary(inRest));
+    passing.set('private key in ACME', pemCanary(inAcme));
+    passing.set('private key in a header', pemCanary(inHeader));
+    await send('POST', '/csrs', { certificationRequest: inRest });
+    await send('POST', '/certificates', { certificationRequest: inRest });
+    await send('POST', '/csrs', { certificationRequest: inRest, reason: 'by mistake' });
+    answers.push(
+      await rest.fetch(`${API}/whoami`, {
+        headers: { authorization: inHeader.replaceAll('\n', ''), connection: 'close' },
+      }),
+    );
+    const { client, responder } = await startAcmeClient(shared);
+    try {
+      const order = await client.prove(await client.newOrder(['canary.localhost']));
+      const der = Buffer.from(inAcme.replaceAll(/-.*-|\n/g, ''), 'base64');
+      for (const csr of [der.toString('base64url'), inAcme])
+        answers.push(await client.post(order.finalize, { csr }));
+      await client.certificate(['canary.localhost']);
+    } finally {
+      await responder.stop();
+    }
+  }
+
+  function passphrase(): string {
+    return /root key, shown this once.*\n +(\S+)/.exec(shared.pki.output())?.[1] as string;
+  }
+
+  function keepOnes(): void {
+    const { dataDir } = shared.pki;
+    for (const name of readdirSync(join(dataDir, 'secrets')))
+      kept.set(name, readFileSync(join(dataDir, 'secrets', name), 'utf8').trim());
+    for (const name of readdirSync(join(dataDir, 'tls')).filter((file) => file.endsWith('.key')))
+      kept.set(name, pemCanary(readFileSync(join(dataDir, 'tls', name), 'utf8')));
+    kept.set(
+      'database administrator',
+      readFileSync(join(dataDir, 'pg', 'admin-password'), 'utf8').trim(),
+    );
+  }
+
+  /** The file of the snapshot that a process writes of its heap, after a collection; once it is whole. */
+  async function snapshotOf(pid: number): Promise<string> {
+    const { home } = shared.pki;
+    process.kill(pid, SNAPSHOT_SIGNAL);
+    const ofProcess = (file: string) => file.includes(`.${pid}.`) && file.endsWith('.heapsnapshot');
+    return eventually(async () => {
+      const path = join(home, readdirSync(home).find(ofProcess) ?? 'none');
+      const last = await runProgram('tail', ['-c', '5', path]);
+      expect(last.stdout).toMatch(/\]\s*\}\s*$/);
+      return path;
+    }, 90_000);
+  }
+});
+
+/** Whether the process has a socket that listens on this port (proc(5), `/proc/net/tcp`). */
+function listensOn(pid: number, port: number): boolean {
+  const local = `:${port.toString(16).toUpperCase().padStart(4, '0')}`;
+  const inodes = ['tcp', 'tcp6']
+    .flatMap((file) => readFileSync(`/proc/${pid}/net/${file}`, 'utf8').split('\n').slice(1))
+    .map((line) => line.trim().split(/ +/))
+    .filter(([, address, , state]) => address?.endsWith(local) && state === '0A')
+    .map((fields) => `socket:[${fields[9]}]`);
+  const open = readdirSync(`/proc/${pid}/fd`).map((fd) => `/proc/${pid}/fd/${fd}`);
+  return open.some((fd) => inodes.includes(readlinkSync(fd)));
+}
