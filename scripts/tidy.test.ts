@@ -14,6 +14,7 @@ import { staleContracts } from './tidy/contract-rules.ts';
 import { stepsWithoutHook } from './tidy/durable-rules.ts';
 import { deadLinks, durableSteps, namedFiles } from './tidy/markdown-rules.ts';
 import { poorNames } from './tidy/name-rules.ts';
+import { outgoingConnections } from './tidy/network-rules.ts';
 import { untestedCodecs } from './tidy/property-rules.ts';
 import { looseVersions, packageManifests, peerRows, serviceParts } from './tidy/service-rules.ts';
 import { largeBinaries, longFiles, longFunctions } from './tidy/size-rules.ts';
@@ -41,6 +42,7 @@ const RULES: Readonly<Record<string, (tree: Tree) => readonly Finding[]>> = {
   'the time comes from a Clock': ownClocks,
   'nothing is inherited, nothing is a default export': inheritanceAndDefaults,
   'failures of queries are mapped': rawQueries,
+  'connections go where nobody leads them astray (covers: T73)': outgoingConnections,
   'every test runs': focusedTests,
   'every encoder and decoder of libs/x509 has a property test': untestedCodecs,
   'exported names have doc comments': undocumentedExports,

@@ -15,6 +15,17 @@ export const MAY_EXTEND: Exceptions = {
   'libs/rpc/src/mtls-identity.ts': 'grpc-js has no other way to give a server an SNI callback',
 };
 
+/** Product code that connects to somewhere, and who says where to. */
+export const MAY_CONNECT: Exceptions = {
+  'libs/database/src/follow-primary.ts': 'the database, as configured',
+  'services/cli/src/server/https-client.ts':
+    'the server that its user has chosen, on the user’s machine',
+  'services/gigvault/src/edge/edge-proxy.ts': 'the services, as the route table says',
+  'services/gigvault/src/self-check/status-client.ts': 'its own listeners',
+  'services/ra/src/adapters/dns-resolver.ts': 'name servers, as configured',
+  'services/ra/src/adapters/node-http-fetcher.ts': 'it is the fetcher',
+};
+
 /** Writes in the flows of docs/operations/crash-testing.md that are no durable step: after them nothing is true that was not before. */
 export const MAY_WRITE_WITHOUT_STEP: Exceptions = {
   'services/enroll/src/adapters/pg-accounts.ts#update': 'accounts are no part of these flows',

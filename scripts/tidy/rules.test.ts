@@ -11,6 +11,7 @@ import {
 import { stepsWithoutHook } from './durable-rules.ts';
 import { anchorsOf, deadLinks, durableSteps, namedFiles } from './markdown-rules.ts';
 import { poorNames } from './name-rules.ts';
+import { outgoingConnections } from './network-rules.ts';
 import { untestedCodecs } from './property-rules.ts';
 import { looseVersions, packageManifests, peerRows, serviceParts } from './service-rules.ts';
 import { largeBinaries, longFiles, longFunctions } from './size-rules.ts';
@@ -237,6 +238,29 @@ describe('tidy rules', () => {
     ]);
     expect(places).toContain('libs/rpc/src/grpc-client.ts:1');
     expect(places).not.toContain('libs/time/src/clock.ts:1');
+  });
+
+  it('connections, and exceptions that nothing needs', () => {
+    const findings = outgoingConnections(
+      treeWith({
+        'services/a/src/a.ts':
+          "import { get } from 'node:https';\nimport { isIP } from 'node:net';",
+        'services/a/src/b.ts': "import type { Socket } from 'node:net';\nawait fetch('x');",
+        'services/a/src/c.ts':
+          "const x = await import('node:http');\nimport http from 'node:http';",
+        'services/a/src/d.ts': 'function fetch() {}\nfetch();',
+        'services/ra/src/adapters/node-http-fetcher.ts': "import http from 'node:http';",
+      }),
+    );
+    const places = findings.map(({ path, line }) => `${path}:${line}`);
+    expect(places.slice(0, 4)).toEqual([
+      'services/a/src/a.ts:1',
+      'services/a/src/b.ts:2',
+      'services/a/src/c.ts:1',
+      'services/a/src/c.ts:2',
+    ]);
+    expect(places).toContain('services/cli/src/server/https-client.ts:1');
+    expect(places).not.toContain('services/ra/src/adapters/node-http-fetcher.ts:1');
   });
 
   it('encoders and decoders without a property test', () => {

@@ -223,6 +223,7 @@ describe('a file', () => {
     ['is no YAML', 'host: [a'],
     ['is a list', '- a'],
     ['is two documents', 'host: a\n---\nhost: b'],
+    ['is nested without an end', '['.repeat(1_000_000)],
     ['is a bomb of aliases', 'host: &a [x, x]\nsplit: &b [*a, *a]\nratio: [*b, *b]'],
   ])('that %s is refused, in one line (covers: T70)', (_what, yaml) => {
     expect(messageOf({ yaml })).toMatch(

@@ -2,6 +2,7 @@ import { createPrivateKey, type KeyObject, randomUUID } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { access, constants, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import { syncFolder, writeFileDurably } from '@gigvault/files/durable-file';
 import { generateKeyObject, signWith, subjectPublicKeyInfo } from './key-algorithm.ts';
@@ -29,6 +30,8 @@ export function pkcs8KeyStore(options: Pkcs8KeyStoreOptions): KeyStore {
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   const cache = new Map<KeyHandle, KeyObject>();
 
+  let lastOpened: Promise<unknown> = Promise.resolve();
+
   const pathOf = (handle: KeyHandle) => pkcs8File(directory, parseKeyHandle(handle));
 
   function remember(handle: KeyHandle, key: KeyObject): void {
@@ -40,7 +43,13 @@ export function pkcs8KeyStore(options: Pkcs8KeyStoreOptions): KeyStore {
   async function load(handle: KeyHandle): Promise<KeyObject> {
     const known = cache.get(handle);
     if (known !== undefined) return known;
-    const key = decrypt(handle, await read(pathOf(handle), handle), masterKey);
+    // One in a turn of the loop: each holds it up for a millisecond, and after a start they are asked for all at once (fault T72).
+    const opened = lastOpened.then(async () => {
+      const pem = await read(pathOf(handle), handle);
+      return cache.get(handle) ?? decrypt(handle, pem, masterKey);
+    });
+    lastOpened = Promise.allSettled([opened]).then(() => setImmediate());
+    const key = await opened;
     remember(handle, key);
     return key;
   }

@@ -7,7 +7,7 @@ export const enrollConfig = z.strictObject({
   termsOfService: z.union([z.url(), z.literal('')]).default(''),
   /** URL in the directory; '' for none. */
   website: z.union([z.url(), z.literal('')]).default(''),
-  /** Domain names that this CA answers to in CAA records (RFC 8659). */
+  /** Domain names that this CA answers to in CAA records (RFC 8659): shown in the directory; no CAA record is looked at yet. */
   caaIdentities: z.array(z.string()).default([]),
   /** Profiles that clients may ask for, with what they are told of them. The first is the default. */
   profiles: z

@@ -118,7 +118,7 @@ describe('http-01 that succeeds', () => {
   });
 });
 
-describe('http-01 redirects that are refused at connect (covers: T42)', () => {
+describe('http-01 redirects that are refused at connect (covers: T42, T73)', () => {
   it.each([
     ['the metadata service', 'http://169.254.169.254/latest/meta-data'],
     ['loopback', 'http://127.0.0.1/'],
@@ -212,7 +212,7 @@ describe('http-01 redirects that are refused at connect (covers: T42)', () => {
   });
 });
 
-describe('http-01 and names that change their address (covers: T43)', () => {
+describe('http-01 and names that change their address (covers: T43, T73)', () => {
   it('connects to the address that was checked, and asks the resolver once per hop', async () => {
     let asked = 0;
     const resolver: Resolver = {
