@@ -56,6 +56,7 @@ export const FAULTS: Readonly<Record<string, string>> = {
   T70: 'JSON with traps is refused',
   T71: 'bombs and slow clients cost the others nothing',
   T72: 'long work does not hold up the event loop',
+  T73: 'what fetches URLs of users keeps to the addresses that validation may reach',
   T76: 'an older database is exposed by a checkpoint that was kept elsewhere',
 };
 
@@ -90,7 +91,6 @@ export const NOT_BUILT: Readonly<Record<string, string>> = {
   T51: 'CMP',
   T52: 'timestamping',
   T64: 'approval of what administrators do; people approve requests only',
-  T73: 'webhooks and OpenID Connect',
   T74: 'provenance and reproducible builds',
   T75: 'a second cluster',
   L6: 'a clock over the time that a revocation may take',
