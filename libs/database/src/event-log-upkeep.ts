@@ -1,6 +1,7 @@
 import type { Log } from '@gigvault/telemetry/log';
 import { type Metrics, queueDepth } from '@gigvault/telemetry/metrics';
 import type { Clock } from '@gigvault/time/clock';
+import type { ClockGuard } from '@gigvault/time/clock-guard';
 import { periodic, type Worker } from '@gigvault/time/worker';
 import type { EventLog } from './event-log.ts';
 
@@ -14,6 +15,7 @@ const KEEP = 7 * 24 * 60 * MINUTE;
 export interface EventLogUpkeepOptions {
   readonly eventLog: EventLog;
   readonly clock: Clock;
+  readonly clockGuard: ClockGuard;
   readonly log: Log;
   readonly metrics: Metrics;
 }
@@ -23,7 +25,7 @@ export interface EventLogUpkeepOptions {
  * `gigvault_queue_depth{queue="events.<producer>.<consumer>"}`. The host runs it for every service with an event log.
  */
 export function eventLogUpkeep(options: EventLogUpkeepOptions): Worker {
-  const { eventLog, clock, log } = options;
+  const { eventLog, clock, clockGuard, log } = options;
   const { producer, consumers } = eventLog;
   const depth = queueDepth(options.metrics);
   let reapedAt = Number.NEGATIVE_INFINITY;
@@ -36,7 +38,7 @@ export function eventLogUpkeep(options: EventLogUpkeepOptions): Worker {
         const { events } = await eventLog.lag(consumer);
         depth.set({ queue: `events.${producer}.${consumer}` }, events);
       }
-      if (clock.now() - reapedAt < MINUTE) return;
+      if (!clockGuard.isRight() || Math.abs(clock.now() - reapedAt) < MINUTE) return;
       reapedAt = clock.now();
       const events = await eventLog.reap(KEEP, signal);
       if (events > 0) log.info({ operation: 'event-log-upkeep', events }, 'old events are gone');

@@ -5,6 +5,7 @@ import { createMetrics } from '@gigvault/telemetry/metrics';
 import { eventually } from '@gigvault/testkit/eventually';
 import { startTestDatabase, type TestDatabase } from '@gigvault/testkit/test-database';
 import { type Clock, FakeClock, systemClock } from '@gigvault/time/clock';
+import { createClockGuard } from '@gigvault/time/clock-guard';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import pg, { type Pool } from 'pg';
 import type { MigrationInterface, QueryRunner } from 'typeorm';
@@ -323,7 +324,13 @@ describe('an event log', () => {
     const eventLog = await emptyLog(clock);
     await fill(eventLog, 10);
     const metrics = createMetrics();
-    const upkeep = eventLogUpkeep({ eventLog, clock, log: silentLog, metrics });
+    const upkeep = eventLogUpkeep({
+      eventLog,
+      clock,
+      clockGuard: createClockGuard(clock),
+      log: silentLog,
+      metrics,
+    });
     await upkeep.start();
     await eventually(async () => {
       const text = await metrics.exposition();

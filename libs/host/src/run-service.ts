@@ -11,6 +11,7 @@ import type { PeerName, ServiceName } from '@gigvault/rpc/service-name';
 import type { Log } from '@gigvault/telemetry/log';
 import type { Metrics } from '@gigvault/telemetry/metrics';
 import type { Clock } from '@gigvault/time/clock';
+import type { ClockGuard } from '@gigvault/time/clock-guard';
 import { within } from '@gigvault/time/within';
 import type { Worker } from '@gigvault/time/worker';
 import { type INestMicroservice, Module, type RpcExceptionFilter } from '@nestjs/common';
@@ -36,6 +37,7 @@ export interface ProcessHost {
   readonly publicUrl: string;
   readonly peers: PeerTable;
   readonly clock: Clock;
+  readonly clockGuard: ClockGuard;
   readonly metrics: Metrics;
   dataDir(service: ServiceName): string;
   pool(service: ServiceName): Pool;
@@ -147,6 +149,7 @@ function contextFor<C>(name: ServiceName, config: C, host: ProcessHost): Service
     dataDir: host.dataDir(name),
     database: host.pool(name),
     clock: host.clock,
+    clockGuard: host.clockGuard,
     log: host.log(name),
     metrics: host.metrics,
     authenticator: host.authenticator(name),

@@ -19,6 +19,7 @@ import { createLog, type Log } from '@gigvault/telemetry/log';
 import { createMetrics, type Metrics } from '@gigvault/telemetry/metrics';
 import { startTracing, type Tracing } from '@gigvault/telemetry/tracing';
 import { systemClock } from '@gigvault/time/clock';
+import { createClockGuard } from '@gigvault/time/clock-guard';
 import { within } from '@gigvault/time/within';
 import type { Pool } from 'pg';
 import { z } from 'zod';
@@ -174,6 +175,7 @@ function hostOf({ config, log, metrics, clients, pool }: Ground): ProcessHost {
     publicUrl: config.publicUrl,
     peers: installedPeerTable(),
     clock: systemClock,
+    clockGuard: createClockGuard(systemClock),
     metrics,
     dataDir: () => config.dataDir,
     pool: () => pool,

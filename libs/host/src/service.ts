@@ -5,6 +5,7 @@ import type { ServiceName } from '@gigvault/rpc/service-name';
 import type { Log } from '@gigvault/telemetry/log';
 import type { Metrics } from '@gigvault/telemetry/metrics';
 import type { Clock } from '@gigvault/time/clock';
+import type { ClockGuard } from '@gigvault/time/clock-guard';
 import type { DynamicModule, Type } from '@nestjs/common';
 import type { Pool } from 'pg';
 import type { MigrationInterface } from 'typeorm';
@@ -41,6 +42,8 @@ export interface ServiceContext<C> {
   /** The service's role; search_path is its schema. */
   readonly database: Pool;
   readonly clock: Clock;
+  /** Says whether the clock is right: for whatever signs the time of day or deletes by it. */
+  readonly clockGuard: ClockGuard;
   readonly log: Log;
   readonly metrics: Metrics;
   /** Verifies access tokens of REST requests. */
@@ -76,4 +79,9 @@ export interface HealthCheck {
   readonly blocksReadiness?: false;
   /** What `/admin/v1/healthz` answers when this is all that is not well: 501 where nothing has been set up yet. Default 503. */
   readonly failing?: 501 | 503;
+}
+
+/** An alarm of a service that waits while the clock is not right. @param name as `ca.clock` */
+export function clockRight(name: string, guard: ClockGuard): HealthCheck {
+  return { name, blocksReadiness: false, check: async () => guard.check() };
 }

@@ -11,6 +11,7 @@ import type { RpcService } from '@gigvault/rpc/contracts';
 import { silentLog } from '@gigvault/telemetry/log';
 import { createMetrics, type Metrics } from '@gigvault/telemetry/metrics';
 import type { Clock } from '@gigvault/time/clock';
+import { createClockGuard } from '@gigvault/time/clock-guard';
 import type { Worker } from '@gigvault/time/worker';
 import type { Pool } from 'pg';
 
@@ -55,6 +56,7 @@ export function serviceWorld<C>(options: ServiceWorldOptions<C>): ServiceWorld {
     dataDir: options.dataDir ?? '/nonexistent',
     database: options.pool,
     clock: options.clock,
+    clockGuard: createClockGuard(options.clock),
     log: silentLog,
     metrics,
     authenticator: { authenticate: () => Promise.reject(new Error('not used')) },

@@ -92,7 +92,7 @@ function authDeps(context: ServiceContext<AuthConfig>, eventLog: EventLog) {
 }
 
 function workers(
-  { clock, log }: ServiceContext<AuthConfig>,
+  { clock, clockGuard, log }: ServiceContext<AuthConfig>,
   deps: {
     readonly signer: TokenSigner;
     readonly failures: FailureLog;
@@ -112,8 +112,8 @@ function workers(
   return [
     every('auth.signing-key', HOUR, async () => void (await deps.signer.publicKey())),
     every('auth.reap', HOUR, async () => {
-      await deps.setup.reap(clock.now() - DAY);
-      await deps.apiKeys.reap(clock.now() - 90 * DAY);
+      await deps.setup.reap(clockGuard.now() - DAY);
+      await deps.apiKeys.reap(clockGuard.now() - 90 * DAY);
     }),
     {
       ...flush,

@@ -3,6 +3,7 @@ import type { Operation } from '@gigvault/http/route';
 import { silentLog } from '@gigvault/telemetry/log';
 import { createMetrics } from '@gigvault/telemetry/metrics';
 import { systemClock } from '@gigvault/time/clock';
+import { createClockGuard } from '@gigvault/time/clock-guard';
 import type { Worker } from '@gigvault/time/worker';
 import { describe, expect, it } from '@jest/globals';
 import type { ValueProvider } from '@nestjs/common';
@@ -20,6 +21,7 @@ function wired() {
     dataDir: '/nowhere',
     database: new Pool({ host: '/nowhere' }),
     clock: systemClock,
+    clockGuard: createClockGuard(systemClock),
     log: silentLog,
     metrics: createMetrics(),
     authenticator: { authenticate: () => Promise.reject(new Error('not asked')) },

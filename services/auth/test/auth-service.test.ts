@@ -10,6 +10,7 @@ import { silentLog } from '@gigvault/telemetry/log';
 import { createMetrics } from '@gigvault/telemetry/metrics';
 import { startTestDatabase, type TestDatabase } from '@gigvault/testkit/test-database';
 import { systemClock } from '@gigvault/time/clock';
+import { createClockGuard } from '@gigvault/time/clock-guard';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { authConfig } from '../src/auth.config.ts';
 import { authService } from '../src/auth.module.ts';
@@ -50,6 +51,7 @@ beforeAll(async () => {
     publicUrl: 'https://localhost:8443',
     peers: installedPeerTable(),
     clock: systemClock,
+    clockGuard: createClockGuard(systemClock),
     metrics: createMetrics(),
     dataDir: () => '/nowhere',
     pool: () => pool,

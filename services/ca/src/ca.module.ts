@@ -1,6 +1,7 @@
 import { createEventLog, type EventLog } from '@gigvault/database/event-log';
 import { EVENT_LOG, EventLogRpc } from '@gigvault/host/event-log-rpc';
 import {
+  clockRight,
   HEALTH_CHECKS,
   type HealthCheck,
   HTTP_ROUTES,
@@ -40,7 +41,6 @@ import { type CaConfig, caConfig } from './ca.config.ts';
 import { createCaMetrics } from './ca-metrics.ts';
 import { EVENT_CONSUMERS } from './event-consumers.ts';
 import { createAuditGate } from './issuance/audit-gate.ts';
-import { type ClockGuard, createClockGuard } from './issuance/clock-guard.ts';
 import { profileTable } from './issuance/profile-table.ts';
 import { createIssuerRegistry, type IssuerRegistry } from './issuers/issuer-registry.ts';
 import { type ReconcileDeps, reconcileIntents } from './reconciliation/reconcile-intents.ts';
@@ -81,12 +81,15 @@ export const caService: ServiceDefinition<CaConfig> = {
             reconciler(context, reconcile),
             sweeper,
             certificateCounter(context),
-            clockWatcher(context, deps.issuance.clockGuard),
+            clockWatcher(context),
           ] satisfies Worker[],
         },
         {
           provide: HEALTH_CHECKS,
-          useValue: [issuersPresent(deps.issuers.issuers), clockRight(deps.issuance.clockGuard)],
+          useValue: [
+            issuersPresent(deps.issuers.issuers),
+            clockRight('ca.clock', context.clockGuard),
+          ],
         },
       ],
     };
@@ -101,7 +104,7 @@ export function wireCa(
   context: Omit<ServiceContext<CaConfig>, 'dataDir' | 'authenticator'>,
   eventLog: EventLog,
 ): { deps: CaDeps; reconcile: ReconcileDeps; sweep: SweepDeps; sweeper: Worker } {
-  const { clock, config, database: pool, log } = context;
+  const { clock, clockGuard, config, database: pool, log } = context;
   const metrics = createCaMetrics(context.metrics, clock);
   const issuerStore = createPgIssuerStore(pool, eventLog);
   const issuers = createIssuerRegistry(issuerStore, metrics.issuerLoaded);
@@ -118,7 +121,7 @@ export function wireCa(
       lag: () => eventLog.lag('audit'),
       limits: { events: config.auditLag.events, oldestMs: config.auditLag.age },
     }),
-    clockGuard: createClockGuard(clock),
+    clockGuard,
     flights: createSingleFlight<IssuedCertificate>(),
     observer: metrics,
     clock,
@@ -128,7 +131,11 @@ export function wireCa(
     trustDomain: context.trustDomain,
     publicUrl: context.publicUrl,
   };
-  const sweep = { compromised: createPgCompromisedKeys(pool, eventLog), clock, observer: metrics };
+  const sweep = {
+    compromised: createPgCompromisedKeys(pool, eventLog),
+    clockGuard,
+    observer: metrics,
+  };
   const sweeper = periodic({
     name: 'ca.compromised-keys',
     clock,
@@ -149,17 +156,12 @@ export function wireCa(
       issuance,
       revocation: {
         revocations: createPgRevocationStore(pool, eventLog),
-        clock,
+        clockGuard,
         observer: metrics,
         keyCompromised: () => sweeper.wake(),
       },
       certificates: { certificates: createPgCertificateStore(pool), clock },
-      issuers: {
-        store: issuerStore,
-        issuers,
-        keys,
-        clock,
-      },
+      issuers: { store: issuerStore, issuers, keys, clock },
       profiles,
     },
   };
@@ -180,11 +182,6 @@ function reconciler(context: ServiceContext<CaConfig>, deps: ReconcileDeps): Wor
     onError: (error) =>
       context.log.warn({ error, operation: 'ca.reconciler' }, 'reconciliation waits'),
   });
-}
-
-/** An alarm: everything but issuance is served. */
-function clockRight(guard: ClockGuard): HealthCheck {
-  return { name: 'ca.clock', blocksReadiness: false, check: async () => guard.check() };
 }
 
 function issuersPresent(issuers: IssuerRegistry): HealthCheck {

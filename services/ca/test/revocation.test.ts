@@ -57,6 +57,18 @@ describe('revoking', () => {
     );
   });
 
+  it('goes on while the clock is wrong, with the time that it should be — covers: T15', async () => {
+    const clock = new FakeClock(systemClock.now());
+    const { deps } = ca.process({}, clock);
+    const { serialNumber } = await issueCertificate(deps.issuance, request(process));
+    clock.step(5 * 3_600_000);
+    await expect(issueCertificate(deps.issuance, request(process))).rejects.toThrow(
+      'The clock was set',
+    );
+    const { revokedAt } = await revoke(serialNumber, 4, deps);
+    expect(revokedAt).toBe(clock.now() - 5 * 3_600_000);
+  });
+
   it('takes serial numbers as people write them', async () => {
     const { serialNumber } = await issue();
     const colons = serialNumber.toUpperCase().match(/../g)?.join(':') ?? '';

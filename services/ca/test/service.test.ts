@@ -7,6 +7,7 @@ import type { PeerName } from '@gigvault/rpc/service-name';
 import { silentLog } from '@gigvault/telemetry/log';
 import { createMetrics } from '@gigvault/telemetry/metrics';
 import { systemClock } from '@gigvault/time/clock';
+import { createClockGuard } from '@gigvault/time/clock-guard';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { caService } from '../src/ca.module.ts';
 import { csr, request, startTestCa, type TestCa } from './test-ca.ts';
@@ -28,6 +29,7 @@ beforeAll(async () => {
       readFileSync(new URL('../../../deploy/peers.yaml', import.meta.url), 'utf8'),
     ),
     clock: systemClock,
+    clockGuard: createClockGuard(systemClock),
     metrics: createMetrics(),
     dataDir: () => '/nonexistent',
     pool: () => ca.pool,

@@ -8,6 +8,7 @@ import { createMetrics, type Metrics } from '@gigvault/telemetry/metrics';
 import { produced } from '@gigvault/testkit/produced';
 import { startTestDatabase, type TestDatabase } from '@gigvault/testkit/test-database';
 import { type Clock, systemClock } from '@gigvault/time/clock';
+import { createClockGuard } from '@gigvault/time/clock-guard';
 import { buildCaTbsCertificate } from '@gigvault/x509/ca-certificate';
 import { assembleSigned } from '@gigvault/x509/certificate';
 import { buildCertificationRequest } from '@gigvault/x509/certification-request';
@@ -133,6 +134,7 @@ function startProcess(
       publicUrl: 'https://localhost:8443',
       database: pool,
       clock,
+      clockGuard: createClockGuard(clock),
       log: silentLog,
       metrics,
       client: (service) => clients.get(service) as never,

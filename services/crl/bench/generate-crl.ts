@@ -3,6 +3,7 @@ import { setImmediate } from 'node:timers/promises';
 import { LARGEST_LIST } from '@gigvault/rpc/message-size';
 import { startTestDatabase } from '@gigvault/testkit/test-database';
 import { systemClock } from '@gigvault/time/clock';
+import { createClockGuard } from '@gigvault/time/clock-guard';
 import { encodeCrlEntry } from '@gigvault/x509/crl';
 import { CrlInit1764000000000 } from '../migrations/1764000000000-crl-init.ts';
 import { CrlEntryOrder1764100000000 } from '../migrations/1764100000000-crl-entry-order.ts';
@@ -43,6 +44,7 @@ const deps = {
   store,
   signer: rpcCrlSigner(keymgr.signing),
   clock: systemClock,
+  clockGuard: createClockGuard(systemClock),
   validity: 86_400_000,
   turn: () => setImmediate(),
   largest: LARGEST_LIST,

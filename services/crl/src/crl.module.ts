@@ -3,6 +3,7 @@ import { setImmediate } from 'node:timers/promises';
 import type { EventConsumer } from '@gigvault/database/event-consumer';
 import { type CertificateChange, followCa } from '@gigvault/host/follow-ca';
 import {
+  clockRight,
   HEALTH_CHECKS,
   type HealthCheck,
   HTTP_ROUTES,
@@ -78,6 +79,7 @@ function wireCrl(context: Context) {
     turn: () => setImmediate(),
     largest: LARGEST_LIST,
     clock,
+    clockGuard: context.clockGuard,
     log,
     timer: () => duration.startTimer({}),
   });
@@ -94,6 +96,7 @@ function wireCrl(context: Context) {
     routes: crlRoutes({ served, clock, httpMaxAge: config.httpMaxAge }),
     workers: [generator, issuers, consumer] satisfies Worker[],
     healthChecks: [
+      clockRight('crl.clock', context.clockGuard),
       { name: 'crl.published', check: async () => checkPublished(served) },
       {
         name: 'crl.freshness',

@@ -1,6 +1,7 @@
 import { installFaultHook } from '@gigvault/telemetry/durable-step';
 import { eventually } from '@gigvault/testkit/eventually';
 import { startTestDatabase, type TestDatabase } from '@gigvault/testkit/test-database';
+import { createClockGuard } from '@gigvault/time/clock-guard';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Pool } from 'pg';
 import { pgCrlStore } from '../src/adapters/pg-crl-store.ts';
@@ -46,6 +47,7 @@ describe('numbers', () => {
       store: pgCrlStore(pool),
       signer: rpcCrlSigner(world.keymgr.signing),
       clock: world.clock,
+      clockGuard: createClockGuard(world.clock),
       validity: 24 * HOUR,
       turn: async () => undefined,
       largest: 500_000,

@@ -13,7 +13,8 @@ import { crlService } from '../src/crl.module.ts';
 import { type CrlWorld, crlWorld, startedCrlWorld } from './crl-world.ts';
 import { opensslCrl } from './openssl-crl.ts';
 
-const HOUR = 3_600_000;
+const MINUTE = 60_000;
+const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
 
 let database: TestDatabase;
@@ -127,6 +128,53 @@ describe('publication', () => {
       onScheduled.push(crl.list.length === 1);
     }
     expect(onScheduled).toEqual([true, true, false, false]);
+  });
+});
+
+describe('the clock', () => {
+  const fromTheFuture = () =>
+    pool.query('SELECT 1 FROM crl WHERE this_update > $1', [world.clock.now()]);
+
+  it('is set forward: no CRL is made until it is back, and then nothing is late — covers: T15', async () => {
+    await started();
+    const before = await world.crl();
+    world.clock.step(2 * HOUR);
+    await expect(world.health('crl.clock')).rejects.toThrow('The clock was set');
+    // `ca` does not believe the clock either.
+    const serialNumber = world.ca.revoke({ revokedAt: before.thisUpdate });
+    await eventually(async () => {
+      world.clock.advance(1_000);
+      expect((await pool.query('SELECT 1 FROM revoked')).rows).toHaveLength(1);
+    });
+    // Rounds of the generator: it is due, by the schedule and by the revocation.
+    const rounds = world.clock.now() + 60_000;
+    await eventually(async () => {
+      world.clock.advance(1_000);
+      expect((await world.crl()).crlNumber).toBe(before.crlNumber);
+      expect(world.clock.now()).toBeGreaterThan(rounds);
+    });
+    world.clock.step(-2 * HOUR);
+    const back = world.clock.now();
+    await world.listed(serialNumber);
+    expect(world.clock.now() - back).toBeLessThan(MINUTE);
+    expect((await fromTheFuture()).rows).toEqual([]);
+    await world.health('crl.clock');
+  });
+
+  it('was wrong at a start: the CRL from the future is replaced once it is right, and lists all that it must — covers: T15', async () => {
+    await started();
+    const serialNumber = world.ca.revoke({ notAfter: world.clock.now() + 90 * MINUTE });
+    await world.listed(serialNumber);
+    for (const change of [2 * HOUR, -2 * HOUR]) {
+      const { thisUpdate } = await world.crl();
+      await world.stop();
+      world.clock.step(change);
+      world = world.another();
+      await world.start();
+      await eventually(async () => expect((await world.crl()).thisUpdate).not.toBe(thisUpdate));
+    }
+    const { crl } = await world.listed(serialNumber);
+    expect(crl.thisUpdate).toBeLessThanOrEqual(world.clock.now());
   });
 });
 

@@ -107,7 +107,12 @@ function wire(
   };
   const workers = [
     resumeWorker(context, { sweep: orders, completion, clock }),
-    reaper(context, { orders, sweep: orders, clock, retention: config.orderRetention }),
+    reaper(context, {
+      orders,
+      sweep: orders,
+      clock: context.clockGuard,
+      retention: config.orderRetention,
+    }),
   ];
   return { api, workers };
 }

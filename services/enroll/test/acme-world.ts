@@ -8,6 +8,7 @@ import { silentLog } from '@gigvault/telemetry/log';
 import { createMetrics } from '@gigvault/telemetry/metrics';
 import { startTestDatabase, type TestDatabase } from '@gigvault/testkit/test-database';
 import { systemClock } from '@gigvault/time/clock';
+import { createClockGuard } from '@gigvault/time/clock-guard';
 import type { Worker } from '@gigvault/time/worker';
 import { toPem } from '@gigvault/x509/pem';
 import type { Pool } from 'pg';
@@ -98,6 +99,7 @@ function partsOf(pool: Pool, around: Surroundings): { routes: HttpRoute[]; worke
     dataDir: '',
     database: pool,
     clock: systemClock,
+    clockGuard: createClockGuard(systemClock),
     log: silentLog,
     metrics: createMetrics(),
     authenticator: { authenticate: () => Promise.reject(new Error('ACME has no access tokens')) },

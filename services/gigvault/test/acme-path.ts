@@ -22,6 +22,7 @@ import { installFaultHook } from '@gigvault/telemetry/durable-step';
 import { silentLog } from '@gigvault/telemetry/log';
 import { createMetrics } from '@gigvault/telemetry/metrics';
 import { type StillClock, stillClock } from '@gigvault/testkit/still-clock';
+import { createClockGuard } from '@gigvault/time/clock-guard';
 import { toPem } from '@gigvault/x509/pem';
 import type { Pool } from 'pg';
 import { startTestCa, type TestCa } from '../../ca/test/test-ca.ts';
@@ -127,6 +128,7 @@ async function runProcess(path: AcmePath, options: ProcessOptions) {
     publicUrl: path.url,
     peers: installedPeerTable(),
     clock: path.clock,
+    clockGuard: createClockGuard(path.clock),
     metrics: createMetrics(),
     dataDir: () => '/nonexistent',
     pool: (service) => options.pools.get(service)!,

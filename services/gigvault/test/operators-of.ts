@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { ServiceName } from '@gigvault/rpc/service-name';
 import { type HttpClient, httpClient } from '@gigvault/testkit/http-client';
 import type { Mode, PkiProcess } from '@gigvault/testkit/pki-process';
 
@@ -12,11 +13,11 @@ export interface Operators {
   readonly http: HttpClient;
 }
 
-/** The operators' listeners of the one process, or of the one that runs `ca`. */
-export function operatorsOfCa(mode: Mode, pki: PkiProcess): Operators {
+/** The operators' listeners of the one process, or of the one that runs this service. */
+export function operatorsOf(name: ServiceName, mode: Mode, pki: PkiProcess): Operators {
   if (mode === 'one process') {
-    const url = (name: string) =>
-      new RegExp(`^ {2}${name} +(https://127\\.0\\.0\\.1:\\d+)`, 'm').exec(
+    const url = (listener: string) =>
+      new RegExp(`^ {2}${listener} +(https://127\\.0\\.0\\.1:\\d+)`, 'm').exec(
         pki.output(),
       )?.[1] as string;
     return {
@@ -28,11 +29,11 @@ export function operatorsOfCa(mode: Mode, pki: PkiProcess): Operators {
   const { services } = JSON.parse(readFileSync(join(pki.dataDir, 'run.json'), 'utf8')) as {
     services: { service: string; admin: number; metrics: number }[];
   };
-  const ca = services.find(({ service }) => service === 'ca');
+  const found = services.find(({ service }) => service === name);
   const url = (port: number | undefined) => `https://127.0.0.1:${port}`;
   return {
-    admin: url(ca?.admin),
-    metrics: `${url(ca?.metrics)}/metrics`,
+    admin: url(found?.admin),
+    metrics: `${url(found?.metrics)}/metrics`,
     // By its mTLS identity, whose name is no host's.
     http: httpClient(readFileSync(join(pki.dataDir, 'tls', 'services-ca.crt')), {
       allowPartialTrustChain: true,

@@ -4,7 +4,7 @@ import { eventually } from '@gigvault/testkit/eventually';
 import { MODES } from '@gigvault/testkit/pki-process';
 import { toPem } from '@gigvault/x509/pem';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { type Operators, operatorsOfCa } from './operators-of.ts';
+import { type Operators, operatorsOf } from './operators-of.ts';
 import { API, csr, expectProblem, useRest } from './rest-client.ts';
 import { QUICK_CRL, usePki } from './use-pki.ts';
 
@@ -224,7 +224,7 @@ describe.each(MODES)('the REST API, %s', (mode) => {
     let operators: Operators;
 
     beforeAll(() => {
-      operators = operatorsOfCa(mode, shared.pki);
+      operators = operatorsOf('ca', mode, shared.pki);
     });
 
     afterAll(() => operators?.http.close());

@@ -15,6 +15,7 @@ import { createMetrics } from '@gigvault/telemetry/metrics';
 import { eventually } from '@gigvault/testkit/eventually';
 import { startTestDatabase, type TestDatabase } from '@gigvault/testkit/test-database';
 import { systemClock } from '@gigvault/time/clock';
+import { createClockGuard } from '@gigvault/time/clock-guard';
 import { readPublicKey } from '@gigvault/x509/public-key';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Pool } from 'pg';
@@ -48,6 +49,7 @@ beforeAll(async () => {
       await readFile(new URL('../../../deploy/peers.yaml', import.meta.url), 'utf8'),
     ),
     clock: systemClock,
+    clockGuard: createClockGuard(systemClock),
     metrics,
     dataDir: () => dataDir,
     pool: () => pool,

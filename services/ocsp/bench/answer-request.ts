@@ -1,5 +1,6 @@
 import { silentLog } from '@gigvault/telemetry/log';
 import { systemClock } from '@gigvault/time/clock';
+import { createClockGuard } from '@gigvault/time/clock-guard';
 import { createResponderDirectory } from '../src/responder/responder-directory.ts';
 import { createFreshness } from '../src/revocation/freshness.ts';
 import { answerRequest } from '../src/status/answer-request.ts';
@@ -54,6 +55,7 @@ const deps = {
   },
   validity: 8 * 3_600_000,
   clock: systemClock,
+  clockGuard: createClockGuard(systemClock),
   log: silentLog,
 };
 

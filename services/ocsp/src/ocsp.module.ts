@@ -1,5 +1,6 @@
 import { type CertificateChange, followCa } from '@gigvault/host/follow-ca';
 import {
+  clockRight,
   HEALTH_CHECKS,
   type HealthCheck,
   HTTP_ROUTES,
@@ -83,6 +84,7 @@ function wireOcsp(context: Context) {
     signer: rpcResponseSigner(context.client(RPC.keySigning, 'keymgr'), config.maxOpenSignatures),
     validity: config.validity,
     clock,
+    clockGuard: context.clockGuard,
     log,
   };
   const renewal = responderWorker(context, answering);
@@ -95,6 +97,7 @@ function wireOcsp(context: Context) {
     }),
     workers: [...statusWorkers(context, answering, freshness, renewal), renewal] satisfies Worker[],
     healthChecks: [
+      clockRight('ocsp.clock', context.clockGuard),
       { name: 'ocsp.signer', check: async () => checkSigner(answering.responders, clock) },
       {
         name: 'ocsp.renewal',
@@ -129,7 +132,7 @@ function statusWorkers(
     interval: FRESHNESS_INTERVAL,
     round: async () => {
       const remembered = await store.load();
-      if (remembered !== undefined) freshness.advance(remembered);
+      if (remembered !== undefined && remembered <= clock.now()) freshness.advance(remembered);
       const asOf = freshness.asOf();
       if (asOf !== undefined && asOf !== remembered) await store.save(asOf);
     },
@@ -146,7 +149,7 @@ function statusWorkers(
     },
   });
   const consumer = followCa(context, {
-    source: watchedEventLog(context.client(RPC.eventLog, 'ca'), freshness, clock),
+    source: watchedEventLog(context.client(RPC.eventLog, 'ca'), freshness, context.clockGuard),
     handle: (client, changes) => applyChanges(pgStatusChanges(client), changes),
     committed(changes) {
       changed(changes);

@@ -292,6 +292,9 @@ describe('OCSP caching and signing', () => {
   it('serves the old answer while keymgr is down, until it ends; never a signature that does not verify', async () => {
     await started();
     const { serialNumber } = world.ca.issue();
+    // Its event purges what is cached before it.
+    await recorded(1);
+    await followed();
     expect(await statusOf(serialNumber)).toBe('good');
     world.keymgr.down = true;
     world.clock.advance(7 * HOUR);
@@ -386,6 +389,45 @@ describe('OCSP without ca', () => {
     );
     expect(await statusOf(serialNumber)).toMatchObject({ reasonCode: 1 });
     expect(await statusOf(later)).toBe('good');
+  });
+});
+
+describe('the clock of OCSP', () => {
+  it('is set forward: nothing is signed or believed with it, what was cached stands — covers: T15', async () => {
+    await started();
+    const { serialNumber } = world.ca.issue();
+    await recorded(1);
+    await followed();
+    const cached = await ask(serialNumber);
+    world.clock.step(HOUR);
+    await expect(world.health('ocsp.clock')).rejects.toThrow('The clock was set');
+    expect(readAnswer(await ask(serialNumber, Buffer.from('fresh'))).status).toBe(TRY_LATER);
+    expect((await ask(serialNumber)).body).toEqual(cached.body);
+    // The event log is read to its end, at a time that is wrong.
+    await recorded(world.ca.issue() && 2);
+    for (let i = 0; i < 3; i++) world.clock.advance(15_000);
+    world.clock.step(-HOUR);
+    await followed();
+    const { data } = readAnswer(await ask(serialNumber, Buffer.from('fresh')));
+    expect(data?.responses[0]?.thisUpdate).toBeLessThanOrEqual(world.clock.now());
+    // It does not take itself for one who knows the next hour.
+    world.ca.events.down = true;
+    world.ca.events.endPolls();
+    world.clock.advance(6 * 60_000);
+    await expect(world.health('ocsp.freshness')).rejects.toThrow('known up to');
+  });
+
+  it('is set forward by months: no state is deleted — covers: T15', async () => {
+    await started({ keepEnded: '1d' });
+    world.ca.issue();
+    await recorded(1);
+    world.clock.step(90 * DAY);
+    const rounds = world.clock.now() + 5 * HOUR;
+    await eventually(async () => {
+      world.clock.advance(HOUR);
+      await recorded(1);
+      expect(world.clock.now()).toBeGreaterThan(rounds);
+    });
   });
 });
 

@@ -83,7 +83,7 @@ function raModule(context: ServiceContext<RaConfig>): DynamicModule {
     eventLog.worker,
     authorization.worker,
     ...enrolment.workers,
-    reaper({ pool, clock, log: context.log }),
+    reaper({ pool, clock, clockGuard: context.clockGuard, log: context.log }),
   ];
   return {
     module: RaModule,
@@ -162,7 +162,7 @@ function wireEnrolment(
   };
   const workers = [
     issuingWorker({ issuing: store, issuer, clock, log }),
-    reviewWorker({ ...api, log }),
+    reviewWorker({ ...api, clockGuard: context.clockGuard, log }),
     backlog({
       requests: store,
       validations: pgValidationQueue(pool, eventLog),

@@ -1,5 +1,6 @@
 import { silentLog } from '@gigvault/telemetry/log';
 import { FakeClock, systemClock } from '@gigvault/time/clock';
+import { createClockGuard } from '@gigvault/time/clock-guard';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { reaper } from '../src/adapters/reaper.ts';
 import { createAuthorizations } from '../src/authorization/create-authorizations.ts';
@@ -210,7 +211,12 @@ describe('reaping', () => {
       'UPDATE authorization_ SET expires_at = 1 WHERE authorization_id = ANY ($1)',
       [[used!.authorizationId, unused!.authorizationId]],
     );
-    const worker = reaper({ pool: fixture.ra.pool, clock: systemClock, log: silentLog });
+    const worker = reaper({
+      pool: fixture.ra.pool,
+      clock: systemClock,
+      clockGuard: createClockGuard(systemClock),
+      log: silentLog,
+    });
     await worker.start();
     const gone = () => codeOf(readAuthorizations(deps, [unused!.authorizationId]));
     await eventually(async () => (await gone()) === 'AUTHORIZATION_NOT_FOUND', systemClock);

@@ -1,6 +1,7 @@
 import { installFaultHook } from '@gigvault/telemetry/durable-step';
 import { silentLog } from '@gigvault/telemetry/log';
 import { FakeClock, systemClock } from '@gigvault/time/clock';
+import { createClockGuard } from '@gigvault/time/clock-guard';
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import { pgAuthorizationStore } from '../src/adapters/pg-authorization-store.ts';
 import { reviewWorker } from '../src/adapters/review-worker.ts';
@@ -173,7 +174,12 @@ describe('reviews that nobody decides', () => {
   it('are ended by their worker', async () => {
     const requestId = await pending();
     clock.advance(30 * DAY);
-    const worker = reviewWorker({ ...world.api, log: silentLog });
+    const worker = reviewWorker({
+      ...world.api,
+      clock,
+      clockGuard: createClockGuard(clock),
+      log: silentLog,
+    });
     await worker.start();
     try {
       await eventually(

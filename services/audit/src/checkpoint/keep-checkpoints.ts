@@ -35,7 +35,8 @@ export function keepCheckpoints(deps: KeepDeps): CheckpointKeeper {
     clock: deps.clock,
     interval: IDLE_INTERVAL,
     async round(signal) {
-      const early = deps.interval - (deps.clock.now() - attemptedAt);
+      // No longer than the interval, should the clock have been set back.
+      const early = Math.min(deps.interval, attemptedAt + deps.interval - deps.clock.now());
       if (early > 0) await deps.clock.sleep(early, signal);
       attemptedAt = deps.clock.now();
       deps.onSigned(await signCheckpoint(deps));

@@ -2,16 +2,15 @@ import type { ServiceContext } from '@gigvault/host/service';
 import { failureLog } from '@gigvault/telemetry/log';
 import { periodic, type Worker } from '@gigvault/time/worker';
 import type { CaConfig } from '../ca.config.ts';
-import type { ClockGuard } from '../issuance/clock-guard.ts';
 
 /** Milliseconds. */
 const INTERVAL = 5_000;
 
 /** Shows by how much the clock was set, and says once when that stops issuance, and when it does no more. */
 export function clockWatcher(
-  { clock, log, metrics }: Pick<ServiceContext<CaConfig>, 'clock' | 'log' | 'metrics'>,
-  guard: ClockGuard,
+  context: Pick<ServiceContext<CaConfig>, 'clock' | 'clockGuard' | 'log' | 'metrics'>,
 ): Worker {
+  const { clock, clockGuard, log, metrics } = context;
   const offset = metrics.gauge(
     'clock_moved_seconds',
     'By how much the time of day was set since the start.',
@@ -27,9 +26,9 @@ export function clockWatcher(
     clock,
     interval: INTERVAL,
     async round() {
-      offset.set({}, guard.moved() / 1_000);
+      offset.set({}, clockGuard.moved() / 1_000);
       try {
-        guard.check();
+        clockGuard.check();
         failures.worked();
       } catch (error) {
         failures.failed('error', error);

@@ -1,5 +1,5 @@
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
-import type { Clock } from '@gigvault/time/clock';
+import type { ClockGuard } from '@gigvault/time/clock-guard';
 import { assembleSigned } from '@gigvault/x509/certificate';
 import { REASON_CODE } from '@gigvault/x509/reason-code';
 import { verifySignatureOffLoop } from '@gigvault/x509/signature';
@@ -11,7 +11,7 @@ import { abandonedEvent, issuedEvent } from './issuance-events.ts';
 export interface FinishDeps {
   readonly issuers: IssuerRegistry;
   readonly intents: IntentStore;
-  readonly clock: Clock;
+  readonly clockGuard: ClockGuard;
 }
 
 /**
@@ -47,7 +47,7 @@ export async function finishCertificate(
 /** Gives an open intent up: its serial number counts as issued and revoked from now on. */
 export async function abandonIntent(deps: FinishDeps, intent: Intent, why: string): Promise<void> {
   // Another serial number takes the place of one that was given up.
-  const revocation = { at: deps.clock.now(), reasonCode: REASON_CODE.superseded };
+  const revocation = { at: deps.clockGuard.believed(), reasonCode: REASON_CODE.superseded };
   await deps.intents.abandon(intent, revocation, abandonedEvent(intent, revocation, why));
 }
 

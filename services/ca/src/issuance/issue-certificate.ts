@@ -9,7 +9,6 @@ import { type SettleDeps, settleIntent } from '../reconciliation/settle-intent.t
 import type { AuditGate } from './audit-gate.ts';
 import { blockedKey } from './check-issuance.ts';
 import { type CheckDeps, checkOrder } from './check-order.ts';
-import type { ClockGuard } from './clock-guard.ts';
 import { finishCertificate } from './finish-certificate.ts';
 import { flightOf } from './flight.ts';
 import { intendedEvent } from './issuance-events.ts';
@@ -19,7 +18,6 @@ import { type PreparedCertificate, prepareCertificate } from './prepared-certifi
 /** What issuance needs. */
 export interface IssueDeps extends SettleDeps, CheckDeps {
   readonly auditGate: AuditGate;
-  readonly clockGuard: ClockGuard;
   /** Issuances of this process, by request id. */
   readonly flights: SingleFlight<IssuedCertificate>;
   readonly observer: IssuanceObserver;
@@ -75,7 +73,7 @@ async function attemptIssuance(
   // 5. Everything is checked again, whoever checked it before.
   const checked = await checkOrder(deps, order);
   // 6. Build and lint. From here on the bytes do not change.
-  const prepared = prepareCertificate(checked, deps.clock.now());
+  const prepared = prepareCertificate(checked, deps.clockGuard.now());
   // 7. Serial number, bytes and event are durable before the key is asked.
   const outcome = await deps.intents.open(prepared.intent, intendedEvent(prepared.intent));
   switch (outcome) {

@@ -1,5 +1,6 @@
 import { asGigvaultError } from '@gigvault/errors/gigvault-error';
 import type { Log } from '@gigvault/telemetry/log';
+import type { Clock } from '@gigvault/time/clock';
 import { flightOf } from '../issuance/flight.ts';
 import type { Intent } from '../ports/intent-store.ts';
 import { type SettleDeps, settleIntent } from './settle-intent.ts';
@@ -8,6 +9,7 @@ import { type SettleDeps, settleIntent } from './settle-intent.ts';
 export interface ReconcileDeps extends SettleDeps {
   /** Requests that this process works on now; their intents are left alone. */
   readonly flights: { has(flight: string): boolean };
+  readonly clock: Clock;
   readonly log: Log;
 }
 

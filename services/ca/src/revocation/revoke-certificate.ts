@@ -3,7 +3,7 @@ import type {
   RevokeCertificateRequest,
   RevokeCertificateResponse,
 } from '@gigvault/proto/ca/v1/revocation';
-import type { Clock } from '@gigvault/time/clock';
+import type { ClockGuard } from '@gigvault/time/clock-guard';
 import { parseSerialNumber } from '@gigvault/x509/serial-number';
 import type { RevocationObserver } from '../ports/observer.ts';
 import type { RevocationStore } from '../ports/revocation-store.ts';
@@ -13,7 +13,7 @@ import { revokedEvent } from './revoked-event.ts';
 /** What revocation needs. */
 export interface RevokeDeps {
   readonly revocations: RevocationStore;
-  readonly clock: Clock;
+  readonly clockGuard: ClockGuard;
   readonly observer: RevocationObserver;
   /** Told after a key was blocked: its other certificates wait. */
   keyCompromised(): void;
@@ -21,7 +21,7 @@ export interface RevokeDeps {
 
 /**
  * Marks a certificate revoked for ever; docs/flows/revocation.md. The caller has authorised `actor`. Never waits for the audit
- * service, and expired certificates may be revoked as well: a compromised key is worth telling. keyCompromise also
+ * service nor for a clock that was set, and expired certificates may be revoked as well: a compromised key is worth telling. keyCompromise also
  * blocks the key; revoke-compromised.ts then revokes its other certificates.
  * Errors: INVALID_ARGUMENT, BAD_REVOCATION_REASON, CERTIFICATE_NOT_FOUND, ALREADY_REVOKED, UNAVAILABLE.
  */
@@ -35,7 +35,7 @@ export async function revokeCertificate(
   const serialNumber = parseSerialNumber(request.serialNumber);
   const issuerId = await issuerOf(deps.revocations, serialNumber, request.issuerId);
   const revoked = await deps.revocations.revoke(
-    { issuerId, serialNumber, reasonCode: request.reasonCode, at: deps.clock.now() },
+    { issuerId, serialNumber, reasonCode: request.reasonCode, at: deps.clockGuard.believed() },
     (certificate) => revokedEvent(certificate, request.actor),
   );
   if (revoked === undefined) {

@@ -1,4 +1,4 @@
-import type { Clock } from '@gigvault/time/clock';
+import type { ClockGuard } from '@gigvault/time/clock-guard';
 import type { RevocationObserver } from '../ports/observer.ts';
 import type { CompromisedKeys } from '../ports/revocation-store.ts';
 import { revokedEvent } from './revoked-event.ts';
@@ -6,7 +6,7 @@ import { revokedEvent } from './revoked-event.ts';
 /** What the sweep needs. */
 export interface SweepDeps {
   readonly compromised: CompromisedKeys;
-  readonly clock: Clock;
+  readonly clockGuard: ClockGuard;
   readonly observer: RevocationObserver;
 }
 
@@ -21,18 +21,21 @@ const ACTOR = 'service:ca';
  * report came. Idempotent, and may run in several processes. Returns how many it revoked.
  */
 export async function revokeCompromised(deps: SweepDeps): Promise<number> {
-  const { compromised, clock, observer } = deps;
+  const { compromised, clockGuard, observer } = deps;
   let count = 0;
   for (const key of await compromised.list(LIMIT)) {
     for (let more = true; more; ) {
-      const revoked = await compromised.revoke(key.spkiSha256, clock.now(), LIMIT, (certificate) =>
-        revokedEvent(certificate, ACTOR),
+      const revoked = await compromised.revoke(
+        key.spkiSha256,
+        clockGuard.believed(),
+        LIMIT,
+        (certificate) => revokedEvent(certificate, ACTOR),
       );
       for (const { issuerId } of revoked) observer.revoked(issuerId, 'keyCompromise');
       count += revoked.length;
       more = revoked.length === LIMIT;
     }
-    if (key.blockedAt < clock.now() - WATCH) await compromised.settle(key.spkiSha256);
+    if (key.blockedAt < clockGuard.believed() - WATCH) await compromised.settle(key.spkiSha256);
   }
   return count;
 }

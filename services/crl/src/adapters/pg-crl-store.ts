@@ -93,7 +93,7 @@ async function intend(client: PoolClient, shard: ShardKey, plan: CrlPlan): Promi
     [issuerId, crlShard, Math.floor(plan.thisUpdate / 1000)],
   );
   const crlNumber = Number(rows[0]?.crl_number);
-  await dropExpired(client, shard);
+  await dropExpired(client, shard, plan.thisUpdate);
   const { count, octets } = await measureEntries(client, shard);
   const { head, tail } = plan.frame(crlNumber, octets);
   const { intentId } = plan;
@@ -120,13 +120,20 @@ async function intend(client: PoolClient, shard: ShardKey, plan: CrlPlan): Promi
   return { issuerId, crlShard, intentId, crlNumber, tbs };
 }
 
-/** RFC 5280 §3.3: an entry stands on one regularly scheduled CRL beyond the certificate's end before it may go. */
-async function dropExpired(client: PoolClient, { issuerId, crlShard }: ShardKey): Promise<void> {
+/**
+ * RFC 5280 §3.3: an entry stands on one regularly scheduled CRL beyond the certificate's end before it may go. A CRL from the future, made by
+ * a clock that was wrong, ends nothing.
+ */
+async function dropExpired(
+  client: PoolClient,
+  { issuerId, crlShard }: ShardKey,
+  thisUpdate: number,
+): Promise<void> {
   await client.query(
     `DELETE FROM revoked AS r USING shard AS s
       WHERE s.issuer_id = $1 AND s.crl_shard = $2 AND r.issuer_id = $1 AND r.crl_shard = $2
-        AND r.not_after < s.scheduled_update AND r.first_number <= s.scheduled_number`,
-    [issuerId, crlShard],
+        AND r.not_after < least(s.scheduled_update, $3) AND r.first_number <= s.scheduled_number`,
+    [issuerId, crlShard, thisUpdate],
   );
 }
 

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { asGigvaultError, GigvaultError } from '@gigvault/errors/gigvault-error';
 import { durableStep } from '@gigvault/telemetry/durable-step';
 import type { Clock } from '@gigvault/time/clock';
+import type { ClockGuard } from '@gigvault/time/clock-guard';
 import { frameSigned, type ParsedCertificate, readCertificate } from '@gigvault/x509/certificate';
 import { frameTbsCertList } from '@gigvault/x509/crl';
 import {
@@ -19,6 +20,7 @@ export interface GenerateDeps {
   readonly store: CrlStore;
   readonly signer: CrlSigner;
   readonly clock: Clock;
+  readonly clockGuard: ClockGuard;
   /** nextUpdate minus thisUpdate, ms. */
   readonly validity: number;
   /** Lets the event loop turn: between parts of a list, each a few milliseconds of work. */
@@ -31,7 +33,7 @@ export interface GenerateDeps {
  * Makes and publishes the shard's next CRL, or finishes the one that a crash left open. The published CRL stays in place until the new
  * one is signed and verified. Numbers only rise: a number that was intended is never taken again (T57).
  *
- * Errors: PAYLOAD_TOO_LARGE, and no number is taken; those of ListSigning.sign, with the intent left open for the next call; INTERNAL for a signature that does not verify.
+ * Errors: PAYLOAD_TOO_LARGE, and UNAVAILABLE while the clock is not right: no number is taken; those of ListSigning.sign, with the intent left open for the next call; INTERNAL for a signature that does not verify.
  */
 export function generateCrl(
   deps: GenerateDeps,
@@ -85,7 +87,7 @@ function planOf(
   issuer: ParsedCertificate,
   { scheduled, list }: { readonly scheduled: boolean; readonly list: HandedOver },
 ): CrlPlan {
-  const thisUpdate = Math.floor(deps.clock.now() / 1000) * 1000;
+  const thisUpdate = Math.floor(deps.clockGuard.now() / 1000) * 1000;
   const nextUpdate = thisUpdate + deps.validity;
   const { keyIdentifier } = issuer;
   if (!keyIdentifier) {

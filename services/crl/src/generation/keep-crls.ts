@@ -30,8 +30,9 @@ export async function keepCrls(deps: KeepDeps): Promise<number> {
   await refreshServed(deps);
   let failed = false;
   for (const shard of await deps.directory.list()) {
-    const due = nextDue(shard, deps.schedule);
-    if (due.at > deps.clock.now()) continue;
+    const now = deps.clock.now();
+    const due = nextDue(shard, deps.schedule, now);
+    if (due.at > now) continue;
     try {
       const stop = deps.timer();
       const published = await generateCrl(deps, shard, due.scheduled);
@@ -55,7 +56,7 @@ async function refreshServed(deps: KeepDeps): Promise<number> {
   let earliest = Number.POSITIVE_INFINITY;
   const shards = await deps.directory.list();
   for (const shard of shards) {
-    earliest = Math.min(earliest, nextDue(shard, deps.schedule).at);
+    earliest = Math.min(earliest, nextDue(shard, deps.schedule, deps.clock.now()).at);
     const number = deps.served.get(shard.issuerId, shard.crlShard)?.crlNumber ?? 0;
     if (!shard.published || shard.published.crlNumber <= number) continue;
     const published = await deps.directory.published(shard);

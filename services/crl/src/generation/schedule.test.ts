@@ -4,6 +4,7 @@ import { nextDue } from './schedule.ts';
 
 const SCHEDULE = { interval: 3_600_000, coalesce: 10_000 };
 const T = 1_000_000_000;
+const NOW = T + 7_200_000;
 const SHARD: ShardState = {
   issuerId: 'issuing',
   crlShard: 0,
@@ -18,26 +19,38 @@ const SHARD: ShardState = {
 
 describe('schedule', () => {
   it('the first CRL and an unfinished one are due at once', () => {
-    expect(nextDue({ ...SHARD, published: undefined }, SCHEDULE)).toEqual({
+    expect(nextDue({ ...SHARD, published: undefined }, SCHEDULE, NOW)).toEqual({
       at: 0,
       scheduled: true,
     });
-    expect(nextDue({ ...SHARD, open: true }, SCHEDULE).at).toBe(0);
+    expect(nextDue({ ...SHARD, open: true }, SCHEDULE, NOW).at).toBe(0);
   });
 
   it('then one each interval', () => {
-    expect(nextDue(SHARD, SCHEDULE)).toEqual({ at: T + 3_600_000, scheduled: true });
+    expect(nextDue(SHARD, SCHEDULE, NOW)).toEqual({ at: T + 3_600_000, scheduled: true });
   });
 
   it('a revocation after a quiet time is due at once, one soon after a CRL when the time to coalesce is over', () => {
     const quiet = { ...SHARD, changedAt: T + 500_000 };
-    expect(nextDue(quiet, SCHEDULE)).toEqual({ at: T + 500_000, scheduled: false });
+    expect(nextDue(quiet, SCHEDULE, NOW)).toEqual({ at: T + 500_000, scheduled: false });
     const soon = { ...SHARD, changedAt: T + 1 };
-    expect(nextDue(soon, SCHEDULE)).toEqual({ at: T + 10_000, scheduled: false });
+    expect(nextDue(soon, SCHEDULE, NOW)).toEqual({ at: T + 10_000, scheduled: false });
+  });
+
+  it('one from the future is due at once, and a revocation of the future with the others — covers: T15', () => {
+    const then = T + 120_000;
+    const future = { crlNumber: 2, thisUpdate: then, nextUpdate: then + 86_400_000 };
+    const at = { at: 0, scheduled: true };
+    expect(nextDue({ ...SHARD, published: future }, SCHEDULE, T)).toEqual(at);
+    expect(nextDue({ ...SHARD, scheduledUpdate: then }, SCHEDULE, T)).toEqual(at);
+    // Clocks of replicas may differ a little.
+    expect(nextDue({ ...SHARD, published: future }, SCHEDULE, then - 60_000).at).toBeGreaterThan(0);
+    const changed = { ...SHARD, changedAt: then };
+    expect(nextDue(changed, SCHEDULE, T + 20_000)).toEqual({ at: T + 20_000, scheduled: false });
   });
 
   it('a CRL that is due anyway is made on schedule', () => {
     const late = { ...SHARD, changedAt: T + 3_600_001 };
-    expect(nextDue(late, SCHEDULE)).toEqual({ at: T + 3_600_000, scheduled: true });
+    expect(nextDue(late, SCHEDULE, NOW)).toEqual({ at: T + 3_600_000, scheduled: true });
   });
 });

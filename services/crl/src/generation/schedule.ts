@@ -1,3 +1,4 @@
+import { TOLERANCE } from '@gigvault/time/clock-guard';
 import type { ShardState } from '../ports/shard.ts';
 
 /** When CRLs are made. Milliseconds. */
@@ -15,14 +16,17 @@ export interface Due {
 
 /**
  * The first CRL and an unfinished one are due at once; then one each `interval`. A revocation makes one due at once, unless one was made within `coalesce`:
- * then when that time is over, together with all other revocations of it.
+ * then when that time is over, together with all other revocations of it. One from the future was made by a clock that was wrong, and is
+ * replaced at once. @param now Unix ms
  */
-export function nextDue(shard: ShardState, schedule: Schedule): Due {
+export function nextDue(shard: ShardState, schedule: Schedule, now: number): Due {
   const { published, scheduledUpdate, changedAt } = shard;
   // What was begun took the shard's changes with it: it is finished, or begun again, at once.
   if (!published || scheduledUpdate === undefined || shard.open) return { at: 0, scheduled: true };
+  if (Math.max(published.thisUpdate, scheduledUpdate) > now + TOLERANCE)
+    return { at: 0, scheduled: true };
   const regular = { at: scheduledUpdate + schedule.interval, scheduled: true };
   if (changedAt === undefined) return regular;
-  const urgent = Math.max(changedAt, published.thisUpdate + schedule.coalesce);
+  const urgent = Math.max(Math.min(changedAt, now), published.thisUpdate + schedule.coalesce);
   return urgent < regular.at ? { at: urgent, scheduled: false } : regular;
 }

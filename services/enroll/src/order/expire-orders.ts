@@ -7,7 +7,8 @@ import { expiry } from './read-order.ts';
 export interface ExpireOrdersDeps {
   readonly orders: Orders;
   readonly sweep: OrderSweep;
-  readonly clock: Clock;
+  /** A ClockGuard, where the clock may be set: an order ends once. */
+  readonly clock: Pick<Clock, 'now'>;
   /** Milliseconds that finished orders are kept after they expired. */
   readonly retention: number;
 }

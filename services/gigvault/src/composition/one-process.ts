@@ -15,6 +15,7 @@ import { SERVICE_NAMES, type ServiceName } from '@gigvault/rpc/service-name';
 import type { Log } from '@gigvault/telemetry/log';
 import type { Metrics } from '@gigvault/telemetry/metrics';
 import { systemClock } from '@gigvault/time/clock';
+import { createClockGuard } from '@gigvault/time/clock-guard';
 import type { Pool } from 'pg';
 import type { GigvaultConfig } from '../gigvault.config.ts';
 import { SERVICES } from './services.ts';
@@ -46,6 +47,7 @@ export function createSuiteProcess(options: SuiteOptions): SuiteProcess {
     publicUrl: options.publicUrl,
     peers: installedPeerTable(),
     clock: systemClock,
+    clockGuard: createClockGuard(systemClock),
     metrics: options.metrics,
     dataDir: options.dataDir,
     pool: options.pool,

@@ -2,12 +2,14 @@ import { X509Certificate } from 'node:crypto';
 import { globSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { ServiceName } from '@gigvault/rpc/service-name';
 import { newRequest } from '@gigvault/testkit/acme-client';
 import { eventually } from '@gigvault/testkit/eventually';
 import { MODES } from '@gigvault/testkit/pki-process';
 import { systemClock } from '@gigvault/time/clock';
+import { readCertList } from '@gigvault/x509/crl';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { type Operators, operatorsOfCa } from '../operators-of.ts';
+import { type Operators, operatorsOf } from '../operators-of.ts';
 import { QUICK_CRL, startAcmeClient, usePki } from '../use-pki.ts';
 import { RECOVERY } from './limits.ts';
 
@@ -44,29 +46,34 @@ afterAll(() => {
 describe.each(MODES)('the clock, %s', (mode) => {
   const shared = usePki(mode, ...QUICK_CRL);
   let acme: Awaited<ReturnType<typeof startAcmeClient>>;
-  let operators: Operators;
+  const operators = new Map<ServiceName, Operators>();
 
   beforeAll(async () => {
-    operators = operatorsOfCa(mode, shared.pki);
+    for (const name of ['ca', 'crl', 'ocsp'] as const)
+      operators.set(name, operatorsOf(name, mode, shared.pki));
     acme = await startAcmeClient(shared);
   });
 
   afterAll(() => {
     setClock('+0');
-    operators?.http.close();
+    for (const { http } of operators.values()) http.close();
     return acme?.responder.stop();
   });
 
   const healthy = async () =>
     (await shared.http.fetch(`${shared.pki.publicUrl}/health`)).status === 200;
 
-  /** Each process sees the change at a moment of its own: it is `ca` that signs. */
-  const caNoticed = async () => {
-    const { checks } = (
-      await operators.http.fetch(`${operators.admin}/admin/v1/healthz?verbose`)
-    ).json<{ checks: { name: string; ok: boolean }[] }>();
-    return checks.some(({ name, ok }) => name === 'ca.clock' && !ok);
+  /** Each process sees the change at a moment of its own. */
+  const noticed = async (service: ServiceName) => {
+    const { http, admin } = operators.get(service)!;
+    const { checks } = (await http.fetch(`${admin}/admin/v1/healthz?verbose`)).json<{
+      checks: { name: string; ok: boolean }[];
+    }>();
+    return checks.some(({ name, ok }) => name === `${service}.clock` && !ok);
   };
+
+  const crl = async () =>
+    readCertList((await shared.http.fetch(`${shared.pki.statusUrl}/crl/issuing/0.crl`)).body);
 
   it.each(['+1h', '-1h', '+5m'])(
     'is set by %s under an order: nothing is signed until it is back — covers: T15',
@@ -76,7 +83,7 @@ describe.each(MODES)('the clock, %s', (mode) => {
       const order = await client.prove(await client.newOrder([name]));
       expect(await healthy()).toBe(true);
       setClock(change);
-      await eventually(async () => expect(await caNoticed()).toBe(true));
+      await eventually(async () => expect(await noticed('ca')).toBe(true));
       const { csr } = newRequest([name]);
       const answer = await client.post(order.finalize, { csr });
       // Either it says so at once, or it has taken the order and works on it: there is no certificate.
@@ -98,6 +105,30 @@ describe.each(MODES)('the clock, %s', (mode) => {
     },
     60_000,
   );
+
+  it('is set forward under a revocation: no CRL comes from the future, and it is listed once the clock is back — covers: T15', async () => {
+    const { client } = acme;
+    const pem = await client.certificate(['forward.localhost']);
+    const { raw, serialNumber } = new X509Certificate(pem);
+    setClock('+3h');
+    for (const service of ['ca', 'crl', 'ocsp'] as const)
+      await eventually(async () => expect(await noticed(service)).toBe(true));
+    const { crlNumber } = await crl();
+    expect((await client.revoke(raw, 4)).status).toBe(200);
+    await eventually(async () => expect(await noticed('crl')).toBe(true));
+    expect((await crl()).crlNumber).toBe(crlNumber);
+    setClock('+0');
+    const back = systemClock.now();
+    const entry = await eventually(async () => {
+      const { thisUpdate, entries } = await crl();
+      expect(thisUpdate).toBeLessThanOrEqual(systemClock.now());
+      const found = [...entries()].find((one) => one.serialNumber === serialNumber.toLowerCase());
+      expect(found).toBeDefined();
+      return found!;
+    }, RECOVERY);
+    expect(entry.revokedAt).toBeLessThanOrEqual(back);
+    await eventually(async () => expect(await healthy()).toBe(true));
+  }, 60_000);
 
   it('is set back behind the beginning of the services’ own certificates: all goes on once it is back — covers: T15, T62', async () => {
     setClock('-2h');

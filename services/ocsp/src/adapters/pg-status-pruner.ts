@@ -14,15 +14,16 @@ export const PRUNE = `
  * `ca`, which forgets nothing.
  */
 export function pgStatusPruner(
-  { database, clock, log }: Pick<ServiceContext<unknown>, 'database' | 'clock' | 'log'>,
+  context: Pick<ServiceContext<unknown>, 'database' | 'clock' | 'clockGuard' | 'log'>,
   keep: number,
 ): Worker {
+  const { database, clock, clockGuard, log } = context;
   return periodic({
     name: 'ocsp.status-pruner',
     clock,
     interval: HOUR,
     async round(signal) {
-      const states = await deleteInBatches(database, PRUNE, [clock.now() - keep], signal);
+      const states = await deleteInBatches(database, PRUNE, [clockGuard.now() - keep], signal);
       if (states > 0)
         log.info(
           { operation: 'ocsp.status-pruner', states },

@@ -1,6 +1,7 @@
 import { asGigvaultError } from '@gigvault/errors/gigvault-error';
 import type { Log } from '@gigvault/telemetry/log';
 import type { Clock } from '@gigvault/time/clock';
+import type { ClockGuard } from '@gigvault/time/clock-guard';
 import {
   type CertId,
   type OcspRequest,
@@ -19,6 +20,7 @@ export interface AnswerDeps extends SignDeps {
   readonly statuses: StatusIndex;
   readonly responses: ResponseCache;
   readonly clock: Clock;
+  readonly clockGuard: ClockGuard;
   readonly log: Log;
 }
 
@@ -100,7 +102,12 @@ async function answerCached(
       // `ca` does not answer either: signing the same again would say no more.
       if (fresh && isNothingNew(known, fresh)) return fresh;
       if (known.state?.status === 'revoked') deps.responses.forget(key);
-      return signResponse(deps, responder, [{ certId: asked.certId, known }], deps.clock.now());
+      return signResponse(
+        deps,
+        responder,
+        [{ certId: asked.certId, known }],
+        deps.clockGuard.now(),
+      );
     });
     return toReply(made);
   } catch (error) {
@@ -132,7 +139,7 @@ async function answerSigned(
       known: await deps.statuses.lookup(responder.issuerId, serialNumber),
     })),
   );
-  return signResponse(deps, responder, answers, deps.clock.now(), request.nonce);
+  return signResponse(deps, responder, answers, deps.clockGuard.now(), request.nonce);
 }
 
 function toReply(signed: SignedResponse): OcspReply {

@@ -112,7 +112,8 @@ function known({ clock, freshness }: StatusIndexDeps, entry: Entry | undefined):
   if (!entry) return { state: undefined, asOf: now };
   // Revocation is final, so it is as true now as when it was read.
   if (entry.state.status === 'revoked') return { state: entry.state, asOf: now };
-  const asOf = Math.max(freshness.asOf() ?? 0, entry.askedAt);
+  // What was asked at a time that has not come yet was asked while the clock was wrong.
+  const asOf = Math.max(freshness.asOf() ?? 0, entry.askedAt <= now ? entry.askedAt : 0);
   return { state: entry.state, asOf: asOf === 0 ? undefined : asOf };
 }
 

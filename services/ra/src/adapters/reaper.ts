@@ -1,6 +1,7 @@
 import { deleteInBatches } from '@gigvault/database/batched-delete';
 import type { Log } from '@gigvault/telemetry/log';
 import type { Clock } from '@gigvault/time/clock';
+import type { ClockGuard } from '@gigvault/time/clock-guard';
 import { periodic, type Worker } from '@gigvault/time/worker';
 import type { Pool } from 'pg';
 
@@ -19,17 +20,18 @@ const UNUSED = `DELETE FROM authorization_ WHERE ctid = ANY (ARRAY(
 export interface ReaperOptions {
   readonly pool: Pool;
   readonly clock: Clock;
+  readonly clockGuard: ClockGuard;
   readonly log: Log;
 }
 
 /** Deletes authorizations that nobody ever used. */
-export function reaper({ pool, clock, log }: ReaperOptions): Worker {
+export function reaper({ pool, clock, clockGuard, log }: ReaperOptions): Worker {
   return periodic({
     name: 'ra.reaper',
     clock,
     interval: HOUR,
     async round(signal) {
-      const gone = await deleteInBatches(pool, UNUSED, [clock.now() - KEEP], signal);
+      const gone = await deleteInBatches(pool, UNUSED, [clockGuard.now() - KEEP], signal);
       if (gone > 0) log.info({ authorizations: gone }, 'reaped');
     },
     onError: (error) => log.error({ error }, 'reaping broke off'),

@@ -5,7 +5,8 @@ import type { VoteStore } from '../ports/request-store.ts';
 /** What ending reviews needs. */
 export interface ExpireReviewsDeps {
   readonly votes: VoteStore;
-  readonly clock: Clock;
+  /** A ClockGuard, where the clock may be set: a request fails once. */
+  readonly clock: Pick<Clock, 'now'>;
   /** Milliseconds that people have to decide. */
   readonly pendingValidity: number;
 }

@@ -1,5 +1,5 @@
-import { FakeClock } from '@gigvault/time/clock';
 import { describe, expect, it } from '@jest/globals';
+import { FakeClock } from './clock.ts';
 import { createClockGuard } from './clock-guard.ts';
 
 const HOUR = 3_600_000;
@@ -20,8 +20,12 @@ describe('the clock guard', () => {
     const guard = createClockGuard(clock);
     clock.step(ms);
     expect(guard.moved()).toBe(ms);
-    if (signs) guard.check();
-    else expect(() => guard.check()).toThrow(expect.objectContaining({ code: 'UNAVAILABLE' }));
+    expect(guard.isRight()).toBe(signs);
+    expect(guard.believed()).toBe(signs ? clock.now() : clock.now() - ms);
+    if (signs) expect([guard.check(), guard.now()]).toEqual([undefined, clock.now()]);
+    else
+      for (const ask of [guard.check, guard.now])
+        expect(ask).toThrow(expect.objectContaining({ code: 'UNAVAILABLE' }));
   });
 
   it('lets sign again once the clock is back, however long that took — covers: T15', () => {
