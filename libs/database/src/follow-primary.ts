@@ -14,12 +14,15 @@ export interface PrimaryFollower {
 
 /** Milliseconds for a server to say whether it takes writes. */
 const PATIENCE = 2_000;
-/** Milliseconds between two looks at the servers. */
+/** The least between two looks at the servers, milliseconds. */
 const PAUSE = 200;
+/** The most between two looks, milliseconds. A look is a login at each server. */
+const LOOK_EVERY = 5_000;
 
 /**
  * Follows the primary among several servers: of those it is told of, connections lead to the one that takes writes. A connection that
- * breaks makes it look again, and one to a server that is read-only is dropped. Once another was found, the connections to the
+ * breaks makes it look again, and one to a server that is read-only is dropped; it looks every few seconds as well, since a primary that was
+ * replaced may come back, and keep connections that do not break. Once another was found, the connections to the
  * one before are cut, whatever they wait for: it may be alive and not know that it was replaced.
  *
  * @param login user, password, database, `ssl`, and where it leads until it is known better
@@ -31,6 +34,8 @@ export function followPrimary(
 ): PrimaryFollower {
   let current = { host: login.host as string, port: login.port as number, timeline: 0 };
   let looking = false;
+  /** Something happened that the look in flight may not have seen. */
+  let again = false;
   let pool: Pool | undefined;
   const open = new Map<Socket, ServerAddress>();
   const failures = failureLog(
@@ -40,10 +45,24 @@ export function followPrimary(
   );
 
   async function look(): Promise<void> {
-    if (looking || pool === undefined || pool.ending) return;
+    again = true;
+    if (looking) return;
     looking = true;
+    while (again && pool !== undefined && !pool.ending) {
+      again = false;
+      await lookOnce();
+      await systemClock.sleep(PAUSE);
+    }
+    looking = false;
+  }
+
+  async function lookOnce(): Promise<void> {
+    // Of two with the same timeline the first is taken: it stays where it is.
+    const inOrder = servers.toSorted(
+      (a, b) => Number(isSame(b, current)) - Number(isSame(a, current)),
+    );
     try {
-      const found = await findWritableServer(servers, login, {
+      const found = await findWritableServer(inOrder, login, {
         atLeast: current.timeline,
         patience: PATIENCE,
       });
@@ -53,8 +72,14 @@ export function followPrimary(
     } catch (error) {
       failures.failed('warn', error);
     }
-    await systemClock.sleep(PAUSE);
-    looking = false;
+  }
+
+  function lookNowAndThen(): void {
+    const timer = setInterval(() => {
+      if (pool!.ending) clearInterval(timer);
+      else if (!looking) void look();
+    }, LOOK_EVERY);
+    timer.unref();
   }
 
   function moveTo(server: ServerAddress): void {
@@ -90,6 +115,7 @@ export function followPrimary(
     },
     attach(made) {
       pool = made;
+      lookNowAndThen();
     },
   };
 }

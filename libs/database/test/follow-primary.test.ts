@@ -98,6 +98,22 @@ describe('several servers (covers: T7, T8)', () => {
     await pool.end();
   });
 
+  it('a pool whose connections do not break looks by itself as well', async () => {
+    const pool = await open();
+    expect(await where(pool)).toBe(1);
+    await setReadOnly(0, false);
+    await setReadOnly(1, true);
+    // Nobody asks it for anything: the look alone finds the other, and cuts what is idle.
+    await eventually(() => expect(pool.options.port).toBe(servers[0].port), 15_000);
+    await eventually(() => expect(pool.totalCount).toBe(0));
+    expect(await where(pool)).toBe(0);
+    // Where both take writes and neither was promoted, it stays where it is.
+    await setReadOnly(1, false);
+    await query(pool, 'SELECT pg_terminate_backend(pg_backend_pid())').catch(() => undefined);
+    await eventually(async () => expect(await where(pool)).toBe(0));
+    await pool.end();
+  });
+
   it('a connection that waits on the server before is cut once the other was found', async () => {
     const pool = await open();
     const waiting = transaction(pool, (client) => client.query('SELECT pg_sleep(60)'));
