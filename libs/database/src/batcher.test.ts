@@ -60,6 +60,27 @@ describe('createBatcher', () => {
     expect(batches).toEqual([[1, 2], [4]]);
   });
 
+  it('refuses what is bounded once that much waits, and never what is not', async () => {
+    const batcher = createBatcher<number, number>({
+      name: 'test',
+      maxItems: 1,
+      maxQueue: 2,
+      isBounded: (item) => item < 10,
+      run: async (items) => succeed(items),
+    });
+    const free = [10, 11, 12].map((item) => batcher.submit(item));
+    const gone = new AbortController();
+    const bounded = [batcher.submit(1), batcher.submit(2, gone.signal)];
+    await expect(batcher.submit(3)).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+    gone.abort(new Error('gone'));
+    await expect(bounded[1]).rejects.toThrow('gone');
+    bounded[1] = batcher.submit(4);
+    await expect(batcher.submit(5)).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+    free.push(batcher.submit(13));
+    expect(await Promise.all([...free, ...bounded])).toEqual([10, 11, 12, 13, 1, 4]);
+    expect(await batcher.submit(6)).toBe(6);
+  });
+
   it('keeps batches within maxItems, never two in flight, and starts again after idling', async () => {
     let inFlight = 0;
     const sizes: number[] = [];

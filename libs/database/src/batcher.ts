@@ -15,6 +15,8 @@ export interface BatcherOptions<I, O> {
   readonly maxItems: number;
   /** Items that may wait; more are refused. */
   readonly maxQueue: number;
+  /** False for an item that ends what was begun before: it is never refused, and takes nobody's place. Default: all are bounded. */
+  isBounded?(item: I): boolean;
   /**
    * Does the work for all items at once, all or nothing (one transaction), and returns one result each, in the same order.
    * After a throw it is called again with halves of the items.
@@ -37,6 +39,7 @@ const EVERYBODYS: ReadonlySet<string> = new Set(['UNAVAILABLE', 'DEADLINE_EXCEED
 
 interface Waiting<I, O> {
   readonly item: I;
+  readonly bounded: boolean;
   /** Runs something in the asynchronous context of who submitted the item. */
   readonly within: <T>(run: () => T) => T;
   resolve(value: O): void;
@@ -51,7 +54,14 @@ interface Waiting<I, O> {
  */
 export function createBatcher<I, O>(options: BatcherOptions<I, O>): Batcher<I, O> {
   let queue: Waiting<I, O>[] = [];
+  /** How many of the queue are bounded. */
+  let bounded = 0;
   let running = false;
+
+  function left(gone: readonly Waiting<I, O>[]): void {
+    countWaiting(options.name, -gone.length);
+    for (const waiting of gone) bounded -= Number(waiting.bounded);
+  }
 
   async function drain(): Promise<void> {
     running = true;
@@ -60,7 +70,7 @@ export function createBatcher<I, O>(options: BatcherOptions<I, O>): Batcher<I, O
       await nextTurn();
       const batch = queue.slice(0, options.maxItems);
       queue = queue.slice(options.maxItems);
-      countWaiting(options.name, -batch.length);
+      left(batch);
       // Whoever waited may have hung up in that turn.
       if (batch.length > 0) await settle(options, batch);
     }
@@ -68,7 +78,8 @@ export function createBatcher<I, O>(options: BatcherOptions<I, O>): Batcher<I, O
   }
 
   function submit(item: I, signal?: AbortSignal): Promise<O> {
-    if (queue.length >= options.maxQueue) {
+    const isBounded = options.isBounded?.(item) ?? true;
+    if (isBounded && bounded >= options.maxQueue) {
       const message = `Too many requests are waiting (${options.name}).`;
       return Promise.reject(new GigvaultError('UNAVAILABLE', message, { retryAfter: 1 }));
     }
@@ -78,14 +89,15 @@ export function createBatcher<I, O>(options: BatcherOptions<I, O>): Batcher<I, O
         return;
       }
       const onAbort = () => {
-        const before = queue.length;
+        const gone = queue.filter((other) => other === waiting);
         queue = queue.filter((other) => other !== waiting);
-        countWaiting(options.name, queue.length - before);
+        left(gone);
         reject(signal?.reason);
       };
       const done = () => signal?.removeEventListener('abort', onAbort);
       const waiting: Waiting<I, O> = {
         item,
+        bounded: isBounded,
         within: AsyncLocalStorage.snapshot(),
         resolve: (value) => {
           done();
@@ -99,6 +111,7 @@ export function createBatcher<I, O>(options: BatcherOptions<I, O>): Batcher<I, O
       signal?.addEventListener('abort', onAbort, { once: true });
       queue.push(waiting);
       countWaiting(options.name, 1);
+      bounded += Number(isBounded);
       if (!running) void drain();
     });
   }

@@ -1,9 +1,10 @@
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import { installFaultHook } from '@gigvault/telemetry/durable-step';
 import { systemClock } from '@gigvault/time/clock';
+import { assembleSigned } from '@gigvault/x509/certificate';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { getCertificateStatus } from '../src/certificates/get-certificate-status.ts';
-import { abandonedEvent } from '../src/issuance/issuance-events.ts';
+import { abandonedEvent, issuedEvent } from '../src/issuance/issuance-events.ts';
 import type { IssuanceOrder } from '../src/issuance/issuance-order.ts';
 import { issueCertificate } from '../src/issuance/issue-certificate.ts';
 import type { IntentStore } from '../src/ports/intent-store.ts';
@@ -284,6 +285,50 @@ describe('an intent', () => {
     expect(await intents.complete(state!.intent, Buffer.from('late'), event)).toBe(false);
     expect(await intents.abandon(state!.intent, revocation, event)).toBe(false);
     expect(await eventsAbout(ca, ['late'])).toHaveLength(0);
+  });
+
+  /** An intent whose signature exists, and the certificate that comes of it. */
+  async function signed(process: CaProcess) {
+    const { intents, issuers, signer } = process.deps.issuance;
+    const order = request(process);
+    await dieAt(process, order, 'ca.certificate', 'before');
+    const { intent } = (await intents.findByRequest(order.requestId))!;
+    const closed = await signer.close(intent.intentId);
+    const { signatureAlgorithm } = await issuers.get(intent.issuerId);
+    if (!('signature' in closed)) throw new Error('there is no signature');
+    return {
+      intent,
+      certificate: assembleSigned(intent.tbs, signatureAlgorithm, closed.signature),
+    };
+  }
+
+  it('is completed twice at once: one certificate, one event, and both are told', async () => {
+    const { intent, certificate } = await signed(ca.process());
+    const { intents } = ca.process().deps.issuance;
+    const about = issuedEvent(intent, certificate);
+    const outcomes = await Promise.all([
+      intents.complete(intent, certificate, about),
+      intents.complete(intent, certificate, about),
+      intents.complete(intent, Buffer.from('other'), event),
+    ]);
+    expect(outcomes).toEqual([true, true, false]);
+    const events = await eventsAbout(ca, [intent.serialNumber, 'late']);
+    expect(events.filter(({ type }) => type === 'certificate.issued')).toHaveLength(1);
+  });
+
+  it('whose signature exists is stored, however many wait to be opened — covers: T20', async () => {
+    const process = ca.process({ batch: { maxItems: 1, maxQueue: 1 } });
+    const { intents } = process.deps.issuance;
+    const order = request(process);
+    await issueCertificate(process.deps.issuance, order);
+    const other = (await intents.findByRequest(order.requestId))!.intent;
+    const { intent, certificate } = await signed(ca.process());
+    const openings = [1, 2, 3].map(() =>
+      intents.open(other, event).catch((error) => (error as GigvaultError).code),
+    );
+    const stored = await intents.complete(intent, certificate, issuedEvent(intent, certificate));
+    expect(stored).toBe(true);
+    expect(await Promise.all(openings)).toContain('UNAVAILABLE');
   });
 
   it('that was issued stays so: the same certificate again is welcome, another is not', async () => {

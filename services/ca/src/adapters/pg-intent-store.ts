@@ -18,7 +18,7 @@ export interface PgIntentStoreOptions {
   readonly pool: Pool;
   readonly eventLog: EventLog;
   readonly clock: Clock;
-  /** The most items of one transaction, and the most that wait; more are refused as UNAVAILABLE. */
+  /** The most items of one transaction, and the most openings that wait; more are refused as UNAVAILABLE. A completion is not refused: its signature exists. */
   readonly batch: { readonly maxItems: number; readonly maxQueue: number };
 }
 
@@ -43,6 +43,7 @@ export function createPgIntentStore(options: PgIntentStoreOptions): IntentStore 
   const steps = createBatcher<Step, StepOutcome>({
     name: 'ca.issuance',
     ...batch,
+    isBounded: isOpening,
     run: (items) => takeSteps(options, items),
   });
   const blocked = createBatcher<string, boolean>({
@@ -110,20 +111,44 @@ async function takeSteps(
   options: PgIntentStoreOptions,
   items: readonly Step[],
 ): Promise<BatchResult<StepOutcome>[]> {
-  const openings = items.filter((step) => step.certificate === undefined);
-  const completions = items.filter((step): step is Completion => step.certificate !== undefined);
+  const taken = firstOfEach(items);
+  const openings = taken.filter(isOpening);
+  const completions = taken.filter(isCompletion);
   const change = () => changeIntents(options, openings, completions);
   const complete = () =>
     completions.length > 0 ? durableStep('ca.certificate', change) : change();
-  const outcomes = await (openings.length > 0 ? durableStep('ca.intent', complete) : complete());
+  const changed = await (openings.length > 0 ? durableStep('ca.intent', complete) : complete());
+  const outcomes = new Map<Step, StepOutcome>();
+  for (const step of taken) {
+    const outcome = changed.get(step.intent.intentId);
+    if (outcome) outcomes.set(step, outcome);
+  }
   // Who finds it done already was cut off from the answer to an earlier attempt, or came second.
-  const missing = (step: Step) => !outcomes.has(step.intent.intentId);
-  await addOwnIntents(options.pool, openings.filter(missing), outcomes);
-  await addStoredBefore(options.pool, completions.filter(missing), outcomes);
-  return items.map(({ intent, certificate }) => ({
+  const missing = items.filter((step) => !outcomes.has(step));
+  await addOwnIntents(options.pool, missing.filter(isOpening), outcomes);
+  await addStoredBefore(options.pool, missing.filter(isCompletion), outcomes);
+  return items.map((step) => ({
     ok: true,
-    value: outcomes.get(intent.intentId) ?? (certificate ? 'not-open' : 'request-taken'),
+    value: outcomes.get(step) ?? (isCompletion(step) ? 'not-open' : 'request-taken'),
   }));
+}
+
+/** Events go by the intent, so a change takes each of its steps once; of two that do the same the second finds it done. */
+function firstOfEach(items: readonly Step[]): Step[] {
+  const firsts = new Map<string, Step>();
+  for (const step of items) {
+    const key = `${step.intent.intentId}/${isCompletion(step)}`;
+    if (!firsts.has(key)) firsts.set(key, step);
+  }
+  return [...firsts.values()];
+}
+
+function isCompletion(step: Step): step is Completion {
+  return step.certificate !== undefined;
+}
+
+function isOpening(step: Step): boolean {
+  return !isCompletion(step);
 }
 
 /** The outcomes by intent id; nothing for an intent that was not changed. */
@@ -156,7 +181,7 @@ async function changeIntents(
 async function addOwnIntents(
   pool: Pool,
   steps: readonly Step[],
-  outcomes: Map<string, StepOutcome>,
+  outcomes: Map<Step, StepOutcome>,
 ): Promise<void> {
   if (steps.length === 0) return;
   const { rows } = await query<{ intent_id: string }>(pool, {
@@ -164,14 +189,15 @@ async function addOwnIntents(
     text: `SELECT intent_id FROM intent WHERE intent_id = ANY($1::uuid[]) AND status = 'open'`,
     values: [column.uuid(steps.map((step) => step.intent.intentId))],
   });
-  for (const row of rows) outcomes.set(row.intent_id, 'opened');
+  const open = new Set(rows.map((row) => row.intent_id));
+  for (const step of steps) if (open.has(step.intent.intentId)) outcomes.set(step, 'opened');
 }
 
 /** Those whose very certificate is stored: by another reconciler, or by a COMMIT whose answer was lost. */
 async function addStoredBefore(
   pool: Pool,
   steps: readonly Completion[],
-  outcomes: Map<string, StepOutcome>,
+  outcomes: Map<Step, StepOutcome>,
 ): Promise<void> {
   if (steps.length === 0) return;
   const { rows } = await query<{ intent_id: string; certificate: Buffer | null }>(pool, {
@@ -181,8 +207,8 @@ async function addStoredBefore(
     values: [column.uuid(steps.map((step) => step.intent.intentId))],
   });
   const bytes = new Map(rows.map((row) => [row.intent_id, row.certificate]));
-  for (const { intent, certificate } of steps) {
-    if (bytes.get(intent.intentId)?.equals(certificate)) outcomes.set(intent.intentId, 'stored');
+  for (const step of steps) {
+    if (bytes.get(step.intent.intentId)?.equals(step.certificate)) outcomes.set(step, 'stored');
   }
 }
 
