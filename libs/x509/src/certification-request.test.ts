@@ -151,6 +151,9 @@ describe('parseCertificationRequest', () => {
     expect(() => parseCertificationRequest(Buffer.alloc(1_000_000))).toThrow(
       BAD_CSR(/50000 octets/),
     );
+    // Before anything of it is read, or hashed.
+    const unread = { length: 1_000_000 } as Uint8Array;
+    expect(() => parseCertificationRequest(unread)).toThrow(BAD_CSR(/50000 octets/));
   });
 
   // covers: T27

@@ -91,7 +91,9 @@ export async function parseCertificationRequestOffLoop(
 const proved = new Map<string, CertificationRequest>();
 const REMEMBERED = 256;
 
+/** Whoever asks has not paid for a hash of more than a request may have. */
 function digestOf(der: Uint8Array): string {
+  if (der.length > MAX_REQUEST_OCTETS) refuse(`it is larger than ${MAX_REQUEST_OCTETS} octets.`);
   return createHash('sha256').update(der).digest('latin1');
 }
 
@@ -111,7 +113,6 @@ interface UnprovedRequest {
 }
 
 function readRequest(der: Uint8Array): UnprovedRequest {
-  if (der.length > MAX_REQUEST_OCTETS) refuse(`it is larger than ${MAX_REQUEST_OCTETS} octets.`);
   try {
     // A copy: the request is remembered, and whoever gave the octets may use them again.
     return readFields(Buffer.from(der));
