@@ -7,10 +7,13 @@ import { toServiceError } from './error-codec.ts';
 import type { HandlerTable } from './handler-table.ts';
 import { MAX_MESSAGE } from './message-size.ts';
 import type { PeerName } from './service-name.ts';
-import { turnWriter } from './turn-writer.ts';
+import { ENVELOPE, turnWriter } from './turn-writer.ts';
 
-/** Of a message around one answer, octets. */
-const ENVELOPE = 64;
+/** Octets of answers that wait for a caller that does not read: with more, no calls are taken from it. */
+const LARGEST_QUEUE = 16 * 1024 * 1024;
+
+/** With more than this an answer is not kept for it; what runs already could hold any amount. */
+const LARGEST_BACKLOG = 2 * MAX_MESSAGE;
 
 type Stream = ServerDuplexStream<Calls, Answers>;
 
@@ -63,14 +66,24 @@ function serveStream(
       stream.end();
     }
   };
-  const write = turnWriter<Answer>(
-    (answers) => {
-      if (!gone) stream.write({ answers, draining: false });
+  const writer = turnWriter<Answer>(
+    (answers, taken) => {
+      const onTaken = () => {
+        taken();
+        if (writer.waiting() <= LARGEST_QUEUE) stream.resume();
+      };
+      if (gone) onTaken();
+      else stream.write({ answers, draining: false }, onTaken);
       unanswered -= answers.length;
       endIfDone();
     },
-    ({ response }) => response.length + ENVELOPE,
+    ({ response }) => response.length,
   );
+  function write(answered: Answer): void {
+    writer.send(writer.waiting() > LARGEST_BACKLOG ? notRead(answered) : answered);
+    // A caller that does not read its answers gets no more of them.
+    if (writer.waiting() > LARGEST_QUEUE) stream.pause();
+  }
   const giveUp = (call: AbortController | undefined) =>
     call?.abort(new GigvaultError('UNAVAILABLE', 'The caller gave up.'));
 
@@ -100,6 +113,11 @@ function serveStream(
   });
   // A connection that breaks is told of by `cancelled`; unheard, the error would end the process.
   stream.on('error', () => undefined);
+}
+
+function notRead({ id }: Answer): Answer {
+  const error = new GigvaultError('UNAVAILABLE', 'The caller does not read its answers.');
+  return { id, response: Buffer.alloc(0), error: JSON.stringify(toErrorRecord(error)) };
 }
 
 /** Never rejects: what goes wrong is the answer. */

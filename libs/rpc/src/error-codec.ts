@@ -18,11 +18,23 @@ export function toServiceError(error: unknown): Partial<ServiceError> {
   return { code: ours.row.grpc, details: ours.message, metadata };
 }
 
+/** The error that a callee tells of as JSON. Never throws: what cannot be read is INTERNAL, whatever a broken peer sends. */
+export function readError(json: string, callee: string): GigvaultError {
+  try {
+    const record: Partial<ErrorRecord> = JSON.parse(json);
+    if (typeof record.code === 'string' && typeof record.message === 'string')
+      return fromErrorRecord(record as ErrorRecord);
+  } catch {
+    // Said below.
+  }
+  return new GigvaultError('INTERNAL', `${callee} failed, and its error cannot be read.`);
+}
+
 /** The error behind a failed call: the remote's own, or what the transport's status means. */
 export function fromServiceError(error: ServiceError, callee: string): GigvaultError {
   const [record] = error.metadata?.get(TRAILER) ?? [];
   if (record !== undefined) {
-    return fromErrorRecord(JSON.parse(record.toString()) as ErrorRecord);
+    return readError(record.toString(), callee);
   }
   if (error.code === status.DEADLINE_EXCEEDED) {
     return new GigvaultError('DEADLINE_EXCEEDED', `${callee} did not answer in time.`, {

@@ -16,7 +16,7 @@ export interface Calls {
 }
 
 export interface Call {
-  /** Not used before in this stream. */
+  /** That of no other call in flight on this stream; not 0. */
   id: number;
   /** As `gigvault.ca.v1.IssuanceService/IssueCertificate`. Empty: the caller gave up the call of this id. */
   rpc: string;
