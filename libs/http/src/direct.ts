@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import { traceIdOf } from '@gigvault/telemetry/correlation';
+import type { Log } from '@gigvault/telemetry/log';
 import type { Metrics } from '@gigvault/telemetry/metrics';
 import { isTracing } from '@gigvault/telemetry/tracing';
 import type { Routes } from './mounting.ts';
@@ -34,7 +35,7 @@ const NOT_PLAIN = [
  * requests: the path as it stands in the route, a body of known length within the limit. Whatever is unusual, refused or traced goes
  * through the framework, to the same `handle`.
  */
-export function directHandler(routes: Routes, metrics: Metrics): DirectHandler {
+export function directHandler(routes: Routes, metrics: Metrics, log: Log): DirectHandler {
   const direct = routes.routes.flatMap(({ route }) =>
     route.kind === 'protocol' && route.direct && routes.listeners.includes(route.listener)
       ? [toDirect(route)]
@@ -51,7 +52,12 @@ export function directHandler(routes: Routes, metrics: Metrics): DirectHandler {
     if (!found || !isPlain(request, found.route, routes.behindProxy)) return false;
     const wildcard = found.isPrefix ? decoded(url.slice(found.path.length)) : '';
     if (wildcard === undefined) return false;
-    void serve(found.route, new DirectRequest(request, response, wildcard, routes.baseUrl), count);
+    const asked = new DirectRequest(request, response, wildcard, routes.baseUrl);
+    serve(found.route, asked, count).catch((error: unknown) => {
+      // Not even the protocol's own refusal could be written: nobody is left waiting.
+      log.error({ error, operation: found.route.path }, 'a request was not answered');
+      response.destroy();
+    });
     return true;
   };
 }

@@ -88,7 +88,7 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
     if (stopping) reply.header('connection', 'close');
   });
   await app.ready();
-  const direct = directHandler(options, options.metrics);
+  const direct = directHandler(options, options.metrics, options.log);
   const listener = await openListener(
     { ...options, clock, name: `${options.listeners.join(' and ')} listener` },
     admitting(

@@ -25,6 +25,7 @@ const route = (method: 'GET' | 'POST', path: string): ProtocolRoute => ({
     seen.push(asked);
     const what = asked.params['*'] ?? '';
     if (what === 'fails') throw new Error('broken');
+    if (what === 'unwritable') return { status: 200, headers: { etag: 'a\nb' } };
     if (what === 'same') return { status: 304, headers: { etag: '"1"' } };
     return { status: 200, headers: { etag: '"1"' }, body: Buffer.from(`${what}${asked.body}`) };
   },
@@ -115,6 +116,11 @@ describe('a direct route', () => {
     const before = seen.length;
     expect((await ask('GET', '/ocsp/%zz')).status).toBe(400);
     expect(seen).toHaveLength(before);
+  });
+
+  it('hangs up when its answer cannot be written, and serves on', async () => {
+    await expect(ask('GET', '/ocsp/unwritable')).rejects.toThrow('socket hang up');
+    expect((await ask('GET', '/ocsp/a')).status).toBe(200);
   });
 
   it('turns what its handler throws into the protocol’s own form, and counts as every other', async () => {

@@ -1,6 +1,7 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { setImmediate } from 'node:timers/promises';
 import { LARGEST_LIST } from '@gigvault/rpc/message-size';
+import { silentLog } from '@gigvault/telemetry/log';
 import { startTestDatabase } from '@gigvault/testkit/test-database';
 import { systemClock } from '@gigvault/time/clock';
 import { createClockGuard } from '@gigvault/time/clock-guard';
@@ -45,6 +46,7 @@ const deps = {
   signer: rpcCrlSigner(keymgr.signing),
   clock: systemClock,
   clockGuard: createClockGuard(systemClock),
+  log: silentLog,
   validity: 86_400_000,
   turn: () => setImmediate(),
   largest: LARGEST_LIST,

@@ -127,10 +127,9 @@ function generatorWorker(context: Context, deps: KeepDeps) {
   const gauges = createCrlGauges(metrics);
   async function refreshRoot(): Promise<void> {
     try {
-      const crl = await readRoot?.();
-      if (crl) await deps.served.put({ issuerId: 'root', crlShard: 0 }, crl);
+      await readRoot?.((crl) => deps.served.put({ issuerId: 'root', crlShard: 0 }, crl));
     } catch (error) {
-      log.warn({ error, ca: 'root' }, 'the root CRL file cannot be read');
+      log.warn({ error, ca: 'root' }, 'the root CRL file cannot be read, or not be taken up');
     }
   }
   return periodic({

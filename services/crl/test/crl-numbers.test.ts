@@ -1,4 +1,5 @@
 import { installFaultHook } from '@gigvault/telemetry/durable-step';
+import { silentLog } from '@gigvault/telemetry/log';
 import { eventually } from '@gigvault/testkit/eventually';
 import { startTestDatabase, type TestDatabase } from '@gigvault/testkit/test-database';
 import { createClockGuard } from '@gigvault/time/clock-guard';
@@ -48,6 +49,7 @@ describe('numbers', () => {
       signer: rpcCrlSigner(world.keymgr.signing),
       clock: world.clock,
       clockGuard: createClockGuard(world.clock),
+      log: silentLog,
       validity: 24 * HOUR,
       turn: async () => undefined,
       largest: 500_000,

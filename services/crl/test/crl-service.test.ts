@@ -9,6 +9,7 @@ import { startTestDatabase, type TestDatabase } from '@gigvault/testkit/test-dat
 import { toPem } from '@gigvault/x509/pem';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Pool } from 'pg';
+import { rootCrlFile as readRootCrlFile } from '../src/adapters/file-root-crl.ts';
 import { crlService } from '../src/crl.module.ts';
 import { type CrlWorld, crlWorld, startedCrlWorld } from './crl-world.ts';
 import { opensslCrl } from './openssl-crl.ts';
@@ -89,6 +90,19 @@ describe('publication', () => {
     expect(world.clock.now() - start).toBeLessThanOrEqual(60_000);
     expect(crl.list).toHaveLength(21);
     expect(await world.ordinal(crl)).toBe((await world.ordinal(quiet)) + 1);
+  });
+
+  it('is published and served, though the old ones cannot be deleted', async () => {
+    await started();
+    installFaultHook((step) => {
+      if (step === 'crl.pruned') throw new Error('no disk');
+    });
+    await world.listed(world.ca.revoke());
+    await eventually(async () =>
+      expect(await world.metrics.exposition()).toMatch(
+        /gigvault_crl_generation_duration_seconds_count 2/,
+      ),
+    );
   });
 
   it('a later reason replaces the first; an abandoned certificate counts as revoked', async () => {
@@ -286,6 +300,11 @@ describe('serving', () => {
     const rootCrlFile = join(directory, 'root.crl');
     const first = (await world.crl()).der;
     await writeFile(rootCrlFile, first);
+    const look = readRootCrlFile(rootCrlFile);
+    await expect(look(() => Promise.reject(new Error('no disk')))).rejects.toThrow('no disk');
+    const taken: number[] = [];
+    for (let i = 0; i < 2; i++) await look(async ({ octets }) => void taken.push(octets));
+    expect(taken).toEqual([first.length]);
     await world.stop();
     world = world.another({ rootCrlFile });
     await world.start();

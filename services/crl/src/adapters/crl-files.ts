@@ -4,7 +4,6 @@ import { join } from 'node:path';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import { writeFileDurably } from '@gigvault/files/durable-file';
 import type { CrlBodies, CrlBody } from '../ports/crl-bodies.ts';
-import type { ShardKey } from '../ports/shard.ts';
 import type { PublishedCrl } from '../ports/shard-directory.ts';
 
 /** Octets up to which a CRL is held in memory. */
@@ -18,6 +17,7 @@ const EVERYBODY_READS = 0o644;
 /** Small CRLs in memory, large ones in files below `directory`, which are copies: they are written anew by each process. */
 export function crlFiles(directory: string): CrlBodies {
   let cleaned: Promise<void> | undefined;
+  let written = 0;
   return {
     async keep(shard, crl) {
       if (crl.octets <= SMALL) return inMemory(crl);
@@ -27,7 +27,10 @@ export function crlFiles(directory: string): CrlBodies {
         throw error;
       });
       await cleaned;
-      return inFile(directory, shard, crl);
+      written += 1;
+      // A name of its own: another list may come under the same number, and the one before is deleted after it was written.
+      const { issuerId, crlShard } = shard;
+      return inFile(directory, `${issuerId}-${crlShard}-${crl.crlNumber}-${written}.crl`, crl);
     },
   };
 }
@@ -50,12 +53,8 @@ async function inMemory(crl: PublishedCrl): Promise<CrlBody> {
   };
 }
 
-async function inFile(
-  directory: string,
-  { issuerId, crlShard }: ShardKey,
-  crl: PublishedCrl,
-): Promise<CrlBody> {
-  const path = join(directory, `${issuerId}-${crlShard}-${crl.crlNumber}.crl`);
+async function inFile(directory: string, name: string, crl: PublishedCrl): Promise<CrlBody> {
+  const path = join(directory, name);
   const hash = createHash('sha256');
   await mkdir(directory, { recursive: true });
   await writeFileDurably(

@@ -6,27 +6,32 @@ import type { PublishedCrl } from '../ports/shard-directory.ts';
 /** A root CRL is small; anything larger is another file. Octets. */
 const LARGEST = 10_000_000;
 
-/** Returns the file's CRL when it is there and has changed since the last call. DER or PEM. Throws for a file that is no CRL. */
-export function rootCrlFile(path: string): () => Promise<PublishedCrl | undefined> {
+/**
+ * Hands the file's CRL, DER or PEM, to `take` when the file has changed since it was last taken. Errors: those of `take`; an error for a file
+ * that is no CRL. Either way the next call tries again.
+ */
+export function rootCrlFile(
+  path: string,
+): (take: (crl: PublishedCrl) => Promise<void>) => Promise<void> {
   let seen = 0;
-  return async () => {
+  return async (take) => {
     const { mtimeMs, size } = await stat(path);
-    if (mtimeMs === seen) return undefined;
+    if (mtimeMs === seen) return;
     if (size > LARGEST) throw new Error(`${path} is too large for a root CRL`);
     const content = await readFile(path);
     const der =
       content.subarray(0, 5).toString('latin1') === '-----' ? fromPemFile(content) : content;
     const { crlNumber, thisUpdate, nextUpdate, entries } = readCertList(der);
     const entryCount = [...entries()].length;
-    seen = mtimeMs;
-    return {
+    await take({
       crlNumber: Number(crlNumber),
       thisUpdate,
       nextUpdate,
       entryCount,
       octets: der.length,
       parts: () => [der],
-    };
+    });
+    seen = mtimeMs;
   };
 }
 

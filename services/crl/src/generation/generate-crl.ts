@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { asGigvaultError, GigvaultError } from '@gigvault/errors/gigvault-error';
 import { durableStep } from '@gigvault/telemetry/durable-step';
+import type { Log } from '@gigvault/telemetry/log';
 import type { Clock } from '@gigvault/time/clock';
 import type { ClockGuard } from '@gigvault/time/clock-guard';
 import { frameSigned, type ParsedCertificate, readCertificate } from '@gigvault/x509/certificate';
@@ -21,6 +22,7 @@ export interface GenerateDeps {
   readonly signer: CrlSigner;
   readonly clock: Clock;
   readonly clockGuard: ClockGuard;
+  readonly log: Log;
   /** nextUpdate minus thisUpdate, ms. */
   readonly validity: number;
   /** Lets the event loop turn: between parts of a list, each a few milliseconds of work. */
@@ -54,9 +56,19 @@ export function generateCrl(
     const signature = await sign(deps, list, intent);
     // 4. verify, publish
     const published = await publish(deps, issuer, intent, signature, list.check);
-    await durableStep('crl.pruned', () => deps.store.prune(shard));
+    await prune(deps, shard);
     return published;
   });
+}
+
+/** The CRL is out, whatever comes of the old ones: the next one takes them along. */
+async function prune({ store, log }: GenerateDeps, shard: ShardState): Promise<void> {
+  try {
+    await durableStep('crl.pruned', () => store.prune(shard));
+  } catch (error) {
+    const fields = { ca: shard.issuerId, crl_shard: shard.crlShard, error };
+    log.warn(fields, 'old CRLs are not deleted');
+  }
 }
 
 /** The CRL when the open intent turned out to be signed: it is published now. Undefined when it is closed for ever. */

@@ -1,4 +1,3 @@
-import type { Log } from '@gigvault/telemetry/log';
 import type { ShardKey } from '../ports/shard.ts';
 import type { PublishedCrl, ShardDirectory } from '../ports/shard-directory.ts';
 import type { ServedCrls } from '../serving/served-crls.ts';
@@ -10,7 +9,6 @@ export interface KeepDeps extends GenerateDeps {
   readonly directory: ShardDirectory;
   readonly served: ServedCrls;
   readonly schedule: Schedule;
-  readonly log: Log;
   /** Begins to time a CRL; what it returns is called once the CRL is served. */
   timer(): () => void;
 }
