@@ -77,7 +77,7 @@ function flows(
   const eventLog = raEventLog(ra.pool, clock);
   const authorizations = pgAuthorizationStore(ra.pool, eventLog);
   const queue = pgValidationQueue(ra.pool, eventLog);
-  const worker = validationWorker({
+  const workerOptions: ValidationWorkerOptions = {
     resolver: dnsResolver({ development: true, servers: [], clock }),
     fetcher: nodeHttpFetcher,
     queue,
@@ -90,7 +90,8 @@ function flows(
     retryDelay: 10,
     authorizationValidity: 30 * DAY,
     ...change,
-  });
+  };
+  const worker = validationWorker(workerOptions);
   const deps = {
     authorizations,
     clock,
@@ -133,6 +134,7 @@ function flows(
     authorizations,
     queue,
     worker,
+    workerOptions,
     deps,
     order,
     get,

@@ -2,6 +2,7 @@ import { installFaultHook } from '@gigvault/telemetry/durable-step';
 import { systemClock } from '@gigvault/time/clock';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { nodeHttpFetcher } from '../src/adapters/node-http-fetcher.ts';
+import { validationWorker } from '../src/adapters/validation-worker.ts';
 import { deactivateAuthorization } from '../src/authorization/deactivate-authorization.ts';
 import type { HopFetcher } from '../src/ports/hop-fetcher.ts';
 import {
@@ -122,6 +123,57 @@ describe('validating', () => {
     expect((await get(made!.authorizationId)).status).toBe('pending');
     await start();
     expect((await settled(made!.authorizationId)).status).toBe('valid');
+  });
+
+  it('is taken up within seconds when its process dies under it', async () => {
+    // It asks, and hears nothing more; nor does the database hear of it.
+    const lost = () => Promise.reject(new Error('dead'));
+    const dying = fixture.setUp();
+    const asked = Promise.withResolvers<void>();
+    const dead = validationWorker({
+      ...dying.workerOptions,
+      fetcher: {
+        fetch({ signal }) {
+          asked.resolve();
+          return new Promise((_, reject) =>
+            signal.addEventListener('abort', () => reject(signal.reason)),
+          );
+        },
+      },
+      queue: { ...dying.queue, renew: lost, finish: lost, postpone: lost },
+    });
+    const [made] = await dying.order('a.localhost');
+    await dying.respond(made!);
+    await dead.start();
+    await asked.promise;
+    const died = systemClock.now();
+    await dying.start();
+    expect((await dying.settled(made!.authorizationId)).status).toBe('valid');
+    expect(systemClock.now() - died).toBeLessThan(10_000);
+    await dead.stop();
+  });
+
+  it('is nobody else’s for as long as its process lives', async () => {
+    let asked = 0;
+    fixture.answer = (request, response) => {
+      asked++;
+      systemClock.sleep(2_000).then(() => rightAnswer(request, response), undefined);
+    };
+    const { order, respond, settled, start, workerOptions, queue } = fixture.setUp(systemClock, {
+      lease: 1_000,
+    });
+    await start();
+    const [made] = await order('a.localhost');
+    await respond(made!);
+    await eventually(async () => asked === 1, systemClock);
+    const second = validationWorker({ ...workerOptions, queue });
+    await second.start();
+    try {
+      expect((await settled(made!.authorizationId)).status).toBe('valid');
+      expect(asked).toBe(1);
+    } finally {
+      await second.stop();
+    }
   });
 
   it('stores nothing when the step fails before its commit, and finishes later', async () => {

@@ -36,6 +36,10 @@ const CLAIM = `WITH RECURSIVE waiting (requester) AS (
   RETURNING c.challenge_id, c.authorization_id, c.token, c.key_authorization, c.attempts,
     a.requester, a.identifier_type, a.identifier_value`;
 
+const RENEW = `UPDATE challenge c SET due_at = $3
+  FROM unnest($1::uuid[], $2::bigint[]) AS held (challenge_id, until)
+  WHERE c.challenge_id = held.challenge_id AND c.status = 'processing' AND c.due_at = held.until`;
+
 const POSTPONE = `UPDATE challenge SET due_at = $2 WHERE challenge_id = $1 AND status = 'processing'`;
 
 // Evidence with it: no authorization is ever valid without. An invalid one keeps its time; a valid one lasts from the validation on.
@@ -84,6 +88,11 @@ export function pgValidationQueue(pool: Pool, eventLog: EventLog): ValidationQue
         values,
       });
       return rows.map(toClaimed);
+    },
+    async renew(held, until) {
+      const ids = held.map(({ challengeId }) => challengeId);
+      const ends = held.map((lease) => lease.until);
+      await query(pool, { name: 'ra_challenge_renew', text: RENEW, values: [ids, ends, until] });
     },
     async postpone(challengeId, dueAt) {
       await query(pool, {

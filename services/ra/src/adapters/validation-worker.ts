@@ -4,8 +4,8 @@ import { periodic, type Worker } from '@gigvault/time/worker';
 import type { ClaimedChallenge } from '../ports/validation-queue.ts';
 import { type ValidateDeps, validateChallenge } from '../validation/validate-challenge.ts';
 
-/** How long a claim lasts beyond the validation's own timeout, in milliseconds. */
-const LEASE_MARGIN = 5000;
+/** How long a claim lasts, milliseconds: short, since that is what a validation waits for whose process died. It is renewed. */
+const LEASE = 4_000;
 /** Looks for due challenges this often, in milliseconds, when nobody wakes it. */
 const INTERVAL = 500;
 
@@ -14,6 +14,8 @@ export interface ValidationWorkerOptions extends ValidateDeps {
   readonly log: Log;
   /** Validations at one time; one requester has at most a quarter of them. */
   readonly concurrency: number;
+  /** How long a claim lasts that is not renewed, milliseconds. Default 4,000. */
+  readonly lease?: number;
 }
 
 /** What else the worker can do. */
@@ -24,13 +26,14 @@ export interface Validator extends Worker {
   attempted(challengeId: string, limit: number): Promise<void>;
 }
 
-/** Validates challenges as they become due, several at a time. Stopping breaks off those in flight; their leases bring them back. */
+/** Validates challenges as they become due, several at a time. Stopping breaks off those in flight; the end of their leases brings them back. */
 export function validationWorker(options: ValidationWorkerOptions): Validator {
-  const { queue, clock, log, concurrency, timeout } = options;
+  const { queue, clock, log, concurrency, lease = LEASE } = options;
   const stopping = new AbortController();
   const each = Math.ceil(concurrency / 4);
-  /** Each with its requester. */
-  const inFlight = new Map<Promise<void>, string>();
+  const inFlight = new Map<Promise<void>, ClaimedChallenge>();
+  /** Ends of the leases, by the challenge's id. */
+  const leases = new Map<string, number>();
   /** Emits the id of each challenge whose attempt has ended. */
   const attempts = new EventEmitter().setMaxListeners(0);
 
@@ -50,22 +53,41 @@ export function validationWorker(options: ValidationWorkerOptions): Validator {
     }
   }
 
+  async function renewLeases(): Promise<void> {
+    const now = clock.now();
+    // In the first quarter of their time they are not touched.
+    const held = [...leases]
+      .filter(([, until]) => until - now < lease * 0.75)
+      .map(([challengeId, until]) => ({ challengeId, until }));
+    if (held.length === 0) return;
+    await queue.renew(held, now + lease);
+    for (const { challengeId, until } of held)
+      if (leases.get(challengeId) === until) leases.set(challengeId, now + lease);
+  }
+
   const loop = periodic({
     name: 'ra.validation',
     clock,
     interval: INTERVAL,
     async round() {
+      await renewLeases();
       const free = concurrency - inFlight.size;
       if (free <= 0) return;
       const now = clock.now();
-      const share = { each, inFlight: countEach(inFlight.values()) };
-      const claimed = await queue.claim(free, now, now + timeout + LEASE_MARGIN, share);
+      const share = {
+        each,
+        inFlight: countEach([...inFlight.values()].map(({ requester }) => requester)),
+      };
+      const claimed = await queue.claim(free, now, now + lease, share);
       for (const challenge of claimed) {
+        const { challengeId } = challenge;
+        leases.set(challengeId, now + lease);
         const task = run(challenge).finally(() => {
           inFlight.delete(task);
+          leases.delete(challengeId);
           loop.wake();
         });
-        inFlight.set(task, challenge.requester);
+        inFlight.set(task, challenge);
       }
     },
     onError: (error) => log.error({ error }, 'validation queue cannot be read'),

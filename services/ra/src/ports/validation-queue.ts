@@ -14,6 +14,13 @@ export interface ClaimedChallenge {
   readonly attempt: number;
 }
 
+/** A lease of this process. */
+export interface Lease {
+  readonly challengeId: string;
+  /** Unix milliseconds. */
+  readonly until: number;
+}
+
 /** How a challenge ended. */
 export interface ChallengeOutcome {
   readonly challenge: ClaimedChallenge;
@@ -41,6 +48,8 @@ export interface ValidationQueue {
    * in flight first, and nobody gets more than their share.
    */
   claim(limit: number, now: number, leasedUntil: number, share: Share): Promise<ClaimedChallenge[]>;
+  /** Leases for longer, until `until`, what is still leased as it is held. */
+  renew(held: readonly Lease[], until: number): Promise<void>;
   /** Lets the challenge be claimed again from `dueAt`. */
   postpone(challengeId: string, dueAt: number): Promise<void>;
   /**
