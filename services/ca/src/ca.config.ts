@@ -53,11 +53,11 @@ export const caConfig = z.strictObject({
     .strictObject({
       /** Between two rounds. */
       interval: positiveDuration.prefault('10s'),
-      /** Open intents younger than this are left alone: another process may be at them. */
+      /** Open intents younger than this are left alone: another process may be at them. So are those of one that lives, by a retry. */
       age: duration.prefault('30s'),
       /** The same for the first round after a start, when most of them are of a process that died. */
       ageAtStart: duration.prefault('2s'),
-      /** How long after its opening an intent of another process is left alone by a retry. */
+      /** How long after its opening an intent of another process is left alone by a retry, when nobody knows that the process lives. */
       grace: duration.prefault('1s'),
     })
     .prefault({}),

@@ -1,4 +1,5 @@
 import { createEventLog, type EventLog } from '@gigvault/database/event-log';
+import { type LiveHolder, liveHolder } from '@gigvault/database/live-holder';
 import { EVENT_LOG, EventLogRpc } from '@gigvault/host/event-log-rpc';
 import {
   clockRight,
@@ -17,6 +18,7 @@ import { Module } from '@nestjs/common';
 import { CaCertificateEnd1764200000000 } from '../migrations/ca-certificate-end.ts';
 import { CaCertificateExpired1796000000000 } from '../migrations/ca-certificate-expired.ts';
 import { CaInit1700000000000 } from '../migrations/ca-init.ts';
+import { CaIntentHolder1795400000000 } from '../migrations/ca-intent-holder.ts';
 import { CaKeyCompromise1795310000000 } from '../migrations/ca-key-compromise.ts';
 import { certificateCounter } from './adapters/certificate-counter.ts';
 import { clockWatcher } from './adapters/clock-watcher.ts';
@@ -55,6 +57,7 @@ export const caService: ServiceDefinition<CaConfig> = {
     CaInit1700000000000,
     CaCertificateEnd1764200000000,
     CaKeyCompromise1795310000000,
+    CaIntentHolder1795400000000,
     CaCertificateExpired1796000000000,
   ],
   serves: [RPC.issuance, RPC.revocation, RPC.certificate, RPC.issuer, RPC.eventLog],
@@ -66,7 +69,7 @@ export const caService: ServiceDefinition<CaConfig> = {
       consumers: EVENT_CONSUMERS,
       clock: context.clock,
     });
-    const { deps, reconcile, sweeper } = wireCa(context, eventLog);
+    const { deps, reconcile, sweeper, holder } = wireCa(context, eventLog);
     return {
       module: CaModule,
       controllers: [IssuanceRpc, RevocationRpc, CertificateRpc, IssuerRpc, EventLogRpc],
@@ -78,6 +81,7 @@ export const caService: ServiceDefinition<CaConfig> = {
           provide: WORKERS,
           useValue: [
             eventLog.worker,
+            holder,
             reconciler(context, reconcile),
             sweeper,
             certificateCounter(context),
@@ -103,9 +107,16 @@ class CaModule {}
 export function wireCa(
   context: Omit<ServiceContext<CaConfig>, 'dataDir' | 'authenticator'>,
   eventLog: EventLog,
-): { deps: CaDeps; reconcile: ReconcileDeps; sweep: SweepDeps; sweeper: Worker } {
+): {
+  deps: CaDeps;
+  reconcile: ReconcileDeps;
+  sweep: SweepDeps;
+  sweeper: Worker;
+  holder: LiveHolder;
+} {
   const { clock, clockGuard, config, database: pool, log } = context;
   const metrics = createCaMetrics(context.metrics, clock);
+  const holder = liveHolder({ name: 'ca', pool, clock, log });
   const issuerStore = createPgIssuerStore(pool, eventLog);
   const issuers = createIssuerRegistry(issuerStore, metrics.issuerLoaded);
   const profiles = profileTable(config.profiles);
@@ -114,7 +125,7 @@ export function wireCa(
     issuers,
     keys,
     profiles,
-    intents: createPgIntentStore({ pool, eventLog, clock, batch: config.batch }),
+    intents: createPgIntentStore({ pool, eventLog, clock, holder, batch: config.batch }),
     signer: createRpcSigner(context.client(RPC.keySigning, 'keymgr'), config.batch),
     auditGate: createAuditGate({
       clock,
@@ -128,6 +139,7 @@ export function wireCa(
     log,
     development: context.environment === 'development',
     foreignIntentGrace: config.reconciliation.grace,
+    heldIntentGrace: config.reconciliation.age,
     trustDomain: context.trustDomain,
     publicUrl: context.publicUrl,
   };
@@ -152,6 +164,7 @@ export function wireCa(
     reconcile: issuance,
     sweep,
     sweeper,
+    holder,
     deps: {
       issuance,
       revocation: {

@@ -1,5 +1,6 @@
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import { installFaultHook } from '@gigvault/telemetry/durable-step';
+import { eventually } from '@gigvault/testkit/eventually';
 import { systemClock } from '@gigvault/time/clock';
 import { assembleSigned } from '@gigvault/x509/certificate';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
@@ -8,6 +9,7 @@ import { abandonedEvent, issuedEvent } from '../src/issuance/issuance-events.ts'
 import type { IssuanceOrder } from '../src/issuance/issuance-order.ts';
 import { issueCertificate } from '../src/issuance/issue-certificate.ts';
 import type { IntentStore } from '../src/ports/intent-store.ts';
+import type { SigningOrder } from '../src/ports/signer.ts';
 import { reconcileIntents } from '../src/reconciliation/reconcile-intents.ts';
 import {
   type CaProcess,
@@ -329,6 +331,40 @@ describe('an intent', () => {
     const stored = await intents.complete(intent, certificate, issuedEvent(intent, certificate));
     expect(stored).toBe(true);
     expect(await Promise.all(openings)).toContain('UNAVAILABLE');
+  });
+
+  it('is left to the process that opened it while that lives, and taken over when it dies (covers: T5)', async () => {
+    const [opener, other] = [ca.process(), ca.process()];
+    await opener.holder.start();
+    await other.holder.start();
+    await eventually(() => expect(opener.holder.id()).toBeDefined());
+    const order = request(opener);
+    // It waits for its turn at the key, longer than the grace, which is 0 s here.
+    const turn = Promise.withResolvers<void>();
+    const signer = {
+      ...opener.deps.issuance.signer,
+      async sign(signing: SigningOrder) {
+        await turn.promise;
+        return opener.deps.issuance.signer.sign(signing);
+      },
+    };
+    const first = issueCertificate({ ...opener.deps.issuance, signer }, order);
+    await eventually(async () =>
+      expect(await other.deps.issuance.intents.findByRequest(order.requestId)).toMatchObject({
+        status: 'open',
+        held: true,
+      }),
+    );
+    const retry = issueCertificate(other.deps.issuance, order);
+    await reconcileIntents(other.reconcile, 0);
+    turn.resolve();
+    expect((await retry).serialNumber).toBe((await first).serialNumber);
+
+    const left = request(opener);
+    await dieAt(opener, left, 'ca.intent', 'after');
+    await opener.holder.stop();
+    expect((await issueCertificate(other.deps.issuance, left)).certificate).toBeDefined();
+    await other.holder.stop();
   });
 
   it('that was issued stays so: the same certificate again is welcome, another is not', async () => {

@@ -1,5 +1,6 @@
 import { generateKeyPairSync, type KeyObject, randomUUID } from 'node:crypto';
 import { createEventLog, type EventLog } from '@gigvault/database/event-log';
+import type { LiveHolder } from '@gigvault/database/live-holder';
 import type { IssueCertificateRequest } from '@gigvault/proto/ca/v1/issuance';
 import type { CreateIssuerRequest } from '@gigvault/proto/ca/v1/issuer';
 import { RPC } from '@gigvault/rpc/contracts';
@@ -33,6 +34,7 @@ export interface CaProcess {
   readonly deps: CaDeps;
   readonly reconcile: ReconcileDeps;
   readonly sweep: SweepDeps;
+  readonly holder: LiveHolder;
   readonly metrics: Metrics;
 }
 

@@ -1,10 +1,12 @@
+import { isHeld } from '@gigvault/database/live-holder';
+
 /** The columns of an intent, as `Intent` has them. */
-export const INTENT_COLUMNS = `intent_id, request_id, issuer_id, serial_number, profile, profile_hash, tbs, common_name,
+const INTENT_COLUMNS = `intent_id, request_id, issuer_id, serial_number, profile, profile_hash, tbs, common_name,
   names, requester, tenant_id, protocol, not_before, not_after, spki_sha256, crl_shard, created_at`;
 
 /**
  * Opens intents and takes their serial numbers; moves open intents to issued and stores their certificates. One parameter a column
- * (database/columns): $1 … $17 new intents, $18 and $19 the ids and certificates of those to be completed, $20 now. Names are joined by
+ * (database/columns): $1 … $17 new intents, $18 and $19 the ids and certificates of those to be completed, $20 now, $21 who opens. Names are joined by
  * newlines, because unnest flattens arrays of arrays. An intent that is completed is looked up by its key: left to itself the planner goes
  * through all of `intent_open`, and under load nearly everything that stands there is dead.
  */
@@ -16,10 +18,10 @@ WITH item AS (
 ), blocked AS (
   SELECT i.intent_id FROM item i JOIN blocked_key b USING (spki_sha256)
 ), opened AS (
-  INSERT INTO intent (${INTENT_COLUMNS}, status)
+  INSERT INTO intent (${INTENT_COLUMNS}, status, holder)
   SELECT intent_id, request_id, issuer_id, serial_number, profile, profile_hash, tbs, common_name,
     string_to_array(names, E'\\n'), requester, tenant_id, protocol, not_before, not_after, spki_sha256, crl_shard,
-    created_at, 'open'
+    created_at, 'open', $21::int
   FROM item WHERE NOT EXISTS (SELECT FROM blocked b WHERE b.intent_id = item.intent_id)
   ON CONFLICT DO NOTHING
   RETURNING intent_id, issuer_id, serial_number
@@ -48,10 +50,18 @@ SELECT intent_id, 'opened' AS outcome FROM opened
 UNION ALL SELECT intent_id, 'key-blocked' FROM blocked
 UNION ALL SELECT intent_id, 'stored' FROM stored`;
 
-/** The issued or open intent of a request, with its certificate when issued. $1 request id. */
+/** Whether another process than $2 opened the intent, and lives. */
+const HELD = `(i.holder IS DISTINCT FROM $2::int AND ${isHeld('i.holder')})`;
+
+/** The issued or open intent of a request, with its certificate when issued, and whether another process works on it. $1 request id, $2 who asks. */
 export const FIND_BY_REQUEST = `
 SELECT i.intent_id, i.request_id, i.issuer_id, i.serial_number, i.profile, i.profile_hash, i.tbs, i.common_name, i.names,
   i.requester, i.tenant_id, i.protocol, i.not_before, i.not_after, i.spki_sha256, i.crl_shard, i.created_at, i.status,
-  c.certificate
+  c.certificate, i.status = 'open' AND ${HELD} AS held
 FROM intent i LEFT JOIN certificate c ON c.serial_number = i.serial_number AND c.issuer_id = i.issuer_id
 WHERE i.request_id = $1 AND i.status IN ('open', 'issued')`;
+
+/** Open intents, oldest first. $1 created at or before, $2 who asks, $3 the same for those that another process works on, $4 limit. */
+export const LIST_OPEN = `SELECT ${INTENT_COLUMNS} FROM intent i
+WHERE i.status = 'open' AND i.created_at <= $1 AND (i.created_at <= $3 OR NOT ${HELD})
+ORDER BY i.created_at LIMIT $4`;

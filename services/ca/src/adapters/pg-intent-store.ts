@@ -2,6 +2,7 @@ import { type BatchResult, createBatcher } from '@gigvault/database/batcher';
 import { column } from '@gigvault/database/columns';
 import { isUniqueViolation } from '@gigvault/database/database-error';
 import type { EventLog } from '@gigvault/database/event-log';
+import type { LiveHolder } from '@gigvault/database/live-holder';
 import { ofThisRequest } from '@gigvault/database/new-event';
 import { query } from '@gigvault/database/query';
 import { transaction } from '@gigvault/database/transaction';
@@ -11,13 +12,15 @@ import type { Clock } from '@gigvault/time/clock';
 import type { Pool, PoolClient } from 'pg';
 import type { CaEvent } from '../ports/event.ts';
 import type { Intent, IntentStore, OpenOutcome, RequestState } from '../ports/intent-store.ts';
-import { CHANGE_INTENTS, CHANGED_INTENTS, FIND_BY_REQUEST, INTENT_COLUMNS } from './intent-sql.ts';
+import { CHANGE_INTENTS, CHANGED_INTENTS, FIND_BY_REQUEST, LIST_OPEN } from './intent-sql.ts';
 
 /** What the store needs. */
 export interface PgIntentStoreOptions {
   readonly pool: Pool;
   readonly eventLog: EventLog;
   readonly clock: Clock;
+  /** Who opens intents here, and lives. */
+  readonly holder: Pick<LiveHolder, 'id'>;
   /** The most items of one transaction, and the most openings that wait; more are refused as UNAVAILABLE. A completion is not refused: its signature exists. */
   readonly batch: { readonly maxItems: number; readonly maxQueue: number };
 }
@@ -38,7 +41,7 @@ type StepOutcome = OpenOutcome | 'stored' | 'not-open';
  * writes events, so each would wait for the other's commit at the head of the event log anyway (docs/adr/0013-steps-share-a-transaction.md).
  */
 export function createPgIntentStore(options: PgIntentStoreOptions): IntentStore {
-  const { pool, eventLog, batch } = options;
+  const { pool, eventLog, holder, batch } = options;
 
   const steps = createBatcher<Step, StepOutcome>({
     name: 'ca.issuance',
@@ -73,23 +76,19 @@ export function createPgIntentStore(options: PgIntentStoreOptions): IntentStore 
         transaction(pool, (client) => abandonIntent(client, eventLog, intent, revocation, event)),
       ),
     async findByRequest(requestId) {
-      const { rows } = await query<IntentRow & { certificate: Buffer | null; status: string }>(
-        pool,
-        {
-          name: 'ca.find-by-request',
-          text: FIND_BY_REQUEST,
-          values: [requestId],
-        },
-      );
+      const { rows } = await query<StateRow>(pool, {
+        name: 'ca.find-by-request',
+        text: FIND_BY_REQUEST,
+        values: [requestId, holder.id()],
+      });
       return rows[0] && toState(rows[0]);
     },
     isKeyBlocked: (spkiSha256) => blocked.submit(spkiSha256),
-    async listOpen(createdBefore, limit) {
+    async listOpen({ createdBefore, heldBefore }, limit) {
       const { rows } = await query<IntentRow>(pool, {
         name: 'ca.list-open-intents',
-        text: `SELECT ${INTENT_COLUMNS} FROM intent
-               WHERE status = 'open' AND created_at <= $1 ORDER BY created_at LIMIT $2`,
-        values: [createdBefore, limit],
+        text: LIST_OPEN,
+        values: [createdBefore, holder.id(), heldBefore, limit],
       });
       return rows.map(toIntent);
     },
@@ -153,7 +152,7 @@ function isOpening(step: Step): boolean {
 
 /** The outcomes by intent id; nothing for an intent that was not changed. */
 async function changeIntents(
-  { eventLog, clock }: PgIntentStoreOptions,
+  { eventLog, clock, holder }: PgIntentStoreOptions,
   openings: readonly Step[],
   completions: readonly Completion[],
 ): Promise<Map<string, StepOutcome>> {
@@ -167,6 +166,7 @@ async function changeIntents(
       column.uuid(completions.map((step) => step.intent.intentId)),
       column.bytea(completions.map((step) => step.certificate)),
       clock.now(),
+      holder.id(),
     ],
     returning: CHANGED_INTENTS,
     events: [...ordered, ...completions].map(({ intent, event }) => ({
@@ -304,9 +304,15 @@ function toIntent(row: IntentRow): Intent {
   };
 }
 
-function toState(row: IntentRow & { certificate: Buffer | null; status: string }): RequestState {
+type StateRow = IntentRow & {
+  readonly certificate: Buffer | null;
+  readonly status: string;
+  readonly held: boolean;
+};
+
+function toState(row: StateRow): RequestState {
   const intent = toIntent(row);
-  if (row.status === 'open') return { status: 'open', intent };
+  if (row.status === 'open') return { status: 'open', intent, held: row.held };
   if (row.certificate === null)
     throw new Error(`intent ${row.intent_id} is issued without a certificate`);
   return { status: 'issued', intent, certificate: row.certificate };

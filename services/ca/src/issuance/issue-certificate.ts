@@ -24,6 +24,8 @@ export interface IssueDeps extends SettleDeps, CheckDeps {
   readonly log: Log;
   /** Milliseconds from its opening for which another process's intent is left alone before its signing is closed. */
   readonly foreignIntentGrace: number;
+  /** The same while that process lives: under load a signing waits its turn, and one that is closed costs a serial number and a new attempt. */
+  readonly heldIntentGrace: number;
 }
 
 /** Each attempt but the last ended because somebody else settled the request's intent. */
@@ -130,14 +132,15 @@ async function settleRequest(
   deps: IssueDeps,
   order: IssuanceOrder,
 ): Promise<IssuedCertificate | undefined> {
-  const latest = deps.clock.now() + deps.foreignIntentGrace;
+  const began = deps.clock.now();
   for (;;) {
     const state = await deps.intents.findByRequest(order.requestId);
     if (state === undefined) return undefined;
     requireSameOrder(state.intent, order);
     if (state.status === 'issued') return reply(deps, state.intent, state.certificate);
+    const grace = state.held ? deps.heldIntentGrace : deps.foreignIntentGrace;
     // Its opener has had the time, if it lives; the first limit is for an opener whose clock is ahead.
-    const giveUpAt = Math.min(latest, state.intent.createdAt + deps.foreignIntentGrace);
+    const giveUpAt = Math.min(began, state.intent.createdAt) + grace;
     if (deps.clock.now() >= giveUpAt) {
       const certificate = await settleIntent(deps, state.intent);
       return certificate && reply(deps, state.intent, certificate);

@@ -35,7 +35,12 @@ export type OpenOutcome = 'opened' | 'request-taken' | 'serial-taken' | 'key-blo
 /** What exists for a request: its certificate, or an intent whose signing is open. */
 export type RequestState =
   | { readonly status: 'issued'; readonly intent: Intent; readonly certificate: Buffer }
-  | { readonly status: 'open'; readonly intent: Intent };
+  | {
+      readonly status: 'open';
+      readonly intent: Intent;
+      /** Another process opened it, and lives. */
+      readonly held: boolean;
+    };
 
 /**
  * The durable steps of issuance. Every method is one transaction, and every transition a compare-and-set:
@@ -62,6 +67,9 @@ export interface IntentStore {
   findByRequest(requestId: string): Promise<RequestState | undefined>;
   /** Whether no certificate is issued for the key: one of a CA, or reported compromised. Lower-case hex of its SHA-256. */
   isKeyBlocked(spkiSha256: string): Promise<boolean>;
-  /** Open intents created at or before `createdBefore`, oldest first. */
-  listOpen(createdBefore: number, limit: number): Promise<readonly Intent[]>;
+  /** Open intents created at or before `createdBefore`, oldest first; those that another process opened, which lives, at or before `heldBefore`. */
+  listOpen(
+    age: { readonly createdBefore: number; readonly heldBefore: number },
+    limit: number,
+  ): Promise<readonly Intent[]>;
 }

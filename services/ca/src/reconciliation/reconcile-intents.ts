@@ -10,6 +10,8 @@ export interface ReconcileDeps extends SettleDeps {
   /** Requests that this process works on now; their intents are left alone. */
   readonly flights: { has(flight: string): boolean };
   readonly clock: Clock;
+  /** Milliseconds from its opening for which an intent is left alone that another process opened, which lives. */
+  readonly heldIntentGrace: number;
   readonly log: Log;
 }
 
@@ -24,12 +26,14 @@ export interface ReconcileReport {
 const LIMIT = 500;
 
 /**
- * Settles every open intent that is at least `age` milliseconds old. One that cannot be settled does not stop the others;
+ * Settles every open intent that is at least `age` milliseconds old, and older where another process works on it. One that cannot be settled does not stop the others;
  * a keymgr or database that is away does. Errors: UNAVAILABLE, KEY_UNAVAILABLE, DEADLINE_EXCEEDED.
  */
 export async function reconcileIntents(deps: ReconcileDeps, age: number): Promise<ReconcileReport> {
   const report = { finished: 0, abandoned: 0, failed: 0 };
-  for (const intent of await deps.intents.listOpen(deps.clock.now() - age, LIMIT)) {
+  const now = deps.clock.now();
+  const ages = { createdBefore: now - age, heldBefore: now - Math.max(age, deps.heldIntentGrace) };
+  for (const intent of await deps.intents.listOpen(ages, LIMIT)) {
     if (deps.flights.has(flightOf(intent))) continue;
     report[await settle(deps, intent)] += 1;
   }
