@@ -12,6 +12,13 @@ export interface Installation {
 /** In the database's comment: it belongs to the server, so that everybody may read it, whoever owns what is inside. */
 const MARK = /GigVault ([0-9a-f]{16}) \((.*?)\)/;
 
+const UNTOUCHED = 'untouched';
+
+/** Whether this is a refusal of claimDatabase: nothing was changed, and no password of ours was told to the server's roles. */
+export function isUntouched(error: unknown): boolean {
+  return error instanceof GigvaultError && error.details[UNTOUCHED] === true;
+}
+
 /**
  * Makes this database the installation's, once, or makes sure that it is. Nothing is changed when it is not.
  * Errors: INVALID_ARGUMENT when it belongs to another GigVault, holds something else, or cannot be told whose it is.
@@ -30,7 +37,8 @@ export async function claimDatabase(
     const found = await look(admin);
     const [, id, place] = MARK.exec(found.comment) ?? [];
     const refuse = (why: string): never => {
-      throw new GigvaultError('INVALID_ARGUMENT', `The database "${found.name}" ${why}`);
+      const message = `The database "${found.name}" ${why}`;
+      throw new GigvaultError('INVALID_ARGUMENT', message, { details: { [UNTOUCHED]: true } });
     };
     const mark = `COMMENT ON DATABASE ${escapeIdentifier(found.name)} IS ${escapeLiteral(commentOf(found.comment, installation))}`;
     if (id !== undefined && id !== installation.id)

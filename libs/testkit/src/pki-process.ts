@@ -70,7 +70,8 @@ export async function startPki(mode: Mode, ...flags: string[]): Promise<PkiProce
   const ports = await choosePorts();
   const dataDir = join(home, 'data');
   const environment = environmentOf(join(home, 'config'));
-  const command = [...upCommand(mode, dataDir, ports), ...flags];
+  const data = flags.includes('--ephemeral') ? [] : ['--data-dir', dataDir];
+  const command = [...upCommand(mode, ports), ...data, ...flags];
   let main: Start | undefined;
 
   const exited = () => main?.exited ?? Promise.resolve('not started');
@@ -140,12 +141,12 @@ export const SNAPSHOT_SIGNAL = 'SIGUSR2';
 const CLI = join(REPOSITORY, 'services', 'cli', 'bin', 'gigvault');
 
 /** The command line of `up` in this mode, without the node program. `--encode-in-process`: as on the wire. */
-function upCommand(mode: Mode, dataDir: string, ports: PkiProcess['ports']): string[] {
+function upCommand(mode: Mode, ports: PkiProcess['ports']): string[] {
   return [
     '--disable-warning=ExperimentalWarning',
     join(REPOSITORY, 'dist', 'gigvault.js'),
     'up',
-    ...['--data-dir', dataDir, '--metrics-port', '0', '--encode-in-process', 'true'],
+    ...['--metrics-port', '0', '--encode-in-process', 'true'],
     ...['--https-port', `${ports.https}`, '--grpc-port', `${ports.grpc}`],
     ...['--http-port', `${ports.http}`, '--ra-http01-port', `${ports.http01}`],
     ...(mode === 'split' ? ['--split'] : []),

@@ -77,6 +77,10 @@ export const gigvaultConfig = z
   .refine((config) => !config.ephemeral || config.offlineRoot === undefined, {
     message: 'needs a data directory that stays: not with --ephemeral',
     path: ['offlineRoot'],
+  })
+  .refine((config) => !config.ephemeral || config.dataDir === undefined, {
+    message: 'not with --ephemeral, which is gone at the end',
+    path: ['dataDir'],
   });
 
 /** See gigvaultConfig. */

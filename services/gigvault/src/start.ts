@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { isIPv6 } from 'node:net';
 import { processEnvironment } from '@gigvault/config/process-environment';
+import { isUntouched } from '@gigvault/database/ownership';
 import { installFaultInjection } from '@gigvault/host/fault-injection';
 import { installedVersion } from '@gigvault/host/home';
 import type { ReloadableKeys } from '@gigvault/host/reload';
@@ -141,7 +142,10 @@ async function openGround(options: StartOptions): Promise<Ground> {
     const running = await server;
     // Not before there is a server: a start that gets none leaves nothing behind.
     const secrets = await openSecrets(directory);
-    const database = await openDatabase(running, secrets, directory);
+    const database = await openDatabase(running, secrets, directory).catch((error: unknown) => {
+      if (isUntouched(error)) secrets.forgetNew();
+      throw error;
+    });
     return { say: database.description, value: { secrets, database } };
   });
   const publicUrl = config.publicUrl ?? `https://localhost:${config.https.port}`;

@@ -65,6 +65,7 @@ describe.each([MODES, [...MODES].reverse()])(
           `The database "vault_one" belongs to another GigVault (${one.dataDir} on ${hostname()}). Nothing was changed.`,
         );
         expect([code, stderr.trim().split('\n')]).toEqual([2, [expect.any(String)]]);
+        expect(existsSync(join(fresh, 'secrets'))).toBe(false);
         expect(await server.run('SELECT rolname, rolpassword FROM pg_authid ORDER BY 1')).toEqual(
           before,
         );

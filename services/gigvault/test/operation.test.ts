@@ -60,6 +60,11 @@ describe.each(MODES)('operating it, %s', (mode) => {
     const wrong = await pki.tryStart('--check-config', '--https-port', 'none');
     expect(wrong.code).toBe(2);
     expect(wrong.stderr).toMatch(/https\.port/);
+    const both = await pki.tryStart('--check-config', '--ephemeral');
+    expect([both.code, both.stderr]).toEqual([
+      2,
+      expect.stringMatching(/dataDir.*not with --ephemeral/s),
+    ]);
   });
 
   it('leaves the database alone while nobody asks for anything', async () => {

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileSecret, type SecretReference } from '@gigvault/config/secret';
 import { writeFileDurably } from '@gigvault/files/durable-file';
@@ -13,6 +13,8 @@ export interface Secrets {
   readonly adminToken: string;
   /** Where a secret lies, for processes that read it themselves. */
   reference(name: SecretName): SecretReference;
+  /** Removes those that this start has made: nobody was told of them. */
+  forgetNew(): void;
 }
 
 /** Names of the files. */
@@ -21,9 +23,12 @@ export type SecretName = `database-${ServiceName}` | 'database-owner' | 'admin-t
 /** Reads the secrets, making those that are missing. */
 export async function openSecrets(directory: DataDirectory): Promise<Secrets> {
   const path = (name: SecretName) => join(directory.secrets, name);
+  const made: string[] = [];
   const secret = async (name: SecretName) => {
-    if (!existsSync(path(name)))
+    if (!existsSync(path(name))) {
+      made.push(path(name));
       await writeFileDurably(path(name), randomBytes(24).toString('base64url'), 0o600);
+    }
     return readFileSync(path(name), 'utf8');
   };
   const passwords = SERVICE_NAMES.map(
@@ -37,5 +42,8 @@ export async function openSecrets(directory: DataDirectory): Promise<Secrets> {
     >,
     adminToken: await secret('admin-token'),
     reference: (name) => fileSecret(path(name)),
+    forgetNew() {
+      for (const file of made) rmSync(file);
+    },
   };
 }
