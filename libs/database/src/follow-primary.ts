@@ -2,6 +2,7 @@ import { Socket } from 'node:net';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import { failureLog, type Log } from '@gigvault/telemetry/log';
 import { systemClock } from '@gigvault/time/clock';
+import { periodic, type Worker } from '@gigvault/time/worker';
 import type { ClientBase, Pool, PoolConfig } from 'pg';
 import { findWritableServer, type ServerAddress } from './writable-server.ts';
 
@@ -18,6 +19,7 @@ const PATIENCE = 2_000;
 const PAUSE = 200;
 /** The most between two looks, milliseconds. A look is a login at each server. */
 const LOOK_EVERY = 5_000;
+const LOOKING = { name: 'database.primary', clock: systemClock, interval: LOOK_EVERY };
 
 /**
  * Follows the primary among several servers: of those it is told of, connections lead to the one that takes writes. A connection that
@@ -33,9 +35,6 @@ export function followPrimary(
   log: Log,
 ): PrimaryFollower {
   let current = { host: login.host as string, port: login.port as number, timeline: 0 };
-  let looking = false;
-  /** Something happened that the look in flight may not have seen. */
-  let again = false;
   let pool: Pool | undefined;
   const open = new Map<Socket, ServerAddress>();
   const failures = failureLog(
@@ -44,25 +43,10 @@ export function followPrimary(
     'a database server takes writes again',
   );
 
-  async function look(): Promise<void> {
-    again = true;
-    if (looking) return;
-    looking = true;
-    while (again && pool !== undefined && !pool.ending) {
-      again = false;
-      await lookOnce();
-      await systemClock.sleep(PAUSE);
-    }
-    looking = false;
-  }
-
-  async function lookOnce(): Promise<void> {
-    // Of two with the same timeline the first is taken: it stays where it is.
-    const inOrder = servers.toSorted(
-      (a, b) => Number(isSame(b, current)) - Number(isSame(a, current)),
-    );
+  const look = oneAfterAnother(async () => {
+    if (pool === undefined || pool.ending) return;
     try {
-      const found = await findWritableServer(inOrder, login, {
+      const found = await findWritableServer(startingWith(current, servers), login, {
         atLeast: current.timeline,
         patience: PATIENCE,
       });
@@ -72,15 +56,8 @@ export function followPrimary(
     } catch (error) {
       failures.failed('warn', error);
     }
-  }
-
-  function lookNowAndThen(): void {
-    const timer = setInterval(() => {
-      if (pool!.ending) clearInterval(timer);
-      else if (!looking) void look();
-    }, LOOK_EVERY);
-    timer.unref();
-  }
+    await systemClock.sleep(PAUSE);
+  });
 
   function moveTo(server: ServerAddress): void {
     log.warn({ host: server.host, port: server.port }, 'another database server takes writes now');
@@ -115,9 +92,46 @@ export function followPrimary(
     },
     attach(made) {
       pool = made;
-      lookNowAndThen();
+      untilItsEnd(
+        made,
+        periodic({ ...LOOKING, round: look, onError: failures.failed.bind(undefined, 'warn') }),
+      );
     },
   };
+}
+
+/** Runs never overlap: one that is asked for during another follows it. */
+function oneAfterAnother(run: () => Promise<void>): () => Promise<void> {
+  let running = false;
+  let again = false;
+  return async () => {
+    again = true;
+    if (running) return;
+    running = true;
+    while (again) {
+      again = false;
+      await run();
+    }
+    running = false;
+  };
+}
+
+/** Of two servers with the same timeline the first is taken: so it stays where it is. */
+function startingWith(
+  current: ServerAddress,
+  servers: readonly ServerAddress[],
+): readonly ServerAddress[] {
+  return servers.toSorted((a, b) => Number(isSame(b, current)) - Number(isSame(a, current)));
+}
+
+/** Runs the worker from now on, and stops it first when the pool is ended. */
+function untilItsEnd(pool: Pool, worker: Worker): void {
+  const end: () => Promise<void> = pool.end.bind(pool);
+  pool.end = async () => {
+    await worker.stop();
+    await end();
+  };
+  void worker.start();
 }
 
 async function takesWrites(client: ClientBase): Promise<boolean> {

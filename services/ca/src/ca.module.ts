@@ -148,18 +148,7 @@ export function wireCa(
     clockGuard,
     observer: metrics,
   };
-  const sweeper = periodic({
-    name: 'ca.compromised-keys',
-    clock,
-    interval: config.reconciliation.interval,
-    // Its count is not the time to wait.
-    round: async () => void (await revokeCompromised(sweep)),
-    onError: (error) =>
-      log.warn(
-        { error, operation: 'ca.compromised-keys' },
-        'certificates of a compromised key wait',
-      ),
-  });
+  const sweeper = sweeperOf(context, sweep);
   return {
     reconcile: issuance,
     sweep,
@@ -178,6 +167,24 @@ export function wireCa(
       profiles,
     },
   };
+}
+
+function sweeperOf(
+  { clock, config, log }: Pick<ServiceContext<CaConfig>, 'clock' | 'config' | 'log'>,
+  sweep: SweepDeps,
+) {
+  return periodic({
+    name: 'ca.compromised-keys',
+    clock,
+    interval: config.reconciliation.interval,
+    // Its count is not the time to wait.
+    round: async () => void (await revokeCompromised(sweep)),
+    onError: (error) =>
+      log.warn(
+        { error, operation: 'ca.compromised-keys' },
+        'certificates of a compromised key wait',
+      ),
+  });
 }
 
 /** At start most open intents belong to a process that is gone, but another replica's may be among them. */

@@ -32,8 +32,7 @@ export function validationWorker(options: ValidationWorkerOptions): Validator {
   const stopping = new AbortController();
   const each = Math.ceil(concurrency / 4);
   const inFlight = new Map<Promise<void>, ClaimedChallenge>();
-  /** Ends of the leases, by the challenge's id. */
-  const leases = new Map<string, number>();
+  const leases = keptLeases(options, lease);
   /** Emits the id of each challenge whose attempt has ended. */
   const attempts = new EventEmitter().setMaxListeners(0);
 
@@ -53,24 +52,12 @@ export function validationWorker(options: ValidationWorkerOptions): Validator {
     }
   }
 
-  async function renewLeases(): Promise<void> {
-    const now = clock.now();
-    // In the first quarter of their time they are not touched.
-    const held = [...leases]
-      .filter(([, until]) => until - now < lease * 0.75)
-      .map(([challengeId, until]) => ({ challengeId, until }));
-    if (held.length === 0) return;
-    await queue.renew(held, now + lease);
-    for (const { challengeId, until } of held)
-      if (leases.get(challengeId) === until) leases.set(challengeId, now + lease);
-  }
-
   const loop = periodic({
     name: 'ra.validation',
     clock,
     interval: INTERVAL,
     async round() {
-      await renewLeases();
+      await leases.renew();
       const free = concurrency - inFlight.size;
       if (free <= 0) return;
       const now = clock.now();
@@ -81,10 +68,10 @@ export function validationWorker(options: ValidationWorkerOptions): Validator {
       const claimed = await queue.claim(free, now, now + lease, share);
       for (const challenge of claimed) {
         const { challengeId } = challenge;
-        leases.set(challengeId, now + lease);
+        leases.take(challengeId, now + lease);
         const task = run(challenge).finally(() => {
           inFlight.delete(task);
-          leases.delete(challengeId);
+          leases.drop(challengeId);
           loop.wake();
         });
         inFlight.set(task, challenge);
@@ -103,17 +90,9 @@ export function validationWorker(options: ValidationWorkerOptions): Validator {
     },
     wake: loop.wake,
     attempted(challengeId, limit) {
-      return new Promise((resolve) => {
-        const timer = new AbortController();
-        const done = () => {
-          timer.abort();
-          attempts.off(challengeId, done);
-          resolve();
-        };
-        attempts.once(challengeId, done);
-        clock.sleep(limit, timer.signal).then(done, () => undefined);
-        loop.wake();
-      });
+      const ended = emitted(attempts, challengeId, clock.sleep.bind(clock, limit));
+      loop.wake();
+      return ended;
     },
   };
 }
@@ -122,4 +101,43 @@ function countEach(names: Iterable<string>): Map<string, number> {
   const counts = new Map<string, number>();
   for (const name of names) counts.set(name, (counts.get(name) ?? 0) + 1);
   return counts;
+}
+
+/** Resolves with the event, or when `sleep` is over, which ends with the signal. */
+function emitted(
+  emitter: EventEmitter,
+  event: string,
+  sleep: (signal: AbortSignal) => Promise<void>,
+): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = new AbortController();
+    const done = () => {
+      timer.abort();
+      emitter.off(event, done);
+      resolve();
+    };
+    emitter.once(event, done);
+    sleep(timer.signal).then(done, () => undefined);
+  });
+}
+
+/** The leases of what is in flight here. */
+function keptLeases({ queue, clock }: ValidationWorkerOptions, lease: number) {
+  /** Their ends, by the challenge's id. */
+  const ends = new Map<string, number>();
+  return {
+    take: (challengeId: string, until: number) => void ends.set(challengeId, until),
+    drop: (challengeId: string) => void ends.delete(challengeId),
+    async renew(): Promise<void> {
+      const now = clock.now();
+      // In the first quarter of their time they are not touched.
+      const held = [...ends]
+        .filter(([, until]) => until - now < lease * 0.75)
+        .map(([challengeId, until]) => ({ challengeId, until }));
+      if (held.length === 0) return;
+      await queue.renew(held, now + lease);
+      for (const { challengeId, until } of held)
+        if (ends.get(challengeId) === until) ends.set(challengeId, now + lease);
+    },
+  };
 }
