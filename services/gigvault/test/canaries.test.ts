@@ -18,7 +18,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { processesOf } from './crash/processes.ts';
 import { pemCanary, secretsIn, secretsInDatabase, secretsInFiles } from './hostile/canaries.ts';
 import { startTraceCollector, type TraceCollector } from './hostile/trace-collector.ts';
-import { operatorsOfCa } from './operators-of.ts';
+import { operatorsOf } from './operators-of.ts';
 import { API, useRest } from './rest-client.ts';
 import { QUICK_CRL, startAcmeClient, usePki } from './use-pki.ts';
 
@@ -98,7 +98,7 @@ describe.each(MODES)('secrets, used and misused, %s — covers: T66', (mode) => 
     expect(answers.length).toBeGreaterThan(20);
     for (const { text, headers } of answers)
       expect(secretsIn(Buffer.from(text + JSON.stringify(headers)), everything)).toEqual([]);
-    const operators = operatorsOfCa(mode, pki);
+    const operators = operatorsOf('ca', mode, pki);
     const metrics = await operators.http.fetch(operators.metrics);
     operators.http.close();
     expect(metrics.text).toContain('gigvault_');
