@@ -16,7 +16,7 @@ import { createSingleFlight } from '@gigvault/time/single-flight';
 import { periodic, type Worker } from '@gigvault/time/worker';
 import { Module } from '@nestjs/common';
 import { CaCertificateEnd1764200000000 } from '../migrations/ca-certificate-end.ts';
-import { CaCertificateExpired1796000000000 } from '../migrations/ca-certificate-expired.ts';
+import { CaCertificateNotAfter1796000000000 } from '../migrations/ca-certificate-not-after.ts';
 import { CaInit1700000000000 } from '../migrations/ca-init.ts';
 import { CaIntentHolder1795400000000 } from '../migrations/ca-intent-holder.ts';
 import { CaKeyCompromise1795310000000 } from '../migrations/ca-key-compromise.ts';
@@ -58,7 +58,7 @@ export const caService: ServiceDefinition<CaConfig> = {
     CaCertificateEnd1764200000000,
     CaKeyCompromise1795310000000,
     CaIntentHolder1795400000000,
-    CaCertificateExpired1796000000000,
+    CaCertificateNotAfter1796000000000,
   ],
   serves: [RPC.issuance, RPC.revocation, RPC.certificate, RPC.issuer, RPC.eventLog],
   eventConsumers: EVENT_CONSUMERS,

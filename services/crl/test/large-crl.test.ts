@@ -215,9 +215,13 @@ describe('a large CRL', () => {
       );
       expect((await served()).der.equals(before.der)).toBe(true);
       world.ca.revoke();
-      const crl = await newer(before);
-      expect(crl.crlNumber).toBeGreaterThan(before.crlNumber + 1000n);
-      expect((await newer(before, rival)).der.equals(crl.der)).toBe(true);
+      const healed = await newer(before);
+      expect(healed.crlNumber).toBeGreaterThan(before.crlNumber + 1000n);
+      await newer(before, rival);
+      // Time that is moved may bring one more CRL: in the end both serve the same.
+      await eventually(async () =>
+        expect((await served(rival)).der.equals((await served()).der)).toBe(true),
+      );
     } finally {
       await rival.stop();
     }

@@ -8,17 +8,20 @@ const DAY = 24 * 60 * MINUTE;
 /** Of the time at most this part is spent counting: with many millions of certificates, rounds are further apart than a minute. */
 const SHARE = 1 / 50;
 
-/** Certificates in force, and those of them that end within 7, 30 and 90 days; over the index `certificate_end` alone. */
+/** Certificates in force, and those of them that end within 7, 30 and 90 days; in one pass over the index `certificate_not_after` alone. */
 export const COUNT = `
-  SELECT i.issuer_id, c.* FROM issuer AS i CROSS JOIN LATERAL (
-    SELECT count(*) AS active, count(*) FILTER (WHERE not_after <= $2) AS "7d",
+  SELECT i.issuer_id, c.active, c."7d", c."30d", c."90d" FROM issuer AS i LEFT JOIN (
+    SELECT issuer_id, count(*) AS active, count(*) FILTER (WHERE not_after <= $2) AS "7d",
            count(*) FILTER (WHERE not_after <= $3) AS "30d", count(*) FILTER (WHERE not_after <= $4) AS "90d"
-    FROM certificate WHERE issuer_id = i.issuer_id AND status = 'valid' AND not_after > $1
-  ) AS c`;
+    FROM certificate WHERE status = 'valid' AND not_after > $1 GROUP BY issuer_id
+  ) AS c USING (issuer_id)`;
 
 const BUCKETS = ['7d', '30d', '90d'] as const;
 
-type Row = Readonly<Record<'active' | (typeof BUCKETS)[number], number> & { issuer_id: string }>;
+/** Numbers are null for a CA without any. */
+type Row = Readonly<
+  Record<'active' | (typeof BUCKETS)[number], number | null> & { issuer_id: string }
+>;
 
 /** Counts each CA's certificates once a minute, for the gauges. */
 export function certificateCounter(

@@ -31,8 +31,9 @@ export interface IssueDeps extends SettleDeps, CheckDeps {
 /** Each attempt but the last ended because somebody else settled the request's intent. */
 const ATTEMPTS = 4;
 
-/** Milliseconds between two looks at an intent of another process. */
+/** Milliseconds between two looks at an intent of another process: at first, and at most. */
 const LOOK_AGAIN = 50;
+const LONGEST_LOOK = 500;
 
 /**
  * Issues one certificate for an approved request: steps 5 to 9 of docs/flows/issuance.md. Idempotent on the request's id, in this
@@ -133,6 +134,7 @@ async function settleRequest(
   order: IssuanceOrder,
 ): Promise<IssuedCertificate | undefined> {
   const began = deps.clock.now();
+  let pause = LOOK_AGAIN;
   for (;;) {
     const state = await deps.intents.findByRequest(order.requestId);
     if (state === undefined) return undefined;
@@ -145,7 +147,8 @@ async function settleRequest(
       const certificate = await settleIntent(deps, state.intent);
       return certificate && reply(deps, state.intent, certificate);
     }
-    await deps.clock.sleep(LOOK_AGAIN);
+    await deps.clock.sleep(pause);
+    pause = Math.min(pause * 2, LONGEST_LOOK);
   }
 }
 
