@@ -206,7 +206,13 @@ function node(program, ...args) {
   return new Promise((resolve) => {
     const child = spawn(
       join(tools, 'node_modules', nodePackage, 'bin', 'node'),
-      ['--disable-warning=ExperimentalWarning', join(root, program), ...args],
+      // The second one is explained in services/cli/bin/gigvault.
+      [
+        '--disable-warning=ExperimentalWarning',
+        '--max-semi-space-size=32',
+        join(root, program),
+        ...args,
+      ],
       {
         cwd: process.env.INIT_CWD ?? process.cwd(),
         env: toolEnvironment(),

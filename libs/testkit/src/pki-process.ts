@@ -140,10 +140,16 @@ export const SNAPSHOT_SIGNAL = 'SIGUSR2';
 
 const CLI = join(REPOSITORY, 'services', 'cli', 'bin', 'gigvault');
 
+/** What the launchers say to Node (services/cli/bin/gigvault). */
+export const NODE_FLAGS: readonly string[] = [
+  '--disable-warning=ExperimentalWarning',
+  '--max-semi-space-size=32',
+];
+
 /** The command line of `up` in this mode, without the node program. `--encode-in-process`: as on the wire. */
 function upCommand(mode: Mode, ports: PkiProcess['ports']): string[] {
   return [
-    '--disable-warning=ExperimentalWarning',
+    ...NODE_FLAGS,
     join(REPOSITORY, 'dist', 'gigvault.js'),
     'up',
     ...['--metrics-port', '0', '--encode-in-process', 'true'],

@@ -2,7 +2,7 @@ import { generateKeyPairSync } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
 import { buildCertificationRequest } from '@gigvault/x509/certification-request';
-import { type AcmeConnection, openAcmeConnection } from './acme-connection.ts';
+import { type AcmeConnection, openAcmeConnection, type Refusal } from './acme-connection.ts';
 import { type ChallengeResponder, startChallengeResponder } from './challenge-responder.ts';
 import type { Load } from './loads.ts';
 
@@ -75,7 +75,20 @@ async function issue(
   responder: ChallengeResponder,
   { name, csr }: { readonly name: string; readonly csr: string },
 ): Promise<void> {
-  await finish(acme, responder, await begin(acme, name), csr);
+  await finish(acme, responder, await beginInTurn(acme, name), csr);
+}
+
+/** Comes back when it is told to. */
+async function beginInTurn(acme: AcmeConnection, name: string): Promise<BegunOrder> {
+  for (;;) {
+    try {
+      return await begin(acme, name);
+    } catch (error) {
+      const { retryAfter } = ((error as Error).cause ?? {}) as Partial<Refusal>;
+      if (retryAfter === undefined) throw error;
+      await pause(retryAfter * 1_000);
+    }
+  }
 }
 
 /** A new order. */

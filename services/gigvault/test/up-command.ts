@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { join } from 'node:path';
-import { type PkiProcess, REPOSITORY } from '@gigvault/testkit/pki-process';
+import { NODE_FLAGS, type PkiProcess, REPOSITORY } from '@gigvault/testkit/pki-process';
 import { type ProgramResult, runProgram } from '@gigvault/testkit/run-program';
 
 /** `up` with these flags, in the mode and on the ports of a PKI that is stopped, to its end. */
@@ -19,7 +19,7 @@ export function spawnUp(pki: PkiProcess, ...flags: string[]): ChildProcess {
 
 function command({ mode, ports }: PkiProcess, flags: readonly string[]): string[] {
   return [
-    '--disable-warning=ExperimentalWarning',
+    ...NODE_FLAGS,
     join(REPOSITORY, 'dist', 'gigvault.js'),
     'up',
     ...['--https-port', `${ports.https}`, '--grpc-port', `${ports.grpc}`, '--metrics-port', '0'],

@@ -211,7 +211,8 @@ function spawnProgram(name: string, configFile: string): ChildProcess {
   const program = join(installationRoot(), 'dist', `${name}.js`);
   return spawn(
     process.execPath,
-    ['--disable-warning=ExperimentalWarning', program, '--supervised', '--config', configFile],
+    // Node's own flags are the same for all.
+    [...process.execArgv, program, '--supervised', '--config', configFile],
     {
       // Its stdin ends with this process, however that ends, and then it stops too.
       stdio: ['pipe', 'pipe', 'pipe'],
