@@ -1,6 +1,12 @@
 import { createMetrics, type Metrics } from '@gigvault/telemetry/metrics';
 import { beforeEach, describe, expect, it } from '@jest/globals';
-import { type Admission, createAdmission, type Entry } from './admission.ts';
+import {
+  type Admission,
+  createAdmission,
+  createBound,
+  type Entry,
+  routedPath,
+} from './admission.ts';
 
 const NEW_ORDER = ['POST', '/acme/new-order'] as const;
 const FINALIZE = ['POST', '/acme/order/1/finalize'] as const;
@@ -22,7 +28,12 @@ function world() {
   const cost = 2;
   const steps = [NEW_ORDER, AUTHZ, ['POST', '/acme/chall/1/2'], AUTHZ, FINALIZE, AUTHZ] as const;
   const peak = 1_000 / (cost * steps.length);
-  const queue: { step: number; leave(status: number): void; due: number; since: number }[] = [];
+  const queue: {
+    step: number;
+    leave(status: number | undefined): void;
+    due: number;
+    since: number;
+  }[] = [];
   const thinking: { step: number; at: number }[] = [];
   let spent = 0;
   let arrived = 0;
@@ -131,6 +142,25 @@ describe('admission (covers: T20)', () => {
     expect(enterMany(['POST', '/acme/new-account'], 1).length).toBe(1);
   });
 
+  it('of a client that did not wait for its answer, an order is not open and a finalize has ended nobody’s', () => {
+    const begun = enterMany(NEW_ORDER, 200);
+    begun.pop()!.leave(undefined);
+    expect(enterMany(NEW_ORDER, 2).length).toBe(1);
+    enterMany(FINALIZE, 1)[0]!.leave(undefined);
+    expect(enterMany(NEW_ORDER, 1)).toEqual([]);
+  });
+
+  it('those who hang up at once do not make a slow server look quick', () => {
+    const [slow] = enterMany(AUTHZ, 1);
+    for (const { leave } of enterMany(NEW_ORDER, 100)) leave(201);
+    for (let i = 0; i < 20; i++) {
+      now += 250;
+      for (const { leave } of enterMany(AUTHZ, 1_000)) leave(undefined);
+    }
+    slow!.leave(200);
+    expect(enterMany(['POST', '/acme/new-account'], 1)).toEqual([]);
+  });
+
   it('there is an end for what has begun as well, but not for who watches', () => {
     expect(enterMany(AUTHZ, 3_000).length).toBe(2_000);
     expect(enterMany(['GET', '/ready'], 1).length).toBe(1);
@@ -144,6 +174,33 @@ describe('admission (covers: T20)', () => {
     ]);
     expect(await metrics.exposition()).toMatch(/^gigvault_admission_turned_away_total 8$/m);
   });
+});
+
+it('a bound counts each kind by itself, and says when to come back (covers: T71)', () => {
+  const bound = createBound(2, (_method, path) => path);
+  const [first] = [bound.enter('GET', '/crl'), bound.enter('GET', '/crl')];
+  expect(bound.enter('GET', '/crl')).toEqual({ admitted: false, retryAfter: 1 });
+  expect(bound.enter('GET', '/ocsp').admitted).toBe(true);
+  if (first?.admitted) first.leave(undefined);
+  expect(bound.enter('GET', '/crl').admitted).toBe(true);
+  expect(bound.enter('GET', '/crl').admitted).toBe(false);
+});
+
+it.each([
+  '/acme/new-order',
+  '/acme/new-order?x=1',
+  '/acme/new-order#x',
+  '/acme/new%2Dorder',
+  '/%61cme/new-order',
+  'https://host/acme/new-order',
+  'HTTP://host:1/acme/new%2dorder?x',
+])('a path is found however it is written: %s (covers: T20)', (target) => {
+  expect(routedPath(target)).toBe('/acme/new-order');
+});
+
+it('a path that cannot be decoded, or that no router takes for another, stays what it is', () => {
+  for (const path of ['/acme/%zz', '/acme%2Fnew-order', '/']) expect(routedPath(path)).toBe(path);
+  expect(routedPath('/acme/new%252Dorder')).toBe('/acme/new%2Dorder');
 });
 
 /** Those of so many that are let in. */

@@ -6,13 +6,16 @@ import { API_MOUNTS } from './route-table.ts';
 
 /** Decides at a public listener what is begun now, so that what is begun also ends (docs/operations/overload.md). */
 export interface Admission {
-  /** @param path without the query */
+  /** For a request that is there to its end, body included. @param path as `routedPath` has it */
   enter(method: string, path: string): Entry;
 }
 
-/** A request that is let in, and tells with which status it was answered; or one that may come back after so many seconds. */
+/**
+ * A request that is let in, and tells with which status it was answered, or undefined when its client has not waited for that; or one that
+ * may come back after so many seconds.
+ */
 export type Entry =
-  | { readonly admitted: true; leave(status: number): void }
+  | { readonly admitted: true; leave(status: number | undefined): void }
   | { readonly admitted: false; readonly retryAfter: number };
 
 /** What an admission needs. */
@@ -48,7 +51,11 @@ const GROW = 1.05;
 /** Milliseconds after which an order that has not ended is one whose client takes its time, or has gone. */
 const FORGOTTEN = 10_000;
 /** Requests in hand of any kind: each holds memory, here and where it waits. */
-const MOST_IN_HAND = 2_000;
+export const MOST_IN_HAND = 2_000;
+/** Requests whose bodies are under way at one listener: each may hold as much memory as a body is long. */
+const MOST_ARRIVING = 2_000;
+/** Their answers wait for no body. */
+const NO_BODY_READ: ReadonlySet<string> = new Set(['GET', 'HEAD', 'TRACE']);
 /** Seconds. Spread, so that those who were turned away together do not come back together. */
 const RETRY_AFTER = { least: 1, most: 4 };
 
@@ -115,8 +122,10 @@ export function createAdmission(options: AdmissionOptions): Admission {
         leave(status) {
           inHand--;
           const now = clock.elapsed();
-          if (ours.delete(own)) seen.times.push(now - own.since);
-          const isGood = status >= 200 && status < 300;
+          const time = now - own.since;
+          // Of who did not wait it is only known that the answer would have taken longer.
+          if (ours.delete(own) && (status !== undefined || time > SLOW)) seen.times.push(time);
+          const isGood = status !== undefined && status >= 200 && status < 300;
           if (begins ? what !== NEW_ORDER || !isGood : isGood && FINALIZE.test(path)) open.shift();
           look(now);
         },
@@ -125,32 +134,136 @@ export function createAdmission(options: AdmissionOptions): Admission {
   };
 }
 
-/** Answers a request that is not let in. */
+/** An admission for what begins nothing: of each kind, so many may be in hand at one time. @param kindOf what shares a number */
+export function createBound(
+  most: number,
+  kindOf: (method: string, path: string) => string | undefined,
+): Admission {
+  const inHand = new Map<string | undefined, number>();
+  const change = (kind: string | undefined, by: number) =>
+    inHand.set(kind, (inHand.get(kind) ?? 0) + by);
+  return {
+    enter(method, path) {
+      const kind = kindOf(method, path);
+      if ((inHand.get(kind) ?? 0) >= most)
+        return { admitted: false, retryAfter: RETRY_AFTER.least };
+      change(kind, 1);
+      return { admitted: true, leave: () => void change(kind, -1) };
+    },
+  };
+}
+
+/** Answers a request that is not let in. @param path as `routedPath` has it */
 export type TurnAway = (
   error: GigvaultError,
+  path: string,
   request: IncomingMessage,
   response: ServerResponse,
 ) => void | Promise<void>;
 
-/** A listener's handler behind an admission: what is turned away has cost nothing but the reading of its header. */
+/** What stands behind an admission. */
+export interface Admitting {
+  readonly handle: RequestListener;
+  readonly turnAway: TurnAway;
+  /** In octets: what is longer is refused by `handle`. */
+  readonly bodyLimit: number;
+}
+
+/**
+ * A listener's handler behind an admission. A request is decided on when it is there to its end: whoever withholds a body takes no place, and
+ * whoever is answered before he has sent it may take the connection for broken, and a new one costs much more. Of the bodies that are under
+ * way the oldest gives way when there are too many, since one that is meant comes at once.
+ */
 export function admitting(
   admission: Admission | undefined,
-  handle: RequestListener,
-  turnAway: TurnAway,
+  { handle, turnAway, bodyLimit }: Admitting,
 ): RequestListener {
   if (admission === undefined) return handle;
+  /** What ends them, the oldest first. */
+  const arriving = new Set<() => void>();
   return (request, response) => {
-    const path = (request.url ?? '').split('?', 1)[0] as string;
-    const entry = admission.enter(request.method ?? '', path);
-    if (entry.admitted) {
-      response.once('close', () => entry.leave(response.statusCode));
-      handle(request, response);
-    } else {
-      const { retryAfter } = entry;
+    const path = routedPath(request.url ?? '');
+    const refuse = (retryAfter: number) => {
       const message = 'More is asked for than can be worked on; nothing was done.';
       const error = new GigvaultError('OVERLOADED', message, { retryAfter });
-      // Once its body is there: who is answered before may take the connection for broken, and a new one costs much more.
-      request.resume().once('end', () => void turnAway(error, request, response));
+      void turnAway(error, path, request, response);
+    };
+    const decide = () => {
+      const entry = admission.enter(request.method ?? '', path);
+      if (!entry.admitted) return refuse(entry.retryAfter);
+      response.once('close', () =>
+        entry.leave(response.writableFinished ? response.statusCode : undefined),
+      );
+      handle(request, response);
+    };
+    const { method = '', headers } = request;
+    const length = Number(headers['content-length'] ?? 0);
+    const hasBody = length > 0 || headers['transfer-encoding'] !== undefined;
+    if (!hasBody || NO_BODY_READ.has(method)) return decide();
+    // It cannot begin anything.
+    if (length > bodyLimit) return handle(request, response);
+    const end = () => {
+      stop();
+      response.setHeader('connection', 'close');
+      refuse(RETRY_AFTER.least);
+    };
+    const stop = gather(request, bodyLimit, (isWithin) => {
+      arriving.delete(end);
+      if (isWithin) decide();
+      else handle(request, response);
+    });
+    response.once('close', () => arriving.delete(end));
+    arriving.add(end);
+    const [oldest] = arriving;
+    if (arriving.size > MOST_ARRIVING && oldest) {
+      arriving.delete(oldest);
+      oldest();
     }
   };
+}
+
+/**
+ * Waits until a body is there to its end, or longer than the limit, and leaves it to be read as if nobody had looked.
+ * Returns what ends the waiting.
+ */
+function gather(
+  request: IncomingMessage,
+  limit: number,
+  then: (isWithin: boolean) => void,
+): () => void {
+  const parts: Buffer[] = [];
+  let length = 0;
+  function take(): void {
+    while (request.readableLength > 0) {
+      const part = request.read() as Buffer;
+      parts.push(part);
+      length += part.length;
+    }
+    if (!request.complete && length <= limit) return;
+    stop();
+    // In the same turn: once the stream has told its end nothing can be put back.
+    if (length > 0) request.unshift(parts.length === 1 ? parts[0] : Buffer.concat(parts));
+    // Chunks of nothing are no body: the end has been told to nobody, and a reader would wait for it.
+    else delete request.headers['transfer-encoding'];
+    then(length <= limit);
+  }
+  const stop = () => void request.off('readable', take);
+  request.on('readable', take);
+  return stop;
+}
+
+/** `GET https://host/path HTTP/1.1` means /path (RFC 9112 §3.2.2). */
+export function originForm(target: string): string {
+  return target.replace(/^https?:\/\/[^/?#]*/i, '') || '/';
+}
+
+/** The path that a router finds for a request's target, however the target is written; as it stands when it cannot be decoded. */
+export function routedPath(target: string): string {
+  const path = originForm(target).split(/[?#]/, 1)[0] as string;
+  if (!path.includes('%')) return path;
+  try {
+    return decodeURI(path);
+  } catch {
+    return path;
+  }
 }

@@ -4,7 +4,7 @@ import type { Log } from '@gigvault/telemetry/log';
 import type { Metrics } from '@gigvault/telemetry/metrics';
 import { type Clock, systemClock } from '@gigvault/time/clock';
 import Fastify, { type FastifyInstance } from 'fastify';
-import { type Admission, admitting, type TurnAway } from './admission.ts';
+import { type Admission, admitting, originForm, type TurnAway } from './admission.ts';
 import { type ApiAccess, createApiGate, DEFAULT_API_ACCESS } from './api-gate.ts';
 import { DirectRequest, directHandler, writeReply } from './direct.ts';
 import { type ListenerTimeouts, openListener } from './listener.ts';
@@ -91,13 +91,13 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
   const direct = directHandler(options, options.metrics, options.log);
   const listener = await openListener(
     { ...options, clock, name: `${options.listeners.join(' and ')} listener` },
-    admitting(
-      options.admission,
-      (request, response) => {
+    admitting(options.admission, {
+      handle(request, response) {
         if (stopping || !direct(request, response)) app.routing(request, response);
       },
-      turnAwayIn(options),
-    ),
+      turnAway: turnAwayIn(options),
+      bodyLimit: OPERATION_BODY_LIMIT,
+    }),
   );
   return {
     port: listener.port,
@@ -120,8 +120,7 @@ function createApp(options: Routes & { behindProxy: boolean }, refusals: Refusal
     logger: false,
     bodyLimit: OPERATION_BODY_LIMIT,
     routerOptions: { maxParamLength: 4096, ignoreTrailingSlash: false },
-    // `GET https://host/path HTTP/1.1` means /path (RFC 9112 §3.2.2).
-    rewriteUrl: ({ url = '/' }) => url.replace(/^https?:\/\/[^/?#]*/i, '') || '/',
+    rewriteUrl: ({ url = '/' }) => originForm(url),
     frameworkErrors: (error, request, reply) => void refuse(error, request, reply, refusals),
   });
   knowAllMethods(app);
@@ -150,8 +149,7 @@ function guardApi(
 
 /** Answers in the words of the protocol that was asked for. */
 function turnAwayIn(options: HttpServerOptions): TurnAway {
-  return async (error, request, response) => {
-    const path = (request.url ?? '').split('?', 1)[0] as string;
+  return async (error, path, request, response) => {
     const asked = new DirectRequest(request, response, '', options.baseUrl);
     let reply: HttpReply | undefined;
     try {
