@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import type { AddressInfo, Socket } from 'node:net';
 import { Readable } from 'node:stream';
-import { createServer, type Server } from 'node:tls';
+import { createServer, type Server, type TLSSocket } from 'node:tls';
 import { serverTls } from '@gigvault/rpc/mtls-identity';
 import { SERVICE_NAMES, type ServiceName } from '@gigvault/rpc/service-name';
 import { silentLog } from '@gigvault/telemetry/log';
@@ -13,26 +13,35 @@ import { type EdgeListener, startEdgeListener } from './edge-proxy.ts';
 
 /** More than any pool of connections that one would think of. */
 const SLOW_CLIENTS = 40;
+/** Requests that the status listener has in hand for one service. */
+const IN_HAND = 500;
 /** More than the system's buffers take of an answer that nobody reads. */
 const LARGE = Array.from({ length: 500 }, () => Buffer.alloc(64_000, 'x'));
 
 const identities = createTestIdentities();
 /** Octet by octet, what each connection of the edge to the service has brought. */
 let received: string[] = [];
+/** Who made each of these connections, and whether with a TLS session of before. */
+let connections: { isReused: boolean; peer: string | undefined }[] = [];
+const peerName = (socket: TLSSocket) => socket.getPeerCertificate().subjectaltname;
+const identity = identities.identity('edge');
 const open = new Set<Socket>();
 let service: Server;
 let edge: EdgeListener;
 
 /** A service that reads nothing into what it gets: it answers once it has as many octets as the header says. */
 beforeAll(async () => {
-  service = createServer(serverTls(identities.identity('ca')), (socket) => {
+  // As the services' own listeners have it.
+  const tls = { ...serverTls(identities.identity('ca')), requestCert: true };
+  service = createServer({ ...tls, rejectUnauthorized: true }, (socket) => {
     open.add(socket);
+    connections.push({ isReused: socket.isSessionReused(), peer: peerName(socket) });
     socket.on('error', () => undefined);
     const place = received.push('') - 1;
     const all = received;
     socket.on('data', (part) => {
       all[place] += part.toString('latin1');
-      if (!isWhole(all[place]!)) return;
+      if (!isWhole(all[place]!) || all[place]!.includes(' /ca/never ')) return;
       const body = all[place]!.includes(' /ca/large ') ? LARGE : [Buffer.from('ok')];
       const length = body.length * body[0]!.length;
       socket.write(
@@ -48,7 +57,7 @@ beforeAll(async () => {
     listener: 'status',
     host: '127.0.0.1',
     port: 0,
-    identity: identities.identity('edge'),
+    identity,
     upstreams: Object.fromEntries(SERVICE_NAMES.map((name) => [name, address])) as Record<
       ServiceName,
       string
@@ -61,6 +70,7 @@ afterEach(() => {
   for (const socket of open) socket.destroy();
   open.clear();
   received = [];
+  connections = [];
 });
 
 afterAll(async () => {
@@ -171,6 +181,28 @@ describe('what a service gets from the edge', () => {
   });
 });
 
+describe('connections to a service', () => {
+  /** Over a new one. */
+  async function once(): Promise<void> {
+    expect(await ask('GET /ca/x HTTP/1.1', CLOSE)).toMatch(/^HTTP\/1\.1 200 /);
+    for (const socket of open) socket.destroy();
+    open.clear();
+  }
+  const edgeName = 'URI:spiffe://gigvault.test/service/edge';
+
+  it('go on with the TLS session of the last one, until the identity is renewed', async () => {
+    await once();
+    // Its session comes after the answer, so the next connection may be too early for it.
+    await eventually(async () => {
+      await once();
+      expect(connections.at(-1)).toEqual({ isReused: true, peer: edgeName });
+    });
+    identity.replace({ ...identity.current() });
+    await once();
+    expect(connections.at(-1)).toEqual({ isReused: false, peer: edgeName });
+  });
+});
+
 describe('clients that take their time', () => {
   it('over a body hold no connection to a service — covers: T71', async () => {
     const clients = Array.from({ length: SLOW_CLIENTS }, () =>
@@ -179,6 +211,35 @@ describe('clients that take their time', () => {
     await Promise.all(clients);
     expect(await ask('GET /ca/x HTTP/1.1', CLOSE)).toMatch(/^HTTP\/1\.1 200 /);
     expect(received.filter((text) => text.startsWith('POST'))).toEqual([]);
+  });
+
+  it('are told to come back when too many of one service’s answers are not out; another’s are not — covers: T71, T20', async () => {
+    for (let made = 0; made < IN_HAND; made += 100) {
+      const never = 'GET /ca/never HTTP/1.1\r\nhost: x\r\n\r\n';
+      await Promise.all(Array.from({ length: 100 }, () => slow(never)));
+    }
+    await eventually(() => expect(received).toHaveLength(IN_HAND));
+    const refused = await ask('GET /ca/x HTTP/1.1', CLOSE);
+    expect(refused).toMatch(/^HTTP\/1\.1 503 [\s\S]*\r\nretry-after: 1\r\n/i);
+    expect(refused).toContain('"code":"OVERLOADED"');
+    expect(received).toHaveLength(IN_HAND);
+    // Let in, and passed on: who is here is `ca`.
+    expect(await ask('GET /ocsp/x HTTP/1.1', CLOSE)).toContain('ocsp cannot be reached now.');
+    for (const socket of open) socket.destroy();
+    await eventually(async () => {
+      expect(await ask('GET /ca/x HTTP/1.1', CLOSE)).toMatch(/^HTTP\/1\.1 200 /);
+    });
+  });
+
+  it('with a body that no status service takes are refused here — covers: T71', async () => {
+    const whole = `${CLOSE}content-length: 10000\r\n`;
+    expect(await ask(POST, whole, 'x'.repeat(10_000))).toMatch(/^HTTP\/1\.1 200 /);
+    for (const [header, body] of [
+      [`${CLOSE}content-length: 10001\r\n`, 'x'.repeat(10_001)],
+      [CHUNKED, `2711\r\n${'x'.repeat(10_001)}\r\n0\r\n\r\n`],
+    ] as const)
+      expect(await ask(POST, header, body)).toMatch(/^HTTP\/1\.1 413 /);
+    expect(received).toHaveLength(1);
   });
 
   it('over an answer hold none that others need — covers: T71', async () => {

@@ -6,7 +6,7 @@ import type { PeerCertificate, SecureContextOptions } from 'node:tls';
 import replyFrom from '@fastify/reply-from';
 import { publicErrorCode } from '@gigvault/errors/error-table';
 import { asGigvaultError, GigvaultError } from '@gigvault/errors/gigvault-error';
-import { type Admission, admitting } from '@gigvault/http/admission';
+import { type Admission, admitting, createBound, MOST_IN_HAND } from '@gigvault/http/admission';
 import { writeReply } from '@gigvault/http/direct';
 import { openListener } from '@gigvault/http/listener';
 import { knowAllMethods } from '@gigvault/http/methods';
@@ -41,7 +41,7 @@ export interface EdgeListenerOptions {
   /** `127.0.0.1:port` of each service's HTTPS listener. */
   readonly upstreams: Readonly<Record<ServiceName, string>>;
   readonly log: Log;
-  /** Absent on the status listener: whatever comes is passed on. */
+  /** Absent on the status listener, where nothing is begun: so many for each service are in hand, and no more. */
   readonly turningAway?: { readonly admission: Admission; readonly nonces: NonceStock };
 }
 
@@ -53,8 +53,14 @@ export interface EdgeListener {
   stop(limit: number): Promise<void>;
 }
 
-/** Largest body that is passed on, in octets: no service takes as much. */
-const BODY_LIMIT = 128_000;
+/** What one listener takes; each has connections of its own, so that nobody uses up another's. */
+const LIMITS: Readonly<Record<Listener, { readonly body: number; readonly inHand: number }>> = {
+  // No service takes as much.
+  public: { body: 128_000, inHand: MOST_IN_HAND },
+  // OCSP's requests. Each client that does not read a CRL holds a TLS connection and the CRL's octets, here and in `crl`; answers that are
+  // read are in hand for milliseconds, so this is many thousand a second, or as many that download over slow lines.
+  status: { body: 10_000, inHand: 500 },
+};
 
 /** Headers that mean one connection, not the next one (RFC 9110 §7.6.1), and what this end of it has answered (§10.1.1). */
 const OF_THIS_CONNECTION: ReadonlySet<string> = new Set([
@@ -71,9 +77,10 @@ const OF_THIS_CONNECTION: ReadonlySet<string> = new Set([
 
 /** Passes requests on to the services by the route table, over mTLS. It keeps nothing, and decides only what is too much. */
 export async function startEdgeListener(options: EdgeListenerOptions): Promise<EdgeListener> {
+  const { body: bodyLimit, inHand } = LIMITS[options.listener];
   const app = Fastify({
     logger: false,
-    bodyLimit: BODY_LIMIT,
+    bodyLimit,
     exposeHeadRoutes: false,
     routerOptions: { maxParamLength: 4096 },
     frameworkErrors: (error, request, reply) => void refuse(error, request, reply),
@@ -104,13 +111,14 @@ export async function startEdgeListener(options: EdgeListenerOptions): Promise<E
   if (options.listener === 'public') addOwnRoutes(app, options);
   app.all('/*', (request, reply) => forward(request, reply, options));
   await app.ready();
+  const admission =
+    options.turningAway?.admission ??
+    createBound(inHand, (method, path) => serviceOf(options.listener, method, path));
   const listener = await openListener(
     { ...options, name: `${options.listener} listener`, clock: systemClock },
-    admitting(
-      options.turningAway?.admission,
-      (request, response) => app.routing(request, response),
-      (error, request, response) => {
-        const path = (request.url ?? '').split('?', 1)[0] as string;
+    admitting(admission, {
+      handle: (request, response) => app.routing(request, response),
+      turnAway(error, path, _request, response) {
         const reply = problemOf(error, path);
         const nonce = path.startsWith('/acme/') ? options.turningAway?.nonces.take() : undefined;
         writeReply(
@@ -118,7 +126,8 @@ export async function startEdgeListener(options: EdgeListenerOptions): Promise<E
           nonce ? { ...reply, headers: { ...reply.headers, 'replay-nonce': nonce } } : reply,
         );
       },
-    ),
+      bodyLimit,
+    }),
   );
   return {
     port: listener.port,
@@ -142,15 +151,27 @@ async function refuse(
 
 /** Connections to the services; each new one shows the identity of its time, so that a renewal needs no restart. */
 function upstreamAgent(options: EdgeListenerOptions): Agent {
+  let last = connectorOf(options);
   return new Agent({
-    // As many as there are requests under way: of any fixed number, as many clients that do not read their answers would hold all (fault T71),
-    // and challenges and finalizes hold theirs for seconds.
-    connections: null,
+    // As many as there may be requests in hand: of any smaller number, as many clients that do not read their answers would hold all (fault
+    // T71), and challenges and finalizes hold theirs for seconds.
+    connections: LIMITS[options.listener].inHand,
     pipelining: 1,
     headersTimeout: 35_000,
     bodyTimeout: 35_000,
-    connect: (target, done) => buildConnector(upstreamTls(options))(target, done),
+    connect(target, done) {
+      if (last.material !== options.identity.current()) last = connectorOf(options);
+      last.connector(target, done);
+    },
   });
+}
+
+/** One for all connections with an identity: it remembers the TLS sessions, so that only the first of them costs signatures. */
+function connectorOf(options: EdgeListenerOptions) {
+  return {
+    material: options.identity.current(),
+    connector: buildConnector(upstreamTls(options)),
+  };
 }
 
 /** The origin of a service: its name in the trust domain, so that TLS asks for exactly that peer. */
