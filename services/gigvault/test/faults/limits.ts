@@ -14,3 +14,6 @@ export const FAILOVER = 30_000 * PATIENCE;
 
 /** Milliseconds for an answer about a certificate's state, whatever else is broken. */
 export const IN_TIME = 1_000 * PATIENCE;
+
+/** Milliseconds in which 99 of 100 requests are answered while hostile clients hold what they can. */
+export const BESIDE_HOSTILE = 200 * PATIENCE;

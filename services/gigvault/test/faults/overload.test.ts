@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { connect } from '@gigvault/testkit/check-pki';
 import { MODES, REPOSITORY } from '@gigvault/testkit/pki-process';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { quantile } from '../../bench/statistics.ts';
+import { median, quantile } from '../../bench/statistics.ts';
 import { QUICK_CRL, START_TIMEOUT, startAcmeClient, usePki } from '../use-pki.ts';
 import type { FloodOrder, FloodReport, FloodSetup } from './flood.ts';
 import { IN_TIME, LONG, RECOVERY } from './limits.ts';
@@ -15,6 +15,8 @@ import { startStatusProbe } from './status-probe.ts';
 const CLIENTS = 32;
 /** Certificates that are asked for, for one that the server can make. */
 const TIMES = 10;
+/** How often the pace is measured: before, for the median; afterwards, at most, until it is as before. Whatever else a machine does comes and goes. */
+const LOOKS = 3;
 /**
  * Milliseconds; connections; the part of the peak that must be left; milliseconds for 99 % of the answers to those who were let in. Short, on
  * a machine that does something else as well, all of it is rough, and the peak is the lower one of before and after.
@@ -49,30 +51,36 @@ describe.each(MODES)('ten times the load, %s', (mode) => {
     async () => {
       // Whatever is compiled at first use.
       const warm = await tell({ ms: peakTime, clients: CLIENTS });
-      const before = await tell({ ms: peakTime, clients: CLIENTS });
-      const first = rateOf(before);
+      const before: FloodReport[] = [];
+      while (before.length < LOOKS) before.push(await tell({ ms: peakTime, clients: CLIENTS }));
+      const first = median(before.map(rateOf));
       const probe = await startStatusProbe(shared.pki, asked);
       const during = await tell({ ms: overloadTime, rate: TIMES * first });
       const status = await probe.stop();
-      const after = await tell({ ms: peakTime, clients: CLIENTS });
-      process.stderr.write(`  ${mode}: ${described(before, during, after, status.times)}\n`);
+      const after: FloodReport[] = [];
+      let again = 0;
+      while (after.length < LOOKS && again <= goodput * first) {
+        after.push(await tell({ ms: peakTime, clients: CLIENTS }));
+        again = Math.max(again, rateOf(after.at(-1)!));
+      }
+      process.stderr.write(`  ${mode}: ${described(first, during, again, status.times)}\n`);
 
-      const all = [warm, before, during, after];
+      const all = [warm, ...before, during, ...after];
       expect(all.flatMap(({ failures }) => failures)).toEqual([]);
       expect(await certificates()).toBeGreaterThanOrEqual(
         all.reduce((sum, { issued }) => sum + issued, 0),
       );
       expect(during.turnedAway).toBeGreaterThan(during.issued);
       expect(during.withNonce).toBeGreaterThan(during.turnedAway / 2);
-      const peak = LONG ? first : Math.min(first, rateOf(after));
+      const peak = LONG ? first : Math.min(first, again);
       expect(rateOf(during)).toBeGreaterThan(goodput * peak);
       expect(quantile(during.times, 0.99)).toBeLessThan(answered);
       expect(status.wrong).toEqual([]);
       expect(quantile(status.times, 0.99)).toBeLessThan(IN_TIME);
-      expect(after.turnedAway).toBe(0);
-      expect(rateOf(after)).toBeGreaterThan(goodput * first);
+      expect(after.reduce((sum, { turnedAway }) => sum + turnedAway, 0)).toBe(0);
+      expect(again).toBeGreaterThan(goodput * first);
     },
-    START_TIMEOUT + overloadTime + 4 * peakTime + RECOVERY,
+    START_TIMEOUT + overloadTime + (2 * LOOKS + 1) * peakTime + RECOVERY,
   );
 
   /** Those of ACME clients that are in the database. Each that a client has is one of them. */
@@ -105,12 +113,12 @@ function rateOf({ issuedInTime, seconds }: FloodReport): number {
 }
 
 function described(
-  before: FloodReport,
+  peak: number,
   during: FloodReport,
-  after: FloodReport,
+  again: number,
   status: readonly number[],
 ): string {
-  const [peak, done, again] = [before, during, after].map(rateOf) as [number, number, number];
+  const done = rateOf(during);
   const percent = (part: number) => `${((100 * part) / peak).toFixed(0)} %`;
   const { turnedAway, delayed, unsent, begun, times } = during;
   return [
