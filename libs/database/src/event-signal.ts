@@ -1,6 +1,7 @@
 import { type Clock, systemClock } from '@gigvault/time/clock';
 import type { Worker } from '@gigvault/time/worker';
-import type { Pool, PoolClient } from 'pg';
+import type { Pool } from 'pg';
+import { heldConnection } from './held-connection.ts';
 import { query } from './query.ts';
 
 /** Wakes whoever waits for a notification on a channel. */
@@ -26,7 +27,6 @@ export interface EventSignalOptions {
   readonly name: string;
 }
 
-const RECONNECT_DELAY = 500;
 /** Milliseconds between two notifications: each wakes every listening connection of the database, whatever its channel. */
 const ANNOUNCE_EVERY = 100;
 
@@ -37,7 +37,6 @@ export function createEventSignal(options: EventSignalOptions): EventSignal {
   let generation = 0;
   const notifyOthers = announcer(options, stopping.signal);
   let waiters: (() => void)[] = [];
-  let running: Promise<void> = Promise.resolve();
 
   function wake(): void {
     generation += 1;
@@ -57,12 +56,19 @@ export function createEventSignal(options: EventSignalOptions): EventSignal {
     waiters = waiters.filter((waiter) => waiter !== resolve);
   }
 
-  async function loop(): Promise<void> {
-    while (!stopping.signal.aborted) {
-      await listenUntilLost(options, wake, stopping.signal).catch(() => undefined);
-      await clock.sleep(RECONNECT_DELAY, stopping.signal).catch(() => undefined);
-    }
-  }
+  const listener = heldConnection({
+    name: options.name,
+    pool: options.pool,
+    clock,
+    establish(client) {
+      client.on('notification', wake);
+      return client.query(`LISTEN ${options.channel}`);
+    },
+    // Whatever was committed while nobody listened.
+    held: wake,
+    // Who waits looks again by itself.
+    lost: () => undefined,
+  });
 
   return {
     generation: () => generation,
@@ -73,14 +79,11 @@ export function createEventSignal(options: EventSignalOptions): EventSignal {
     },
     isStopping: () => stopping.signal.aborted,
     worker: {
-      name: options.name,
-      async start() {
-        running = loop();
-      },
+      ...listener,
       async stop() {
         stopping.abort();
         wake();
-        await running;
+        await listener.stop();
       },
     },
   };
@@ -109,26 +112,4 @@ function announcer({ pool, channel }: EventSignalOptions, stopping: AbortSignal)
     unannounced = true;
     if (!announcing) void announce();
   };
-}
-
-async function listenUntilLost(
-  options: EventSignalOptions,
-  wake: () => void,
-  stopping: AbortSignal,
-): Promise<void> {
-  const client: PoolClient = await options.pool.connect();
-  const { promise: over, resolve: end } = Promise.withResolvers<void>();
-  client.on('error', () => end());
-  client.on('notification', wake);
-  stopping.addEventListener('abort', () => end(), { once: true });
-  try {
-    await client.query(`LISTEN ${options.channel}`);
-    // Whatever was committed while nobody listened.
-    wake();
-    if (!stopping.aborted) await over;
-  } finally {
-    client.removeListener('notification', wake);
-    // The connection goes: it still listens, and may be broken.
-    client.release(true);
-  }
 }

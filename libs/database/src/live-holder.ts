@@ -1,9 +1,9 @@
 import { randomInt } from 'node:crypto';
-import type { Log } from '@gigvault/telemetry/log';
+import { failureLog, type Log } from '@gigvault/telemetry/log';
 import type { Clock } from '@gigvault/time/clock';
-import { periodic, type Worker } from '@gigvault/time/worker';
-import type { Pool, PoolClient } from 'pg';
-import { databaseError } from './database-error.ts';
+import type { Worker } from '@gigvault/time/worker';
+import type { Pool } from 'pg';
+import { heldConnection } from './held-connection.ts';
 
 /** The first key of the advisory locks that stand for processes. */
 const LOCK_CLASS = 26_486;
@@ -29,49 +29,28 @@ export interface LiveHolderOptions {
  */
 export function liveHolder({ name, pool, clock, log }: LiveHolderOptions): LiveHolder {
   const id = randomInt(1, 2 ** 31 - 1);
+  const failures = failureLog(
+    log,
+    'other replicas cannot tell that this one lives',
+    'other replicas can tell again that this one lives',
+  );
   let held = false;
-  const worker = periodic({
+  const worker = heldConnection({
     name: `${name}.live-holder`,
+    pool,
     clock,
-    interval: 1_000,
-    round: (signal) =>
-      hold(pool, id, signal, () => {
-        held = true;
-      }).finally(() => {
-        held = false;
-      }),
-    onError: (error) => log.warn({ error }, 'other replicas cannot tell that this one lives'),
+    establish: (client) =>
+      client.query('SELECT pg_advisory_lock($1::int, $2::int)', [LOCK_CLASS, id]),
+    held() {
+      held = true;
+      failures.worked();
+    },
+    lost(error) {
+      held = false;
+      failures.failed('warn', error);
+    },
   });
   return { ...worker, id: () => (held ? id : undefined) };
-}
-
-/** Resolves when stopped; rejects when the connection is lost. */
-async function hold(
-  pool: Pool,
-  id: number,
-  signal: AbortSignal,
-  locked: () => void,
-): Promise<void> {
-  const client: PoolClient = await pool
-    .connect()
-    .catch((error) => Promise.reject(databaseError(error)));
-  const { promise: over, resolve, reject } = Promise.withResolvers<void>();
-  const onEnd = () => reject(new Error('the connection ended'));
-  const onAbort = () => resolve();
-  client.on('error', reject).on('end', onEnd);
-  signal.addEventListener('abort', onAbort, { once: true });
-  over.catch(() => undefined);
-  try {
-    await client.query('SELECT pg_advisory_lock($1::int, $2::int)', [LOCK_CLASS, id]);
-    locked();
-    if (!signal.aborted) await over;
-  } finally {
-    signal.removeEventListener('abort', onAbort);
-    client.off('end', onEnd).off('error', reject);
-    client.on('error', () => undefined);
-    // Destroyed, not returned: the lock goes with it.
-    client.release(true);
-  }
 }
 
 /** SQL: whether the process lives whose id stands in `column` (an expression of type integer). */

@@ -44,9 +44,9 @@ export interface ServicePoolOptions {
   readonly statementTimeout?: number;
 }
 
-/** How many connections `service` may hold of `budget`. At least 3: one listens, one consumes, one works. */
+/** How many connections `service` may hold of `budget`. At least 4: one listens, one says that the process lives (ca), one consumes, one works. */
 export function poolSize(service: ServiceName, budget: number): number {
-  return Math.max(3, Math.floor((SHARES[service] * budget) / SHARES_TOTAL));
+  return Math.max(4, Math.floor((SHARES[service] * budget) / SHARES_TOTAL));
 }
 
 /**

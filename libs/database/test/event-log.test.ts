@@ -226,7 +226,7 @@ describe('an event log', () => {
     const admin = new pg.Client(database.admin);
     await admin.connect();
     await admin.query(
-      "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN outbox_ca%'",
+      "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN outbox_ca%' OR query LIKE '%-- ca.event-log'",
     );
     await admin.end();
     const waiting = log.pull('audit', { acknowledged, limit: 1, waitMs: 10_000 }, never);

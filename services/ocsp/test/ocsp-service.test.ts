@@ -289,6 +289,23 @@ describe('OCSP caching and signing', () => {
     }
   });
 
+  it('does not hear the other replicas: what was cached before is asked anew, not when they are heard again — covers: T7', async () => {
+    await started();
+    const { serialNumber: missed } = world.ca.issue();
+    await recorded(1);
+    expect(await statusOf(missed)).toBe('good');
+    await pool.query(
+      `UPDATE status SET status = 'revoked', reason_code = 1, revoked_at = $2 WHERE serial_number = $1`,
+      [missed, world.clock.now()],
+    );
+    await pool.query(
+      `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+         WHERE query LIKE 'LISTEN ocsp_status%' OR query LIKE '%-- ocsp.status-listener'`,
+    );
+    // The world's clock stands: the connection is not made again.
+    await eventually(async () => expect(await statusOf(missed)).toMatchObject({ reasonCode: 1 }));
+  });
+
   it('serves the old answer while keymgr is down, until it ends; never a signature that does not verify', async () => {
     await started();
     const { serialNumber } = world.ca.issue();
