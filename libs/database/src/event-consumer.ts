@@ -145,17 +145,17 @@ export function eventConsumer(options: EventConsumerOptions): EventConsumer {
 }
 
 /**
- * An event after a quiet time takes effect at once; those that follow closely go together. By the machine's time: how often it works is no
- * matter of the service's.
+ * An event after a quiet time takes effect at once; those that follow closely go together. By the machine's time, which nobody sets: how
+ * often it works is no matter of the service's.
  */
 function createPace(ms: number) {
   let arrivedAt = 0;
   return {
     arrived(): void {
-      arrivedAt = systemClock.now();
+      arrivedAt = performance.now();
     },
     async wait(signal: AbortSignal): Promise<void> {
-      const left = arrivedAt + ms - systemClock.now();
+      const left = arrivedAt + ms - performance.now();
       if (left > 0) await systemClock.sleep(left, signal).catch(() => undefined);
     },
   };

@@ -5,6 +5,7 @@ import type { Client } from '@gigvault/rpc/call';
 import { type Log, silentLog } from '@gigvault/telemetry/log';
 import { startTestDatabase, type TestDatabase } from '@gigvault/testkit/test-database';
 import { systemClock } from '@gigvault/time/clock';
+import { within } from '@gigvault/time/within';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Pool, PoolClient } from 'pg';
 import type { MigrationInterface, QueryRunner } from 'typeorm';
@@ -174,6 +175,23 @@ describe('eventConsumer', () => {
     await worker.stop();
     await refused;
     expect(await effects()).not.toContain(await head());
+  });
+
+  it('does not sleep for as long as the clock was set back under it — covers: T15', async () => {
+    const now = Date.now;
+    const worker = consumer(async () => {
+      Date.now = () => now() - 3_600_000;
+    });
+    try {
+      await say('before');
+      await worker.start();
+      await worker.caughtUp();
+      await say('after');
+      await within(systemClock, 10_000, worker.caughtUp(), 'the consumer sleeps');
+    } finally {
+      Date.now = now;
+      await worker.stop();
+    }
   });
 
   // covers: T17
