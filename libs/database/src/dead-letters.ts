@@ -21,6 +21,14 @@ export async function createDeadLetterTable(queryRunner: QueryRunner): Promise<v
     )`);
 }
 
+/** Characters: enough to see what was wrong, and no copy of a large event. */
+const LONGEST_REASON = 2_000;
+
+/** What PostgreSQL takes as text: a message may quote whatever was in the event. */
+function textOf(reason: unknown): string {
+  return `${reason}`.slice(0, LONGEST_REASON).toWellFormed().replaceAll('\0', '\uFFFD');
+}
+
 /** Keeps an event, in the transaction that moves the cursor past it. @param now Unix ms */
 export async function buryEvent(
   client: PoolClient,
@@ -33,7 +41,18 @@ export async function buryEvent(
     name: 'dead_letter_bury',
     text: `INSERT INTO dead_letter (producer, position, type, occurred_at, actor, subject, data, trace_id, reason, buried_at)
       VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
-    values: [producer, position, type, occurredAt, actor, subject, data, traceId, `${reason}`, now],
+    values: [
+      producer,
+      position,
+      type,
+      occurredAt,
+      actor,
+      subject,
+      data,
+      traceId,
+      textOf(reason),
+      now,
+    ],
   });
 }
 

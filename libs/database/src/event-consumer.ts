@@ -30,7 +30,7 @@ export interface EventConsumerOptions {
    * schema has the table that createDeadLetterTable makes.
    */
   readonly deadLetters?: {
-    /** Tries of an event by itself. Default 5, which take some two seconds. */
+    /** Tries of an event by itself. Default 5, which take some two seconds; one after several were given up. */
     readonly attempts?: number;
     /** Told when one was given up. */
     onBuried?(event: Event): void;

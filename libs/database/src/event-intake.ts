@@ -9,6 +9,8 @@ import { transaction } from './transaction.ts';
 
 const BATCH = 500;
 const ATTEMPTS = 5;
+/** Events that were given up for a chance: more are a kind that nobody here can read, and tries would put the consumer behind for good. */
+const MANY = 3;
 
 /** How a consumer takes events in: their effects and the cursor, or the cursor alone for an event that is given up. */
 export interface EventIntake {
@@ -19,7 +21,7 @@ export interface EventIntake {
    * over again.
    */
   take(events: readonly Event[]): Promise<number>;
-  /** Where the cursor is. The first time what was given up before is tried once more. */
+  /** Where the cursor is. Before that, once, what was given up before is tried again; UNAVAILABLE when that cannot be told yet. */
   resume(): Promise<number>;
 }
 
@@ -39,7 +41,7 @@ export function createIntake(options: EventConsumerOptions): EventIntake {
         await bury(options, events[0]!, error);
         return position;
       }
-      suspects.worked();
+      suspects.worked(events);
       options.afterCommit?.(events);
       return position;
     },
@@ -91,7 +93,7 @@ async function bury(options: EventConsumerOptions, event: Event, reason: unknown
   options.deadLetters?.onBuried?.(event);
 }
 
-/** This may be a version that can make something of it. */
+/** This may be a version that can make something of it. Throws when one failed for what time mends: it has not been tried then. */
 async function revive(options: EventConsumerOptions): Promise<void> {
   for (const event of await deadLetters(options.pool, options.producer)) {
     const { producer, position } = event;
@@ -101,15 +103,20 @@ async function revive(options: EventConsumerOptions): Promise<void> {
       });
       options.log.info({ producer, position }, 'an event that was given up took effect');
     } catch (error) {
+      if (levelOf(error) === 'warn') throw error;
       options.log.warn({ producer, position, error }, 'an event stays given up');
     }
   }
 }
 
-/** Finds the event for which a batch fails: its events are taken one by one, and each has so many tries. */
+/**
+ * Finds the event for which a batch fails: its events are taken one by one, and each has so many tries; one try after several were given up
+ * and before a batch works as it comes.
+ */
 function createSuspects(attempts: number) {
   let until = 0;
   let tries = 0;
+  let givenUp = 0;
   return {
     /** Whether the event after this position is one of a batch that failed. */
     among: (position: number) => position < until,
@@ -117,12 +124,14 @@ function createSuspects(attempts: number) {
     failed(events: readonly Event[]): boolean {
       until = Math.max(until, events.at(-1)!.position);
       tries = events.length === 1 ? tries + 1 : 0;
-      if (tries < attempts) return false;
+      if (tries < (givenUp < MANY ? attempts : 1)) return false;
       tries = 0;
+      givenUp += 1;
       return true;
     },
-    worked(): void {
+    worked(events: readonly Event[]): void {
       tries = 0;
+      if (events[0]!.position > until) givenUp = 0;
     },
   };
 }

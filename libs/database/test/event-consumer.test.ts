@@ -3,6 +3,7 @@ import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import type { Event, EventLogService } from '@gigvault/proto/event/v1/event_log';
 import type { Client } from '@gigvault/rpc/call';
 import { type Log, silentLog } from '@gigvault/telemetry/log';
+import { eventually } from '@gigvault/testkit/eventually';
 import { startTestDatabase, type TestDatabase } from '@gigvault/testkit/test-database';
 import { systemClock } from '@gigvault/time/clock';
 import { within } from '@gigvault/time/within';
@@ -214,7 +215,7 @@ describe('eventConsumer', () => {
       const worker = tolerant(handle);
       await worker.start();
       await worker.caughtUp();
-      expect(worker.progress().failure).toBeUndefined();
+      await eventually(() => expect(worker.progress().failure).toBeUndefined());
       await worker.stop();
     }
 
@@ -267,6 +268,50 @@ describe('eventConsumer', () => {
       });
       expect(await kept()).toEqual([]);
       expect(await effects()).toContain(start + 1);
+    });
+
+    it('keeps an event whose failure quotes what no text column takes', async () => {
+      await say('unspeakable');
+      const position = await head();
+      await run(async () => {
+        throw new Error(`a\0b\uD800c${'x'.repeat(100_000)}`);
+      });
+      const [{ reason }] = await kept();
+      expect(reason).toMatch(/^Error: a\uFFFDb\uFFFDcx+$/);
+      expect(reason).toHaveLength(2_000);
+      expect(buried.at(-1)).toBe(position);
+    });
+
+    it('tries what was given up once more when it could not tell for want of the database', async () => {
+      const [{ position }] = await kept();
+      let failures = 0;
+      await run(async (client, events) => {
+        failures += 1;
+        if (failures <= 2) await client.query('SELECT pg_terminate_backend(pg_backend_pid())');
+        await record(client, events);
+      });
+      expect(failures).toBe(3);
+      expect(await kept()).toEqual([]);
+      expect((await effects()).at(-1)).toBe(position);
+    });
+
+    it('has one try for each of many events that nothing can be made of', async () => {
+      const start = await head();
+      await say('bad', 'bad', 'good', 'bad', 'bad', 'good', 'bad');
+      await say('bad');
+      const tries = new Map<number, number>();
+      await run(async (client, events) => {
+        if (events.length === 1) {
+          const [{ position }] = events as [Event];
+          tries.set(position - start, (tries.get(position - start) ?? 0) + 1);
+        }
+        if (events.some(({ subject }) => subject === 'bad')) throw new Error('of a kind');
+        await record(client, events);
+      });
+      expect([...tries.values()]).toEqual([3, 3, 1, 3, 1, 1, 1, 1]);
+      expect(await kept()).toHaveLength(6);
+      await run(record);
+      expect(await kept()).toEqual([]);
     });
   });
 });
