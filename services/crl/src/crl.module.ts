@@ -13,6 +13,7 @@ import {
 } from '@gigvault/host/service';
 import { RPC } from '@gigvault/rpc/contracts';
 import { LARGEST_LIST } from '@gigvault/rpc/message-size';
+import { failureLog } from '@gigvault/telemetry/log';
 import { periodic, type Worker } from '@gigvault/time/worker';
 import { Module } from '@nestjs/common';
 import { CrlInit1764000000000 } from '../migrations/1764000000000-crl-init.ts';
@@ -81,6 +82,7 @@ function wireCrl(context: Context) {
     clock,
     clockGuard: context.clockGuard,
     log,
+    held: failureLog(log, 'no CRL is made by this clock', 'CRLs are made again'),
     timer: () => duration.startTimer({}),
   });
   const issuers = issuerWorker(context, generator.wake);

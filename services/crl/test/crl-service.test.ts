@@ -3,14 +3,21 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startHttpServer } from '@gigvault/http/http-server';
 import { installFaultHook } from '@gigvault/telemetry/durable-step';
-import { silentLog } from '@gigvault/telemetry/log';
+import { failureLog, type Log, silentLog } from '@gigvault/telemetry/log';
 import { eventually } from '@gigvault/testkit/eventually';
 import { startTestDatabase, type TestDatabase } from '@gigvault/testkit/test-database';
+import { createClockGuard } from '@gigvault/time/clock-guard';
 import { toPem } from '@gigvault/x509/pem';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Pool } from 'pg';
+import { crlFiles } from '../src/adapters/crl-files.ts';
 import { rootCrlFile as readRootCrlFile } from '../src/adapters/file-root-crl.ts';
+import { pgCrlStore } from '../src/adapters/pg-crl-store.ts';
+import { pgShardDirectory } from '../src/adapters/pg-shard-directory.ts';
+import { rpcCrlSigner } from '../src/adapters/rpc-crl-signer.ts';
 import { crlService } from '../src/crl.module.ts';
+import { keepCrls } from '../src/generation/keep-crls.ts';
+import { createServedCrls } from '../src/serving/served-crls.ts';
 import { type CrlWorld, crlWorld, startedCrlWorld } from './crl-world.ts';
 import { opensslCrl } from './openssl-crl.ts';
 
@@ -175,6 +182,37 @@ describe('the clock', () => {
     expect(world.clock.now() - back).toBeLessThan(MINUTE);
     expect((await fromTheFuture()).rows).toEqual([]);
     await world.health('crl.clock');
+  });
+
+  it('is set back: all are due, and none is tried; that is said once — covers: T15', async () => {
+    await started();
+    const said: [object, string][] = [];
+    const line = (fields: object, msg: string) => said.push([fields, msg]);
+    const log: Log = { ...silentLog, warn: line, error: line, info: line };
+    const { clock, keymgr } = world;
+    const deps = {
+      store: pgCrlStore(pool),
+      directory: pgShardDirectory(pool),
+      signer: rpcCrlSigner(keymgr.signing),
+      served: createServedCrls(crlFiles('/nonexistent')),
+      schedule: { interval: HOUR, coalesce: 10_000 },
+      validity: 24 * HOUR,
+      turn: async () => undefined,
+      largest: 500_000,
+      clock,
+      clockGuard: createClockGuard(clock),
+      log,
+      held: failureLog(log, 'no CRL is made', 'CRLs are made again'),
+      timer: () => () => undefined,
+    };
+    const { crlNumber } = await world.crl();
+    clock.step(-2 * HOUR);
+    for (let round = 0; round < 3; round++) expect(await keepCrls(deps)).toBe(5_000);
+    expect(said).toEqual([[{ error: expect.anything() }, 'no CRL is made']]);
+    clock.step(2 * HOUR);
+    await keepCrls(deps);
+    expect(said.map(([, msg]) => msg)).toEqual(['no CRL is made', 'CRLs are made again']);
+    expect((await world.crl()).crlNumber).toBe(crlNumber);
   });
 
   it('was wrong at a start: the CRL from the future is replaced once it is right, and lists all that it must — covers: T15', async () => {

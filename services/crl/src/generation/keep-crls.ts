@@ -1,3 +1,4 @@
+import type { FailureLog } from '@gigvault/telemetry/log';
 import type { ShardKey } from '../ports/shard.ts';
 import type { PublishedCrl, ShardDirectory } from '../ports/shard-directory.ts';
 import type { ServedCrls } from '../serving/served-crls.ts';
@@ -9,6 +10,8 @@ export interface KeepDeps extends GenerateDeps {
   readonly directory: ShardDirectory;
   readonly served: ServedCrls;
   readonly schedule: Schedule;
+  /** Of rounds in which none is made: the clock is not right. */
+  readonly held: FailureLog;
   /** Begins to time a CRL; what it returns is called once the CRL is served. */
   timer(): () => void;
 }
@@ -20,12 +23,13 @@ const SHORTEST_WAIT = 100;
 const RETRY = 5_000;
 
 /**
- * Makes every CRL that is due, and serves what is published. One shard's failure does not stop the others, and is tried again soon.
+ * Makes every CRL that is due, none while the clock is not right, and serves what is published. One shard's failure does not stop the others, and is tried again soon.
  * Returns the milliseconds until the next one is due. Errors: UNAVAILABLE when the database cannot be read.
  */
 export async function keepCrls(deps: KeepDeps): Promise<number> {
   // First of all: after a start, what is published is served while the rest is made.
   await refreshServed(deps);
+  if (!isClockRight(deps)) return RETRY;
   let failed = false;
   for (const shard of await deps.directory.list()) {
     const now = deps.clock.now();
@@ -47,6 +51,18 @@ export async function keepCrls(deps: KeepDeps): Promise<number> {
   const earliest = await refreshServed(deps);
   if (failed) return RETRY;
   return Math.max(SHORTEST_WAIT, earliest - deps.clock.now());
+}
+
+/** Once for all shards: by a clock that was set back each of them is due. */
+function isClockRight({ clockGuard, held }: KeepDeps): boolean {
+  try {
+    clockGuard.check();
+  } catch (error) {
+    held.failed('error', error);
+    return false;
+  }
+  held.worked();
+  return true;
 }
 
 /** Takes up newly published CRLs. Returns when the next CRL is due, Unix ms. */
