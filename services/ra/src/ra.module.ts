@@ -103,13 +103,14 @@ function wireAuthorization(
   eventLog: EventLog,
   development: boolean,
 ) {
-  const { clock, config, database: pool, log } = context;
+  const { clock, clockGuard, config, database: pool, log } = context;
   const rules = { development, allowedNetworks: config.allowedNetworks };
   const worker = validationWorker({
     resolver: dnsResolver({ development, servers: config.dnsServers, clock }),
     fetcher: nodeHttpFetcher,
     queue: pgValidationQueue(pool, eventLog),
     clock,
+    clockGuard,
     log,
     rules,
     port: config.http01Port ?? HTTP_PORT,
@@ -122,6 +123,7 @@ function wireAuthorization(
   const api: AuthorizationApi = {
     authorizations: pgAuthorizationStore(pool, eventLog),
     clock,
+    clockGuard,
     rules,
     pendingValidity: config.pendingAuthorizationValidity,
     maxPending: config.maxPendingAuthorizations,

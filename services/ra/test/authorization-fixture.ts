@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { installFaultHook } from '@gigvault/telemetry/durable-step';
 import { silentLog } from '@gigvault/telemetry/log';
 import { type Clock, systemClock } from '@gigvault/time/clock';
+import { createClockGuard } from '@gigvault/time/clock-guard';
 import type { Worker } from '@gigvault/time/worker';
 import { dnsResolver } from '../src/adapters/dns-resolver.ts';
 import { nodeHttpFetcher } from '../src/adapters/node-http-fetcher.ts';
@@ -77,11 +78,13 @@ function flows(
   const eventLog = raEventLog(ra.pool, clock);
   const authorizations = pgAuthorizationStore(ra.pool, eventLog);
   const queue = pgValidationQueue(ra.pool, eventLog);
+  const clockGuard = createClockGuard(clock);
   const workerOptions: ValidationWorkerOptions = {
     resolver: dnsResolver({ development: true, servers: [], clock }),
     fetcher: nodeHttpFetcher,
     queue,
     clock,
+    clockGuard,
     log: silentLog,
     rules: RULES,
     timeout: 5000,
@@ -95,6 +98,7 @@ function flows(
   const deps = {
     authorizations,
     clock,
+    clockGuard,
     rules: RULES,
     pendingValidity: 7 * DAY,
     maxPending: MAX_PENDING,

@@ -1,10 +1,12 @@
+import { setImmediate as turn } from 'node:timers/promises';
 import { installFaultHook } from '@gigvault/telemetry/durable-step';
-import { systemClock } from '@gigvault/time/clock';
+import { FakeClock, systemClock } from '@gigvault/time/clock';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { nodeHttpFetcher } from '../src/adapters/node-http-fetcher.ts';
 import { validationWorker } from '../src/adapters/validation-worker.ts';
 import { deactivateAuthorization } from '../src/authorization/deactivate-authorization.ts';
 import type { HopFetcher } from '../src/ports/hop-fetcher.ts';
+import type { ValidationQueue } from '../src/ports/validation-queue.ts';
 import {
   ALL,
   type AuthorizationFixture,
@@ -13,7 +15,8 @@ import {
 } from './authorization-fixture.ts';
 import { eventsOf, eventually } from './fixtures.ts';
 
-const DAY = 86_400_000;
+const HOUR = 3_600_000;
+const DAY = 24 * HOUR;
 
 let fixture: AuthorizationFixture;
 beforeAll(async () => {
@@ -125,55 +128,170 @@ describe('validating', () => {
     expect((await settled(made!.authorizationId)).status).toBe('valid');
   });
 
+  /** Counts the rounds of a worker over this queue. */
+  const watched = (queue: ValidationQueue) => {
+    const seen = { rounds: 0 };
+    const claim: ValidationQueue['claim'] = async (...args) => {
+      const claimed = await queue.claim(...args);
+      seen.rounds += 1;
+      return claimed;
+    };
+    return { seen, queue: { ...queue, claim } };
+  };
+
+  /** Lets time pass, and a worker have a round after it. */
+  const pass = async (clock: FakeClock, ms: number, seen: { readonly rounds: number }) => {
+    const { rounds } = seen;
+    clock.advance(ms);
+    await eventually(async () => seen.rounds > rounds, systemClock);
+    // It sleeps again.
+    await turn();
+  };
+
   it('is taken up within seconds when its process dies under it', async () => {
     // It asks, and hears nothing more; nor does the database hear of it.
     const lost = () => Promise.reject(new Error('dead'));
-    const dying = fixture.setUp();
+    const clock = new FakeClock(systemClock.now());
+    const dying = fixture.setUp(clock, { timeout: 60_000 });
     const asked = Promise.withResolvers<void>();
+    let died = false;
     const dead = validationWorker({
       ...dying.workerOptions,
       fetcher: {
         fetch({ signal }) {
+          died = true;
           asked.resolve();
           return new Promise((_, reject) =>
             signal.addEventListener('abort', () => reject(signal.reason)),
           );
         },
       },
-      queue: { ...dying.queue, renew: lost, finish: lost, postpone: lost },
+      queue: {
+        ...dying.queue,
+        claim: (...args) => (died ? lost() : dying.queue.claim(...args)),
+        renew: lost,
+        finish: lost,
+        postpone: lost,
+      },
     });
     const [made] = await dying.order('a.localhost');
     await dying.respond(made!);
     await dead.start();
     await asked.promise;
-    const died = systemClock.now();
-    await dying.start();
+    const { seen, queue } = watched(dying.queue);
+    const second = validationWorker({ ...dying.workerOptions, queue });
+    await second.start();
+    await eventually(async () => seen.rounds > 0, systemClock);
+    await turn();
+    // A lease and a pause.
+    for (let passed = 0; passed < 5_000; passed += 500) await pass(clock, 500, seen);
     expect((await dying.settled(made!.authorizationId)).status).toBe('valid');
-    expect(systemClock.now() - died).toBeLessThan(10_000);
+    await second.stop();
     await dead.stop();
   });
 
-  it('is nobody else’s for as long as its process lives', async () => {
+  it('is nobody else’s for as long as its process lives, though the database is away for a moment', async () => {
     let asked = 0;
+    const answered = Promise.withResolvers<void>();
     fixture.answer = (request, response) => {
       asked++;
-      systemClock.sleep(2_000).then(() => rightAnswer(request, response), undefined);
+      answered.promise.then(() => rightAnswer(request, response), undefined);
     };
-    const { order, respond, settled, start, workerOptions, queue } = fixture.setUp(systemClock, {
-      lease: 1_000,
+    const clock = new FakeClock(systemClock.now());
+    const { order, respond, settled, workerOptions, queue } = fixture.setUp(clock, {
+      lease: 60_000,
+      timeout: 900_000,
     });
-    await start();
+    let failures = 0;
+    const away = () => Promise.reject(new Error('away'));
+    const busy = {
+      ...queue,
+      claim: (...args: Parameters<typeof queue.claim>) => (asked ? away() : queue.claim(...args)),
+      renew: (...args: Parameters<typeof queue.renew>) =>
+        failures++ < 3 ? away() : queue.renew(...args),
+    };
+    const first = validationWorker({ ...workerOptions, queue: busy });
+    const other = watched(queue);
+    const second = validationWorker({ ...workerOptions, queue: other.queue });
     const [made] = await order('a.localhost');
     await respond(made!);
-    await eventually(async () => asked === 1, systemClock);
-    const second = validationWorker({ ...workerOptions, queue });
-    await second.start();
+    const leasedFor = async () => {
+      const text = 'SELECT due_at FROM challenge WHERE authorization_id = $1';
+      const { rows } = await fixture.ra.pool.query(text, [made!.authorizationId]);
+      return rows[0].due_at - clock.now();
+    };
+    await first.start();
     try {
+      await eventually(async () => asked === 1, systemClock);
+      await second.start();
+      await eventually(async () => other.seen.rounds > 0, systemClock);
+      await turn();
+      // Three leases. Renewals come when a quarter is over, and the first three fail, an eighth apart.
+      for (let passed = 0; passed < 180_000; passed += 7_500) {
+        await pass(clock, 7_500, other.seen);
+        if (passed >= 45_000)
+          await eventually(async () => (await leasedFor()) >= 45_000 - 7_500, systemClock);
+      }
+      expect(asked).toBe(1);
+      answered.resolve();
       expect((await settled(made!.authorizationId)).status).toBe('valid');
       expect(asked).toBe(1);
     } finally {
+      answered.resolve();
+      await first.stop();
       await second.stop();
     }
+  });
+
+  it('is tried as often as is promised, whatever leases were lost', async () => {
+    const { order, respond, queue } = fixture.setUp();
+    const [made] = await order('a.localhost');
+    await respond(made!);
+    let now = systemClock.now();
+    const claim = async () => {
+      const claimed = await queue.claim(100, now, now + 1_000, ALL);
+      now += 1_000;
+      return claimed.find((one) => one.authorizationId === made!.authorizationId)!;
+    };
+    const first = await claim();
+    const second = await claim();
+    expect([first.attempt, second.attempt]).toEqual([1, 1]);
+    // Both come to an end: it was one attempt.
+    await queue.postpone(second, now);
+    await queue.postpone(first, now + DAY);
+    expect((await claim()).attempt).toBe(2);
+    await fixture.ra.pool.query(
+      `UPDATE challenge SET status = 'invalid' WHERE authorization_id = $1`,
+      [made!.authorizationId],
+    );
+  });
+
+  it('is due at once though the clock was set forward, and when it is right again — covers: T15', async () => {
+    const clock = new FakeClock(systemClock.now());
+    const { order, respond, queue, start, settled, workerOptions } = fixture.setUp(clock);
+    const [made] = await order('a.localhost');
+    clock.step(HOUR);
+    await respond(made!);
+    // Claimed by the wrong clock, by a process that dies.
+    const asked = Promise.withResolvers<void>();
+    const lost = () => Promise.reject(new Error('dead'));
+    const dead = validationWorker({
+      ...workerOptions,
+      fetcher: {
+        fetch() {
+          asked.resolve();
+          return lost();
+        },
+      },
+      queue: { ...queue, renew: lost, finish: lost, postpone: lost },
+    });
+    await dead.start();
+    await asked.promise;
+    await dead.stop();
+    clock.step(-HOUR);
+    clock.advance(5_000);
+    await start();
+    expect((await settled(made!.authorizationId)).status).toBe('valid');
   });
 
   it('stores nothing when the step fails before its commit, and finishes later', async () => {

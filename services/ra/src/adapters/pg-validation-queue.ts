@@ -30,17 +30,19 @@ const CLAIM = `WITH RECURSIVE waiting (requester) AS (
     SELECT challenge_id FROM challenge WHERE status = 'processing' AND due_at <= $2
       AND challenge_id IN (SELECT challenge_id FROM turns ORDER BY turn, due_at LIMIT $1)
     FOR UPDATE SKIP LOCKED)
-  UPDATE challenge c SET attempts = attempts + 1, due_at = $3
+  UPDATE challenge c SET due_at = $3
   FROM due, authorization_ a
   WHERE c.challenge_id = due.challenge_id AND a.authorization_id = c.authorization_id
-  RETURNING c.challenge_id, c.authorization_id, c.token, c.key_authorization, c.attempts,
+  RETURNING c.challenge_id, c.authorization_id, c.token, c.key_authorization, c.attempts + 1 AS attempt,
     a.requester, a.identifier_type, a.identifier_value`;
 
 const RENEW = `UPDATE challenge c SET due_at = $3
   FROM unnest($1::uuid[], $2::bigint[]) AS held (challenge_id, until)
   WHERE c.challenge_id = held.challenge_id AND c.status = 'processing' AND c.due_at = held.until`;
 
-const POSTPONE = `UPDATE challenge SET due_at = $2 WHERE challenge_id = $1 AND status = 'processing'`;
+// An attempt counts when it has ended: one whose lease was lost says nothing about the server.
+const POSTPONE = `UPDATE challenge SET attempts = $3, due_at = $2
+  WHERE challenge_id = $1 AND status = 'processing' AND attempts < $3`;
 
 // Evidence with it: no authorization is ever valid without. An invalid one keeps its time; a valid one lasts from the validation on.
 const FINISH = `WITH item AS (
@@ -94,11 +96,11 @@ export function pgValidationQueue(pool: Pool, eventLog: EventLog): ValidationQue
       const ends = held.map((lease) => lease.until);
       await query(pool, { name: 'ra_challenge_renew', text: RENEW, values: [ids, ends, until] });
     },
-    async postpone(challengeId, dueAt) {
+    async postpone({ challengeId, attempt }, dueAt) {
       await query(pool, {
         name: 'ra_challenge_postpone',
         text: POSTPONE,
-        values: [challengeId, dueAt],
+        values: [challengeId, dueAt, attempt],
       });
     },
     finish: (outcome) => finishing({ outcome, event: ofThisRequest(eventOf(outcome)) }),
@@ -161,7 +163,7 @@ interface ClaimRow {
   readonly authorization_id: string;
   readonly token: string;
   readonly key_authorization: string;
-  readonly attempts: number;
+  readonly attempt: number;
   readonly requester: string;
   readonly identifier_type: string;
   readonly identifier_value: string;
@@ -175,6 +177,6 @@ function toClaimed(row: ClaimRow): ClaimedChallenge {
     identifier: { type: row.identifier_type, value: row.identifier_value },
     token: row.token,
     keyAuthorization: row.key_authorization,
-    attempt: row.attempts,
+    attempt: row.attempt,
   };
 }

@@ -1,5 +1,5 @@
 import { EventEmitter } from 'node:events';
-import type { Log } from '@gigvault/telemetry/log';
+import { failureLog, type Log } from '@gigvault/telemetry/log';
 import { periodic, type Worker } from '@gigvault/time/worker';
 import type { ClaimedChallenge } from '../ports/validation-queue.ts';
 import { type ValidateDeps, validateChallenge } from '../validation/validate-challenge.ts';
@@ -28,7 +28,7 @@ export interface Validator extends Worker {
 
 /** Validates challenges as they become due, several at a time. Stopping breaks off those in flight; the end of their leases brings them back. */
 export function validationWorker(options: ValidationWorkerOptions): Validator {
-  const { queue, clock, log, concurrency, lease = LEASE } = options;
+  const { queue, clock, clockGuard, log, concurrency, lease = LEASE } = options;
   const stopping = new AbortController();
   const each = Math.ceil(concurrency / 4);
   const inFlight = new Map<Promise<void>, ClaimedChallenge>();
@@ -57,14 +57,10 @@ export function validationWorker(options: ValidationWorkerOptions): Validator {
     clock,
     interval: INTERVAL,
     async round() {
-      await leases.renew();
       const free = concurrency - inFlight.size;
       if (free <= 0) return;
-      const now = clock.now();
-      const share = {
-        each,
-        inFlight: countEach([...inFlight.values()].map(({ requester }) => requester)),
-      };
+      const now = clockGuard.believed();
+      const share = { each, inFlight: countByRequester(inFlight.values()) };
       const claimed = await queue.claim(free, now, now + lease, share);
       for (const challenge of claimed) {
         const { challengeId } = challenge;
@@ -82,11 +78,15 @@ export function validationWorker(options: ValidationWorkerOptions): Validator {
 
   return {
     name: loop.name,
-    start: loop.start,
+    async start() {
+      await leases.start();
+      await loop.start();
+    },
     async stop() {
       stopping.abort(new Error('stopping'));
       await loop.stop();
       await Promise.all(inFlight.keys());
+      await leases.stop();
     },
     wake: loop.wake,
     attempted(challengeId, limit) {
@@ -97,9 +97,9 @@ export function validationWorker(options: ValidationWorkerOptions): Validator {
   };
 }
 
-function countEach(names: Iterable<string>): Map<string, number> {
+function countByRequester(challenges: Iterable<ClaimedChallenge>): Map<string, number> {
   const counts = new Map<string, number>();
-  for (const name of names) counts.set(name, (counts.get(name) ?? 0) + 1);
+  for (const { requester } of challenges) counts.set(requester, (counts.get(requester) ?? 0) + 1);
   return counts;
 }
 
@@ -121,23 +121,40 @@ function emitted(
   });
 }
 
-/** The leases of what is in flight here. */
-function keptLeases({ queue, clock }: ValidationWorkerOptions, lease: number) {
+/**
+ * The leases of what is in flight here. They are renewed at a pace of their own, and after a failure as soon as ever: an outage of the
+ * database that is shorter than a lease costs none.
+ */
+function keptLeases({ queue, clock, clockGuard, log }: ValidationWorkerOptions, lease: number) {
   /** Their ends, by the challenge's id. */
   const ends = new Map<string, number>();
+  const failures = failureLog(log, 'leases are not renewed', 'leases are renewed again');
+
+  async function renew(): Promise<void> {
+    const now = clockGuard.believed();
+    // In the first quarter of their time they are not touched.
+    const held = [...ends]
+      .filter(([, until]) => until - now < lease * 0.75)
+      .map(([challengeId, until]) => ({ challengeId, until }));
+    if (held.length === 0) return;
+    await queue.renew(held, now + lease);
+    for (const { challengeId, until } of held)
+      if (ends.get(challengeId) === until) ends.set(challengeId, now + lease);
+    failures.worked();
+  }
+
+  const worker = periodic({
+    name: 'ra.validation-leases',
+    clock,
+    interval: lease / 8,
+    // Never fails: periodic waits longer after each failure.
+    round: () => renew().catch((error) => failures.failed('warn', error)),
+    onError: (error) => failures.failed('error', error),
+  });
   return {
+    start: worker.start,
+    stop: worker.stop,
     take: (challengeId: string, until: number) => void ends.set(challengeId, until),
     drop: (challengeId: string) => void ends.delete(challengeId),
-    async renew(): Promise<void> {
-      const now = clock.now();
-      // In the first quarter of their time they are not touched.
-      const held = [...ends]
-        .filter(([, until]) => until - now < lease * 0.75)
-        .map(([challengeId, until]) => ({ challengeId, until }));
-      if (held.length === 0) return;
-      await queue.renew(held, now + lease);
-      for (const { challengeId, until } of held)
-        if (ends.get(challengeId) === until) ends.set(challengeId, now + lease);
-    },
   };
 }

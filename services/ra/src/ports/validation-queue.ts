@@ -10,7 +10,7 @@ export interface ClaimedChallenge {
   readonly identifier: Identifier;
   readonly token: string;
   readonly keyAuthorization: string;
-  /** Of this attempt, from 1. */
+  /** Of this attempt, from 1: those before it have ended. */
   readonly attempt: number;
 }
 
@@ -41,7 +41,7 @@ export interface Share {
   readonly inFlight: ReadonlyMap<string, number>;
 }
 
-/** The challenges that wait for validation. What a dead process has leased comes back when its lease ends. */
+/** The challenges that wait for validation. What a dead process has leased comes back when its lease ends, for the same attempt. */
 export interface ValidationQueue {
   /**
    * Leases up to `limit` challenges that are due at `now`, until `leasedUntil`: requesters take turns, whoever has the fewest
@@ -50,8 +50,8 @@ export interface ValidationQueue {
   claim(limit: number, now: number, leasedUntil: number, share: Share): Promise<ClaimedChallenge[]>;
   /** Leases for longer, until `until`, what is still leased as it is held. */
   renew(held: readonly Lease[], until: number): Promise<void>;
-  /** Lets the challenge be claimed again from `dueAt`. */
-  postpone(challengeId: string, dueAt: number): Promise<void>;
+  /** Ends this attempt, and lets the challenge be claimed for the next from `dueAt`. Nothing happens when somebody else has ended it. */
+  postpone(claimed: ClaimedChallenge, dueAt: number): Promise<void>;
   /**
    * Stores the evidence, then challenge processing → valid or invalid, then authorization pending → the same, then the event:
    * one transaction. False, with nothing stored, when either had moved on.

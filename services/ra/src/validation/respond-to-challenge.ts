@@ -1,6 +1,7 @@
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import type { Authorization, RespondToChallengeRequest } from '@gigvault/proto/ra/v1/authorization';
 import { durableStep } from '@gigvault/telemetry/durable-step';
+import type { ClockGuard } from '@gigvault/time/clock-guard';
 import {
   type ReadAuthorizationsDeps,
   readOwnAuthorization,
@@ -11,6 +12,8 @@ const THUMBPRINT = /^[A-Za-z0-9_-]{43}$/;
 
 /** What starting a validation needs. */
 export interface RespondDeps extends ReadAuthorizationsDeps {
+  /** The validation is due at once by what it believes. */
+  readonly clockGuard: ClockGuard;
   /** Tells the validator that there is work; resolves when it has tried the challenge once, or when that takes long. */
   attempted(challengeId: string): Promise<void>;
 }
@@ -38,7 +41,7 @@ export async function respondToChallenge(
     );
   }
   if (authorization.status !== 'pending' || challenge.status !== 'pending') return authorization;
-  const now = deps.clock.now();
+  const now = deps.clockGuard.believed();
   const started = await durableStep('ra.challenge', () =>
     deps.authorizations.startValidation(challengeId, keyAuthorization, now),
   );

@@ -1,4 +1,5 @@
 import { durableStep } from '@gigvault/telemetry/durable-step';
+import type { ClockGuard } from '@gigvault/time/clock-guard';
 import type { ClaimedChallenge, ValidationQueue } from '../ports/validation-queue.ts';
 import { toChallengeProblem } from './challenge-failure.ts';
 import { type Http01Deps, validateHttp01 } from './http-01.ts';
@@ -6,6 +7,8 @@ import { type Http01Deps, validateHttp01 } from './http-01.ts';
 /** What validating needs. */
 export interface ValidateDeps extends Http01Deps {
   readonly queue: ValidationQueue;
+  /** Leases and pauses go by what it believes: a clock that is set must not put them off for hours. */
+  readonly clockGuard: ClockGuard;
   /** Attempts before a server that cannot be reached makes the challenge invalid. */
   readonly attempts: number;
   /** Milliseconds before the second attempt; doubles afterwards. */
@@ -25,14 +28,12 @@ export async function validateChallenge(
 ): Promise<void> {
   const { queue, clock } = deps;
   const { evidence, failure } = await validateHttp01(deps, { ...challenge, signal });
-  const at = clock.now();
   if (failure?.retry && challenge.attempt < deps.attempts) {
-    await queue.postpone(
-      challenge.challengeId,
-      at + deps.retryDelay * 2 ** (challenge.attempt - 1),
-    );
+    const pause = deps.retryDelay * 2 ** (challenge.attempt - 1);
+    await queue.postpone(challenge, deps.clockGuard.believed() + pause);
     return;
   }
+  const at = clock.now();
   const problem = failure && toChallengeProblem(failure);
   const outcome = {
     challenge,
