@@ -127,6 +127,11 @@ function generatorWorker(context: Context, deps: KeepDeps) {
   const { config, clock, log, metrics } = context;
   const readRoot = config.rootCrlFile === undefined ? undefined : rootCrlFile(config.rootCrlFile);
   const gauges = createCrlGauges(metrics);
+  const rounds = metrics.counter(
+    'crl_rounds_total',
+    'Rounds of looking for CRLs that are due, whatever came of them.',
+    [],
+  );
   async function refreshRoot(): Promise<void> {
     try {
       await readRoot?.((crl) => deps.served.put({ issuerId: 'root', crlShard: 0 }, crl));
@@ -144,6 +149,7 @@ function generatorWorker(context: Context, deps: KeepDeps) {
         return Math.min(await keepCrls(deps), config.refreshInterval);
       } finally {
         gauges.set(deps.served);
+        rounds.inc();
       }
     },
     onError: (error) => log.warn({ error }, 'some CRLs are not published; trying again'),

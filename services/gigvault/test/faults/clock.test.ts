@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ServiceName } from '@gigvault/rpc/service-name';
 import { newRequest } from '@gigvault/testkit/acme-client';
+import { connect } from '@gigvault/testkit/check-pki';
 import { eventually } from '@gigvault/testkit/eventually';
 import { MODES } from '@gigvault/testkit/pki-process';
 import { systemClock } from '@gigvault/time/clock';
@@ -72,6 +73,12 @@ describe.each(MODES)('the clock, %s', (mode) => {
     return checks.some(({ name, ok }) => name === `${service}.clock` && !ok);
   };
 
+  const crlRounds = async () => {
+    const { http, metrics } = operators.get('crl')!;
+    const { text } = await http.fetch(metrics);
+    return Number(/^gigvault_crl_rounds_total (\d+)$/m.exec(text)![1]);
+  };
+
   const crl = async () =>
     readCertList((await shared.http.fetch(`${shared.pki.statusUrl}/crl/issuing/0.crl`)).body);
 
@@ -115,7 +122,21 @@ describe.each(MODES)('the clock, %s', (mode) => {
       await eventually(async () => expect(await noticed(service)).toBe(true));
     const { crlNumber } = await crl();
     expect((await client.revoke(raw, 4)).status).toBe(200);
-    await eventually(async () => expect(await noticed('crl')).toBe(true));
+    const database = await connect(shared.pki);
+    try {
+      // crl knows of it, and has had a whole round since: one that makes a CRL, if any does.
+      await eventually(async () => {
+        const text = 'SELECT 1 FROM crl.revoked WHERE serial_number = $1';
+        expect((await database.query(text, [serialNumber.toLowerCase()])).rows).toHaveLength(1);
+      });
+      const known = await crlRounds();
+      await eventually(async () => expect(await crlRounds()).toBeGreaterThan(known + 1));
+      // Each in the table, not only the one that is served: a later one may have taken its place.
+      const text = 'SELECT crl_number FROM crl.crl WHERE this_update > $1';
+      expect((await database.query(text, [systemClock.now()])).rows).toEqual([]);
+    } finally {
+      await database.end();
+    }
     expect((await crl()).crlNumber).toBe(crlNumber);
     setClock('+0');
     const back = systemClock.now();
