@@ -23,7 +23,7 @@ const targets = new Map(
   ]),
 );
 const target = targets.get(name);
-if (target === undefined || !/^\d+$/.test(seconds)) {
+if (target === undefined || !/^[1-9]\d*$/.test(seconds)) {
   process.stderr.write(`npm run fuzz -- <${[...targets.keys()].join(' | ')}> [seconds]\n`);
   process.exit(2);
 }

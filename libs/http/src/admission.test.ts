@@ -112,6 +112,17 @@ describe('admission (covers: T20)', () => {
     expect(ended).toBeGreaterThan(18 * 60);
   });
 
+  it('orders that nobody goes on with do not close the door while answers are quick', () => {
+    let refused = 0;
+    for (let second = 0; second < 30; second++)
+      for (let i = 0; i < 60; i++, now += 1_000 / 60) {
+        const entry = admission.enter(...NEW_ORDER);
+        if (entry.admitted) entry.leave(201);
+        else refused++;
+      }
+    expect(refused).toBeLessThan(60);
+  });
+
   it('nothing is begun while nothing is answered, and what has begun may still ask', () => {
     const begun = enterMany(NEW_ORDER, 400);
     expect(begun.length).toBe(256);

@@ -48,6 +48,9 @@ const FIRST = 256;
 /** By how much that changes at a look. Slower than an order's way through, which is how long a change takes to be felt. */
 const SHRINK = 0.9;
 const GROW = 1.05;
+/** Where answers take less than this on average there is much room: orders that nobody goes on with must not close the door. */
+const QUICK = SLOW / 4;
+const SOAR = 2;
 /** Milliseconds after which an order that has not ended is one whose client takes its time, or has gone. */
 const FORGOTTEN = 10_000;
 /** Requests in hand of any kind: each holds memory, here and where it waits. */
@@ -84,9 +87,8 @@ export function createAdmission(options: AdmissionOptions): Admission {
     while (open[0] !== undefined && open[0] < now - FORGOTTEN) open.shift();
     if (now - seen.since < LOOK) return;
     const isIdle = ours.size === 0 && seen.times.length === 0;
-    if (paceOf(now) > SLOW) limit = Math.max(LEAST, Math.min(limit, open.length) * SHRINK);
-    else if (seen.turnedAway > 0 && (isIdle || seen.times.length > 0)) limit *= GROW;
-    else if (open.length < limit / 2) limit = Math.max(Math.min(limit, FIRST), limit * SHRINK);
+    const holdsBack = seen.turnedAway > 0 && (isIdle || seen.times.length > 0);
+    limit = nextLimit(limit, open.length, paceOf(now), holdsBack);
     figures.limit.set(limit);
     figures.open.set(open.length);
     seen = { since: now, times: [], turnedAway: 0 };
@@ -132,6 +134,13 @@ export function createAdmission(options: AdmissionOptions): Admission {
       };
     },
   };
+}
+
+/** @param open how many are @param pace milliseconds of an answer on average @param holdsBack somebody was turned away since the last look */
+function nextLimit(limit: number, open: number, pace: number, holdsBack: boolean): number {
+  if (pace > SLOW) return Math.max(LEAST, Math.min(limit, open) * SHRINK);
+  if (holdsBack) return Math.min(MOST_IN_HAND, limit * (pace < QUICK ? SOAR : GROW));
+  return open < limit / 2 ? Math.max(Math.min(limit, FIRST), limit * SHRINK) : limit;
 }
 
 /** An admission for what begins nothing: of each kind, so many may be in hand at one time. @param kindOf what shares a number */

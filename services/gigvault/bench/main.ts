@@ -1,15 +1,16 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import { installationRoot, installedVersion } from '@gigvault/host/home';
+import { commandLine } from '@gigvault/testkit/command-line';
 import { BENCHES } from './benches.ts';
 import { keeps, type Measurement } from './measurement.ts';
 import { benchPeers } from './peers.ts';
 import { HEADING, lineOf } from './table.ts';
 
-/** `npm run bench [-- [--quick] [--peers | <name> …]]`: docs/operations/benchmarks.md. */
-const { values: flags, positionals } = parseArgs({
+/** docs/operations/benchmarks.md. */
+const USAGE = `npm run bench [-- [--quick] [--peers | ${Object.keys(BENCHES).join(' | ')} …]]`;
+const { values: flags, positionals } = commandLine(USAGE, {
   allowPositionals: true,
   options: {
     quick: { type: 'boolean', default: false },

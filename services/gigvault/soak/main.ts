@@ -1,4 +1,4 @@
-import { parseArgs } from 'node:util';
+import { commandLine } from '@gigvault/testkit/command-line';
 import { Client } from 'pg';
 import { startOwnSuite } from '../bench/own-suite.ts';
 import { type Sample, SHORTEST, slope, soak } from './flat-memory.ts';
@@ -15,7 +15,7 @@ const SERVICES = ['auth', 'keymgr', 'ca', 'audit', 'ocsp', 'crl', 'notify'] as c
 /** Full soon, so that what goes on growing is seen. */
 const SMALL_CACHES = { ocsp: { stateCacheEntries: 1_000, responseCacheSize: '1MiB' } };
 
-const { values } = parseArgs({
+const { values } = commandLine('npm run soak [-- --minutes 15 | --sizes]', {
   options: {
     minutes: { type: 'string', default: '15' },
     sizes: { type: 'boolean', default: false },

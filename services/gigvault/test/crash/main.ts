@@ -1,16 +1,15 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import { installationRoot } from '@gigvault/host/home';
+import { commandLine } from '@gigvault/testkit/command-line';
 import { MODES, type Mode } from '@gigvault/testkit/pki-process';
 import { runCrashes } from './run-crashes.ts';
 import { crashTable, summaryOf } from './summary.ts';
 
-const USAGE = `npm run test:crash -- [--kills 1000] [--mode one|split|both] [--seed 1] [--within 5000]
-`;
+const USAGE = `npm run test:crash -- [--kills 1000] [--mode one|split|both] [--seed 1] [--within 5000]`;
 
-const { values } = parseArgs({
+const { values } = commandLine(USAGE, {
   options: {
     kills: { type: 'string', default: '1000' },
     mode: { type: 'string', default: 'both' },
@@ -27,7 +26,7 @@ const [kills, seed, servingWithin] = [values.kills, values.seed, values.within].
   number,
 ];
 if (modes === undefined || ![kills, seed, servingWithin].every(Number.isSafeInteger)) {
-  process.stderr.write(USAGE);
+  process.stderr.write(`${USAGE}\n`);
   process.exit(2);
 }
 

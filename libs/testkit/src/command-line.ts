@@ -1,0 +1,16 @@
+import { type ParseArgsConfig, parseArgs } from 'node:util';
+
+/** What the command line of one of the repository's programs says. Ends the process with 2 and the usage when it says something else. */
+export function commandLine<T extends ParseArgsConfig>(
+  usage: string,
+  config: T,
+): ReturnType<typeof parseArgs<T>> {
+  try {
+    return parseArgs(config);
+  } catch (error) {
+    // Its first sentence; the others are about how to write such a program.
+    const [what] = (error as Error).message.split('. ');
+    process.stderr.write(`error: ${what}\n${usage}\n`);
+    process.exit(2);
+  }
+}
