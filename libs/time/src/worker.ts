@@ -16,7 +16,7 @@ export interface PeriodicOptions {
   readonly clock: Clock;
   /** Milliseconds between the end of a round and the start of the next. */
   readonly interval: number;
-  /** Milliseconds to wait after a round that failed; doubles up to `interval` or a minute, whichever is more. Default 200. */
+  /** Milliseconds to wait after a round that failed; doubles up to `interval` or five seconds, whichever is more. Default 200. */
   readonly retryDelay?: number;
   /** One round. Resolving to a number overrides the wait before the next round, in milliseconds. */
   round(signal: AbortSignal): Promise<unknown>;
@@ -39,7 +39,8 @@ export function periodic(options: PeriodicOptions): Worker & { wake(): void } {
   }
 
   async function loop(): Promise<void> {
-    const longest = Math.max(options.interval, 60_000);
+    // What was away for long is back within ten seconds.
+    const longest = Math.max(options.interval, 5_000);
     let delay = options.retryDelay ?? 200;
     while (!stopping.signal.aborted) {
       woken = false;
