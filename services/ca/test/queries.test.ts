@@ -221,7 +221,9 @@ describe('the REST operations', () => {
 
   it('names names as people write them', async () => {
     const body = await call('listCertificates', { query: { limit: 1, cursor: '' } });
-    expect(body['items']).toMatchObject([{ names: ['n4.example.com'] }]);
+    expect(body['items']).toMatchObject([
+      { names: [expect.stringMatching(/^n\d+\.example\.com$/)] },
+    ]);
   });
 
   it('revokes by name or number of the reason, and refuses contradictions and holds', async () => {
