@@ -1,6 +1,6 @@
 import { type Clock, systemClock } from '@gigvault/time/clock';
 import { within } from '@gigvault/time/within';
-import type { Worker } from '@gigvault/time/worker';
+import { periodic, type Worker } from '@gigvault/time/worker';
 import type { Pool, PoolClient } from 'pg';
 import { databaseError } from './database-error.ts';
 
@@ -29,28 +29,18 @@ const PING = 5_000;
  * that forgot it, is as silent as one with nothing to tell.
  */
 export function heldConnection(options: HeldConnectionOptions): Worker {
-  const stopping = new AbortController();
-  let running: Promise<void> = Promise.resolve();
-
-  async function loop(): Promise<void> {
-    while (!stopping.signal.aborted) {
-      await hold(options, stopping.signal).catch((error) => {
-        if (!stopping.signal.aborted) options.lost(error);
-      });
-      await options.clock.sleep(RECONNECT, stopping.signal).catch(() => undefined);
-    }
-  }
-
-  return {
-    name: options.name,
-    async start() {
-      running = loop();
-    },
-    async stop() {
-      stopping.abort(new Error('stopping'));
-      await running;
-    },
-  };
+  const { name, clock, lost } = options;
+  return periodic({
+    name,
+    clock,
+    interval: RECONNECT,
+    // Never fails: periodic waits longer after each failure.
+    round: (stopping) =>
+      hold(options, stopping).catch((error) => {
+        if (!stopping.aborted) lost(error);
+      }),
+    onError: lost,
+  });
 }
 
 /** Rejects when the connection is lost, or when stopped. */

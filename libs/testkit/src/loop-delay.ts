@@ -1,5 +1,19 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 
+/** How many times this process's loop turns while `run` runs. */
+export async function loopTurns(run: () => Promise<unknown>): Promise<number> {
+  let turns = 0;
+  let counting = true;
+  const count = () => {
+    turns++;
+    if (counting) setImmediate(count);
+  };
+  count();
+  await run();
+  counting = false;
+  return turns;
+}
+
 /** Milliseconds that the loop may be late, 99 of 100 times, whatever is computed meanwhile (fault T72). */
 export const LOOP_DELAY_P99 = 20;
 

@@ -5,7 +5,7 @@ import type { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { installFaultHook } from '@gigvault/telemetry/durable-step';
 import { eventually } from '@gigvault/testkit/eventually';
-import { LOOP_DELAY_P99, loopDelayP99 } from '@gigvault/testkit/loop-delay';
+import { LOOP_DELAY_P99, loopDelayP99, loopTurns } from '@gigvault/testkit/loop-delay';
 import { startTestDatabase, type TestDatabase } from '@gigvault/testkit/test-database';
 import { readCertificate } from '@gigvault/x509/certificate';
 import { encodeCrlEntry, type ParsedCertList, readCertList } from '@gigvault/x509/crl';
@@ -93,17 +93,13 @@ function newer(than: ParsedCertList, from = world): Promise<ParsedCertList> {
 
 describe('a large CRL', () => {
   it('is signed part by part, served from a file, and the loop turns between any two parts (covers: T57, T72)', async () => {
-    let turns = 0;
-    let counting = true;
-    const count = () => {
-      turns++;
-      if (counting) setImmediate(count);
-    };
-    count();
     const before = await served();
     const serialNumber = world.ca.revoke();
-    const crl = await newer(before);
-    counting = false;
+    let made: ParsedCertList | undefined;
+    const turns = await loopTurns(async () => {
+      made = await newer(before);
+    });
+    const crl = made!;
     const { rows } = await pool.query<{ octets: number }>(
       `SELECT octet_length(p.octets) AS octets FROM crl_part p JOIN crl USING (intent_id)
         WHERE crl_number = $1 ORDER BY part_no`,

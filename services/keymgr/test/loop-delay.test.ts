@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pkcs8KeyStore } from '@gigvault/keystore/pkcs8-key-store';
-import { LOOP_DELAY_P99, loopDelayP99 } from '@gigvault/testkit/loop-delay';
+import { LOOP_DELAY_P99, loopDelayP99, loopTurns } from '@gigvault/testkit/loop-delay';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 
 const KEYS = 200;
@@ -25,14 +25,6 @@ it('the loop turns between any two keys that are opened, since each derives the 
   const store = pkcs8KeyStore({ directory, masterKey });
   const handles = await Promise.all(Array.from({ length: KEYS }, () => store.generate('ec-p256')));
   const reopened = pkcs8KeyStore({ directory, masterKey });
-  let turns = 0;
-  let counting = true;
-  const count = () => {
-    turns++;
-    if (counting) setImmediate(count);
-  };
-  count();
-  await Promise.all(handles.map((handle) => reopened.publicKey(handle)));
-  counting = false;
-  expect(turns).toBeGreaterThanOrEqual(KEYS);
+  const open = () => Promise.all(handles.map((handle) => reopened.publicKey(handle)));
+  expect(await loopTurns(open)).toBeGreaterThanOrEqual(KEYS);
 }, 60_000);

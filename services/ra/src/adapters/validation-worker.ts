@@ -1,5 +1,6 @@
-import { EventEmitter } from 'node:events';
+import { EventEmitter, once } from 'node:events';
 import { failureLog, type Log } from '@gigvault/telemetry/log';
+import type { Clock } from '@gigvault/time/clock';
 import { periodic, type Worker } from '@gigvault/time/worker';
 import type { ClaimedChallenge } from '../ports/validation-queue.ts';
 import { type ValidateDeps, validateChallenge } from '../validation/validate-challenge.ts';
@@ -90,7 +91,7 @@ export function validationWorker(options: ValidationWorkerOptions): Validator {
     },
     wake: loop.wake,
     attempted(challengeId, limit) {
-      const ended = emitted(attempts, challengeId, clock.sleep.bind(clock, limit));
+      const ended = emitted(attempts, challengeId, clock, limit);
       loop.wake();
       return ended;
     },
@@ -103,22 +104,19 @@ function countByRequester(challenges: Iterable<ClaimedChallenge>): Map<string, n
   return counts;
 }
 
-/** Resolves with the event, or when `sleep` is over, which ends with the signal. */
-function emitted(
+/** Resolves with the event, or after so many milliseconds. */
+async function emitted(
   emitter: EventEmitter,
   event: string,
-  sleep: (signal: AbortSignal) => Promise<void>,
+  clock: Clock,
+  limit: number,
 ): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = new AbortController();
-    const done = () => {
-      timer.abort();
-      emitter.off(event, done);
-      resolve();
-    };
-    emitter.once(event, done);
-    sleep(timer.signal).then(done, () => undefined);
-  });
+  const over = new AbortController();
+  const { signal } = over;
+  const either = [once(emitter, event, { signal }), clock.sleep(limit, signal)];
+  await Promise.race(either);
+  over.abort();
+  await Promise.allSettled(either);
 }
 
 /**
