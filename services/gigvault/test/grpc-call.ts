@@ -1,10 +1,23 @@
+import { readFileSync } from 'node:fs';
 import { connect, constants } from 'node:http2';
+import { join } from 'node:path';
 import type { SecureContextOptions } from 'node:tls';
 
 /** What a gRPC server answers a call with an empty message: its `grpc-status`, 0 for success (grpc.github.io/grpc/core/md_doc_statuscodes.html). */
 export interface GrpcAnswer {
   readonly status: number;
   readonly message: string;
+}
+
+/** The TLS identity of a peer of a PKI, by its name. */
+export function identitiesOf(dataDir: string): (peer: string) => SecureContextOptions {
+  const file = (name: string) => readFileSync(join(dataDir, 'tls', name));
+  return (peer) => ({
+    ca: file('services-ca.crt'),
+    cert: file(`${peer}.crt`),
+    key: file(`${peer}.key`),
+    allowPartialTrustChain: true,
+  });
 }
 
 /**

@@ -12,7 +12,7 @@ import { systemClock } from '@gigvault/time/clock';
 import { describe, expect, it } from '@jest/globals';
 import { parse } from 'yaml';
 import { PORT_ORDER } from '../src/composition/split-ports.ts';
-import { grpcCall } from './grpc-call.ts';
+import { grpcCall, identitiesOf } from './grpc-call.ts';
 import { QUICK_CRL, START_TIMEOUT, startAcmeClient, usePki } from './use-pki.ts';
 
 const PERMISSION_DENIED = 7;
@@ -98,13 +98,7 @@ describe.each(MODES)('operating it, %s', (mode) => {
 
   it('a real peer may call what is its own, and nothing else — covers: T61', async () => {
     const { dataDir, ports } = shared.pki;
-    const file = (name: string) => readFileSync(join(dataDir, 'tls', name));
-    const as = (peer: string) => ({
-      ca: file('services-ca.crt'),
-      cert: file(`${peer}.crt`),
-      key: file(`${peer}.key`),
-      allowPartialTrustChain: true,
-    });
+    const as = identitiesOf(dataDir);
     const addresses = addressesOf(dataDir);
     const ca = addresses?.['ca'] ?? `localhost:${ports.grpc}`;
     const call = (method: string, tls = as('gigvault')) =>

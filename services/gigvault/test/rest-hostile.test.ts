@@ -1,5 +1,4 @@
 import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { eventually } from '@gigvault/testkit/eventually';
 import { MODES } from '@gigvault/testkit/pki-process';
@@ -7,7 +6,7 @@ import { exchangeRaw, type RawTarget } from '@gigvault/testkit/raw-connection';
 import { describe, expect, it } from '@jest/globals';
 import { quantile } from '../bench/statistics.ts';
 import { BESIDE_HOSTILE } from './faults/limits.ts';
-import { grpcCall } from './grpc-call.ts';
+import { grpcCall, identitiesOf } from './grpc-call.ts';
 import { continuationFlood, flood, rapidReset } from './hostile/http2-floods.ts';
 import { openSlowClients, type SlowClients } from './hostile/slow-clients.ts';
 import { AMBIGUOUS, ambiguousRequest } from './hostile/smuggling.ts';
@@ -215,13 +214,7 @@ describe.each(MODES)('the REST API and hostile clients, %s', (mode) => {
     'a peer with a certificate that floods it over HTTP/2 is cut off: %s — covers: T68',
     async (_what, run) => {
       const { dataDir, ports } = shared.pki;
-      const file = (name: string) => readFileSync(join(dataDir, 'tls', name));
-      const as = (peer: string) => ({
-        ca: file('services-ca.crt'),
-        cert: file(`${peer}.crt`),
-        key: file(`${peer}.key`),
-        allowPartialTrustChain: true,
-      });
+      const as = identitiesOf(dataDir);
       const address = `localhost:${ports.grpc}`;
       await flood(address, as(mode === 'split' ? 'notify' : 'gigvault'), run);
       const call = grpcCall(address, 'gigvault.ca.v1.IssuerService/ListIssuers', as('gigvault'));
