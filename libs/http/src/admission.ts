@@ -44,7 +44,7 @@ const SLOW = 200;
 const LOOK = 250;
 /** How many may be open: at least, and before anything is known. */
 const LEAST = 32;
-const FIRST = 256;
+const FIRST = 128;
 /** By how much that changes at a look. Slower than an order's way through, which is how long a change takes to be felt. */
 const SHRINK = 0.9;
 const GROW = 1.05;
