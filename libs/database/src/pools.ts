@@ -1,6 +1,7 @@
 import type { ServiceName } from '@gigvault/rpc/service-name';
 import type { Log } from '@gigvault/telemetry/log';
 import { type ClientConfig, Pool, types } from 'pg';
+import { arrayParser } from './array-parsers.ts';
 import { MAX_CONNECTIONS } from './embedded-postgres.ts';
 import { followPrimary } from './follow-primary.ts';
 import { serviceRole } from './role.ts';
@@ -101,7 +102,7 @@ function bigint(text: string): number | string {
   return Number.isSafeInteger(value) ? value : text;
 }
 
-const getTypeParser: typeof types.getTypeParser = ((oid: number, format?: 'text') =>
-  oid === types.builtins.INT8 && format !== ('binary' as string)
-    ? bigint
-    : types.getTypeParser(oid, format)) as typeof types.getTypeParser;
+const getTypeParser: typeof types.getTypeParser = ((oid: number, format?: 'text') => {
+  const ours = oid === types.builtins.INT8 ? bigint : arrayParser(oid);
+  return (format !== ('binary' as string) && ours) || types.getTypeParser(oid, format);
+}) as typeof types.getTypeParser;
