@@ -33,7 +33,7 @@ export function memoryOrders(): Orders & OrderSweep {
     },
     async step({ orderId }, step) {
       const order = byId.get(orderId);
-      if (order?.status !== step.from) return undefined;
+      if (!order || !isIn(order, step.from)) return undefined;
       const stepped = { ...order, ...changeOf(step) };
       byId.set(orderId, stepped);
       return stepped;
@@ -56,6 +56,10 @@ export function memoryOrders(): Orders & OrderSweep {
       return Math.min(old.length, limit);
     },
   };
+}
+
+function isIn({ status }: Order, from: OrderStep['from']): boolean {
+  return status === from || (from === 'ready' && status === 'pending');
 }
 
 function changeOf(step: OrderStep): Partial<Kept> {

@@ -33,7 +33,7 @@ export function orderStepped(order: StepTarget, step: OrderStep): readonly NewEv
       },
     ];
   }
-  if (step.to === 'ready' && step.from === 'ready') {
+  if (step.to === 'ready') {
     const { code, message } = step.error;
     return [
       {

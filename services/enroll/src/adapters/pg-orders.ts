@@ -59,7 +59,7 @@ const INSERT = `
     SELECT order_id AS key FROM made
   )`;
 
-/** Of several steps of one order in a batch one is taken: `n` says which. */
+/** Of several steps of one order in a batch one is taken: `n` says which. An order that is ready is pending in its row. */
 const STEP = `
   WITH stepped AS (
     UPDATE order_ o SET status = s.status, resume_at = s.resume_at, error = s.error,
@@ -67,7 +67,7 @@ const STEP = `
       serial_number = s.serial_number, issuer_id = s.issuer_id, certificate = s.certificate, chain = s.chain
     FROM json_to_recordset($1) AS s (n int, step_of text, step_from text, status text, resume_at bigint, error jsonb,
       certification_request bytea, serial_number text, issuer_id text, certificate bytea, chain bytea[])
-    WHERE o.order_id = s.step_of AND o.status = s.step_from
+    WHERE o.order_id = s.step_of AND (o.status = s.step_from OR s.step_from = 'ready' AND o.status = 'pending')
     RETURNING s.n, o.*
   ), told AS (
     SELECT n::text AS key FROM stepped

@@ -72,7 +72,6 @@ describe('an order', () => {
     expect((await read(order)).status).toBe('pending');
     await validate(order.authorizationIds[1]!);
     expect((await read(order)).status).toBe('ready');
-    expect((await deps.orders.find(order.orderId))?.status).toBe('ready');
   });
 
   it('pins the hash of its profile, and a request id of its own — covers: T14', async () => {

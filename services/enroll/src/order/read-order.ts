@@ -13,8 +13,8 @@ export interface ReadOrderDeps {
 }
 
 /**
- * The account's order, moved on by what has become of its authorizations and of time (RFC 8555 §7.1.6).
- * Errors: NOT_FOUND; UNAUTHORIZED when it is another account's (T38).
+ * The account's order, as what has become of its authorizations and of time makes it (RFC 8555 §7.1.6). `ready` is never written down: it
+ * says that the authorizations are valid now. Errors: NOT_FOUND; UNAUTHORIZED when it is another account's (T38).
  */
 export async function readOrder(
   deps: ReadOrderDeps,
@@ -22,14 +22,11 @@ export async function readOrder(
   orderId: string,
 ): Promise<Order> {
   const order = await findOwnOrder(deps.orders, accountId, orderId);
-  const step = await nextStep(deps, order);
-  if (!step) return order;
+  if (order.status !== 'pending' && order.status !== 'ready') return order;
+  const { status, end } = await standing(deps, order);
+  if (!end) return { ...order, status };
+  const moved = await durableStep('enroll.order-invalid', () => deps.orders.step(order, end));
   // When somebody else was faster, what they made of it counts.
-  const move = () => deps.orders.step(order, step);
-  const moved =
-    step.to === 'ready'
-      ? await durableStep('enroll.order-ready', move)
-      : await durableStep('enroll.order-invalid', move);
   return moved ?? findOwnOrder(deps.orders, accountId, orderId);
 }
 
@@ -46,14 +43,20 @@ export async function findOwnOrder(
   return order;
 }
 
-async function nextStep(deps: ReadOrderDeps, order: Order): Promise<OrderStep | undefined> {
-  if (order.status !== 'pending' && order.status !== 'ready') return undefined;
-  if (order.expiresAt <= deps.clock.now()) return expiry(order);
+/** Where an order stands that nobody has finalized, and the step that ends it if it has to. */
+async function standing(
+  deps: ReadOrderDeps,
+  order: Order,
+): Promise<{ readonly status: Order['status']; readonly end?: OrderStep }> {
+  if (order.expiresAt <= deps.clock.now()) return { status: 'invalid', end: expiry(order) };
   const authorizations = await deps.authorizations.get(order.authorizationIds);
   const lost = authorizations.find(({ status }) => status !== 'pending' && status !== 'valid');
-  if (lost) return { from: order.status, to: 'invalid', error: lostAuthorization(lost) };
+  if (lost) {
+    const end = { from: order.status, to: 'invalid', error: lostAuthorization(lost) } as const;
+    return { status: 'invalid', end };
+  }
   const proved = authorizations.every(({ status }) => status === 'valid');
-  return proved && order.status === 'pending' ? { from: 'pending', to: 'ready' } : undefined;
+  return { status: proved ? 'ready' : 'pending' };
 }
 
 /** The end of an order whose time is over. */

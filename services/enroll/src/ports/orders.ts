@@ -37,9 +37,11 @@ export interface Order {
   readonly error?: ErrorRecord;
 }
 
-/** One step of an order's life; happens only when the order is still in `from`. */
+/**
+ * One step of an order's life; happens only when the order is still in `from`. Who steps from `ready` has seen that the authorizations are
+ * valid: a store takes it for an order that it has as pending as well.
+ */
 export type OrderStep =
-  | { readonly from: 'pending'; readonly to: 'ready' }
   // A finalize was refused: nothing moves, and there is an event to show it.
   | {
       readonly from: 'ready';

@@ -21,7 +21,6 @@ export const CRASH_STEPS: readonly CrashStep[] = [
   { step: 'enroll.order' },
   { step: 'ra.challenge' },
   { step: 'ra.authorization' },
-  { step: 'enroll.order-ready' },
   { step: 'enroll.finalize' },
   { step: 'ra.request' },
   { step: 'ca.intent' },
