@@ -1,4 +1,4 @@
-import { type Clock, systemClock } from '@gigvault/time/clock';
+import { AWAKE, type Clock, systemClock } from '@gigvault/time/clock';
 import type { Worker } from '@gigvault/time/worker';
 import type { Pool } from 'pg';
 import { heldConnection } from './held-connection.ts';
@@ -47,13 +47,13 @@ export function createEventSignal(options: EventSignalOptions): EventSignal {
 
   async function wait(seen: number, ms: number, signal: AbortSignal): Promise<void> {
     if (generation !== seen || signal.aborted) return;
-    const over = new AbortController();
-    const { promise: notified, resolve } = Promise.withResolvers<void>();
-    waiters.push(resolve);
-    const slept = clock.sleep(ms, AbortSignal.any([signal, over.signal])).catch(() => undefined);
-    await Promise.race([notified, slept]);
-    over.abort();
-    waiters = waiters.filter((waiter) => waiter !== resolve);
+    const sleeping = new AbortController();
+    const end = () => sleeping.abort(AWAKE);
+    waiters.push(end);
+    signal.addEventListener('abort', end, { once: true });
+    await clock.sleep(ms, sleeping.signal).catch(() => undefined);
+    signal.removeEventListener('abort', end);
+    waiters = waiters.filter((waiter) => waiter !== end);
   }
 
   const listener = heldConnection({

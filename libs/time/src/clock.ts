@@ -13,6 +13,9 @@ export interface Clock {
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
 }
 
+/** Why a sleep ends early. An abort without a reason makes an exception with a stack, each time. */
+export const AWAKE = 'awake';
+
 /** The longest time that a timer of Node can wait; beyond it setTimeout waits one millisecond. */
 const LONGEST_TIMER = 2 ** 31 - 1;
 

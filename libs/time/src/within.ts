@@ -1,4 +1,4 @@
-import type { Clock } from './clock.ts';
+import { AWAKE, type Clock } from './clock.ts';
 
 /** What `work` comes to, unless that takes longer than `limit` milliseconds: then an Error with `message`, and `work` goes on unheard. */
 export async function within<T>(
@@ -14,7 +14,7 @@ export async function within<T>(
   try {
     return await Promise.race([work, late]);
   } finally {
-    over.abort();
+    over.abort(AWAKE);
     late.catch(() => undefined);
     work.catch(() => undefined);
   }

@@ -1,4 +1,4 @@
-import type { Clock } from './clock.ts';
+import { AWAKE, type Clock } from './clock.ts';
 
 /** Something that runs beside the requests: a consumer, a schedule, a reconciler. */
 export interface Worker {
@@ -31,10 +31,9 @@ export function periodic(options: PeriodicOptions): Worker & { wake(): void } {
   let woken = false;
 
   async function wait(ms: number): Promise<void> {
-    if (woken) return;
+    if (woken || stopping.signal.aborted) return;
     nap = new AbortController();
-    const signal = AbortSignal.any([stopping.signal, nap.signal]);
-    await options.clock.sleep(ms, signal).catch(() => undefined);
+    await options.clock.sleep(ms, nap.signal).catch(() => undefined);
     nap = undefined;
   }
 
@@ -64,12 +63,13 @@ export function periodic(options: PeriodicOptions): Worker & { wake(): void } {
     },
     async stop() {
       stopping.abort(new Error('stopping'));
+      nap?.abort(AWAKE);
       await running;
     },
     /** Starts the next round at once. */
     wake() {
       woken = true;
-      nap?.abort();
+      nap?.abort(AWAKE);
     },
   };
 }

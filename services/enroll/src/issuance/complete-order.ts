@@ -3,7 +3,7 @@ import { asGigvaultError, type ErrorRecord, toErrorRecord } from '@gigvault/erro
 import type { EnrolmentRequest } from '@gigvault/proto/ra/v1/enrolment';
 import { durableStep } from '@gigvault/telemetry/durable-step';
 import type { Log } from '@gigvault/telemetry/log';
-import type { Clock } from '@gigvault/time/clock';
+import { AWAKE, type Clock } from '@gigvault/time/clock';
 import { createSingleFlight } from '@gigvault/time/single-flight';
 import type { Order, OrderStep, Orders } from '../ports/orders.ts';
 import type { Enrolment } from '../ports/registration-authority.ts';
@@ -65,7 +65,7 @@ export function createOrderCompletion(deps: CompleteOrderDeps): OrderCompletion 
     try {
       return await Promise.race([run, late]);
     } finally {
-      enough.abort();
+      enough.abort(AWAKE);
     }
   }
 

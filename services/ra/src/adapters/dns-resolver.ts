@@ -1,5 +1,5 @@
 import { Resolver as DnsQuery } from 'node:dns/promises';
-import type { Clock } from '@gigvault/time/clock';
+import { AWAKE, type Clock } from '@gigvault/time/clock';
 import type { Resolver } from '../ports/resolver.ts';
 import { isLocalName } from '../validation/address-rules.ts';
 import { ChallengeFailure } from '../validation/challenge-failure.ts';
@@ -59,7 +59,7 @@ async function askBoth(query: DnsQuery, name: string, clock: Clock): Promise<[An
   try {
     return await Promise.allSettled(families);
   } finally {
-    done.abort();
+    done.abort(AWAKE);
   }
 }
 

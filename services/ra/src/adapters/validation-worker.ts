@@ -1,6 +1,6 @@
-import { EventEmitter, once } from 'node:events';
+import { EventEmitter } from 'node:events';
 import { failureLog, type Log } from '@gigvault/telemetry/log';
-import type { Clock } from '@gigvault/time/clock';
+import { AWAKE, type Clock } from '@gigvault/time/clock';
 import { periodic, type Worker } from '@gigvault/time/worker';
 import type { ClaimedChallenge } from '../ports/validation-queue.ts';
 import { type ValidateDeps, validateChallenge } from '../validation/validate-challenge.ts';
@@ -111,12 +111,11 @@ async function emitted(
   clock: Clock,
   limit: number,
 ): Promise<void> {
-  const over = new AbortController();
-  const { signal } = over;
-  const either = [once(emitter, event, { signal }), clock.sleep(limit, signal)];
-  await Promise.race(either);
-  over.abort();
-  await Promise.allSettled(either);
+  const sleeping = new AbortController();
+  const end = () => sleeping.abort(AWAKE);
+  emitter.once(event, end);
+  await clock.sleep(limit, sleeping.signal).catch(() => undefined);
+  emitter.off(event, end);
 }
 
 /**

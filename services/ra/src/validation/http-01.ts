@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Identifier } from '@gigvault/proto/ra/v1/authorization';
-import type { Clock } from '@gigvault/time/clock';
+import { AWAKE, type Clock } from '@gigvault/time/clock';
 import { normalizeDnsName } from '@gigvault/x509/dns-name';
 import type { HopFetcher, HopReply } from '../ports/hop-fetcher.ts';
 import type { Resolver } from '../ports/resolver.ts';
@@ -243,12 +243,16 @@ async function withDeadline(
     () => over.abort(lateFailure(evidence, timeout)),
     () => undefined,
   );
+  const stop = () => over.abort(outer.reason);
+  outer.addEventListener('abort', stop, { once: true });
   try {
-    await run(AbortSignal.any([outer, over.signal]));
+    outer.throwIfAborted();
+    await run(over.signal);
   } catch (error) {
     throw over.signal.aborted && !outer.aborted ? over.signal.reason : error;
   } finally {
-    done.abort();
+    outer.removeEventListener('abort', stop);
+    done.abort(AWAKE);
     await timer;
   }
 }
