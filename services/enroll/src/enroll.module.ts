@@ -15,6 +15,7 @@ import { accountKeys } from './adapters/account-keys.ts';
 import { pgAccounts } from './adapters/pg-accounts.ts';
 import { pgOrders } from './adapters/pg-orders.ts';
 import { rateLimits } from './adapters/rate-limits.ts';
+import { rememberedAccounts } from './adapters/remembered-accounts.ts';
 import { rpcCertificates, rpcProfiles } from './adapters/rpc-certificate-authority.ts';
 import { rpcAuthorizations, rpcEnrolment } from './adapters/rpc-registration-authority.ts';
 import { acmeUrls } from './api/acme-urls.ts';
@@ -72,7 +73,7 @@ function wire(
   const urls = acmeUrls(publicUrl);
   const perHour = { ...DEFAULT_LIMITS[context.environment], ...config.limits };
   const api: AcmeApiDeps = {
-    accounts: pgAccounts(context.database, eventLog),
+    accounts: rememberedAccounts(pgAccounts(context.database, eventLog), config.accountKeyCache),
     orders,
     completion,
     enrolment,
