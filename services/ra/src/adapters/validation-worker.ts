@@ -34,6 +34,8 @@ export function validationWorker(options: ValidationWorkerOptions): Validator {
   const each = Math.ceil(concurrency / 4);
   const inFlight = new Map<Promise<void>, ClaimedChallenge>();
   const leases = keptLeases(options, lease);
+  /** Whether others may be waiting for the end of what is in flight. */
+  let isFull = false;
   /** Emits the id of each challenge whose attempt has ended. */
   const attempts = new EventEmitter().setMaxListeners(0);
 
@@ -69,10 +71,12 @@ export function validationWorker(options: ValidationWorkerOptions): Validator {
         const task = run(challenge).finally(() => {
           inFlight.delete(task);
           leases.drop(challengeId);
-          loop.wake();
+          if (isFull) loop.wake();
         });
         inFlight.set(task, challenge);
       }
+      const most = Math.max(0, ...countByRequester(inFlight.values()).values());
+      isFull = inFlight.size >= concurrency || most >= each;
     },
     onError: (error) => log.error({ error }, 'validation queue cannot be read'),
   });
