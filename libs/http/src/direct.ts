@@ -72,7 +72,8 @@ function isPlain(
   route: ProtocolRoute,
   behindProxy: boolean,
 ): boolean {
-  if (isTracing() || NOT_PLAIN.some((name) => headers[name] !== undefined)) return false;
+  if (isTracing()) return false;
+  for (const name of NOT_PLAIN) if (headers[name] !== undefined) return false;
   if (behindProxy && headers[LISTENER_HEADER] !== route.listener) return false;
   const length = headers['content-length'];
   return route.method === 'POST'
@@ -105,7 +106,8 @@ async function serve(
   }
   let reply: HttpReply;
   try {
-    reply = await route.handle(request as never);
+    const made = route.handle(request as never);
+    reply = made instanceof Promise ? await made : made;
   } catch (error) {
     reply = await route.errorReply(error, request as never);
   }
@@ -133,7 +135,8 @@ export function writeReply(
   for (const name in headers) lines.push(name, headers[name]!);
   if (status !== 304) lines.push('content-length', String(content.length));
   response.writeHead(status, lines as string[]);
-  response.end(content);
+  // As text of one octet a character it goes out with its header in one piece; octets would be a piece of their own.
+  response.end(content.toString('latin1'), 'latin1');
 }
 
 /** What a handler gets, without the framework; made when it is asked for, since hardly anybody does. */

@@ -51,9 +51,10 @@ export interface ProtocolRoute {
    * request id and no log line; counted and timed as every other. Behind the edge `clientIp` is the edge's.
    */
   readonly direct?: true;
+  /** An answer that is there already need not be waited for. */
   handle(
     request: HttpRequest<Record<string, string>, Record<string, string>, Buffer>,
-  ): Promise<HttpReply>;
+  ): HttpReply | Promise<HttpReply>;
 }
 
 /** What an operation takes and answers, as it is in /openapi.json. Tests hold every example against its schema. */

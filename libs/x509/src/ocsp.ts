@@ -227,6 +227,7 @@ export const OCSP_ERROR_STATUS: Readonly<Record<OcspErrorStatus, number>> = {
 const MAX_RESPONSES = 100;
 const GOOD = contextPrimitive(0, Buffer.alloc(0));
 const UNKNOWN = contextPrimitive(2, Buffer.alloc(0));
+const OCSP_BASIC = oid(OID.ocspBasic);
 
 /** ResponseData (RFC 6960 §4.2.1), responder by key. Throws DerError for fields that cannot be encoded. */
 export function buildResponseData(fields: ResponseDataFields): Buffer {
@@ -268,7 +269,7 @@ export function assembleOcspResponse(
 ): Buffer {
   const parts = [responseData, algorithmDer, bitString(signature)];
   if (certificates.length > 0) parts.push(contextConstructed(0, sequence(...certificates)));
-  const body = sequence(oid(OID.ocspBasic), octetString(sequence(...parts)));
+  const body = sequence(OCSP_BASIC, octetString(sequence(...parts)));
   return sequence(enumerated(0), contextConstructed(0, body));
 }
 

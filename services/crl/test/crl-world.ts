@@ -76,7 +76,7 @@ function instance(parts: Parts, config: Partial<CrlConfig>): CrlWorld {
     ]),
     endPolls: ca.events.endPolls,
   });
-  const fetch = (path: string, headers: Record<string, string> = {}) => {
+  const fetch = async (path: string, headers: Record<string, string> = {}) => {
     const [issuerId = '', file = ''] = path.replace(/^\/crl\//, '').split('/');
     const request = { method: 'GET', url: path, params: { issuerId, file }, headers };
     return world.routes.find((route) => route.method === 'GET')!.handle(request as never);

@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto';
 import { asGigvaultError } from '@gigvault/errors/gigvault-error';
 import type { ErrorReply, HttpReply, HttpRequest, HttpRoute } from '@gigvault/http/route';
 import type { Metrics } from '@gigvault/telemetry/metrics';
@@ -10,8 +11,8 @@ const BODY_LIMIT = 10_000;
 
 /** What the routes need. */
 export interface OcspHttpDeps {
-  /** Answers one OCSPRequest (DER); never rejects. */
-  answer(der: Buffer): Promise<OcspReply>;
+  /** Answers one OCSPRequest (DER), at once where the answer is kept; never throws or rejects. */
+  answer(der: Buffer): OcspReply | Promise<OcspReply>;
   readonly clock: Clock;
   readonly metrics: Metrics;
   /** The longest that HTTP caches may keep an answer, ms. */
@@ -50,10 +51,11 @@ export function ocspRoutes(deps: OcspHttpDeps): HttpRoute[] {
       bodyLimit: 1,
       errorReply,
       direct: true,
-      handle: async (request) => {
+      handle(request) {
         const der = fromPath(request.params['*'] ?? '');
-        const reply = der ? await measured(der) : refuse('malformedRequest');
-        return reply.cacheable ? cached(deps, request, reply.cacheable) : toReply(reply, NO_STORE);
+        return once(der ? measured(der) : refuse('malformedRequest'), (reply) =>
+          reply.cacheable ? cached(deps, request, reply.cacheable) : toReply(reply, NO_STORE),
+        );
       },
     },
   ];
@@ -75,13 +77,19 @@ function measure(deps: OcspHttpDeps): OcspHttpDeps['answer'] {
     'Time to answer an OCSP request.',
     [],
   );
-  return async (der) => {
+  return (der) => {
     const stop = seconds.startTimer({});
-    const reply = await deps.answer(der);
-    total.inc({ status: reply.outcome });
-    stop();
-    return reply;
+    return once(deps.answer(der), (reply) => {
+      total.inc({ status: reply.outcome });
+      stop();
+      return reply;
+    });
   };
+}
+
+/** Goes on with what is there at once, or once it is: each wait costs as much as an answer that is kept. */
+function once<T, U>(value: T | Promise<T>, next: (value: T) => U): U | Promise<U> {
+  return value instanceof Promise ? value.then(next) : next(value);
 }
 
 function toReply(reply: OcspReply, headers: Record<string, string>): HttpReply {
@@ -97,19 +105,45 @@ function cached(deps: OcspHttpDeps, request: HttpRequest, signed: SignedResponse
   const now = deps.clock.now();
   const until = now < signed.refreshAt ? signed.refreshAt : signed.nextUpdate;
   const maxAge = Math.max(0, Math.floor(Math.min(until - now, deps.httpMaxAge) / 1000));
-  const etag = `"${signed.etag}"`;
+  const validators = validatorsOf(signed);
   const headers = {
     'cache-control': `max-age=${maxAge}, public, no-transform, must-revalidate`,
-    etag,
-    'last-modified': new Date(signed.thisUpdate).toUTCString(),
-    expires: new Date(now + maxAge * 1000).toUTCString(),
+    ...validators,
+    expires: expiresAt(Math.floor(now / 1000) + maxAge),
   };
-  if (request.headers['if-none-match'] === etag) return { status: 304, headers };
+  if (request.headers['if-none-match'] === validators.etag) return { status: 304, headers };
   return {
     status: 200,
     headers: { 'content-type': 'application/ocsp-response', ...headers },
     body: signed.response,
   };
+}
+
+interface Validators {
+  /** Hex SHA-1 of the response, RFC 5019 §6.2. */
+  readonly etag: string;
+  readonly 'last-modified': string;
+}
+
+/** Of the answers that HTTP caches have asked for. */
+const known = new WeakMap<SignedResponse, Validators>();
+
+function validatorsOf(signed: SignedResponse): Validators {
+  const made = known.get(signed) ?? {
+    etag: `"${hash('sha1', signed.response)}"`,
+    'last-modified': new Date(signed.thisUpdate).toUTCString(),
+  };
+  known.set(signed, made);
+  return made;
+}
+
+let lastExpires = { second: 0, text: '' };
+
+/** Most answers of a second expire in one second. */
+function expiresAt(second: number): string {
+  if (second !== lastExpires.second)
+    lastExpires = { second, text: new Date(second * 1000).toUTCString() };
+  return lastExpires.text;
 }
 
 /** RFC 6960 §A.1: base64 of the DER, percent-encoded; some clients leave `/`, `+` and `=` as they are. */

@@ -52,19 +52,30 @@ export function refuse(outcome: Refusal): OcspReply {
  * Answers one OCSPRequest (RFC 6960). Never throws and never guesses: a state that cannot be learnt now is `tryLater`, a serial
  * number that was never issued is `unknown`.
  */
-export async function answerRequest(deps: AnswerDeps, der: Buffer): Promise<OcspReply> {
+export function answerRequest(deps: AnswerDeps, der: Buffer): OcspReply | Promise<OcspReply> {
   // 1. read
   const request = read(der);
   if (!request) return refuse('malformedRequest');
   // 2. one responder must be allowed to answer for every certificate of the request
   const responder = responderFor(deps.responders, request);
   if (!responder) return refuse('unauthorized');
-  // 3. cached, or signed now
+  // 3. kept, or signed now
+  const [first] = request.requests;
+  const alone = request.requests.length === 1 && !request.nonce ? first : undefined;
+  const kept = alone && freshAnswer(deps, responder, alone);
+  if (kept && deps.responses.isTrusted(kept) && isCurrent(deps, kept)) return toReply(kept);
+  return answerNow(deps, responder, request, alone);
+}
+
+/** @param alone what is asked about, when the answer can be kept */
+async function answerNow(
+  deps: AnswerDeps,
+  responder: Responder,
+  request: OcspRequest,
+  alone: CertId | undefined,
+): Promise<OcspReply> {
   try {
-    const [first] = request.requests;
-    if (first && request.requests.length === 1 && !request.nonce) {
-      return await answerCached(deps, responder, first);
-    }
+    if (alone) return await answerKept(deps, responder, alone);
     const { response, outcome } = await answerSigned(deps, responder, request);
     return { response, outcome };
   } catch (error) {
@@ -86,16 +97,23 @@ function responderFor(directory: ResponderDirectory, request: OcspRequest): Resp
   return responders.every((one) => one === responders[0]) ? responders[0] : undefined;
 }
 
-async function answerCached(
+/** The kept answer, up to half of its validity. */
+function freshAnswer(
+  { responses, clock }: AnswerDeps,
+  { issuerId }: Responder,
+  { serialNumber, certId }: CertId,
+): SignedResponse | undefined {
+  const kept = responses.get({ issuerId, serialNumber }, certId);
+  return kept && clock.now() < kept.refreshAt ? kept : undefined;
+}
+
+async function answerKept(
   deps: AnswerDeps,
   responder: Responder,
   asked: CertId,
 ): Promise<OcspReply> {
-  const now = deps.clock.now();
   const key = { issuerId: responder.issuerId, serialNumber: asked.serialNumber };
-  const cached = deps.responses.get(key, asked.certId);
-  const fresh = cached && now < cached.refreshAt ? cached : undefined;
-  if (fresh && deps.responses.isTrusted(fresh) && isCurrent(deps, fresh)) return toReply(fresh);
+  const fresh = freshAnswer(deps, responder, asked);
   try {
     const made = await deps.responses.produce(key, asked.certId, async () => {
       const known = await deps.statuses.lookup(responder.issuerId, asked.serialNumber);

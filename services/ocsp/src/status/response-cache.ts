@@ -13,8 +13,6 @@ export interface SignedResponse {
   readonly nextUpdate: number;
   /** Half of the validity: from here on a new one is signed. */
   readonly refreshAt: number;
-  /** Hex SHA-1 of the response, RFC 5019 §6.2. */
-  readonly etag: string;
 }
 
 /** Signed answers by certificate and by the form in which it is asked for. */

@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import { assembleOcspResponse, buildResponseData, type SingleResponse } from '@gigvault/x509/ocsp';
 import { verifySignature } from '@gigvault/x509/signature';
@@ -63,7 +62,6 @@ export async function signResponse(
     thisUpdate,
     nextUpdate,
     refreshAt: thisUpdate + (nextUpdate - thisUpdate) / 2,
-    etag: createHash('sha1').update(response).digest('hex'),
   };
 }
 
