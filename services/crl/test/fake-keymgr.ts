@@ -49,6 +49,7 @@ export function fakeKeymgr(): FakeKeymgr {
         parts.push(part);
         arriving.set(intentId, parts);
         if (offset + part.length < length) return { signature: Buffer.alloc(0) };
+        arriving.delete(intentId);
         const tbs = Buffer.concat(parts);
         return fake.signing.sign({ keyId, purpose: 'crlSign', intentId, tbs });
       },

@@ -55,14 +55,12 @@ export function generateCrl(
     // 3. sign
     const signature = await sign(deps, list, intent);
     // 4. verify, publish
-    const published = await publish(deps, issuer, intent, signature, list.check);
-    await prune(deps, shard);
-    return published;
+    return publish(deps, issuer, intent, signature, list.check);
   });
 }
 
-/** The CRL is out, whatever comes of the old ones: the next one takes them along. */
-async function prune({ store, log }: GenerateDeps, shard: ShardState): Promise<void> {
+/** Deletes old CRLs, once a new one is served. Whatever comes of it, the next one takes them along. */
+export async function pruneCrls({ store, log }: GenerateDeps, shard: ShardState): Promise<void> {
   try {
     await durableStep('crl.pruned', () => store.prune(shard));
   } catch (error) {

@@ -2,7 +2,7 @@ import type { FailureLog } from '@gigvault/telemetry/log';
 import type { ShardKey } from '../ports/shard.ts';
 import type { PublishedCrl, ShardDirectory } from '../ports/shard-directory.ts';
 import type { ServedCrls } from '../serving/served-crls.ts';
-import { type GenerateDeps, generateCrl } from './generate-crl.ts';
+import { type GenerateDeps, generateCrl, pruneCrls } from './generate-crl.ts';
 import { nextDue, type Schedule } from './schedule.ts';
 
 /** What keeping needs. */
@@ -42,6 +42,7 @@ export async function keepCrls(deps: KeepDeps): Promise<number> {
       if (published === 'busy') continue;
       await deps.served.put(shard, published);
       stop();
+      await pruneCrls(deps, shard);
     } catch (error) {
       const fields = { ca: shard.issuerId, crl_shard: shard.crlShard, error };
       deps.log.error(fields, 'CRL not published; the one before stays');
