@@ -11,8 +11,8 @@ export interface Admission {
 }
 
 /**
- * A request that is let in, and tells with which status it was answered, or undefined when its client has not waited for that; or one that
- * may come back after so many seconds.
+ * A request that is let in, and tells with which status it was answered, or undefined when its client has not waited for that, once the work
+ * for it has ended; or one that may come back after so many seconds.
  */
 export type Entry =
   | { readonly admitted: true; leave(status: number | undefined): void }
@@ -125,7 +125,7 @@ export function createAdmission(options: AdmissionOptions): Admission {
           inHand--;
           const now = clock.elapsed();
           const time = now - own.since;
-          // Of who did not wait it is only known that the answer would have taken longer.
+          // Whoever hung up before anything was done for him says nothing of how long that takes.
           if (ours.delete(own) && (status !== undefined || time > SLOW)) seen.times.push(time);
           const isGood = status !== undefined && status >= 200 && status < 300;
           if (begins ? what !== NEW_ORDER || !isGood : isGood && FINALIZE.test(path)) open.shift();
@@ -170,6 +170,17 @@ export type TurnAway = (
   response: ServerResponse,
 ) => void | Promise<void>;
 
+const works = new WeakMap<IncomingMessage, Promise<unknown>>();
+
+/**
+ * Tells what is done for a request, and returns it: until that has ended the request is in hand, also when its client has hung up. Otherwise
+ * those who hang up at once could have any amount of work begun. Each wait of a handler is one for a call or a statement, which have their deadlines.
+ */
+export function workFor<T>(request: IncomingMessage, work: Promise<T>): Promise<T> {
+  works.set(request, work);
+  return work;
+}
+
 /** What stands behind an admission. */
 export interface Admitting {
   readonly handle: RequestListener;
@@ -200,9 +211,11 @@ export function admitting(
     const decide = () => {
       const entry = admission.enter(request.method ?? '', path);
       if (!entry.admitted) return refuse(entry.retryAfter);
-      response.once('close', () =>
-        entry.leave(response.writableFinished ? response.statusCode : undefined),
-      );
+      response.once('close', () => {
+        if (response.writableFinished) entry.leave(response.statusCode);
+        // Its client has gone, the work has not.
+        else void Promise.allSettled([works.get(request)]).then(() => entry.leave(undefined));
+      });
       handle(request, response);
     };
     const { method = '', headers } = request;

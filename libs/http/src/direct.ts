@@ -5,6 +5,7 @@ import { traceIdOf } from '@gigvault/telemetry/correlation';
 import type { Log } from '@gigvault/telemetry/log';
 import type { Metrics } from '@gigvault/telemetry/metrics';
 import { isTracing } from '@gigvault/telemetry/tracing';
+import { workFor } from './admission.ts';
 import type { Routes } from './mounting.ts';
 import { type AnsweredRequest, requestFigures } from './request-figures.ts';
 import type { HttpReply, HttpRequest, ProtocolRoute } from './route.ts';
@@ -107,7 +108,7 @@ async function serve(
   let reply: HttpReply;
   try {
     const made = route.handle(request as never);
-    reply = made instanceof Promise ? await made : made;
+    reply = made instanceof Promise ? await workFor(request.incoming, made) : made;
   } catch (error) {
     reply = await route.errorReply(error, request as never);
   }

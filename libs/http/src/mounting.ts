@@ -1,6 +1,7 @@
 import type { Authenticator } from '@gigvault/access/permissions';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import type { FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from 'fastify';
+import { workFor } from './admission.ts';
 import { isForm } from './form.ts';
 import { runOperation } from './operation.ts';
 import { decode, nothingAt, pathOf, send, within } from './request.ts';
@@ -135,11 +136,12 @@ function mountOne(
     handler: async (request: FastifyRequest, reply: FastifyReply) => {
       if (behindProxy) requireListener(request, listenerOf(route));
       const decoded = decode(request, reply, baseUrl);
-      const answer = await within(request, () =>
+      const work = within(request, async () =>
         route.kind === 'operation'
           ? runOperation(route, decoded, authenticator)
           : route.handle(decoded as never),
       );
+      const answer = await workFor(request.raw, work);
       return send(reply, answer);
     },
   });

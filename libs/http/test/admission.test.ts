@@ -35,27 +35,29 @@ describe('an admission (covers: T20)', () => {
     await eventually(() => expect(left).toEqual([404]));
   });
 
-  it('is told when a client did not wait for its answer', async () => {
-    const left: unknown[] = [];
-    const entered: string[] = [];
-    const open = await start({
-      admission: {
-        enter(_method, path) {
-          entered.push(path);
-          return { admitted: true, leave: (status) => void left.push(status) };
-        },
-      },
-    });
-    gate.opened = new Promise(() => undefined);
-    const leaving = new AbortController();
-    const gone = call(open, '/acme/order/1', { signal: leaving.signal });
-    await eventually(() => expect(entered).toEqual(['/acme/order/1']));
-    leaving.abort();
-    await expect(gone).rejects.toThrow('abort');
-    await eventually(() => expect(left).toHaveLength(1));
-    expect(left[0]).toBeUndefined();
-    gate.opened = Promise.resolve();
-  });
+  it.each(['/acme/order/1', '/acme/direct/1'])(
+    'is told of a client that did not wait for its answer when the work for it ends: %s',
+    async (path) => {
+      const left: unknown[] = [];
+      const open = await start({
+        admission: { enter: () => ({ admitted: true, leave: (status) => void left.push(status) }) },
+      });
+      const working = Promise.withResolvers<void>();
+      gate.opened = working.promise;
+      const asked = gate.seen.length;
+      const leaving = new AbortController();
+      const gone = call(open, path, { signal: leaving.signal });
+      await eventually(() => expect(gate.seen).toHaveLength(asked + 1));
+      leaving.abort();
+      await expect(gone).rejects.toThrow('abort');
+      await eventually(() => expect(gate.seen.at(-1)?.signal.aborted).toBe(true));
+      // Another one has come and gone meanwhile.
+      expect((await call(open, '/acme/directory')).status).toBe(200);
+      await eventually(() => expect(left).toEqual([200]));
+      working.resolve();
+      await eventually(() => expect(left).toEqual([200, undefined]));
+    },
+  );
 
   it.each(['/acme/new%2Dorder', `https://host${SHORT}`, `${SHORT}?x`])(
     'judges a beginning by the path that is found: %s',

@@ -9,7 +9,7 @@ import { createTestIdentities } from '@gigvault/testkit/test-identities';
 import { z } from 'zod';
 import { type HttpServer, type HttpServerOptions, startHttpServer } from '../src/http-server.ts';
 import type { MountedRoute } from '../src/mounting.ts';
-import { type HttpRequest, operation, type ProtocolRoute } from '../src/route.ts';
+import { type HttpReply, type HttpRequest, operation, type ProtocolRoute } from '../src/route.ts';
 
 /** Signs every certificate of these tests. */
 export const identities = createTestIdentities();
@@ -66,6 +66,17 @@ function acme(
   };
 }
 
+const order = async (request: HttpRequest): Promise<HttpReply> => {
+  gate.seen.push(request);
+  await gate.opened;
+  return { status: 200, body: { clientIp: request.clientIp, id: request.params['id'] } };
+};
+
+const direct = ({ route, ...mounted }: MountedRoute): MountedRoute => ({
+  ...mounted,
+  route: { ...route, direct: true } as ProtocolRoute,
+});
+
 /** Routes that show every outcome. */
 export const ROUTES: readonly MountedRoute[] = [
   acme('POST', '/new-order', async (request) => ({
@@ -73,11 +84,8 @@ export const ROUTES: readonly MountedRoute[] = [
     body: { length: request.body.length, url: request.url },
   })),
   acme('GET', '/directory', async () => ({ status: 200, body: { newNonce: 'x' } })),
-  acme('GET', '/order/:id', async (request) => {
-    gate.seen.push(request);
-    await gate.opened;
-    return { status: 200, body: { clientIp: request.clientIp, id: request.params['id'] } };
-  }),
+  acme('GET', '/order/:id', order),
+  direct(acme('GET', '/direct/*', order)),
   acme('GET', '/broken', async () => {
     throw new Error('the password is hunter2');
   }),

@@ -214,9 +214,10 @@ describe('clients that take their time', () => {
   });
 
   it('are told to come back when too many of one service’s answers are not out; another’s are not — covers: T71, T20', async () => {
-    for (let made = 0; made < IN_HAND; made += 100) {
+    const clients: Socket[] = [];
+    while (clients.length < IN_HAND) {
       const never = 'GET /ca/never HTTP/1.1\r\nhost: x\r\n\r\n';
-      await Promise.all(Array.from({ length: 100 }, () => slow(never)));
+      clients.push(...(await Promise.all(Array.from({ length: 100 }, () => slow(never)))));
     }
     await eventually(() => expect(received).toHaveLength(IN_HAND));
     const refused = await ask('GET /ca/x HTTP/1.1', CLOSE);
@@ -225,6 +226,12 @@ describe('clients that take their time', () => {
     expect(received).toHaveLength(IN_HAND);
     // Let in, and passed on: who is here is `ca`.
     expect(await ask('GET /ocsp/x HTTP/1.1', CLOSE)).toContain('ocsp cannot be reached now.');
+    // Who hangs up gives no place back while the service is still at it.
+    for (const socket of clients) socket.destroy();
+    await Promise.all(clients.map((socket) => socket.closed || once(socket, 'close')));
+    expect(await ask('GET /ocsp/x HTTP/1.1', CLOSE)).toContain('ocsp cannot be reached now.');
+    expect(await ask('GET /ca/x HTTP/1.1', CLOSE)).toMatch(/^HTTP\/1\.1 503 /);
+    expect(received).toHaveLength(IN_HAND);
     for (const socket of open) socket.destroy();
     await eventually(async () => {
       expect(await ask('GET /ca/x HTTP/1.1', CLOSE)).toMatch(/^HTTP\/1\.1 200 /);
@@ -252,12 +259,13 @@ describe('clients that take their time', () => {
   });
 
   /** Sends this, and then neither reads nor writes. */
-  async function slow(text: string): Promise<void> {
+  async function slow(text: string): Promise<Socket> {
     const socket = openRaw(target());
     open.add(socket);
     socket.on('error', () => undefined);
     socket.pause();
     await once(socket, 'connect');
     socket.write(text);
+    return socket;
   }
 });

@@ -6,7 +6,13 @@ import type { PeerCertificate, SecureContextOptions } from 'node:tls';
 import replyFrom from '@fastify/reply-from';
 import { publicErrorCode } from '@gigvault/errors/error-table';
 import { asGigvaultError, GigvaultError } from '@gigvault/errors/gigvault-error';
-import { type Admission, admitting, createBound, MOST_IN_HAND } from '@gigvault/http/admission';
+import {
+  type Admission,
+  admitting,
+  createBound,
+  MOST_IN_HAND,
+  workFor,
+} from '@gigvault/http/admission';
 import { writeReply } from '@gigvault/http/direct';
 import { openListener } from '@gigvault/http/listener';
 import { knowAllMethods } from '@gigvault/http/methods';
@@ -233,6 +239,7 @@ function pass(
   path: string,
   options: EdgeListenerOptions,
 ): void {
+  const { promise: answered, resolve: end } = Promise.withResolvers<void>();
   reply.from(`${originOf(service, options)}${request.url}`, {
     rewriteRequestHeaders: (_request, headers) => ({
       // What the client claims about itself is replaced, never extended.
@@ -254,9 +261,14 @@ function pass(
         ? {}
         : { 'content-length': request.headers['content-length'] }),
     }),
-    rewriteHeaders: (headers) =>
-      Object.fromEntries(Object.entries(headers).filter(([name]) => !OF_THIS_CONNECTION.has(name))),
+    rewriteHeaders: (headers) => {
+      end();
+      return Object.fromEntries(
+        Object.entries(headers).filter(([name]) => !OF_THIS_CONNECTION.has(name)),
+      );
+    },
     onError: (failed, { error }) => {
+      end();
       options.log.warn(
         { error, operation: `${request.method} ${path}`, upstream: service },
         'upstream cannot be reached',
@@ -268,6 +280,7 @@ function pass(
       );
     },
   });
+  void workFor(request.raw, answered);
 }
 
 function addOwnRoutes(app: FastifyInstance, options: EdgeListenerOptions): void {
