@@ -195,8 +195,8 @@ function reconciler(context: ServiceContext<CaConfig>, deps: ReconcileDeps): Wor
     name: 'ca.reconciler',
     clock: context.clock,
     interval,
-    async round() {
-      await reconcileIntents(deps, first ? ageAtStart : age);
+    async round(stopping) {
+      await reconcileIntents(deps, first ? ageAtStart : age, stopping);
       first = false;
     },
     onError: (error) =>

@@ -15,6 +15,7 @@ import {
   type CaProcess,
   certificatesOf,
   check,
+  dieAt,
   eventsAbout,
   request,
   startTestCa,
@@ -31,26 +32,6 @@ afterEach(async () => {
   await check(ca);
 });
 afterAll(() => ca.stop());
-
-/** Freezes a process for ever at the step, as SIGKILL does, and returns once it is reached. */
-async function dieAt(
-  process: CaProcess,
-  order: IssuanceOrder,
-  step: string,
-  moment: 'before' | 'after',
-): Promise<void> {
-  await new Promise<void>((reached) => {
-    let dead = false;
-    installFaultHook((name, when) => {
-      if (dead || name !== step || when !== moment) return;
-      dead = true;
-      reached();
-      return new Promise(() => undefined);
-    });
-    void issueCertificate(process.deps.issuance, order);
-  });
-  installFaultHook(undefined);
-}
 
 const STEPS = ['ca.intent', 'keymgr.signature', 'ca.certificate'] as const;
 const POINTS = STEPS.flatMap((step) => [[step, 'before'] as const, [step, 'after'] as const]);
@@ -378,24 +359,5 @@ describe('an intent', () => {
     expect(await intents.abandon(state!.intent, revocation, event)).toBe(false);
     expect(await intents.open(state!.intent, event)).toBe('request-taken');
     expect(await eventsAbout(ca, ['late'])).toHaveLength(0);
-  });
-});
-
-describe('the reconciler', () => {
-  it('leaves alone what this process works on, and what is young', async () => {
-    const process = ca.process();
-    const order = request(process);
-    await dieAt(process, order, 'keymgr.signature', 'before');
-    expect(await reconcileIntents(process.reconcile, 0)).toEqual({
-      finished: 0,
-      abandoned: 0,
-      failed: 0,
-    });
-    expect(await reconcileIntents(ca.process().reconcile, 60_000)).toEqual({
-      finished: 0,
-      abandoned: 0,
-      failed: 0,
-    });
-    expect(await reconcileIntents(ca.process().reconcile, 0)).toMatchObject({ abandoned: 1 });
   });
 });

@@ -4,6 +4,7 @@ import type { LiveHolder } from '@gigvault/database/live-holder';
 import type { IssueCertificateRequest } from '@gigvault/proto/ca/v1/issuance';
 import type { CreateIssuerRequest } from '@gigvault/proto/ca/v1/issuer';
 import { RPC } from '@gigvault/rpc/contracts';
+import { installFaultHook } from '@gigvault/telemetry/durable-step';
 import { silentLog } from '@gigvault/telemetry/log';
 import { createMetrics, type Metrics } from '@gigvault/telemetry/metrics';
 import { produced } from '@gigvault/testkit/produced';
@@ -22,6 +23,7 @@ import { caConfig } from '../src/ca.config.ts';
 import { caService, wireCa } from '../src/ca.module.ts';
 import { EVENT_CONSUMERS } from '../src/event-consumers.ts';
 import type { IssuanceOrder } from '../src/issuance/issuance-order.ts';
+import { issueCertificate } from '../src/issuance/issue-certificate.ts';
 import { createIssuer } from '../src/issuers/create-issuer.ts';
 import type { ReconcileDeps } from '../src/reconciliation/reconcile-intents.ts';
 import type { SweepDeps } from '../src/revocation/revoke-compromised.ts';
@@ -285,4 +287,24 @@ export async function check(ca: TestCa): Promise<void> {
   for (const [tbs, times] of ca.keymgr.signed) {
     if (times > 1) throw new Error(`signed ${times} times: ${tbs}`);
   }
+}
+
+/** Freezes a process for ever at the step, as SIGKILL does, and returns once it is reached. */
+export async function dieAt(
+  process: CaProcess,
+  order: IssuanceOrder,
+  step: string,
+  moment: 'before' | 'after',
+): Promise<void> {
+  await new Promise<void>((reached) => {
+    let dead = false;
+    installFaultHook((name, when) => {
+      if (dead || name !== step || when !== moment) return;
+      dead = true;
+      reached();
+      return new Promise(() => undefined);
+    });
+    void issueCertificate(process.deps.issuance, order);
+  });
+  installFaultHook(undefined);
 }

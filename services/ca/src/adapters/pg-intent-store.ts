@@ -84,16 +84,19 @@ export function createPgIntentStore(options: PgIntentStoreOptions): IntentStore 
       return rows[0] && toState(rows[0]);
     },
     isKeyBlocked: (spkiSha256) => blocked.submit(spkiSha256),
-    async listOpen({ createdBefore, heldBefore }, limit) {
+    async listOpen({ createdBefore, heldBefore }, after, limit) {
+      const { createdAt, intentId } = after ?? BEFORE_ALL;
       const { rows } = await query<IntentRow>(pool, {
         name: 'ca.list-open-intents',
         text: LIST_OPEN,
-        values: [createdBefore, holder.id(), heldBefore, limit],
+        values: [createdBefore, holder.id(), heldBefore, createdAt, intentId, limit],
       });
       return rows.map(toIntent);
     },
   };
 }
+
+const BEFORE_ALL = { createdAt: 0, intentId: '00000000-0000-0000-0000-000000000000' };
 
 async function blockedOf(pool: Pool, keys: readonly string[]): Promise<ReadonlySet<string>> {
   const { rows } = await query<{ spki_sha256: string }>(pool, {

@@ -67,9 +67,13 @@ export interface IntentStore {
   findByRequest(requestId: string): Promise<RequestState | undefined>;
   /** Whether no certificate is issued for the key: one of a CA, or reported compromised. Lower-case hex of its SHA-256. */
   isKeyBlocked(spkiSha256: string): Promise<boolean>;
-  /** Open intents created at or before `createdBefore`, oldest first; those that another process opened, which lives, at or before `heldBefore`. */
+  /**
+   * Open intents created at or before `createdBefore`, oldest first; those that another process opened, which lives, at or before `heldBefore`.
+   * Only those that come after `after` in that order.
+   */
   listOpen(
     age: { readonly createdBefore: number; readonly heldBefore: number },
+    after: Pick<Intent, 'createdAt' | 'intentId'> | undefined,
     limit: number,
   ): Promise<readonly Intent[]>;
 }

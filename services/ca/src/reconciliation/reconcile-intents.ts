@@ -12,6 +12,8 @@ export interface ReconcileDeps extends SettleDeps {
   readonly clock: Clock;
   /** Milliseconds from its opening for which an intent is left alone that another process opened, which lives. */
   readonly heldIntentGrace: number;
+  /** Intents that are read at a time. Default 500. */
+  readonly pageSize?: number;
   readonly log: Log;
 }
 
@@ -22,22 +24,33 @@ export interface ReconcileReport {
   readonly failed: number;
 }
 
-/** Intents of one round. */
-const LIMIT = 500;
-
 /**
  * Settles every open intent that is at least `age` milliseconds old, and older where another process works on it. One that cannot be settled does not stop the others;
- * a keymgr or database that is away does. Errors: UNAVAILABLE, KEY_UNAVAILABLE, DEADLINE_EXCEEDED.
+ * a keymgr or database that is away does, and so does `stopping`. Errors: UNAVAILABLE, KEY_UNAVAILABLE, DEADLINE_EXCEEDED.
  */
-export async function reconcileIntents(deps: ReconcileDeps, age: number): Promise<ReconcileReport> {
+export async function reconcileIntents(
+  deps: ReconcileDeps,
+  age: number,
+  stopping?: AbortSignal,
+): Promise<ReconcileReport> {
   const report = { finished: 0, abandoned: 0, failed: 0 };
-  const now = deps.clock.now();
-  const ages = { createdBefore: now - age, heldBefore: now - Math.max(age, deps.heldIntentGrace) };
-  for (const intent of await deps.intents.listOpen(ages, LIMIT)) {
-    if (deps.flights.has(flightOf(intent))) continue;
-    report[await settle(deps, intent)] += 1;
+  for await (const intent of openIntents(deps, age)) {
+    if (stopping?.aborted) break;
+    if (!deps.flights.has(flightOf(intent))) report[await settle(deps, intent)] += 1;
   }
   return report;
+}
+
+/** Page by page: those that stay open must not hide those behind them. */
+async function* openIntents(deps: ReconcileDeps, age: number): AsyncGenerator<Intent> {
+  const { pageSize = 500 } = deps;
+  const now = deps.clock.now();
+  const ages = { createdBefore: now - age, heldBefore: now - Math.max(age, deps.heldIntentGrace) };
+  let page: readonly Intent[] = [];
+  do {
+    page = await deps.intents.listOpen(ages, page.at(-1), pageSize);
+    yield* page;
+  } while (page.length === pageSize);
 }
 
 async function settle(deps: ReconcileDeps, intent: Intent): Promise<keyof ReconcileReport> {
