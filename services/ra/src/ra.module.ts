@@ -137,7 +137,7 @@ function wireEnrolment(
   eventLog: EventLog,
   development: boolean,
 ) {
-  const { clock, config, database: pool, log } = context;
+  const { clock, clockGuard, config, database: pool, log } = context;
   const store = pgRequestStore(pool, eventLog);
   const ca = rpcCertificateAuthority({
     issuance: context.client(RPC.issuance, 'ca'),
@@ -147,7 +147,7 @@ function wireEnrolment(
   const metrics = createRaMetrics(context.metrics);
   const proofs = pgAuthorizationStore(pool, eventLog);
   const votes = pgVoteStore(pool, eventLog);
-  const issuer = createIssuer({ requests: store, issuing: store, proofs, ca, clock });
+  const issuer = createIssuer({ requests: store, issuing: store, proofs, ca, clock, clockGuard });
   const api: EnrolmentApi = {
     requests: store,
     votes,
@@ -156,6 +156,7 @@ function wireEnrolment(
     policy: rpcPolicyJudge(context.client(RPC.policy, 'policy')),
     issuer,
     clock,
+    clockGuard,
     log,
     observer: metrics,
     development,
@@ -163,8 +164,8 @@ function wireEnrolment(
     pendingValidity: config.pendingRequestValidity,
   };
   const workers = [
-    issuingWorker({ issuing: store, issuer, clock, log }),
-    reviewWorker({ ...api, clockGuard: context.clockGuard, log }),
+    issuingWorker({ issuing: store, issuer, clock, clockGuard, log }),
+    reviewWorker(api),
     backlog({
       requests: store,
       validations: pgValidationQueue(pool, eventLog),

@@ -9,6 +9,7 @@ import type { SubmitRequestRequest } from '@gigvault/proto/ra/v1/enrolment';
 import { silentLog } from '@gigvault/telemetry/log';
 import { startTestDatabase, type TestDatabase } from '@gigvault/testkit/test-database';
 import type { Clock } from '@gigvault/time/clock';
+import { createClockGuard } from '@gigvault/time/clock-guard';
 import { buildCertificationRequest } from '@gigvault/x509/certification-request';
 import type { GeneralName } from '@gigvault/x509/general-name';
 import type { Pool } from 'pg';
@@ -146,8 +147,9 @@ export function enrolmentApi(
   const store = pgRequestStore(pool, eventLog);
   const ca = fakeCa();
   const waits: number[] = [];
+  const clockGuard = createClockGuard(clock);
   const proofs = pgAuthorizationStore(pool, eventLog);
-  const issuer = createIssuer({ requests: store, issuing: store, proofs, ca, clock });
+  const issuer = createIssuer({ requests: store, issuing: store, proofs, ca, clock, clockGuard });
   return {
     requests: store,
     votes: pgVoteStore(pool, eventLog),
@@ -156,6 +158,7 @@ export function enrolmentApi(
     policy: fakePolicy(),
     issuer,
     clock,
+    clockGuard,
     log: silentLog,
     observer: { decided: (waited) => waits.push(waited) },
     development: true,

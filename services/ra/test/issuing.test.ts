@@ -89,11 +89,11 @@ describe('a CA that fails', () => {
       request.requestId,
     ]);
     world.api.ca.failWith = undefined;
-    const store = pgRequestStore(world.pool, world.api.eventLog);
     const worker = issuingWorker({
-      issuing: store,
+      issuing: pgRequestStore(world.pool, world.api.eventLog),
       issuer: world.api.issuer,
       clock: systemClock,
+      clockGuard: world.api.clockGuard,
       log: silentLog,
     });
     await worker.start();
@@ -124,6 +124,7 @@ describe('a CA that fails', () => {
         proofs: world.api.proofs,
         ca: world.api.ca,
         clock: systemClock,
+        clockGuard: world.api.clockGuard,
       }),
     };
     expect(await submitRequest(other, request)).toMatchObject({ status: 'issued', serialNumber });

@@ -2,6 +2,7 @@ import { asGigvaultError, GigvaultError } from '@gigvault/errors/gigvault-error'
 import type { DecideRequestRequest } from '@gigvault/proto/ra/v1/enrolment';
 import { durableStep } from '@gigvault/telemetry/durable-step';
 import type { Log } from '@gigvault/telemetry/log';
+import type { ClockGuard } from '@gigvault/time/clock-guard';
 import type { Issuer } from '../enrolment/issue-request.ts';
 import { readRequest } from '../enrolment/read-requests.ts';
 import type { StoredRequest } from '../enrolment/stored-request.ts';
@@ -14,6 +15,8 @@ import type { ExpireReviewsDeps } from './expire-reviews.ts';
 export interface DecideDeps extends ExpireReviewsDeps {
   readonly requests: RequestStore;
   readonly issuer: Issuer;
+  /** The worker's turn comes by what it believes. */
+  readonly clockGuard: ClockGuard;
   readonly log: Log;
   readonly observer: ApprovalObserver;
 }
@@ -39,7 +42,7 @@ export async function decideRequest(
     );
   const at = deps.clock.now();
   const madeAfter = at - deps.pendingValidity;
-  const dueAt = at + ISSUING_LEASE;
+  const dueAt = deps.clockGuard.believed() + ISSUING_LEASE;
   const vote = { requestId, actor, actorName, approve, comment, at, madeAfter, dueAt };
   const result = await durableStep('ra.vote', () => deps.votes.vote(vote));
   if (result === 'voted before')

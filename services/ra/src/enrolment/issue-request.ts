@@ -1,6 +1,7 @@
 import type { ErrorCode } from '@gigvault/errors/error-table';
 import { asGigvaultError, type GigvaultError } from '@gigvault/errors/gigvault-error';
 import { durableStep } from '@gigvault/telemetry/durable-step';
+import type { ClockGuard } from '@gigvault/time/clock-guard';
 import { createSingleFlight } from '@gigvault/time/single-flight';
 import type { CertificateAuthority } from '../ports/certificate-authority.ts';
 import type { IssuingStore, RequestStore } from '../ports/request-store.ts';
@@ -23,6 +24,8 @@ export interface IssueDeps extends ProveDeps {
   readonly requests: RequestStore;
   readonly issuing: IssuingStore;
   readonly ca: CertificateAuthority;
+  /** Pauses, and how long the CA has been asked, go by what it believes: a clock that is set must not put a request off, or end it. */
+  readonly clockGuard: ClockGuard;
 }
 
 /** Issues approved requests; one at a time for each request within this process. */
@@ -74,18 +77,18 @@ async function firstAsk(
 ): Promise<StoredRequest | undefined> {
   await proveNames(deps, request);
   const askedAt = await durableStep('ra.asked', () =>
-    deps.issuing.markAsked(request.requestId, deps.clock.now()),
+    deps.issuing.markAsked(request.requestId, deps.clockGuard.believed()),
   );
   return askedAt === undefined ? undefined : { ...request, askedAt };
 }
 
 /** Final failures end the request; for the others the error goes on to the caller, and the worker tries again. */
 async function recordFailure(
-  { issuing, clock }: IssueDeps,
+  { issuing, clockGuard }: IssueDeps,
   request: StoredRequest,
   error: GigvaultError,
 ): Promise<void> {
-  const now = clock.now();
+  const now = clockGuard.believed();
   if (isFinal(error, request, now)) {
     await durableStep('ra.failed', () => issuing.markFailed(request, error.code, error.message));
     return;

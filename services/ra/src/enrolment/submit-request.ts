@@ -1,6 +1,7 @@
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import type { SubmitRequestRequest } from '@gigvault/proto/ra/v1/enrolment';
 import { durableStep } from '@gigvault/telemetry/durable-step';
+import type { ClockGuard } from '@gigvault/time/clock-guard';
 import type { RequestStore } from '../ports/request-store.ts';
 import type { Issuer } from './issue-request.ts';
 import { checkOrigin, type JudgeDeps, judgeRequest } from './judge-request.ts';
@@ -13,6 +14,8 @@ export const ISSUING_LEASE = 15_000;
 export interface SubmitDeps extends JudgeDeps {
   readonly requests: RequestStore;
   readonly issuer: Issuer;
+  /** The worker's turn comes by what it believes. */
+  readonly clockGuard: ClockGuard;
 }
 
 /**
@@ -30,7 +33,7 @@ export async function submitRequest(
   const judged = await judgeRequest(deps, request);
   // The request and its decision are durable before anybody acts on them.
   const first = await durableStep('ra.request', () =>
-    deps.requests.create(judged, judged.createdAt + ISSUING_LEASE),
+    deps.requests.create(judged, deps.clockGuard.believed() + ISSUING_LEASE),
   );
   if (first) return deps.issuer.issue(newlyStored(judged));
   // Somebody else stored it: from here on all callers of this id see the same request.
