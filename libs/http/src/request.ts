@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { Readable } from 'node:stream';
+import { TLSSocket } from 'node:tls';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import { type Correlation, traceIdOf, withCorrelation } from '@gigvault/telemetry/correlation';
 import type { Log } from '@gigvault/telemetry/log';
@@ -126,11 +127,27 @@ export function send(reply: FastifyReply, answer: HttpReply): FastifyReply {
   for (const [name, value] of Object.entries(answer.headers ?? {})) reply.header(name, value);
   const { body } = answer;
   if (body === undefined) return reply.send();
-  if (Buffer.isBuffer(body) || body instanceof Readable) return reply.send(body);
+  if (Buffer.isBuffer(body)) return sendOctets(reply, body);
+  if (body instanceof Readable) return reply.send(body);
   if (!reply.hasHeader('content-type'))
     reply.type(typeof body === 'string' ? 'text/plain; charset=utf-8' : 'application/json');
   // As octets: Fastify adds a charset to the type of a text, which JSON's types do not have.
-  return reply.send(Buffer.from(typeof body === 'string' ? body : JSON.stringify(body)));
+  return sendOctets(reply, Buffer.from(typeof body === 'string' ? body : JSON.stringify(body)));
+}
+
+/** Octets that are handed to an encrypted connection at a time. */
+const PIECE = 128 * 1024;
+
+/** A large body is encrypted as it is read: TLS encrypts at once what it is handed, and each slow reader would hold all of it (fault T71). */
+function sendOctets(reply: FastifyReply, body: Buffer): FastifyReply {
+  const isEncrypted = reply.raw.socket instanceof TLSSocket;
+  if (!isEncrypted || body.length <= PIECE) return reply.send(body);
+  reply.header('content-length', body.length);
+  return reply.send(Readable.from(piecesOf(body), { objectMode: false, highWaterMark: PIECE }));
+}
+
+function* piecesOf(body: Buffer): Generator<Buffer> {
+  for (let at = 0; at < body.length; at += PIECE) yield body.subarray(at, at + PIECE);
 }
 
 function header(request: FastifyRequest, name: string): string | undefined {
