@@ -10,7 +10,7 @@ import type { PublishedCrl } from '../ports/shard-directory.ts';
 const SMALL = 1_000_000;
 
 /** Octets that are read ahead for one client. */
-const READ_AHEAD = 256 * 1024;
+const READ_AHEAD = 128 * 1024;
 
 const EVERYBODY_READS = 0o644;
 
