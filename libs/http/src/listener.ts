@@ -89,7 +89,7 @@ function createOne(options: ListenerOptions, handleOne: RequestListener): Server
   const handle: RequestListener = (request, response) => {
     const doubt = doubtAbout(request);
     if (doubt === undefined) handleOne(request, response);
-    else refuseDoubtful(response, doubt);
+    else answerWith(response, '400 Bad Request', doubt);
   };
   const { header, request, idle } = options.timeouts ?? TIMEOUTS;
   const limits: ServerOptions = {
@@ -97,12 +97,23 @@ function createOne(options: ListenerOptions, handleOne: RequestListener): Server
     requestTimeout: request,
     connectionsCheckingInterval: Math.min(5_000, header / 2),
     keepAliveTimeout: Math.min(20_000, idle),
+    // It is asked for here, with an answer that says so.
+    requireHostHeader: false,
   };
   const server = options.tls
     ? createTlsServer({ ...limits, handshakeTimeout: header, ...withVersions(options.tls) }, handle)
     : createServer(limits, handle);
   server.setTimeout(idle, (socket: Socket) => socket.destroy());
   server.on('clientError', refuseGarbage);
+  server.on('connect', (_request, socket: Socket) => {
+    // From here on nobody else hears of its errors, or reads its end.
+    socket.on('error', () => undefined);
+    endWith(socket, '400 Bad Request', 'CONNECT asks a proxy, and this is none.');
+    socket.destroySoon();
+  });
+  server.on('checkExpectation', (_request, response) =>
+    answerWith(response, '417 Expectation Failed', 'The only expectation is 100-continue.'),
+  );
   const { onlyPeer } = options;
   if (onlyPeer !== undefined) {
     // Before a request is read: whoever connects here is believed about its clients.
@@ -152,15 +163,22 @@ function doubtAbout({ rawHeaders, headers, httpVersion }: IncomingMessage): stri
     if (name.length === 4 && name.toLowerCase() === 'host') hosts++;
   }
   if (hosts > 1) return 'The request names two hosts.';
+  if (hosts === 0 && httpVersion === '1.1') return 'The request names no host.';
   const coding = headers['transfer-encoding'];
   if (coding === undefined) return undefined;
   if (httpVersion !== '1.1') return 'HTTP/1.0 has no transfer codings.';
   return coding.toLowerCase() === 'chunked' ? undefined : 'The only transfer coding is chunked.';
 }
 
-function refuseDoubtful(response: ServerResponse, doubt: string): void {
-  const { status, headers, body } = garbageReply('400 Bad Request', doubt);
+function answerWith(response: ServerResponse, status: string, detail: string): void {
+  const { headers, body } = garbageReply(status, detail);
   response.writeHead(Number(status.slice(0, 3)), headers).end(body);
+}
+
+function endWith(socket: Socket, status: string, detail: string): void {
+  const { headers, body } = garbageReply(status, detail);
+  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}`);
+  socket.end([`HTTP/1.1 ${status}`, ...lines, '', body].join('\r\n'));
 }
 
 function garbageReply(status: string, detail: string) {
@@ -177,7 +195,7 @@ function garbageReply(status: string, detail: string) {
     'content-type': 'application/problem+json',
     'content-length': String(body.length),
   };
-  return { status, headers, body };
+  return { headers, body };
 }
 
 /** What is no HTTP request has no route either: the connection ends with a problem document that knows no path. */
@@ -187,11 +205,7 @@ function refuseGarbage(error: NodeJS.ErrnoException, socket: Socket): void {
     return;
   }
   const known = GARBAGE[error.code ?? ''];
-  const { status, headers, body } = garbageReply(
-    ...(known ?? (['400 Bad Request', 'This is no HTTP request.'] as const)),
-  );
-  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}`);
-  socket.end([`HTTP/1.1 ${status}`, ...lines, '', body].join('\r\n'));
+  endWith(socket, ...(known ?? (['400 Bad Request', 'This is no HTTP request.'] as const)));
 }
 
 function listen(server: Server, host: string, port: number): Promise<void> {

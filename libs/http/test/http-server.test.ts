@@ -288,6 +288,7 @@ describe('garbage', () => {
     ],
     ['a method that nobody knows', 'FOO / HTTP/1.1\r\nhost: x\r\n\r\n'],
     ['no HTTP', 'hello\r\n\r\n'],
+    ['a tunnel', 'CONNECT x:443 HTTP/1.1\r\nhost: x:443\r\n\r\n'],
   ])('is refused and the connection closed: %s (covers: T68)', async (_name, text) => {
     const answer = await raw(plain, text);
     expect(answer).toMatch(/^HTTP\/1\.1 400 /);
@@ -295,15 +296,29 @@ describe('garbage', () => {
     expect(answer.toLowerCase()).toContain('connection: close');
   });
 
-  it('hears in a problem document what is wrong with it', async () => {
-    const answer = await raw(plain, 'FOO / HTTP/1.1\r\nhost: x\r\n\r\n');
-    const [header = '', body = ''] = answer.split('\r\n\r\n');
-    expect(header).toContain('content-type: application/problem+json');
-    expect(JSON.parse(body)).toMatchObject({
-      status: 400,
-      detail: 'There is no such HTTP method.',
-      error: { code: 'INVALID_ARGUMENT' },
-    });
+  it.each([
+    [400, 'There is no such HTTP method.', 'FOO / HTTP/1.1\r\nhost: x\r\n\r\n'],
+    [400, 'The request names no host.', 'GET /acme/directory HTTP/1.1\r\n\r\n'],
+    [
+      400,
+      'CONNECT asks a proxy, and this is none.',
+      'CONNECT x:443 HTTP/1.1\r\nhost: x:443\r\n\r\n',
+    ],
+    [
+      417,
+      'The only expectation is 100-continue.',
+      'GET /acme/directory HTTP/1.1\r\nhost: x\r\nexpect: 200-ok\r\n\r\n',
+    ],
+  ])('hears in a problem document what is wrong with it: %i %s', async (status, detail, text) => {
+    const [header = '', body = ''] = (await raw(plain, text)).split('\r\n\r\n');
+    expect(header.toLowerCase()).toContain('content-type: application/problem+json');
+    expect(header.toLowerCase()).toContain('connection: close');
+    const error = { code: 'INVALID_ARGUMENT' };
+    expect(JSON.parse(body)).toMatchObject({ status, detail, error });
+  });
+
+  it('is not what HTTP/1.0 asks without a host', async () => {
+    expect(await raw(plain, 'GET /acme/directory HTTP/1.0\r\n\r\n')).toMatch(/^HTTP\/1\.1 200 /);
   });
 
   it('of 16 kB in a header is refused with 431', async () => {
