@@ -2,7 +2,7 @@ import { Socket } from 'node:net';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import { failureLog, type Log } from '@gigvault/telemetry/log';
 import { systemClock } from '@gigvault/time/clock';
-import { periodic, type Worker } from '@gigvault/time/worker';
+import { periodic } from '@gigvault/time/worker';
 import type { ClientBase, Pool, PoolConfig } from 'pg';
 import { findWritableServer, type ServerAddress } from './writable-server.ts';
 
@@ -25,7 +25,7 @@ const LOOKING = { name: 'database.primary', clock: systemClock, interval: LOOK_E
  * Follows the primary among several servers: of those it is told of, connections lead to the one that takes writes. A connection that
  * breaks makes it look again, and one to a server that is read-only is dropped; it looks every few seconds as well, since a primary that was
  * replaced may come back, and keep connections that do not break. Once another was found, the connections to the
- * one before are cut, whatever they wait for: it may be alive and not know that it was replaced.
+ * one before are cut, whatever they wait for: it may be alive and not know that it was replaced. The pools of a process look together.
  *
  * @param login user, password, database, `ssl`, and where it leads until it is known better
  */
@@ -34,32 +34,15 @@ export function followPrimary(
   login: PoolConfig,
   log: Log,
 ): PrimaryFollower {
-  let current = { host: login.host as string, port: login.port as number, timeline: 0 };
+  const first: ServerAddress = { host: login.host as string, port: login.port as number };
+  const watch = watchOf(servers, login, log);
   let pool: Pool | undefined;
   const open = new Map<Socket, ServerAddress>();
-  const failures = failureLog(
-    log,
-    'no database server takes writes',
-    'a database server takes writes again',
-  );
+  const target = () =>
+    pool === undefined ? first : { host: pool.options.host!, port: pool.options.port! };
 
-  const look = oneAfterAnother(async () => {
-    if (pool === undefined || pool.ending) return;
-    try {
-      const found = await findWritableServer(startingWith(current, servers), login, {
-        atLeast: current.timeline,
-        patience: PATIENCE,
-      });
-      failures.worked();
-      if (!isSame(found, current)) moveTo(found);
-      current = found;
-    } catch (error) {
-      failures.failed('warn', error);
-    }
-    await systemClock.sleep(PAUSE);
-  });
-
-  function moveTo(server: ServerAddress): void {
+  function follow(server: ServerAddress): void {
+    if (isSame(server, target())) return;
     log.warn({ host: server.host, port: server.port }, 'another database server takes writes now');
     Object.assign(pool!.options, { host: server.host, port: server.port });
     for (const [socket, to] of open) if (!isSame(to, server)) socket.destroy();
@@ -67,35 +50,93 @@ export function followPrimary(
 
   function newSocket(): Socket {
     const socket = new Socket();
-    const to =
-      pool === undefined ? current : { host: pool.options.host!, port: pool.options.port! };
-    open.set(socket, to);
+    open.set(socket, target());
     socket.once('close', () => {
       open.delete(socket);
-      void look();
+      void watch.look();
     });
     return socket;
   }
 
   async function refuseReadOnly(client: ClientBase): Promise<void> {
     if (await takesWrites(client)) return;
-    void look();
+    void watch.look();
     throw new GigvaultError('UNAVAILABLE', 'The database takes no writes now.');
   }
 
   return {
-    config: {
-      host: current.host,
-      port: current.port,
-      stream: newSocket as never,
-      onConnect: refuseReadOnly as never,
-    },
+    config: { ...first, stream: newSocket as never, onConnect: refuseReadOnly as never },
     attach(made) {
       pool = made;
-      untilItsEnd(
-        made,
-        periodic({ ...LOOKING, round: look, onError: failures.failed.bind(undefined, 'warn') }),
-      );
+      const leave = watch.join(follow);
+      const end: () => Promise<void> = made.end.bind(made);
+      made.end = async () => {
+        await leave();
+        await end();
+      };
+    },
+  };
+}
+
+/** Looks at the servers for all pools of a process that are on them. */
+interface Watch {
+  /** Looks now; whoever asks during a look is told by the next one. */
+  look(): Promise<void>;
+  /** Tells which server takes writes after each look, from now on until what it returns is called. */
+  join(follow: (server: ServerAddress) => void): () => Promise<void>;
+}
+
+/** Of this process, by database and servers. */
+const watches = new Map<string, Watch>();
+
+function watchOf(servers: readonly ServerAddress[], login: PoolConfig, log: Log): Watch {
+  const key = JSON.stringify([login.database, servers]);
+  const known = watches.get(key);
+  if (known) return known;
+  const made = watchServers(servers, login, log, () => watches.delete(key));
+  watches.set(key, made);
+  return made;
+}
+
+function watchServers(
+  servers: readonly ServerAddress[],
+  login: PoolConfig,
+  log: Log,
+  ended: () => void,
+): Watch {
+  const followers = new Set<(server: ServerAddress) => void>();
+  let current = { host: login.host as string, port: login.port as number, timeline: 0 };
+  const failures = failureLog(
+    log,
+    'no database server takes writes',
+    'a database server takes writes again',
+  );
+  const look = oneAfterAnother(async () => {
+    if (followers.size === 0) return;
+    try {
+      current = await findWritableServer(startingWith(current, servers), login, {
+        atLeast: current.timeline,
+        patience: PATIENCE,
+      });
+      failures.worked();
+      for (const follow of followers) follow(current);
+    } catch (error) {
+      failures.failed('warn', error);
+    }
+    await systemClock.sleep(PAUSE);
+  });
+  const worker = periodic({ ...LOOKING, round: look, onError: (e) => failures.failed('warn', e) });
+  return {
+    look,
+    join(follow) {
+      followers.add(follow);
+      if (followers.size === 1) void worker.start();
+      return async () => {
+        followers.delete(follow);
+        if (followers.size > 0) return;
+        ended();
+        await worker.stop();
+      };
     },
   };
 }
@@ -122,16 +163,6 @@ function startingWith(
   servers: readonly ServerAddress[],
 ): readonly ServerAddress[] {
   return servers.toSorted((a, b) => Number(isSame(b, current)) - Number(isSame(a, current)));
-}
-
-/** Runs the worker from now on, and stops it first when the pool is ended. */
-function untilItsEnd(pool: Pool, worker: Worker): void {
-  const end: () => Promise<void> = pool.end.bind(pool);
-  pool.end = async () => {
-    await worker.stop();
-    await end();
-  };
-  void worker.start();
 }
 
 async function takesWrites(client: ClientBase): Promise<boolean> {

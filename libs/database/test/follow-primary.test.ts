@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { silentLog } from '@gigvault/telemetry/log';
 import { eventually } from '@gigvault/testkit/eventually';
 import { startTestDatabase, type TestDatabase } from '@gigvault/testkit/test-database';
@@ -56,10 +58,10 @@ beforeEach(async () => {
   await setReadOnly(1, false);
 });
 
-const open = (): Promise<Pool> =>
+const open = (among: readonly [ServerAddress, ServerAddress] = servers): Promise<Pool> =>
   openServicePool({
-    connection: { ...servers[0], ssl: false },
-    servers,
+    connection: { ...among[0], ssl: false },
+    servers: among,
     database: 'gigvault',
     service: 'ca',
     password: 'only-for-tests',
@@ -128,4 +130,65 @@ describe('several servers (covers: T7, T8)', () => {
     await eventually(async () => expect(await where(pool)).toBe(0));
     await pool.end();
   });
+
+  it('the pools of a process look together', async () => {
+    const relay = await countingRelay(servers[1]);
+    const pools = await Promise.all([1, 2, 3, 4, 5, 6].map(() => open([servers[0], relay])));
+    for (const pool of pools) expect(await where(pool)).toBe(1);
+    const before = relay.connections();
+    relay.cut();
+    await eventually(() =>
+      expect(pools.map((pool) => pool.totalCount)).toEqual(pools.map(() => 0)),
+    );
+    for (const pool of pools) expect(await where(pool)).toBe(1);
+    // One look for all, another for those whose connection broke during it, and the regular one.
+    const looks = relay.connections() - before - pools.length;
+    expect(looks).toBeGreaterThan(0);
+    expect(looks).toBeLessThanOrEqual(3);
+    // Who is left goes on.
+    await Promise.all(pools.slice(1).map((pool) => pool.end()));
+    await setReadOnly(0, false);
+    await setReadOnly(1, true);
+    await query(pools[0]!, 'SELECT pg_terminate_backend(pg_backend_pid())').catch(() => undefined);
+    await eventually(async () => expect(await where(pools[0]!)).toBe(0));
+    await pools[0]!.end();
+    relay.close();
+  });
 });
+
+/** A way to a server, on which connections are counted. */
+async function countingRelay(to: ServerAddress) {
+  const open = new Set<Socket>();
+  let count = 0;
+  const relay = createServer((socket) => {
+    count++;
+    const onward = connect(`${to.host}/.s.PGSQL.${to.port}`);
+    for (const [one, other] of [
+      [socket, onward],
+      [onward, socket],
+    ] as const) {
+      open.add(one);
+      one.on('error', () => undefined);
+      one.once('close', () => {
+        open.delete(one);
+        other.destroy();
+      });
+      one.pipe(other);
+    }
+  });
+  relay.listen(0, '127.0.0.1');
+  await once(relay, 'listening');
+  const cut = () => {
+    for (const socket of open) socket.destroy();
+  };
+  return {
+    host: '127.0.0.1',
+    port: (relay.address() as AddressInfo).port,
+    connections: () => count,
+    cut,
+    close() {
+      cut();
+      relay.close();
+    },
+  };
+}
