@@ -78,7 +78,7 @@ process.exitCode = await commands[command]();
 
 /** Everything that tests, crash tests and benches run against. Ends the process where it cannot be had. */
 async function prepareTests() {
-  const given = sh('sh', [join(root, 'scripts/test-deps.sh')]);
+  const given = await sh('sh', [join(root, 'scripts/test-deps.sh')]);
   if (given !== 0) process.exit(given);
   install({ everything: true });
   await build();
@@ -196,33 +196,33 @@ function run(program, args, env) {
 }
 
 function sh(program, args) {
-  return (
-    spawnSync(program, args, { cwd: root, env: toolEnvironment(), stdio: 'inherit' }).status ?? 1
+  return foreground(program, args, root);
+}
+
+/** Runs a bundled program. */
+function node(program, ...args) {
+  return foreground(
+    join(tools, 'node_modules', nodePackage, 'bin', 'node'),
+    [
+      '--disable-warning=ExperimentalWarning',
+      // Explained in services/cli/bin/gigvault.
+      '--max-semi-space-size=32',
+      join(root, program),
+      ...args,
+    ],
+    process.env.INIT_CWD ?? process.cwd(),
   );
 }
 
-/** Runs a bundled program in the foreground and passes signals on, so that Ctrl-C and SIGTERM drain it. */
-function node(program, ...args) {
+/** Passes signals on, so that Ctrl-C and SIGTERM end what runs, in its own way. */
+function foreground(program, args, cwd) {
   return new Promise((resolve) => {
-    const child = spawn(
-      join(tools, 'node_modules', nodePackage, 'bin', 'node'),
-      // The second one is explained in services/cli/bin/gigvault.
-      [
-        '--disable-warning=ExperimentalWarning',
-        '--max-semi-space-size=32',
-        join(root, program),
-        ...args,
-      ],
-      {
-        cwd: process.env.INIT_CWD ?? process.cwd(),
-        env: toolEnvironment(),
-        stdio: 'inherit',
-      },
-    );
+    const child = spawn(program, args, { cwd, env: toolEnvironment(), stdio: 'inherit' });
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'])
       process.on(signal, () =>
         signal === 'SIGINT' && process.stdin.isTTY ? undefined : child.kill(signal),
       );
+    child.on('error', (error) => fail(`${program}: ${error.message}`));
     child.on('exit', (code, signal) => resolve(code ?? (signal === 'SIGINT' ? 130 : 1)));
   });
 }

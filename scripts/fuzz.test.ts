@@ -1,8 +1,13 @@
+import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { eventually } from '@gigvault/testkit/eventually';
 import { describe, expect, it } from '@jest/globals';
 import { readTree } from './tidy/tree.ts';
+
+/** Milliseconds: a run begins with a bundle, and machines are slow. */
+const PATIENCE = 60_000;
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const targets = readTree(root)
@@ -26,3 +31,41 @@ describe('fuzz targets stand their corpus', () => {
 
   it('there are targets', () => expect(targets.length).toBeGreaterThanOrEqual(5));
 });
+
+it.each(['SIGTERM', 'SIGINT', 'SIGHUP'] as const)(
+  'a run of the fuzzer ends with its npm: %s',
+  async (signal) => {
+    const npm = spawn('npm', ['run', 'fuzz', '--', 'der', '600'], {
+      cwd: root,
+      detached: true,
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
+    const group = -npm.pid!;
+    try {
+      let told = '';
+      await new Promise<void>((begun, failed) => {
+        npm.stderr.on('data', (part) => {
+          told += part;
+          if (told.includes('INITED')) begun();
+        });
+        npm.once('exit', () => failed(new Error(told)));
+      });
+      // npm does not pass that one on; a terminal that goes tells all of them.
+      if (signal === 'SIGHUP') process.kill(group, signal);
+      else npm.kill(signal);
+      await eventually(() => expect(isThere(group)).toBe(false), PATIENCE);
+    } finally {
+      npm.stderr.destroy();
+      if (isThere(group)) process.kill(group, 'SIGKILL');
+    }
+  },
+  2 * PATIENCE,
+);
+
+function isThere(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+}

@@ -3,7 +3,7 @@
  * it. What reaches code that nothing in the corpus reached is added to the corpus; an input that breaks the target is kept
  * in .build/fuzz and told. Exit code 77 then.
  */
-import { spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { globSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -51,7 +51,7 @@ readFileSync(corpusFile, 'utf8')
   });
 
 const settings = fuzzerSettings(root, work);
-const code = jazzer([found, seeds], [`-max_total_time=${seconds}`, `-max_len=${MAX_OCTETS}`]);
+const code = await jazzer([found, seeds], [`-max_total_time=${seconds}`, `-max_len=${MAX_OCTETS}`]);
 if (code === 0) {
   const inputs = [seeds, found].flatMap((folder) =>
     readdirSync(folder).map((file) => readFileSync(join(folder, file))),
@@ -65,10 +65,12 @@ process.exitCode = code;
 function jazzer(folders, options) {
   const program = join(root, 'node_modules/@jazzer.js/core/dist/cli.js');
   const args = [...settings.args, program, bundle, ...folders, '--sync', '-i', work];
-  const { status } = spawnSync(
-    process.execPath,
-    [...args, '--', ...options, `-artifact_prefix=${work}/`],
-    { stdio: 'inherit', env: { ...process.env, ...settings.env } },
-  );
-  return status;
+  const child = spawn(process.execPath, [...args, '--', ...options, `-artifact_prefix=${work}/`], {
+    stdio: 'inherit',
+    env: { ...process.env, ...settings.env },
+  });
+  // It may be deep in its loop; of a run that is broken off nothing is kept.
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'])
+    process.on(signal, () => child.kill('SIGKILL'));
+  return new Promise((resolve) => child.on('exit', (status) => resolve(status ?? 1)));
 }
