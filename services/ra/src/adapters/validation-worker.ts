@@ -34,8 +34,6 @@ export function validationWorker(options: ValidationWorkerOptions): Validator {
   const each = Math.ceil(concurrency / 4);
   const inFlight = new Map<Promise<void>, ClaimedChallenge>();
   const leases = keptLeases(options, lease);
-  /** Whether others may be waiting for the end of what is in flight. */
-  let isFull = false;
   /** Emits the id of each challenge whose attempt has ended. */
   const attempts = new EventEmitter().setMaxListeners(0);
 
@@ -69,14 +67,13 @@ export function validationWorker(options: ValidationWorkerOptions): Validator {
         const { challengeId } = challenge;
         leases.take(challengeId, now + lease);
         const task = run(challenge).finally(() => {
+          const othersWait = isFull(inFlight, concurrency, each);
           inFlight.delete(task);
           leases.drop(challengeId);
-          if (isFull) loop.wake();
+          if (othersWait) loop.wake();
         });
         inFlight.set(task, challenge);
       }
-      const most = Math.max(0, ...countByRequester(inFlight.values()).values());
-      isFull = inFlight.size >= concurrency || most >= each;
     },
     onError: (error) => log.error({ error }, 'validation queue cannot be read'),
   });
@@ -100,6 +97,16 @@ export function validationWorker(options: ValidationWorkerOptions): Validator {
       return ended;
     },
   };
+}
+
+/** Whether there may be others that were not claimed for these. */
+function isFull(
+  inFlight: ReadonlyMap<unknown, ClaimedChallenge>,
+  concurrency: number,
+  each: number,
+): boolean {
+  const most = Math.max(...countByRequester(inFlight.values()).values());
+  return inFlight.size >= concurrency || most >= each;
 }
 
 function countByRequester(challenges: Iterable<ClaimedChallenge>): Map<string, number> {
