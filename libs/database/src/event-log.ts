@@ -2,6 +2,7 @@ import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import type { Event, PullRequest, PullResponse } from '@gigvault/proto/event/v1/event_log';
 import type { ServiceName } from '@gigvault/rpc/service-name';
 import type { Clock } from '@gigvault/time/clock';
+import { createSingleFlight } from '@gigvault/time/single-flight';
 import type { Worker } from '@gigvault/time/worker';
 import type { Pool, PoolClient, QueryResultRow } from 'pg';
 import type { QueryRunner } from 'typeorm';
@@ -58,6 +59,7 @@ export interface EventLogOptions {
 
 const MAX_EVENTS = 1000;
 const MAX_WAIT = 30_000;
+/** Milliseconds. Everybody who waits looks at the same moments, since looks at the same place are one. */
 const POLL = 1000;
 /** Milliseconds. */
 const ACKNOWLEDGE_EVERY = 250;
@@ -109,6 +111,7 @@ export function createEventLog(options: EventLogOptions): EventLog {
   const channel = `outbox_${producer}`;
   const signal = createEventSignal({ pool, channel, clock, name: `${producer}.event-log` });
   const acknowledged = new Map<string, { position: number; at: number }>();
+  const looks = createSingleFlight<PullResponse>();
 
   /** @param lazily under load not for every batch: what is acknowledged only says what may be deleted, and how far behind a consumer is */
   async function acknowledge(consumer: string, position: number, lazily: boolean): Promise<void> {
@@ -121,6 +124,13 @@ export function createEventLog(options: EventLogOptions): EventLog {
       values: [consumer, position],
     });
     acknowledged.set(consumer, { position, at: clock.now() });
+  }
+
+  /** The same event wakes consumers that stand at the same place. One look is theirs when it began after what woke the last of them. */
+  function look({ acknowledged: position, waitMs }: PullRequest, limit: number, seen: number) {
+    const run = () => read(options, position, limit);
+    // Who does not wait asks what is there now.
+    return waitMs === 0 ? run() : looks.join(`${seen} ${position} ${limit}`, run);
   }
 
   async function pull(
@@ -138,14 +148,14 @@ export function createEventLog(options: EventLogOptions): EventLog {
     const deadline = clock.now() + Math.min(request.waitMs, MAX_WAIT);
     for (let first = true; ; first = false) {
       const seen = signal.generation();
-      const answer = await read(options, request.acknowledged, limit);
+      const answer = await look(request, limit, seen);
       // Only after the read has shown that the consumer is not ahead of the log.
       if (first) await acknowledge(consumer, request.acknowledged, answer.events.length > 0);
       const left = deadline - clock.now();
       if (answer.events.length > 0 || left <= 0 || abort.aborted) return answer;
       if (signal.isStopping())
         throw new GigvaultError('UNAVAILABLE', `The event log of ${producer} is stopping.`);
-      await signal.wait(seen, Math.min(left, POLL), abort);
+      await signal.wait(seen, Math.min(left, POLL - (clock.now() % POLL)), abort);
     }
   }
 

@@ -133,6 +133,23 @@ describe('an event log', () => {
     await other.worker.stop();
   });
 
+  it('looks once for consumers that stand at the same place, and for each that stands elsewhere', async () => {
+    const acknowledged = await head();
+    const wait = (consumer: string, at: number) =>
+      log.pull(consumer, { acknowledged: at, limit: 10, waitMs: 20_000 }, never);
+    const together = [wait('audit', acknowledged), wait('notify', acknowledged)];
+    const elsewhere = wait('audit', acknowledged + 1);
+    // Ahead of the log, as it is told: the others' look is not its own.
+    await expect(elsewhere).rejects.toMatchObject({ code: 'INTERNAL' });
+    await insert(log, [20_000 + acknowledged]);
+    const [first, second] = await Promise.all(together);
+    expect(first!.events).toHaveLength(1);
+    expect(second).toBe(first);
+    const again = await log.pull('notify', { ...noWait, acknowledged }, never);
+    expect(again).toEqual(first);
+    expect(again).not.toBe(first);
+  });
+
   it('has dense positions in commit order under 16 concurrent transactions, some rolled back', async () => {
     const start = await head();
     let made = 0;
