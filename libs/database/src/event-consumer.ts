@@ -21,7 +21,7 @@ export interface EventConsumerOptions {
   readonly log: Log;
   /** Most events in one transaction, 1 to 1000. Default 500. */
   readonly batch?: number;
-  /** Milliseconds from one round to the next under load. Default 250: a round costs some ten statements, however few events it carries. */
+  /** Milliseconds from one round to the next under load. Default 250: a round costs some eight statements, however few events it carries. */
   readonly pace?: number;
   /** The effects of the events, in the transaction that also moves the cursor. Called again with the same events after a failure. */
   handle(client: PoolClient, events: readonly Event[]): Promise<void>;

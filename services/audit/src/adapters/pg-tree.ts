@@ -20,14 +20,17 @@ const HASHES = `
   ) AS found ON true
   ORDER BY want.n`;
 
-const SIGNED = 'SELECT tree_size AS size FROM checkpoint ORDER BY tree_size DESC LIMIT 1';
+const END = `
+  SELECT COALESCE((${SIZE}), 0) AS size,
+    COALESCE((SELECT tree_size FROM checkpoint ORDER BY tree_size DESC LIMIT 1), 0) AS signed_size,
+    EXISTS (SELECT FROM leaf WHERE producer = $1 AND position = $2) AS holds`;
 
-const INSERT_LEAVES = `
-  INSERT INTO leaf (leaf_index, producer, position, leaf, leaf_hash)
-  SELECT * FROM unnest($1::bigint[], $2::text[], $3::bigint[], $4::bytea[], $5::bytea[])`;
-
-const INSERT_NODES = `
-  INSERT INTO node (level, index, hash) SELECT * FROM unnest($1::smallint[], $2::bigint[], $3::bytea[])`;
+const APPEND = `
+  WITH leaves AS (
+    INSERT INTO leaf (leaf_index, producer, position, leaf, leaf_hash)
+    SELECT * FROM unnest($1::bigint[], $2::text[], $3::bigint[], $4::bytea[], $5::bytea[])
+  )
+  INSERT INTO node (level, index, hash) SELECT * FROM unnest($6::smallint[], $7::bigint[], $8::bytea[])`;
 
 const LEAVES = `
   SELECT leaf_index, producer, position, leaf, leaf_hash FROM leaf WHERE leaf_index >= $1 ORDER BY leaf_index LIMIT $2`;
@@ -52,34 +55,29 @@ export function pgTree(pool: Pool): TreeReader & LeafReader {
 /** The tree inside the transaction of `client`. */
 export function pgTreeWriter(client: ClientBase): TreeWriter {
   return {
-    ...reader(client),
+    hashes: reader(client).hashes,
     async lock() {
       await query(client, { name: 'audit_lock', text: LOCK });
     },
-    async signedSize() {
-      const { rows } = await query<{ size: number }>(client, {
-        name: 'audit_signed',
-        text: SIGNED,
+    async end(producer, position) {
+      const { rows } = await query<EndRow>(client, {
+        name: 'audit_end',
+        text: END,
+        values: [producer, position],
       });
-      return Number(rows[0]?.size ?? 0);
+      const { size, signed_size, holds } = rows[0]!;
+      return { size: Number(size), signedSize: Number(signed_size), holds };
     },
     async append(leaves, completed) {
       await insert(client, {
-        name: 'audit_insert_leaves',
-        text: INSERT_LEAVES,
+        name: 'audit_append',
+        text: APPEND,
         values: [
           column.bigint(leaves.map(({ leafIndex }) => leafIndex)),
           column.text(leaves.map(({ producer }) => producer)),
           column.bigint(leaves.map(({ position }) => position)),
           column.bytea(leaves.map(({ leaf }) => leaf)),
           column.bytea(leaves.map(({ leafHash }) => leafHash)),
-        ],
-      });
-      if (completed.length === 0) return;
-      await insert(client, {
-        name: 'audit_insert_nodes',
-        text: INSERT_NODES,
-        values: [
           column.smallint(completed.map(({ level }) => level)),
           column.bigint(completed.map(({ index }) => index)),
           column.bytea(completed.map(({ hash }) => hash)),
@@ -127,6 +125,12 @@ function reader(client: Pool | ClientBase): TreeReader & LeafFinder {
       return row && Number(row.leaf_index);
     },
   };
+}
+
+interface EndRow {
+  readonly size: number;
+  readonly signed_size: number;
+  readonly holds: boolean;
 }
 
 interface LeafRow {

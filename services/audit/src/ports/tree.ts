@@ -18,12 +18,21 @@ export interface TreeReader {
   hashes(ids: readonly NodeId[]): Promise<readonly Buffer[]>;
 }
 
+/** Where the tree ends. */
+export interface TreeEnd {
+  readonly size: number;
+  /** How many leaves the newest signed tree head has; 0 before the first. */
+  readonly signedSize: number;
+  /** Whether the event that was asked for is in the tree. */
+  readonly holds: boolean;
+}
+
 /** The tree inside one transaction. */
-export interface TreeWriter extends TreeReader, LeafFinder {
+export interface TreeWriter extends Pick<TreeReader, 'hashes'> {
   /** Waits until this transaction is the only writer, until it ends. */
   lock(): Promise<void>;
-  /** How many leaves the newest signed tree head has; 0 before the first. */
-  signedSize(): Promise<number>;
+  /** After `lock`. Looks for the event of `producer` at `position` of its log. */
+  end(producer: string, position: number): Promise<TreeEnd>;
   /** Errors: AUDIT_NOT_VERIFIED when something stands already where these belong. */
   append(leaves: readonly StoredLeaf[], completed: readonly TreeNode[]): Promise<void>;
 }
