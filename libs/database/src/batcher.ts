@@ -1,4 +1,4 @@
-import { AsyncLocalStorage } from 'node:async_hooks';
+import { AsyncResource } from 'node:async_hooks';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import { countWaiting } from '@gigvault/telemetry/queue-depth';
@@ -40,8 +40,8 @@ const EVERYBODYS: ReadonlySet<string> = new Set(['UNAVAILABLE', 'DEADLINE_EXCEED
 interface Waiting<I, O> {
   readonly item: I;
   readonly bounded: boolean;
-  /** Runs something in the asynchronous context of who submitted the item. */
-  readonly within: <T>(run: () => T) => T;
+  /** The asynchronous context of who submitted the item. */
+  readonly context: AsyncResource;
   resolve(value: O): void;
   reject(error: unknown): void;
 }
@@ -98,7 +98,7 @@ export function createBatcher<I, O>(options: BatcherOptions<I, O>): Batcher<I, O
       const waiting: Waiting<I, O> = {
         item,
         bounded: isBounded,
-        within: AsyncLocalStorage.snapshot(),
+        context: new AsyncResource('batch'),
         resolve: (value) => {
           done();
           resolve(value);
@@ -126,7 +126,9 @@ async function settle<I, O>(
   let results: readonly BatchResult<O>[];
   try {
     // Spans, log lines and calls of the run belong to its first item, not to whoever woke the batcher long ago.
-    results = await batch[0]!.within(() => options.run(batch.map(({ item }) => item)));
+    results = await batch[0]!.context.runInAsyncScope(() =>
+      options.run(batch.map(({ item }) => item)),
+    );
   } catch (error) {
     await settleHalves(options, batch, error);
     return;
