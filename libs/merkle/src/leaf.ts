@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import type { Event } from '@gigvault/proto/event/v1/event_log';
 
@@ -11,7 +12,7 @@ const VERSION = 1;
  */
 export function encodeLeaf(event: Event): Buffer {
   const data = event.data.toString('utf8');
-  if (!isJsonObject(data) || !Buffer.from(data).equals(event.data)) {
+  if (!isUtf8(event.data) || !isJsonObject(data)) {
     throw new GigvaultError(
       'INVALID_ARGUMENT',
       `The data of event ${event.position} of ${event.producer} is not a JSON object.`,

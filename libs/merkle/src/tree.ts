@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 
 const LEAF = Buffer.of(0x00);
 const NODE = Buffer.of(0x01);
@@ -21,16 +21,16 @@ export interface LeafRange {
 }
 
 /** The root of the tree without leaves (RFC 6962 §2.1). */
-export const EMPTY_ROOT = createHash('sha256').digest();
+export const EMPTY_ROOT = hash('sha256', '', 'buffer');
 
 /** SHA-256(0x00 || leaf) (RFC 6962 §2.1). */
 export function leafHash(leaf: Buffer): Buffer {
-  return createHash('sha256').update(LEAF).update(leaf).digest();
+  return hash('sha256', Buffer.concat([LEAF, leaf]), 'buffer');
 }
 
 /** SHA-256(0x01 || left || right) (RFC 6962 §2.1). */
 export function nodeHash(left: Buffer, right: Buffer): Buffer {
-  return createHash('sha256').update(NODE).update(left).update(right).digest();
+  return hash('sha256', Buffer.concat([NODE, left, right]), 'buffer');
 }
 
 /**

@@ -1,4 +1,4 @@
-import { createHash, type KeyObject } from 'node:crypto';
+import { hash, type KeyObject } from 'node:crypto';
 import { isIP } from 'node:net';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import { assembleSigned, readSigned } from './certificate.ts';
@@ -94,7 +94,7 @@ const REMEMBERED = 256;
 /** Whoever asks has not paid for a hash of more than a request may have. */
 function digestOf(der: Uint8Array): string {
   if (der.length > MAX_REQUEST_OCTETS) refuse(`it is larger than ${MAX_REQUEST_OCTETS} octets.`);
-  return createHash('sha256').update(der).digest('latin1');
+  return hash('sha256', der, 'latin1');
 }
 
 function remember(digest: string, request: CertificationRequest): CertificationRequest {

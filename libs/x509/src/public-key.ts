@@ -1,4 +1,4 @@
-import { createHash, createPublicKey, type KeyObject } from 'node:crypto';
+import { createPublicKey, hash, type KeyObject } from 'node:crypto';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import { DerError, DerReader } from './der.ts';
 import { OID } from './oid.ts';
@@ -81,8 +81,8 @@ function readChecked(spki: Buffer): PublicKeyInfo {
     keyType,
     keyObject: importKey(spki),
     spki,
-    keyIdentifier: createHash('sha1').update(bits).digest(),
-    spkiSha256: createHash('sha256').update(spki).digest('hex'),
+    keyIdentifier: hash('sha1', bits, 'buffer'),
+    spkiSha256: hash('sha256', spki, 'hex'),
   };
 }
 

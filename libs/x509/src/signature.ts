@@ -31,13 +31,20 @@ const SCHEME_OF_OID: ReadonlyMap<string, Scheme> = new Map(
   ].map((scheme) => [scheme.oid, scheme]),
 );
 
+/** The algorithms of the key types, encoded once. */
+const ALGORITHM_DER = Object.fromEntries(
+  Object.entries(SCHEME_OF_KEY_TYPE).map(([keyType, { key, oid: algorithm }]) => [
+    keyType,
+    key === 'rsa' ? sequence(oid(algorithm), nullValue()) : sequence(oid(algorithm)),
+  ]),
+) as Readonly<Record<KeyType, Buffer>>;
+
 /**
  * AlgorithmIdentifier of the signatures that signTbs makes with such a key: ECDSA with the curve's SHA-2 and no parameters
- * (RFC 5758 §3.2), RSA PKCS#1 v1.5 with SHA-256 and NULL (RFC 4055 §5), Ed25519 (RFC 8410 §3).
+ * (RFC 5758 §3.2), RSA PKCS#1 v1.5 with SHA-256 and NULL (RFC 4055 §5), Ed25519 (RFC 8410 §3). The same octets each time: not to be changed.
  */
 export function signatureAlgorithm(keyType: KeyType): Buffer {
-  const scheme = SCHEME_OF_KEY_TYPE[keyType];
-  return scheme.key === 'rsa' ? sequence(oid(scheme.oid), nullValue()) : sequence(oid(scheme.oid));
+  return ALGORITHM_DER[keyType];
 }
 
 /** The signature's octets (ECDSA: DER of RFC 3279 §2.2.3) over `tbs`, by signatureAlgorithm of the key's type. Throws BAD_PUBLIC_KEY for other keys. */

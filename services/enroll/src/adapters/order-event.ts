@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { NewEvent } from '@gigvault/database/new-event';
 import { requesterOf } from '../account/requester.ts';
 import type { Order, OrderStep, StepTarget } from '../ports/orders.ts';
@@ -59,5 +59,5 @@ export function orderStepped(order: StepTarget, step: OrderStep): readonly NewEv
 }
 
 function sha256(octets: Buffer): string {
-  return createHash('sha256').update(octets).digest('hex');
+  return hash('sha256', octets, 'hex');
 }

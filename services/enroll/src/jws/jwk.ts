@@ -1,4 +1,4 @@
-import { createHash, createPublicKey, type KeyObject } from 'node:crypto';
+import { createPublicKey, hash, type KeyObject } from 'node:crypto';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import { readPublicKey } from '@gigvault/x509/public-key';
 import { decodeBase64Url } from './base64url.ts';
@@ -48,7 +48,7 @@ export function importJwk(jwk: PublicJwk): KeyObject {
 
 // Members are in the order of RFC 7638 as requiredMembers makes them; a key read back from jsonb has lost it.
 function jwkThumbprint(jwk: PublicJwk): string {
-  return createHash('sha256').update(JSON.stringify(jwk)).digest('base64url');
+  return hash('sha256', JSON.stringify(jwk), 'base64url');
 }
 
 function requiredMembers(members: Record<string, unknown>): PublicJwk {

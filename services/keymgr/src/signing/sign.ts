@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import { isUuid } from '@gigvault/ids/uuid';
 import { verifyWith } from '@gigvault/keystore/key-algorithm';
@@ -48,7 +48,7 @@ export async function sign(
     return signature;
   }
   requireIntentId(intentId);
-  const tbsSha256 = createHash('sha256').update(tbs).digest();
+  const tbsSha256 = hash('sha256', tbs, 'buffer');
   return recordSignature(deps, key, { intentId, tbsSha256, purpose }, caller, () =>
     signAndVerify(deps, key, purpose, tbs),
   );
