@@ -212,20 +212,23 @@ describe('OCSP caching and signing', () => {
   it('signs once until half of the validity, in batches, and again for each nonce', async () => {
     await started();
     const serials = Array.from({ length: 30 }, () => world.ca.issue().serialNumber);
-    // Before: the event of a certificate drops what was signed for its serial number.
     await recorded(serials.length);
     await followed();
-    await Promise.all(serials.map((serialNumber) => ask(serialNumber)));
     const signatures = () => world.keymgr.batches.reduce((a, b) => a + b, 0);
-    expect(signatures()).toBe(30);
-    expect(world.keymgr.batches.length).toBeLessThan(15);
-    await Promise.all(serials.map((serialNumber) => ask(serialNumber)));
-    expect(signatures()).toBe(30);
+    let signed = 0;
+    // The event of a certificate drops what was signed for its serial number, once all processes are told: that may be after the first answers.
+    await eventually(async () => {
+      signed = signatures();
+      await Promise.all(serials.map((serialNumber) => ask(serialNumber)));
+      expect(signatures()).toBe(signed);
+    });
+    expect(signed).toBeGreaterThanOrEqual(30);
+    expect(world.keymgr.batches.length).toBeLessThan(signed / 2);
     await ask(serials[0]!, Buffer.from('nonce'));
-    expect(signatures()).toBe(31);
+    expect(signatures()).toBe(signed + 1);
     world.clock.advance(4 * HOUR + 1000);
     await ask(serials[0]!);
-    expect(signatures()).toBe(32);
+    expect(signatures()).toBe(signed + 2);
   });
 
   it('a revocation purges the cached answer: revoked within a second (covers: T55)', async () => {
