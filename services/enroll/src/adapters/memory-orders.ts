@@ -63,7 +63,7 @@ function isIn({ status }: Order, from: OrderStep['from']): boolean {
 }
 
 function changeOf(step: OrderStep): Partial<Kept> {
-  if (step.to === 'ready') return { status: step.to };
+  if (step.to === 'ready') return {};
   const { from: _from, to, ...change } = step;
   return { status: to, ...change };
 }

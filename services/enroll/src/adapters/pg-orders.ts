@@ -59,10 +59,11 @@ const INSERT = `
     SELECT order_id AS key FROM made
   )`;
 
-/** Of several steps of one order in a batch one is taken: `n` says which. An order that is ready is pending in its row. */
+/** Of several steps of one order in a batch one is taken: `n` says which.
+ *  That an order is ready is seen and not kept: a row is `pending` until it is finalized, and one of an older version may be `ready`. */
 const STEP = `
   WITH stepped AS (
-    UPDATE order_ o SET status = s.status, resume_at = s.resume_at, error = s.error,
+    UPDATE order_ o SET status = CASE s.status WHEN 'ready' THEN o.status ELSE s.status END, resume_at = s.resume_at, error = s.error,
       certification_request = COALESCE(s.certification_request, o.certification_request),
       serial_number = s.serial_number, issuer_id = s.issuer_id, certificate = s.certificate, chain = s.chain
     FROM json_to_recordset($1) AS s (n int, step_of text, step_from text, status text, resume_at bigint, error jsonb,

@@ -63,9 +63,7 @@ export async function createOrder(
   const order: Order = {
     orderId: randomBytes(15).toString('base64url'),
     accountId,
-    status: authorizations.every((authorization) => authorization.status === 'valid')
-      ? 'ready'
-      : 'pending',
+    status: 'pending',
     identifiers,
     authorizationIds: authorizations.map((authorization) => authorization.authorizationId),
     profile: profileName,
@@ -80,7 +78,8 @@ export async function createOrder(
     ),
   };
   await durableStep('enroll.order', () => deps.orders.create(order));
-  return order;
+  const isReady = authorizations.every((authorization) => authorization.status === 'valid');
+  return isReady ? { ...order, status: 'ready' } : order;
 }
 
 async function findProfile(deps: CreateOrderDeps, name: string): Promise<OrderProfile> {

@@ -104,6 +104,32 @@ describe('an order', () => {
     });
   });
 
+  it('is never ready with an authorization that is lost, whatever else is done with it meanwhile', async () => {
+    const order = await create();
+    for (const id of order.authorizationIds) await validate(id);
+    expect((await read(order)).status).toBe('ready');
+    const refusal = {
+      from: 'ready',
+      to: 'ready',
+      refused: Buffer.from('csr'),
+      error: { code: 'BAD_PUBLIC_KEY', message: 'no' },
+    } as const;
+    await ra.deactivate('acme:account', order.authorizationIds[0]!);
+    const { get } = ra;
+    const racing = {
+      ...deps,
+      authorizations: {
+        ...deps.authorizations,
+        async get(ids: readonly string[]) {
+          const found = await get.call(ra, ids);
+          await deps.orders.step(order, refusal);
+          return found;
+        },
+      },
+    };
+    expect((await readOrder(racing, 'account', order.orderId)).status).toBe('invalid');
+  });
+
   it('is refused when too many were made within an hour, whatever became of them', async () => {
     deps = { ...deps, rules: { ...deps.rules, maxOrdersPerHour: 2 } };
     for (let i = 0; i < 2; i++) {
