@@ -91,15 +91,23 @@ describe('a clock that is an hour ahead for a while (covers: T15)', () => {
     await worker.stop();
   });
 
-  it('makes no failure final that nobody can explain', async () => {
-    const clock = new FakeClock(systemClock.now());
-    world.restart(clock);
-    world.api.ca.failWith = new GigvaultError('FORBIDDEN', 'Something went wrong on our side.');
-    const request = submission();
-    await codeOf(submitRequest(world.api, request));
-    clock.step(HOUR);
-    expect(await codeOf(submitRequest(world.api, request))).toBe('FORBIDDEN');
-  });
+  it.each([
+    ['later', 0, HOUR],
+    ['before, and back', -24 * HOUR, 24 * HOUR],
+    ['before, and stays', -24 * HOUR, 0],
+  ])(
+    'makes no failure final that nobody can explain, when it is set %s',
+    async (_when, before, after) => {
+      const clock = new FakeClock(systemClock.now());
+      world.restart(clock);
+      world.api.ca.failWith = new GigvaultError('FORBIDDEN', 'Something went wrong on our side.');
+      const request = submission();
+      clock.step(before);
+      expect(await codeOf(submitRequest(world.api, request))).toBe('FORBIDDEN');
+      clock.step(after);
+      expect(await codeOf(submitRequest(world.api, request))).toBe('FORBIDDEN');
+    },
+  );
 });
 
 function workerOptions(): IssuingWorkerOptions {

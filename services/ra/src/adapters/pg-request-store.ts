@@ -19,7 +19,7 @@ const INSERT = `WITH made AS (
       approvals_needed, due_at, created_at, requester_name, asked_at)
     SELECT request_id, tenant_id, protocol, requester, profile, profile_hash, issuer_id, status,
       common_name, subject_alt_name, certification_request, authorization_ids, not_before, not_after, reason, decision,
-      approvals_needed, due_at, created_at, requester_name, CASE WHEN status = 'approved' THEN created_at ELSE 0 END
+      approvals_needed, due_at, created_at, requester_name, CASE WHEN status = 'approved' THEN asked_at ELSE 0 END
     FROM json_populate_recordset(NULL::enrolment_request, $1)
     ON CONFLICT (request_id) DO NOTHING
     RETURNING request_id
@@ -65,10 +65,10 @@ export function pgRequestStore(pool: Pool, eventLog: EventLog): RequestStore & I
   );
   return {
     find,
-    create: (request, dueAt) =>
+    create: (request, at) =>
       create({
         request,
-        dueAt,
+        ...at,
         events: eventsOfSubmission(request).map(ofThisRequest),
       }),
     async list(filter) {
@@ -112,6 +112,7 @@ export function pgRequestStore(pool: Pool, eventLog: EventLog): RequestStore & I
 
 interface Creation {
   readonly request: JudgedRequest;
+  readonly askedAt: number;
   readonly dueAt: number;
   readonly events: readonly NewEvent[];
 }
@@ -137,7 +138,7 @@ async function createRequests(eventLog: EventLog, items: readonly Creation[]): P
   const rows = await eventLog.change<{ request_id: string }>({
     name: 'ra_request_insert',
     expressions: INSERT,
-    values: [JSON.stringify(first.map(({ request, dueAt }) => rowOf(request, dueAt)))],
+    values: [JSON.stringify(first.map(rowOf))],
     returning: 'SELECT request_id FROM made',
     events: first.flatMap(({ request, events }) =>
       events.map((event) => ({ key: request.requestId, event })),
@@ -147,7 +148,7 @@ async function createRequests(eventLog: EventLog, items: readonly Creation[]): P
   return ids.map((id, n) => ids.indexOf(id) === n && made.has(id));
 }
 
-function rowOf(request: JudgedRequest, dueAt: number): object {
+function rowOf({ request, askedAt, dueAt }: Creation): object {
   return {
     request_id: request.requestId,
     tenant_id: request.tenantId,
@@ -166,6 +167,7 @@ function rowOf(request: JudgedRequest, dueAt: number): object {
     reason: request.reason,
     decision: request.decision,
     approvals_needed: request.approvalsNeeded,
+    asked_at: askedAt,
     due_at: dueAt,
     created_at: request.createdAt,
     requester_name: request.requesterName,

@@ -67,10 +67,9 @@ export function validationWorker(options: ValidationWorkerOptions): Validator {
         const { challengeId } = challenge;
         leases.take(challengeId, now + lease);
         const task = run(challenge).finally(() => {
-          const othersWait = isFull(inFlight, concurrency, each);
           inFlight.delete(task);
           leases.drop(challengeId);
-          if (othersWait) loop.wake();
+          loop.wake();
         });
         inFlight.set(task, challenge);
       }
@@ -97,16 +96,6 @@ export function validationWorker(options: ValidationWorkerOptions): Validator {
       return ended;
     },
   };
-}
-
-/** Whether there may be others that were not claimed for these. */
-function isFull(
-  inFlight: ReadonlyMap<unknown, ClaimedChallenge>,
-  concurrency: number,
-  each: number,
-): boolean {
-  const most = Math.max(...countByRequester(inFlight.values()).values());
-  return inFlight.size >= concurrency || most >= each;
 }
 
 function countByRequester(challenges: Iterable<ClaimedChallenge>): Map<string, number> {

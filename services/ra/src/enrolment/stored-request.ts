@@ -51,13 +51,13 @@ export interface StoredRequest extends JudgedRequest {
   readonly errorMessage: string;
 }
 
-/** A judged request as it is when it has just been stored. */
-export function newlyStored(judged: JudgedRequest): StoredRequest {
+/** A judged request as it is when it has just been stored. @param now by what the clock guard believes */
+export function newlyStored(judged: JudgedRequest, now: number): StoredRequest {
   return {
     ...judged,
     attempts: 0,
     // Whoever stores an approved request asks the CA next.
-    askedAt: judged.status === 'approved' ? judged.createdAt : 0,
+    askedAt: judged.status === 'approved' ? now : 0,
     votes: [],
     serialNumber: '',
     certificate: Buffer.alloc(0),

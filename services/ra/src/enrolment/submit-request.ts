@@ -32,10 +32,11 @@ export async function submitRequest(
   if (known) return deps.issuer.issue(mustBeSame(known, request));
   const judged = await judgeRequest(deps, request);
   // The request and its decision are durable before anybody acts on them.
+  const now = deps.clockGuard.believed();
   const first = await durableStep('ra.request', () =>
-    deps.requests.create(judged, deps.clockGuard.believed() + ISSUING_LEASE),
+    deps.requests.create(judged, { askedAt: now, dueAt: now + ISSUING_LEASE }),
   );
-  if (first) return deps.issuer.issue(newlyStored(judged));
+  if (first) return deps.issuer.issue(newlyStored(judged, now));
   // Somebody else stored it: from here on all callers of this id see the same request.
   const stored = await deps.requests.find(request.requestId);
   if (!stored) throw new GigvaultError('INTERNAL', 'The request was stored and is not there.');

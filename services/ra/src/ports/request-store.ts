@@ -16,9 +16,13 @@ export interface RequestStore {
   /**
    * Stores a judged request with its events. When the id is taken nothing changes, and false comes back.
    *
-   * @param dueAt When the issuing worker takes an approved one up, if nobody else has finished it.
+   * @param at.askedAt When the CA is first asked, if it is approved.
+   * @param at.dueAt When the issuing worker takes an approved one up, if nobody else has finished it.
    */
-  create(request: JudgedRequest, dueAt: number): Promise<boolean>;
+  create(
+    request: JudgedRequest,
+    at: { readonly askedAt: number; readonly dueAt: number },
+  ): Promise<boolean>;
   /** Newest first, without certificates' bytes being needed by the caller. */
   list(filter: RequestFilter): Promise<StoredRequest[]>;
   /** How many wait for people. */
