@@ -39,6 +39,12 @@ describe('arrayParser', () => {
     );
   });
 
+  it('leaves octets to pg that are written another way', () => {
+    const escaped = String.raw`{"\\001","ab\\377c"}`;
+    expect(arrayParser(BYTEA)?.(escaped)).toEqual(pgParser(BYTEA)(escaped));
+    expect(arrayParser(BYTEA)?.(escaped)).toEqual([Buffer.of(1), Buffer.from('ab\xffc', 'latin1')]);
+  });
+
   it('leaves arrays of arrays to pg, and knows no other type', () => {
     expect(arrayParser(TEXT)?.('{{a,b},{c,d}}')).toEqual([
       ['a', 'b'],

@@ -24,7 +24,8 @@ function texts(text: string): unknown {
 
 function octets(text: string): unknown {
   if (text === '{}') return [];
-  if (!/^\{"[\\x0-9a-f",]*"\}$/.test(text)) return pgParser(1001)(text);
+  // As `bytea_output = hex` writes them.
+  if (!/^\{"\\\\x[0-9a-f]*"(,"\\\\x[0-9a-f]*")*\}$/.test(text)) return pgParser(1001)(text);
   return text
     .slice(1, -1)
     .split(',')

@@ -2,7 +2,7 @@ import { Socket } from 'node:net';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import { failureLog, type Log } from '@gigvault/telemetry/log';
 import { systemClock } from '@gigvault/time/clock';
-import { periodic } from '@gigvault/time/worker';
+import { periodic, type Worker } from '@gigvault/time/worker';
 import type { ClientBase, Pool, PoolConfig } from 'pg';
 import { findWritableServer, type ServerAddress } from './writable-server.ts';
 
@@ -78,7 +78,7 @@ export function followPrimary(
   };
 }
 
-/** Looks at the servers for all pools of a process that are on them. */
+/** Looks at the servers for all pools of a process that are on them, as the service that joined first: all services' roles are made together. */
 interface Watch {
   /** Looks now; whoever asks during a look is told by the next one. */
   look(): Promise<void>;
@@ -93,7 +93,9 @@ function watchOf(servers: readonly ServerAddress[], login: PoolConfig, log: Log)
   const key = JSON.stringify([login.database, servers]);
   const known = watches.get(key);
   if (known) return known;
-  const made = watchServers(servers, login, log, () => watches.delete(key));
+  const made = watchServers(servers, login, log, () => {
+    if (watches.get(key) === made) watches.delete(key);
+  });
   watches.set(key, made);
   return made;
 }
@@ -125,17 +127,26 @@ function watchServers(
     }
     await systemClock.sleep(PAUSE);
   });
-  const worker = periodic({ ...LOOKING, round: look, onError: (e) => failures.failed('warn', e) });
+  const lookAgain = () =>
+    periodic({ ...LOOKING, round: look, onError: (error) => failures.failed('warn', error) });
+  let worker: Worker | undefined;
   return {
     look,
     join(follow) {
       followers.add(follow);
-      if (followers.size === 1) void worker.start();
+      // The server may have changed since the pool was opened.
+      if (worker) void look();
+      else {
+        worker = lookAgain();
+        void worker.start();
+      }
       return async () => {
         followers.delete(follow);
         if (followers.size > 0) return;
         ended();
-        await worker.stop();
+        const stopped = worker;
+        worker = undefined;
+        await stopped?.stop();
       };
     },
   };
