@@ -1,7 +1,8 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import type { Metrics } from '@gigvault/telemetry/metrics';
-import type { Clock } from '@gigvault/time/clock';
+import { type Clock, systemClock } from '@gigvault/time/clock';
+import { within } from '@gigvault/time/within';
 import { API_MOUNTS } from './route-table.ts';
 
 /** Decides at a public listener what is begun now, so that what is begun also ends (docs/operations/overload.md). */
@@ -125,7 +126,7 @@ export function createAdmission(options: AdmissionOptions): Admission {
           inHand--;
           const now = clock.elapsed();
           const time = now - own.since;
-          // Whoever hung up before anything was done for him says nothing of how long that takes.
+          // Whoever hung up before SLOW says nothing of how long an answer takes.
           if (ours.delete(own) && (status !== undefined || time > SLOW)) seen.times.push(time);
           const isGood = status !== undefined && status >= 200 && status < 300;
           if (begins ? what !== NEW_ORDER || !isGood : isGood && FINALIZE.test(path)) open.shift();
@@ -176,10 +177,13 @@ const works = new WeakMap<IncomingMessage, Promise<unknown>>();
  * Tells what is done for a request, and returns it: until that has ended the request is in hand, also when its client has hung up. Otherwise
  * those who hang up at once could have any amount of work begun. Each wait of a handler is one for a call or a statement, which have their deadlines.
  */
-export function workFor<T>(request: IncomingMessage, work: Promise<T>): Promise<T> {
-  works.set(request, work);
+export function workFor<T>(request: IncomingMessage, work: T): T {
+  if (work instanceof Promise) works.set(request, work);
   return work;
 }
+
+/** Milliseconds after which work for nobody gives its place back all the same: a mistake must not close the door for ever. */
+const LONGEST_WORK = 60_000;
 
 /** What stands behind an admission. */
 export interface Admitting {
@@ -214,7 +218,12 @@ export function admitting(
       response.once('close', () => {
         if (response.writableFinished) entry.leave(response.statusCode);
         // Its client has gone, the work has not.
-        else void Promise.allSettled([works.get(request)]).then(() => entry.leave(undefined));
+        else {
+          const ended = Promise.allSettled([works.get(request)]);
+          void within(systemClock, LONGEST_WORK, ended, 'too long')
+            .catch(() => undefined)
+            .then(() => entry.leave(undefined));
+        }
       });
       handle(request, response);
     };

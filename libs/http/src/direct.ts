@@ -107,8 +107,8 @@ async function serve(
   }
   let reply: HttpReply;
   try {
-    const made = route.handle(request as never);
-    reply = made instanceof Promise ? await workFor(request.incoming, made) : made;
+    const made = workFor(request.incoming, route.handle(request as never));
+    reply = made instanceof Promise ? await made : made;
   } catch (error) {
     reply = await route.errorReply(error, request as never);
   }

@@ -18,7 +18,7 @@ import { openListener } from '@gigvault/http/listener';
 import { knowAllMethods } from '@gigvault/http/methods';
 import { problemReply } from '@gigvault/http/problem';
 import { heardInOurWords } from '@gigvault/http/refusal';
-import { nothingAt } from '@gigvault/http/request';
+import { nothingAt, pathOf } from '@gigvault/http/request';
 import type { HttpReply, Listener } from '@gigvault/http/route';
 import { LISTENER_HEADER, serviceOf } from '@gigvault/http/route-table';
 import { clientTls, type MtlsIdentity } from '@gigvault/rpc/mtls-identity';
@@ -311,7 +311,13 @@ function addOwnRoutes(app: FastifyInstance, options: EdgeListenerOptions): void 
 /** What the edge has of its own can be read, and nothing else. */
 function readOnly(app: FastifyInstance, url: string, handler: RouteHandlerMethod): void {
   const allowed = ['GET', 'HEAD'];
-  app.route({ method: allowed, url, handler });
+  app.route({
+    method: allowed,
+    url,
+    handler(request, reply) {
+      return workFor(request.raw, handler.call(this, request, reply));
+    },
+  });
   app.route({
     method: app.supportedMethods.filter((method) => !allowed.includes(method)),
     url,
@@ -322,10 +328,6 @@ function readOnly(app: FastifyInstance, url: string, handler: RouteHandlerMethod
         pathOf(request),
       ),
   });
-}
-
-function pathOf(request: FastifyRequest): string {
-  return request.url.split('?', 1)[0] ?? '/';
 }
 
 function problemOf(error: GigvaultError, path: string): HttpReply {
