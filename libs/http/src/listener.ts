@@ -10,7 +10,8 @@ import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import type { SecureContextOptions, TLSSocket, TlsOptions } from 'node:tls';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
-import type { Clock } from '@gigvault/time/clock';
+import { AWAKE, type Clock } from '@gigvault/time/clock';
+import { type Connections, connectionsOf } from './connections.ts';
 
 /** Milliseconds that a client may take. */
 export interface ListenerTimeouts {
@@ -43,11 +44,19 @@ export interface OpenListener {
   readonly port: number;
   /** New key and certificate for new connections. */
   replaceTls(tls: SecureContextOptions): void;
-  /** Takes no new connection, lets requests in flight end for at most `limit` milliseconds, then closes what is left. */
+  /**
+   * Takes no new connection, closes those that ask for nothing, lets requests in flight end for at most `limit` milliseconds, then closes what is
+   * left; those that are not there to their end within UNREAD before.
+   */
   stop(limit: number): Promise<void>;
 }
 
 const TIMEOUTS: ListenerTimeouts = { header: 10_000, request: 30_000, idle: 60_000 };
+
+interface Listening {
+  readonly server: Server;
+  readonly connections: Connections;
+}
 
 /** Starts a listener. Rejects with CONFLICT, naming the port, when it is in use. */
 export async function openListener(
@@ -55,10 +64,11 @@ export async function openListener(
   handle: RequestListener,
 ): Promise<OpenListener> {
   const hosts = options.host === 'localhost' ? ['127.0.0.1', '::1'] : [options.host];
-  const servers: Server[] = [];
+  const servers: Listening[] = [];
   let { port } = options;
   for (const host of hosts) {
-    const server = createOne(options, handle);
+    const created = createOne(options, handle);
+    const { server } = created;
     try {
       await listen(server, host, port);
     } catch (error) {
@@ -67,13 +77,13 @@ export async function openListener(
       await Promise.all(servers.map(closed));
       throw listenError(error, options, port);
     }
-    servers.push(server);
+    servers.push(created);
     port = (server.address() as AddressInfo).port;
   }
   return {
     port,
     replaceTls(tls) {
-      for (const server of servers)
+      for (const { server } of servers)
         (
           server as unknown as { setSecureContext(tls: SecureContextOptions): void }
         ).setSecureContext({
@@ -85,8 +95,9 @@ export async function openListener(
   };
 }
 
-function createOne(options: ListenerOptions, handleOne: RequestListener): Server {
+function createOne(options: ListenerOptions, handleOne: RequestListener): Listening {
   const handle: RequestListener = (request, response) => {
+    connections.took(request, response);
     const doubt = doubtAbout(request);
     if (doubt === undefined) handleOne(request, response);
     else answerWith(response, '400 Bad Request', doubt);
@@ -103,6 +114,7 @@ function createOne(options: ListenerOptions, handleOne: RequestListener): Server
   const server = options.tls
     ? createTlsServer({ ...limits, handshakeTimeout: header, ...withVersions(options.tls) }, handle)
     : createServer(limits, handle);
+  const connections = connectionsOf(server, options.tls !== undefined);
   server.setTimeout(idle, (socket: Socket) => socket.destroy());
   server.on('clientError', refuseGarbage);
   server.on('connect', (_request, socket: Socket) => {
@@ -121,7 +133,7 @@ function createOne(options: ListenerOptions, handleOne: RequestListener): Server
       if (socket.getPeerCertificate().subjectaltname !== onlyPeer) socket.destroy();
     });
   }
-  return server;
+  return { server, connections };
 }
 
 /** TLS 1.3, unless the options say 1.2: then forward secrecy and AEAD only (requirement X1). */
@@ -238,23 +250,27 @@ function listenError(error: unknown, { name, host }: ListenerOptions, port: numb
   });
 }
 
-async function drain(servers: readonly Server[], limit: number, clock: Clock): Promise<void> {
+/** Milliseconds in which a request that has begun when a stop comes must be there: of a client that takes longer nothing is lost. */
+const UNREAD = 2_000;
+
+async function drain(servers: readonly Listening[], limit: number, clock: Clock): Promise<void> {
   const all = Promise.all(servers.map(closed));
-  const enough = new AbortController();
-  const late = clock.sleep(limit, enough.signal).then(
-    () => {
-      for (const server of servers) server.closeAllConnections();
-    },
-    () => undefined,
-  );
+  const ended = new AbortController();
+  const endLate = async () => {
+    await clock.sleep(Math.min(UNREAD, limit), ended.signal);
+    for (const { connections } of servers) connections.endUnread();
+    await clock.sleep(Math.max(0, limit - UNREAD), ended.signal);
+    for (const { connections } of servers) connections.endAll();
+  };
+  const late = endLate().catch(() => undefined);
   await all;
-  enough.abort();
+  ended.abort(AWAKE);
   await late;
 }
 
-function closed(server: Server): Promise<void> {
+function closed({ server, connections }: Listening): Promise<void> {
   return new Promise((resolve) => {
     server.close(() => resolve());
-    server.closeIdleConnections();
+    connections.endIdle();
   });
 }
