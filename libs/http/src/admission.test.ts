@@ -83,7 +83,7 @@ describe('admission (covers: T20)', () => {
     'ten times the capacity, from clients that think for %i ms: what has begun ends, at the peak, and not too late',
     (think) => {
       const run = world();
-      run(10_000, 800, think);
+      expect(run(10_000, 800, think).slowest).toBeLessThan(1_000);
       const { ended, turnedAway, refused, slowest, peak } = run(30_000, 800, think);
       expect(ended / 30).toBeGreaterThan(0.9 * peak);
       expect(turnedAway).toBeGreaterThan(0);
@@ -115,7 +115,7 @@ describe('admission (covers: T20)', () => {
         if (entry.admitted) entry.leave(201);
         else refused++;
       }
-    expect(refused).toBeLessThan(60);
+    expect(refused).toBeLessThan(100);
   });
 
   it('nothing is begun while nothing is answered, and what has begun may still ask', () => {

@@ -49,9 +49,12 @@ const FIRST = 128;
 /** By how much that changes at a look. Slower than an order's way through, which is how long a change takes to be felt. */
 const SHRINK = 0.9;
 const GROW = 1.05;
-/** Where answers take less than this on average there is much room: orders that nobody goes on with must not close the door. */
+/**
+ * Where answers take less than this on average, and most open orders have no request in hand, there is much room: orders that nobody goes on
+ * with must not close the door.
+ */
 const QUICK = SLOW / 4;
-const SOAR = 2;
+const SOAR = 1.25;
 /** Milliseconds after which an order that has not ended is one whose client takes its time, or has gone. */
 const FORGOTTEN = 10_000;
 /** Requests in hand of any kind: each holds memory, here and where it waits. */
@@ -89,7 +92,8 @@ export function createAdmission(options: AdmissionOptions): Admission {
     if (now - seen.since < LOOK) return;
     const isIdle = ours.size === 0 && seen.times.length === 0;
     const holdsBack = seen.turnedAway > 0 && (isIdle || seen.times.length > 0);
-    limit = nextLimit(limit, open.length, paceOf(now), holdsBack);
+    const growth = paceOf(now) < QUICK && ours.size < open.length / 2 ? SOAR : GROW;
+    limit = nextLimit(limit, open.length, paceOf(now), holdsBack ? growth : 1);
     figures.limit.set(limit);
     figures.open.set(open.length);
     seen = { since: now, times: [], turnedAway: 0 };
@@ -137,10 +141,10 @@ export function createAdmission(options: AdmissionOptions): Admission {
   };
 }
 
-/** @param open how many are @param pace milliseconds of an answer on average @param holdsBack somebody was turned away since the last look */
-function nextLimit(limit: number, open: number, pace: number, holdsBack: boolean): number {
+/** @param open how many are @param pace milliseconds of an answer on average @param growth more than 1 when somebody was turned away since the last look */
+function nextLimit(limit: number, open: number, pace: number, growth: number): number {
   if (pace > SLOW) return Math.max(LEAST, Math.min(limit, open) * SHRINK);
-  if (holdsBack) return Math.min(MOST_IN_HAND, limit * (pace < QUICK ? SOAR : GROW));
+  if (growth > 1) return Math.min(MOST_IN_HAND, limit * growth);
   return open < limit / 2 ? Math.max(Math.min(limit, FIRST), limit * SHRINK) : limit;
 }
 
