@@ -92,8 +92,9 @@ export function createAdmission(options: AdmissionOptions): Admission {
     if (now - seen.since < LOOK) return;
     const isIdle = ours.size === 0 && seen.times.length === 0;
     const holdsBack = seen.turnedAway > 0 && (isIdle || seen.times.length > 0);
-    const growth = paceOf(now) < QUICK && ours.size < open.length / 2 ? SOAR : GROW;
-    limit = nextLimit(limit, open.length, paceOf(now), holdsBack ? growth : 1);
+    const pace = paceOf(now);
+    const growth = pace < QUICK && ours.size < open.length / 2 ? SOAR : GROW;
+    limit = nextLimit(limit, open.length, pace, holdsBack ? growth : 1);
     figures.limit.set(limit);
     figures.open.set(open.length);
     seen = { since: now, times: [], turnedAway: 0 };

@@ -59,8 +59,10 @@ const INSERT = `
     SELECT order_id AS key FROM made
   )`;
 
-/** Of several steps of one order in a batch one is taken: `n` says which.
- *  That an order is ready is seen and not kept: a row is `pending` until it is finalized, and one of an older version may be `ready`. */
+/**
+ * Of several steps of one order in a batch one is taken: `n` says which. That an order is ready is seen and not kept: a row is `pending` until
+ * it is finalized, and one of an older version may be `ready`.
+ */
 const STEP = `
   WITH stepped AS (
     UPDATE order_ o SET status = CASE s.status WHEN 'ready' THEN o.status ELSE s.status END, resume_at = s.resume_at, error = s.error,
