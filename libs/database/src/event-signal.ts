@@ -1,4 +1,5 @@
-import { AWAKE, type Clock, systemClock } from '@gigvault/time/clock';
+import { type Clock, systemClock } from '@gigvault/time/clock';
+import { nap } from '@gigvault/time/nap';
 import type { Worker } from '@gigvault/time/worker';
 import type { Pool } from 'pg';
 import { heldConnection } from './held-connection.ts';
@@ -47,13 +48,14 @@ export function createEventSignal(options: EventSignalOptions): EventSignal {
 
   async function wait(seen: number, ms: number, signal: AbortSignal): Promise<void> {
     if (generation !== seen || signal.aborted) return;
-    const sleeping = new AbortController();
-    const end = () => sleeping.abort(AWAKE);
-    waiters.push(end);
-    signal.addEventListener('abort', end, { once: true });
-    await clock.sleep(ms, sleeping.signal).catch(() => undefined);
-    signal.removeEventListener('abort', end);
-    waiters = waiters.filter((waiter) => waiter !== end);
+    await nap(clock, ms, (end) => {
+      waiters.push(end);
+      signal.addEventListener('abort', end, { once: true });
+      return () => {
+        signal.removeEventListener('abort', end);
+        waiters = waiters.filter((waiter) => waiter !== end);
+      };
+    });
   }
 
   const listener = heldConnection({

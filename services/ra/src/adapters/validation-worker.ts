@@ -1,6 +1,7 @@
 import { EventEmitter } from 'node:events';
 import { failureLog, type Log } from '@gigvault/telemetry/log';
-import { AWAKE, type Clock } from '@gigvault/time/clock';
+import type { Clock } from '@gigvault/time/clock';
+import { nap } from '@gigvault/time/nap';
 import { periodic, type Worker } from '@gigvault/time/worker';
 import type { ClaimedChallenge } from '../ports/validation-queue.ts';
 import { type ValidateDeps, validateChallenge } from '../validation/validate-challenge.ts';
@@ -105,17 +106,11 @@ function countByRequester(challenges: Iterable<ClaimedChallenge>): Map<string, n
 }
 
 /** Resolves with the event, or after so many milliseconds. */
-async function emitted(
-  emitter: EventEmitter,
-  event: string,
-  clock: Clock,
-  limit: number,
-): Promise<void> {
-  const sleeping = new AbortController();
-  const end = () => sleeping.abort(AWAKE);
-  emitter.once(event, end);
-  await clock.sleep(limit, sleeping.signal).catch(() => undefined);
-  emitter.off(event, end);
+function emitted(emitter: EventEmitter, event: string, clock: Clock, limit: number): Promise<void> {
+  return nap(clock, limit, (end) => {
+    emitter.once(event, end);
+    return () => emitter.off(event, end);
+  });
 }
 
 /**
