@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { eventually } from '@gigvault/testkit/eventually';
+import { lives } from '@gigvault/testkit/lives';
 import { describe, expect, it } from '@jest/globals';
 import { readTree } from './tidy/tree.ts';
 
@@ -53,19 +54,11 @@ it.each(['SIGTERM', 'SIGINT', 'SIGHUP'] as const)(
       // npm does not pass that one on; a terminal that goes tells all of them.
       if (signal === 'SIGHUP') process.kill(group, signal);
       else npm.kill(signal);
-      await eventually(() => expect(isThere(group)).toBe(false), PATIENCE);
+      await eventually(() => expect(lives(group)).toBe(false), PATIENCE);
     } finally {
       npm.stderr.destroy();
-      if (isThere(group)) process.kill(group, 'SIGKILL');
+      if (lives(group)) process.kill(group, 'SIGKILL');
     }
   },
   2 * PATIENCE,
 );
-
-function isThere(pid: number): boolean {
-  try {
-    return process.kill(pid, 0);
-  } catch {
-    return false;
-  }
-}

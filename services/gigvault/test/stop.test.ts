@@ -4,6 +4,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { eventually } from '@gigvault/testkit/eventually';
 import { processesOf } from '@gigvault/testkit/leftovers';
+import { lives } from '@gigvault/testkit/lives';
 import { MODES, type PkiProcess, startPki } from '@gigvault/testkit/pki-process';
 import { systemClock } from '@gigvault/time/clock';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
@@ -64,7 +65,7 @@ describe.each(MODES)('the end of up, %s', (mode) => {
       expect([0, 130]).toContain(code);
       if (mode === 'split') expect(code).toBe(130);
       await eventually(() =>
-        expect(processesOf(pki.dataDir, 'services and database').filter(isAlive)).toEqual([]),
+        expect(processesOf(pki.dataDir, 'services and database').filter(lives)).toEqual([]),
       );
       expect(existsSync(join(pki.dataDir, 'run.json'))).toBe(false);
     },
@@ -105,14 +106,6 @@ describe.each(MODES)('the end of up, %s', (mode) => {
     return child;
   }
 });
-
-function isAlive(pid: number): boolean {
-  try {
-    return process.kill(pid, 0);
-  } catch {
-    return false;
-  }
-}
 
 function textOf(child: ChildProcess): () => string {
   let text = '';

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Log, silentLog } from '@gigvault/telemetry/log';
 import { eventually } from '@gigvault/testkit/eventually';
+import { lives } from '@gigvault/testkit/lives';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { Client } from 'pg';
 import { type KeptPostgres, keepEmbedded } from './keep-embedded.ts';
@@ -18,13 +19,6 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 const pidFile = () => join(dataDir, 'cluster', 'postmaster.pid');
 const pid = () => Number.parseInt(readFileSync(pidFile(), 'utf8'), 10);
-const isAlive = (id: number) => {
-  try {
-    return process.kill(id, 0);
-  } catch {
-    return false;
-  }
-};
 
 async function answers({ server }: KeptPostgres): Promise<void> {
   const { host, port, adminUser: user, adminPassword: password } = server;
@@ -59,7 +53,7 @@ describe('the embedded database', () => {
   it.each<readonly [string, (first: number) => void]>([
     ['before its next start', () => undefined],
     ['in the middle of it', (first) => expect(existsSync(pidFile()) && pid()).not.toBe(first)],
-    ['when the next is there', (first) => expect(isAlive(first) || !isAlive(pid())).toBe(false)],
+    ['when the next is there', (first) => expect(lives(first) || !lives(pid())).toBe(false)],
   ])(
     'stays away once it is stopped %s',
     async (_when, moment) => {
@@ -69,7 +63,7 @@ describe('the embedded database', () => {
       await kept.server.gone;
       await eventually(() => moment(first), 20_000, 1);
       await kept.stop();
-      expect(existsSync(pidFile()) && isAlive(pid())).toBe(false);
+      expect(existsSync(pidFile()) && lives(pid())).toBe(false);
     },
     60_000,
   );
@@ -78,7 +72,7 @@ describe('the embedded database', () => {
     const kept = await keepEmbedded({ dataDir, log: silentLog });
     const running = pid();
     kept.abandon();
-    await eventually(() => expect(isAlive(running)).toBe(false));
+    await eventually(() => expect(lives(running)).toBe(false));
     await kept.stop();
   }, 60_000);
 });

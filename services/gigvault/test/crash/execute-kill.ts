@@ -3,11 +3,12 @@ import { join } from 'node:path';
 import { connect } from '@gigvault/testkit/check-pki';
 import { eventually } from '@gigvault/testkit/eventually';
 import type { HttpClient } from '@gigvault/testkit/http-client';
+import { lives } from '@gigvault/testkit/lives';
 import type { PkiProcess } from '@gigvault/testkit/pki-process';
 import { systemClock } from '@gigvault/time/clock';
 import { readCertificate } from '@gigvault/x509/certificate';
 import type { Kill, RandomKill, StepKill } from './durable-steps.ts';
-import { lives, processesOf } from './processes.ts';
+import { processesOf } from './processes.ts';
 
 /** What killing needs. */
 export interface KillDeps {

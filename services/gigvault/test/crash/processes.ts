@@ -13,13 +13,3 @@ export function processesOf({ mode, dataDir }: PkiProcess): Map<string, number> 
     ...(mode === 'split' ? serviceProcesses(dataDir) : []),
   ]);
 }
-
-/** False when it is dead. */
-export function lives(pid: number): boolean {
-  try {
-    return process.kill(pid, 0);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ESRCH') return false;
-    throw error;
-  }
-}
