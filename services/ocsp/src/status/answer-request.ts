@@ -2,6 +2,7 @@ import { asGigvaultError } from '@gigvault/errors/gigvault-error';
 import type { Log } from '@gigvault/telemetry/log';
 import type { Clock } from '@gigvault/time/clock';
 import type { ClockGuard } from '@gigvault/time/clock-guard';
+import { within } from '@gigvault/time/within';
 import {
   type CertId,
   type OcspRequest,
@@ -13,6 +14,9 @@ import type { Responder, ResponderDirectory } from '../responder/responder-direc
 import type { Outcome, ResponseCache, SignedResponse } from './response-cache.ts';
 import { type SignDeps, signResponse } from './sign-response.ts';
 import type { KnownStatus, StatusIndex } from './status-index.ts';
+
+/** How long a client waits for a newer answer when there is one that is still valid, ms: databases and services go silent for longer. */
+const RENEWAL_LIMIT = 500;
 
 /** What answering needs. */
 export interface AnswerDeps extends SignDeps {
@@ -107,34 +111,43 @@ function freshAnswer(
   return kept && clock.now() < kept.refreshAt ? kept : undefined;
 }
 
+/** A newer answer; when there is none in time, the kept one, which is better than none up to its nextUpdate. */
 async function answerKept(
   deps: AnswerDeps,
   responder: Responder,
   asked: CertId,
 ): Promise<OcspReply> {
   const key = { issuerId: responder.issuerId, serialNumber: asked.serialNumber };
-  const fresh = freshAnswer(deps, responder, asked);
+  const old = () => {
+    const kept = deps.responses.get(key, asked.certId);
+    return kept && deps.clock.now() < kept.nextUpdate ? kept : undefined;
+  };
+  const newer = deps.responses.produce(key, asked.certId, () => renew(deps, responder, asked));
+  if (!old()) return toReply(await newer);
   try {
-    const made = await deps.responses.produce(key, asked.certId, async () => {
-      const known = await deps.statuses.lookup(responder.issuerId, asked.serialNumber);
-      // `ca` does not answer either: signing the same again would say no more.
-      if (fresh && isNothingNew(known, fresh)) return fresh;
-      if (known.state?.status === 'revoked') deps.responses.forget(key);
-      return signResponse(
-        deps,
-        responder,
-        [{ certId: asked.certId, known }],
-        deps.clockGuard.now(),
-      );
-    });
-    return toReply(made);
+    return toReply(await within(deps.clock, RENEWAL_LIMIT, newer, 'no newer answer in time'));
   } catch (error) {
-    // Still in its validity and not purged since: better than no answer. Read again, since a purge may have come meanwhile.
-    const old = deps.responses.get(key, asked.certId);
-    if (!old || deps.clock.now() >= old.nextUpdate) throw error;
+    // Read again: a purge may have come meanwhile, and then there is only the newer one.
+    const kept = old();
+    if (!kept) return toReply(await newer);
     deps.log.warn({ error }, 'serving an OCSP response that could not be renewed');
-    return toReply(old);
+    return toReply(kept);
   }
+}
+
+async function renew(
+  deps: AnswerDeps,
+  responder: Responder,
+  asked: CertId,
+): Promise<SignedResponse> {
+  const { issuerId } = responder;
+  const { certId, serialNumber } = asked;
+  const fresh = freshAnswer(deps, responder, asked);
+  const known = await deps.statuses.lookup(issuerId, serialNumber);
+  // `ca` does not answer either: signing the same again would say no more.
+  if (fresh && isNothingNew(known, fresh)) return fresh;
+  if (known.state?.status === 'revoked') deps.responses.forget({ issuerId, serialNumber });
+  return signResponse(deps, responder, [{ certId, known }], deps.clockGuard.now());
 }
 
 /** A revocation is final; that something is good holds only as long as the event log is followed. */
