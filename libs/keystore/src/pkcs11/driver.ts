@@ -1,0 +1,87 @@
+/**
+ * The process that holds a vendor's library, so that a crash in it is not ours: a bundle of its own, `dist/pkcs11-driver.js`. It is told what
+ * to open and what to do over the channel to its parent, and ends with it.
+ */
+import { asGigvaultError, toErrorRecord } from '@gigvault/errors/gigvault-error';
+import { keepMemoryPrivate } from '@gigvault/files/private-memory';
+import type {
+  DriverAnswer,
+  DriverFailure,
+  FromDriver,
+  NumberedCall,
+  OpenToken,
+  ToDriver,
+} from './driver-messages.ts';
+import { isLost, pinProblem, returnValueOf, tokenError } from './return-value.ts';
+import { type OpenedSessions, openToken } from './token.ts';
+
+/** Calls in a row that a new session did not help: then a new process may. */
+const LOST_IN_A_ROW = 2;
+
+let token: OpenedSessions | undefined;
+let lost = 0;
+let answers: DriverAnswer[] = [];
+
+function open(request: OpenToken): void {
+  try {
+    token = openToken(request);
+    tell({ opened: token.opened });
+  } catch (error) {
+    tell({ failed: failureOf(error) });
+  }
+}
+
+function run(opened: OpenedSessions, call: NumberedCall): void {
+  opened.run(call).then(
+    (value) => {
+      lost = 0;
+      answer({ id: call.id, value });
+    },
+    (error: unknown) => {
+      answer({ id: call.id, error: toErrorRecord(tokenError(error)) });
+      lost = isLost(error) ? lost + 1 : lost;
+      if (lost === LOST_IN_A_ROW || pinProblem(error) !== undefined) {
+        sendAnswers();
+        tell({ failed: failureOf(error) });
+      }
+    },
+  );
+}
+
+/** Answers of one turn of the event loop go together: a message costs more than a signature. */
+function answer(one: DriverAnswer): void {
+  if (answers.length === 0) setImmediate(sendAnswers);
+  answers.push(one);
+}
+
+function sendAnswers(): void {
+  if (answers.length > 0) tell({ answers });
+  answers = [];
+}
+
+function failureOf(error: unknown): DriverFailure {
+  const pin = pinProblem(error);
+  const message =
+    pin ?? (returnValueOf(error) ? tokenError(error) : asGigvaultError(error)).message;
+  return { message, pinRefused: pin !== undefined };
+}
+
+function tell(message: FromDriver): void {
+  process.send?.(message);
+}
+
+/** Not process.exit(): it waits for threads, and one of them may hang in the library. */
+function end(): void {
+  process.kill(process.pid, 'SIGKILL');
+}
+
+keepMemoryPrivate();
+process.on('message', (message: ToDriver) => {
+  if ('open' in message) open(message.open);
+  else if ('calls' in message) for (const call of message.calls) run(token!, call);
+  else {
+    token?.close();
+    process.disconnect?.();
+  }
+});
+process.on('disconnect', end);

@@ -1,0 +1,68 @@
+import type { KeyType } from '@gigvault/x509/public-key';
+import type { Slot } from 'graphene-pk11';
+import pkcs11js from 'pkcs11js';
+import type { SignMechanism } from './driver-messages.ts';
+
+/** How keys of one type are made and sign, in the words of PKCS #11 v3.1. */
+export interface KeyMechanism {
+  readonly generate: number;
+  readonly sign: SignMechanism;
+  /** What the token's range of key sizes must hold. */
+  readonly bits: number;
+  /** CKA_EC_PARAMS: DER of the curve's OID; undefined for RSA. */
+  readonly parameters?: Buffer;
+}
+
+// PKCS #11 v3.0: not among pkcs11js's constants.
+const CKM_EC_EDWARDS_KEY_PAIR_GEN = 0x1055;
+const CKM_EDDSA = 0x1057;
+
+/** The mechanism that signs, by its name in messages. */
+export const SIGN_MECHANISM: Readonly<Record<SignMechanism, number>> = {
+  ecdsa: pkcs11js.CKM_ECDSA,
+  rsa: pkcs11js.CKM_RSA_PKCS,
+  eddsa: CKM_EDDSA,
+};
+
+/** Every key type. */
+export const KEY_MECHANISMS: Readonly<Record<KeyType, KeyMechanism>> = {
+  'ec-p256': ec(256, '06082a8648ce3d030107'),
+  'ec-p384': ec(384, '06052b81040022'),
+  'ec-p521': ec(521, '06052b81040023'),
+  'rsa-2048': rsa(2048),
+  'rsa-3072': rsa(3072),
+  'rsa-4096': rsa(4096),
+  ed25519: {
+    generate: CKM_EC_EDWARDS_KEY_PAIR_GEN,
+    sign: 'eddsa',
+    bits: 256,
+    parameters: Buffer.from('06032b6570', 'hex'),
+  },
+};
+
+/** The key types that a token makes and signs with. */
+export function supportedKeyTypes(slot: Slot): KeyType[] {
+  const { lib, handle } = slot;
+  const there = new Set(lib.C_GetMechanismList(handle));
+  const types = Object.entries(KEY_MECHANISMS) as [KeyType, KeyMechanism][];
+  return types
+    .filter(([, { generate, sign, bits }]) => {
+      if (!there.has(generate) || !there.has(SIGN_MECHANISM[sign])) return false;
+      const { minKeySize, maxKeySize } = lib.C_GetMechanismInfo(handle, generate);
+      return minKeySize <= bits && bits <= maxKeySize;
+    })
+    .map(([keyType]) => keyType);
+}
+
+function ec(bits: number, parameters: string): KeyMechanism {
+  return {
+    generate: pkcs11js.CKM_EC_KEY_PAIR_GEN,
+    sign: 'ecdsa',
+    bits,
+    parameters: Buffer.from(parameters, 'hex'),
+  };
+}
+
+function rsa(bits: number): KeyMechanism {
+  return { generate: pkcs11js.CKM_RSA_PKCS_KEY_PAIR_GEN, sign: 'rsa', bits };
+}

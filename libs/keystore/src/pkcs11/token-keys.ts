@@ -1,0 +1,100 @@
+import { GigvaultError } from '@gigvault/errors/gigvault-error';
+import graphene, { type ITemplate, type Session } from 'graphene-pk11';
+import type { DriverCall } from './driver-messages.ts';
+import { KEY_MECHANISMS, SIGN_MECHANISM } from './mechanisms.ts';
+import { subjectPublicKeyInfoOf } from './public-key-object.ts';
+import type { Vendor } from './vendors/vendor.ts';
+
+/** The largest signature: RSA of 4096 bits. */
+const SIGNATURE_OCTETS = 512;
+const PUBLIC_EXPONENT = Buffer.of(1, 0, 1);
+
+/** Handles of private key objects by ours: looking one up costs as much as signing. */
+export type ObjectHandles = Map<string, Buffer>;
+
+type Call<Method extends DriverCall['method']> = DriverCall & { readonly method: Method };
+
+/** Makes a key pair in the token: it stays there, never leaves it, and does nothing but sign. Errors: those of the library. */
+export async function generate(
+  session: Session,
+  vendor: Vendor,
+  { handle, keyType, label, again }: Call<'generate'>,
+): Promise<void> {
+  const id = objectId(handle);
+  if (again && isWhole(session, id)) return;
+  // One half may be left of an attempt that died.
+  if (again) removeKey(session, handle);
+  const { generate: mechanism, parameters, bits } = KEY_MECHANISMS[keyType];
+  const named = { token: true, id, label };
+  const kind: ITemplate =
+    parameters === undefined
+      ? { modulusBits: bits, publicExponent: PUBLIC_EXPONENT }
+      : { paramsECDSA: parameters };
+  const own: ITemplate = {
+    ...named,
+    ...vendor.privateKey,
+    private: true,
+    sensitive: true,
+    extractable: false,
+    sign: true,
+  };
+  await new Promise<void>((resolve, reject) => {
+    session.generateKeyPair(mechanism, { ...named, ...kind, verify: true }, own, (error) =>
+      error ? reject(error) : resolve(),
+    );
+  });
+}
+
+/** SubjectPublicKeyInfo. Errors: KEY_NOT_FOUND, KEY_UNAVAILABLE, those of the library. */
+export function publicKey(session: Session, handle: string): Buffer {
+  const [object] = session.find({ id: objectId(handle), class: graphene.ObjectClass.PUBLIC_KEY });
+  if (object === undefined) throw notFound(handle);
+  return subjectPublicKeyInfoOf(object);
+}
+
+/** The signature as the token makes it: ECDSA's is r and s side by side. Errors: KEY_NOT_FOUND, those of the library. */
+export function sign(
+  session: Session,
+  handles: ObjectHandles,
+  call: Call<'sign'>,
+): Promise<Buffer> {
+  const { lib } = session;
+  const key = privateKey(session, handles, call.handle);
+  lib.C_SignInit(session.handle, { mechanism: SIGN_MECHANISM[call.mechanism] }, key);
+  return new Promise((resolve, reject) => {
+    const data = Buffer.from(call.data.buffer, call.data.byteOffset, call.data.byteLength);
+    // Runs in a thread. pkcs11js keeps the octets' address alone: `data` is named below so that they stay where they are until then.
+    lib.C_Sign(session.handle, data, Buffer.alloc(SIGNATURE_OCTETS), (error, signature) => {
+      if (error !== null || data.length === 0) reject(error);
+      else resolve(signature);
+    });
+  });
+}
+
+/** Destroys everything under this handle. Errors: those of the library. */
+export function removeKey(session: Session, handle: string): void {
+  for (const object of [...session.find({ id: objectId(handle) })]) session.destroy(object);
+}
+
+function privateKey(session: Session, handles: ObjectHandles, handle: string): Buffer {
+  const known = handles.get(handle);
+  if (known !== undefined) return known;
+  const [object] = session.find({ id: objectId(handle), class: graphene.ObjectClass.PRIVATE_KEY });
+  if (object === undefined) throw notFound(handle);
+  handles.set(handle, object.handle);
+  return object.handle;
+}
+
+function isWhole(session: Session, id: Buffer): boolean {
+  const { PRIVATE_KEY, PUBLIC_KEY } = graphene.ObjectClass;
+  return [PRIVATE_KEY, PUBLIC_KEY].every((kind) => session.find({ id, class: kind }).length > 0);
+}
+
+/** CKA_ID: the UUID's 16 octets. */
+function objectId(handle: string): Buffer {
+  return Buffer.from(handle.replaceAll('-', ''), 'hex');
+}
+
+function notFound(handle: string): GigvaultError {
+  return new GigvaultError('KEY_NOT_FOUND', `No key '${handle}' in the token.`);
+}

@@ -1,0 +1,88 @@
+import { GigvaultError } from '@gigvault/errors/gigvault-error';
+import type { KeyType } from '@gigvault/x509/public-key';
+import graphene, { type Module } from 'graphene-pk11';
+import type { DriverCall, OpenedToken, OpenToken } from './driver-messages.ts';
+import { describeToken, type FoundToken, findToken } from './find-token.ts';
+import { supportedKeyTypes } from './mechanisms.ts';
+import { openSessions, type Sessions } from './sessions.ts';
+import { generate, type ObjectHandles, publicKey, removeKey, sign } from './token-keys.ts';
+import { vendorOf } from './vendors/choose-vendor.ts';
+
+/** CKF_OS_LOCKING_OK: without it the library believes that one thread calls it, and signing in several sessions corrupts its memory. */
+const OS_LOCKING_OK = 2;
+
+/** A token that somebody is logged in to. */
+export interface OpenedSessions {
+  readonly opened: OpenedToken;
+  /** Errors: KEY_NOT_FOUND, those of the library. */
+  run(call: DriverCall): Promise<Buffer | undefined>;
+  /** Logs out and lets the library go. */
+  close(): void;
+}
+
+/** Loads the library, finds the token and logs in. Errors: KEY_UNAVAILABLE (library, token), those of the library (PIN). */
+export function openToken({ modulePath, token: query, pin, sessions }: OpenToken): OpenedSessions {
+  const module = loadModule(modulePath);
+  module.initialize({ flags: OS_LOCKING_OK });
+  const found = findToken(module, query);
+  const { slot, token } = found;
+  const vendor = vendorOf(token.manufacturerID, module.manufacturerID);
+  const handles: ObjectHandles = new Map();
+  const pool = openSessions({
+    slot,
+    pin,
+    count: sessions ?? vendor.sessions,
+    onRenewed: () => handles.clear(),
+  });
+  const keyTypes = supportedKeyTypes(slot);
+
+  function requireSupported(keyType: KeyType): void {
+    if (keyTypes.includes(keyType)) return;
+    const makes = keyTypes.join(', ') || 'none that GigVault knows';
+    throw new GigvaultError(
+      'OPERATION_NOT_SUPPORTED',
+      `${describeToken(token)} makes no keys of type ${keyType}. It makes ${makes}.`,
+    );
+  }
+
+  return {
+    opened: { description: describeToken(token) },
+    async run(call) {
+      switch (call.method) {
+        case 'sign':
+          return pool.use((session) => sign(session, handles, call));
+        case 'publicKey':
+          return pool.use((session) => publicKey(session, call.handle));
+        case 'generate':
+          requireSupported(call.keyType);
+          return pool.use((session) => generate(session, vendor, call)).then(() => undefined);
+        case 'remove':
+          handles.delete(call.handle);
+          return pool.use((session) => removeKey(session, call.handle)).then(() => undefined);
+        case 'check':
+          return check(pool, found).then(() => undefined);
+      }
+    },
+    close: () => module.finalize(),
+  };
+}
+
+function loadModule(path: string): Module {
+  try {
+    return graphene.Module.load(path);
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new GigvaultError('KEY_UNAVAILABLE', `Cannot load ${path}: ${why}`, { cause });
+  }
+}
+
+/** The same token is still there, and a session of ours reads it. */
+async function check(pool: Sessions, { slot, token }: FoundToken): Promise<void> {
+  await pool.use((session) => {
+    const { serialNumber } = slot.getToken();
+    if (serialNumber !== token.serialNumber) {
+      throw new GigvaultError('KEY_UNAVAILABLE', `${describeToken(token)} is not there any more.`);
+    }
+    session.find({ class: graphene.ObjectClass.PRIVATE_KEY, label: '' });
+  });
+}

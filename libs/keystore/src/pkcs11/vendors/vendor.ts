@@ -1,0 +1,11 @@
+/** What one vendor's library does in its own way. */
+export interface Vendor {
+  /** CK_TOKEN_INFO.manufacturerID, or that of CK_INFO. */
+  readonly manufacturer: RegExp;
+  /** Sessions that sign at once, unless the configuration says how many. */
+  readonly sessions: number;
+  /** Environment variables that the library reads. */
+  readonly variables: readonly string[];
+  /** Attributes of a private key beyond those that every library takes. */
+  readonly privateKey: Readonly<Record<string, boolean>>;
+}
