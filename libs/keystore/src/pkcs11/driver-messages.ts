@@ -11,9 +11,6 @@ export interface OpenToken {
   readonly sessions: number | undefined;
 }
 
-/** How a token signs: ECDSA of a digest, RSASSA-PKCS1-v1_5 of a DigestInfo (RFC 8017 §9.2), EdDSA of the whole message. */
-export type SignMechanism = 'ecdsa' | 'rsa' | 'eddsa';
-
 /** What is asked of the driver. */
 export type DriverCall =
   | {
@@ -28,7 +25,8 @@ export type DriverCall =
   | {
       readonly method: 'sign';
       readonly handle: string;
-      readonly mechanism: SignMechanism;
+      readonly keyType: KeyType;
+      /** A digest, a DigestInfo (RFC 8017 §9.2) or for Ed25519 the whole message. */
       readonly data: Uint8Array;
     }
   | { readonly method: 'remove'; readonly handle: string }

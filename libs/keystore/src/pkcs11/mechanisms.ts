@@ -1,12 +1,11 @@
 import type { KeyType } from '@gigvault/x509/public-key';
 import type { Slot } from 'graphene-pk11';
 import pkcs11js from 'pkcs11js';
-import type { SignMechanism } from './driver-messages.ts';
 
 /** How keys of one type are made and sign, in the words of PKCS #11 v3.1. */
 export interface KeyMechanism {
   readonly generate: number;
-  readonly sign: SignMechanism;
+  readonly sign: number;
   /** What the token's range of key sizes must hold. */
   readonly bits: number;
   /** CKA_EC_PARAMS: DER of the curve's OID; undefined for RSA. */
@@ -16,13 +15,6 @@ export interface KeyMechanism {
 // PKCS #11 v3.0: not among pkcs11js's constants.
 const CKM_EC_EDWARDS_KEY_PAIR_GEN = 0x1055;
 const CKM_EDDSA = 0x1057;
-
-/** The mechanism that signs, by its name in messages. */
-export const SIGN_MECHANISM: Readonly<Record<SignMechanism, number>> = {
-  ecdsa: pkcs11js.CKM_ECDSA,
-  rsa: pkcs11js.CKM_RSA_PKCS,
-  eddsa: CKM_EDDSA,
-};
 
 /** Every key type. */
 export const KEY_MECHANISMS: Readonly<Record<KeyType, KeyMechanism>> = {
@@ -34,7 +26,7 @@ export const KEY_MECHANISMS: Readonly<Record<KeyType, KeyMechanism>> = {
   'rsa-4096': rsa(4096),
   ed25519: {
     generate: CKM_EC_EDWARDS_KEY_PAIR_GEN,
-    sign: 'eddsa',
+    sign: CKM_EDDSA,
     bits: 256,
     parameters: Buffer.from('06032b6570', 'hex'),
   },
@@ -47,7 +39,7 @@ export function supportedKeyTypes(slot: Slot): KeyType[] {
   const types = Object.entries(KEY_MECHANISMS) as [KeyType, KeyMechanism][];
   return types
     .filter(([, { generate, sign, bits }]) => {
-      if (!there.has(generate) || !there.has(SIGN_MECHANISM[sign])) return false;
+      if (!there.has(generate) || !there.has(sign)) return false;
       const { minKeySize, maxKeySize } = lib.C_GetMechanismInfo(handle, generate);
       return minKeySize <= bits && bits <= maxKeySize;
     })
@@ -57,12 +49,12 @@ export function supportedKeyTypes(slot: Slot): KeyType[] {
 function ec(bits: number, parameters: string): KeyMechanism {
   return {
     generate: pkcs11js.CKM_EC_KEY_PAIR_GEN,
-    sign: 'ecdsa',
+    sign: pkcs11js.CKM_ECDSA,
     bits,
     parameters: Buffer.from(parameters, 'hex'),
   };
 }
 
 function rsa(bits: number): KeyMechanism {
-  return { generate: pkcs11js.CKM_RSA_PKCS_KEY_PAIR_GEN, sign: 'rsa', bits };
+  return { generate: pkcs11js.CKM_RSA_PKCS_KEY_PAIR_GEN, sign: pkcs11js.CKM_RSA_PKCS, bits };
 }

@@ -18,7 +18,7 @@ import { unavailable } from './call-queue.ts';
 import type { OpenToken } from './driver-messages.ts';
 import type { Pkcs11Uri } from './pkcs11-uri.ts';
 import { supervisedDriver } from './supervised-driver.ts';
-import { digestInput, formatted, mechanismOf, tokenInput } from './token-signature.ts';
+import { digestInput, formatted, tokenInput } from './token-signature.ts';
 import { vendorEnvironment } from './vendors/choose-vendor.ts';
 
 /** Which token, and how patient to be. */
@@ -85,8 +85,7 @@ export function pkcs11KeyStore(options: Pkcs11Options): Pkcs11KeyStore {
     data: Buffer,
     format: SignatureFormat,
   ): Promise<Buffer> {
-    const mechanism = mechanismOf(keyType);
-    const raw = await driver.call({ method: 'sign', handle, mechanism, data });
+    const raw = await driver.call({ method: 'sign', handle, keyType, data });
     return formatted(keyType, raw as Uint8Array, format);
   }
 

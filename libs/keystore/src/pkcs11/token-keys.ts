@@ -1,7 +1,7 @@
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import graphene, { type ITemplate, type Session } from 'graphene-pk11';
 import type { DriverCall } from './driver-messages.ts';
-import { KEY_MECHANISMS, SIGN_MECHANISM } from './mechanisms.ts';
+import { KEY_MECHANISMS } from './mechanisms.ts';
 import { subjectPublicKeyInfoOf } from './public-key-object.ts';
 import type { Vendor } from './vendors/vendor.ts';
 
@@ -53,20 +53,23 @@ export function publicKey(session: Session, handle: string): Buffer {
 }
 
 /** The signature as the token makes it: ECDSA's is r and s side by side. Errors: KEY_NOT_FOUND, those of the library. */
-export function sign(
+export async function sign(
   session: Session,
+  vendor: Vendor,
   handles: ObjectHandles,
-  call: Call<'sign'>,
+  { handle, keyType, data: { buffer, byteOffset, byteLength } }: Call<'sign'>,
 ): Promise<Buffer> {
   const { lib } = session;
-  const key = privateKey(session, handles, call.handle);
-  lib.C_SignInit(session.handle, { mechanism: SIGN_MECHANISM[call.mechanism] }, key);
+  const key = privateKey(session, handles, handle);
+  const data = Buffer.from(buffer, byteOffset, byteLength);
+  const signature = Buffer.alloc(SIGNATURE_OCTETS);
+  lib.C_SignInit(session.handle, { mechanism: KEY_MECHANISMS[keyType].sign }, key);
+  if (vendor.inline.has(keyType)) return lib.C_Sign(session.handle, data, signature);
   return new Promise((resolve, reject) => {
-    const data = Buffer.from(call.data.buffer, call.data.byteOffset, call.data.byteLength);
     // Runs in a thread. pkcs11js keeps the octets' address alone: `data` is named below so that they stay where they are until then.
-    lib.C_Sign(session.handle, data, Buffer.alloc(SIGNATURE_OCTETS), (error, signature) => {
+    lib.C_Sign(session.handle, data, signature, (error, signed) => {
       if (error !== null || data.length === 0) reject(error);
-      else resolve(signature);
+      else resolve(signed);
     });
   });
 }

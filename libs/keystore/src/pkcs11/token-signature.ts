@@ -5,7 +5,6 @@ import type { KeyType } from '@gigvault/x509/public-key';
 import { algorithmOf } from '../key-algorithm.ts';
 import type { SignatureFormat } from '../key-store.ts';
 import { unavailable } from './call-queue.ts';
-import type { SignMechanism } from './driver-messages.ts';
 
 /** Octets of r and of s. */
 const SCALAR_OCTETS: Partial<Readonly<Record<KeyType, number>>> = {
@@ -15,12 +14,6 @@ const SCALAR_OCTETS: Partial<Readonly<Record<KeyType, number>>> = {
 };
 const SHA256_ALGORITHM = sequence(oid(OID.sha256), nullValue());
 
-/** The token's mechanism for keys of a type. */
-export function mechanismOf(keyType: KeyType): SignMechanism {
-  if (keyType === 'ed25519') return 'eddsa';
-  return keyType in SCALAR_OCTETS ? 'ecdsa' : 'rsa';
-}
-
 /** What the token signs, for the whole of the data. */
 export function tokenInput(keyType: KeyType, data: Buffer): Buffer {
   const name = algorithmOf(keyType).hash;
@@ -29,7 +22,7 @@ export function tokenInput(keyType: KeyType, data: Buffer): Buffer {
 
 /** What the token signs, for a digest by the key type's hash: RSA pads a DigestInfo (RFC 8017 §9.2), ECDSA takes the digest itself. */
 export function digestInput(keyType: KeyType, digest: Buffer): Buffer {
-  return mechanismOf(keyType) === 'rsa' ? sequence(SHA256_ALGORITHM, octetString(digest)) : digest;
+  return keyType.startsWith('rsa-') ? sequence(SHA256_ALGORITHM, octetString(digest)) : digest;
 }
 
 /** The token's signature in the caller's format: ECDSA's comes as r and s side by side (PKCS #11 v3.1 §6.3.1). Errors: KEY_UNAVAILABLE for other lengths. */

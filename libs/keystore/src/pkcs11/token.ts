@@ -50,7 +50,7 @@ export function openToken({ modulePath, token: query, pin, sessions }: OpenToken
     async run(call) {
       switch (call.method) {
         case 'sign':
-          return pool.use((session) => sign(session, handles, call));
+          return pool.use((session) => sign(session, vendor, handles, call));
         case 'publicKey':
           return pool.use((session) => publicKey(session, call.handle));
         case 'generate':

@@ -4,6 +4,7 @@ import type { Vendor } from './vendor.ts';
 export const GENERIC: Vendor = {
   manufacturer: /^/,
   sessions: 4,
+  inline: new Set(),
   variables: ['HOME', 'TZ'],
   // Absent, these are whatever the library likes; a signing key does nothing but sign.
   privateKey: { decrypt: false, signRecover: false, unwrap: false, derive: false },

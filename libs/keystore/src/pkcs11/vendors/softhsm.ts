@@ -5,5 +5,7 @@ import type { Vendor } from './vendor.ts';
 export const SOFTHSM: Vendor = {
   ...GENERIC,
   manufacturer: /^SoftHSM/,
+  // Signs in the thread that asks, behind one lock.
+  inline: new Set(['ec-p256', 'ed25519']),
   variables: ['SOFTHSM2_CONF'],
 };

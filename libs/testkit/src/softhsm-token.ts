@@ -1,0 +1,39 @@
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { runOrFail } from './run-program.ts';
+import { TEST_PIN, TEST_SO_PIN, type TestToken, tokenUri } from './test-token.ts';
+
+const LIBRARY = '/usr/lib/softhsm/libsofthsm2.so';
+
+/**
+ * A fresh SoftHSM 2 token in a folder of its own.
+ *
+ * @param library wraps SoftHSM's, for tests of faults
+ */
+export async function softHsmToken(library = LIBRARY, label = 'gigvault'): Promise<TestToken> {
+  const root = await mkdtemp(join(tmpdir(), 'gigvault-softhsm-'));
+  const folder = join(root, 'tokens');
+  await mkdir(folder);
+  const configuration = join(root, 'softhsm2.conf');
+  await writeFile(
+    configuration,
+    `directories.tokendir = ${folder}\nobjectstore.backend = file\nlog.level = ERROR\n`,
+  );
+  const token = {
+    ...(await tokenUri(root, label, library)),
+    environment: { SOFTHSM2_CONF: configuration },
+    folder,
+    remove: () => rm(root, { recursive: true, force: true }),
+  };
+  await addSoftHsmToken(token, label);
+  return token;
+}
+
+/** Initialises one more token beside the first. */
+export async function addSoftHsmToken({ environment }: TestToken, label: string): Promise<void> {
+  const pins = ['--pin', TEST_PIN, '--so-pin', TEST_SO_PIN];
+  await runOrFail('softhsm2-util', ['--init-token', '--free', '--label', label, ...pins], {
+    env: { ...process.env, ...environment },
+  });
+}
