@@ -6,12 +6,16 @@ import { TEST_PIN, TEST_SO_PIN, type TestToken, tokenUri } from './test-token.ts
 
 const LIBRARY = '/usr/lib/softhsm/libsofthsm2.so';
 
-/**
- * A fresh SoftHSM 2 token in a folder of its own.
- *
- * @param library wraps SoftHSM's, for tests of faults
- */
-export async function softHsmToken(library = LIBRARY, label = 'gigvault'): Promise<TestToken> {
+/** How it differs from others. */
+export interface SoftHsmOptions {
+  readonly label?: string;
+  /** One that wraps SoftHSM's, for tests of faults. */
+  readonly library?: string;
+}
+
+/** A fresh SoftHSM 2 token in a folder of its own. */
+export async function softHsmToken(options: SoftHsmOptions = {}): Promise<TestToken> {
+  const { label = 'gigvault', library = LIBRARY } = options;
   const root = await mkdtemp(join(tmpdir(), 'gigvault-softhsm-'));
   const folder = join(root, 'tokens');
   await mkdir(folder);

@@ -10,7 +10,7 @@ const TICKS = 20;
 const GENERATE_PATIENCE = 12;
 /** Milliseconds before another driver is started; doubles with every one that was of no use. */
 const FIRST_PAUSE = 50;
-const LONGEST_PAUSE = 2_000;
+const LONGEST_PAUSE = 1_000;
 /** Drivers in a row that were of no use: from then on nobody waits for the next one. */
 const GIVE_UP_AFTER = 6;
 /** Milliseconds that a driver has to log out. */

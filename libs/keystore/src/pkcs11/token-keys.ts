@@ -1,5 +1,5 @@
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
-import graphene, { type ITemplate, type Session } from 'graphene-pk11';
+import graphene, { type ITemplate, type Session, type SessionObject } from 'graphene-pk11';
 import type { DriverCall } from './driver-messages.ts';
 import { KEY_MECHANISMS } from './mechanisms.ts';
 import { subjectPublicKeyInfoOf } from './public-key-object.ts';
@@ -47,9 +47,7 @@ export async function generate(
 
 /** SubjectPublicKeyInfo. Errors: KEY_NOT_FOUND, KEY_UNAVAILABLE, those of the library. */
 export function publicKey(session: Session, handle: string): Buffer {
-  const [object] = session.find({ id: objectId(handle), class: graphene.ObjectClass.PUBLIC_KEY });
-  if (object === undefined) throw notFound(handle);
-  return subjectPublicKeyInfoOf(object);
+  return subjectPublicKeyInfoOf(findObject(session, handle, graphene.ObjectClass.PUBLIC_KEY));
 }
 
 /** The signature as the token makes it: ECDSA's is r and s side by side. Errors: KEY_NOT_FOUND, those of the library. */
@@ -82,10 +80,17 @@ export function removeKey(session: Session, handle: string): void {
 function privateKey(session: Session, handles: ObjectHandles, handle: string): Buffer {
   const known = handles.get(handle);
   if (known !== undefined) return known;
-  const [object] = session.find({ id: objectId(handle), class: graphene.ObjectClass.PRIVATE_KEY });
-  if (object === undefined) throw notFound(handle);
+  const object = findObject(session, handle, graphene.ObjectClass.PRIVATE_KEY);
   handles.set(handle, object.handle);
   return object.handle;
+}
+
+function findObject(session: Session, handle: string, kind: number): SessionObject {
+  const [object] = session.find({ id: objectId(handle), class: kind });
+  if (object !== undefined) return object;
+  // Some libraries find nothing in a token that was taken out, instead of saying so.
+  session.slot.getToken();
+  throw new GigvaultError('KEY_NOT_FOUND', `No key '${handle}' in the token.`);
 }
 
 function isWhole(session: Session, id: Buffer): boolean {
@@ -96,8 +101,4 @@ function isWhole(session: Session, id: Buffer): boolean {
 /** CKA_ID: the UUID's 16 octets. */
 function objectId(handle: string): Buffer {
   return Buffer.from(handle.replaceAll('-', ''), 'hex');
-}
-
-function notFound(handle: string): GigvaultError {
-  return new GigvaultError('KEY_NOT_FOUND', `No key '${handle}' in the token.`);
 }

@@ -1,0 +1,145 @@
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
+import { appendFile, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { eventually } from '@gigvault/testkit/eventually';
+import { lives } from '@gigvault/testkit/lives';
+import { runProgram } from '@gigvault/testkit/run-program';
+import { addSoftHsmToken, softHsmToken } from '@gigvault/testkit/softhsm-token';
+import { swtpmToken } from '@gigvault/testkit/swtpm-token';
+import { TEST_PIN, type TestToken } from '@gigvault/testkit/test-token';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { type Pkcs11KeyStore, pkcs11KeyStore } from '../src/pkcs11/pkcs11-key-store.ts';
+import { parsePkcs11Uri } from '../src/pkcs11/pkcs11-uri.ts';
+
+const stores: Pkcs11KeyStore[] = [];
+
+afterEach(async () => {
+  for (const store of stores.splice(0)) await store.close();
+});
+
+function open({ uri, environment }: TestToken, change: (uri: string) => string = (same) => same) {
+  const store = pkcs11KeyStore({ uri: parsePkcs11Uri(change(uri)), environment, deadline: 20_000 });
+  stores.push(store);
+  return store;
+}
+
+function unavailable(message: RegExp): object {
+  return { code: 'KEY_UNAVAILABLE', message: expect.stringMatching(message) };
+}
+
+describe('which token', () => {
+  let token: TestToken;
+  beforeAll(async () => {
+    token = await softHsmToken({ label: 'one' });
+  });
+  afterAll(() => token.remove());
+
+  it('one that is not there: says which are', async () => {
+    const store = open(token, (uri) => uri.replace('token=one', 'token=other'));
+    const why =
+      /No token is what the URI says.*'one' \(SoftHSM v2, serial \w+\), slot-id \d+; one that is not initialised/;
+    await expect(store.check()).rejects.toMatchObject(unavailable(why));
+  });
+
+  it('one that is not initialised: stays as it is', async () => {
+    const store = open(token, (uri) => uri.replace('token=one', 'token='));
+    const why = /not initialised; do that with the vendor’s tool/;
+    await expect(store.check()).rejects.toMatchObject(unavailable(why));
+  });
+
+  it('two of the same name: wants more to be said, and takes it', async () => {
+    await addSoftHsmToken(token, 'one');
+    const failed = (await open(token)
+      .check()
+      .catch((error: unknown) => error)) as Error;
+    expect(failed).toMatchObject(unavailable(/Several tokens.*add serial or slot-id/));
+    const [, serial, slot] = /serial (\w+)\), slot-id (\d+)/.exec(failed.message) as string[];
+    await open(token, (uri) => uri.replace('token=one', `token=one;serial=${serial}`)).check();
+    await open(token, (uri) => uri.replace('token=one', `slot-id=${slot}`)).check();
+  });
+
+  it('a library that is not there', async () => {
+    const store = open(token, (uri) => uri.replace('libsofthsm2.so', 'none.so'));
+    await expect(store.check()).rejects.toMatchObject(unavailable(/Cannot load .*none\.so/));
+  });
+});
+
+describe('a mechanism that is missing', () => {
+  it('covers: T11. is named; keys of other kinds go on, and no software key takes its place', async () => {
+    const token = await softHsmToken();
+    const before = open(token);
+    const old = await before.generate('ec-p256');
+    await before.close();
+    await appendFile(
+      token.environment['SOFTHSM2_CONF'] as string,
+      'slots.mechanisms = CKM_RSA_PKCS_KEY_PAIR_GEN,CKM_RSA_PKCS\n',
+    );
+    const store = open(token);
+    await expect(store.generate('ec-p256')).rejects.toMatchObject({
+      code: 'OPERATION_NOT_SUPPORTED',
+      message: expect.stringMatching(/no keys of type ec-p256\. It makes rsa-2048/),
+    });
+    await expect(store.sign(old, Buffer.from('x'), { format: 'der' })).rejects.toMatchObject({
+      code: 'OPERATION_NOT_SUPPORTED',
+      message: expect.stringContaining('CKR_MECHANISM_INVALID'),
+    });
+    const rsa = await store.generate('rsa-2048');
+    expect(await store.sign(rsa, Buffer.from('x'), { format: 'der' })).toHaveLength(256);
+    await store.close();
+    await token.remove();
+  });
+});
+
+describe('a TPM 2.0', () => {
+  let token: TestToken;
+  beforeAll(async () => {
+    token = await swtpmToken();
+  });
+  afterAll(() => token.remove());
+
+  it('covers: T11. that locked itself after wrong PINs is red, and nobody tries on', async () => {
+    const { modulePath } = parsePkcs11Uri(token.uri);
+    await writeFile(token.pinFile, '000000\n');
+    const wrong = open(token);
+    for (let i = 0; i < 5; i += 1) {
+      await expect(wrong.check()).rejects.toMatchObject(unavailable(/CKR_PIN_INCORRECT/));
+    }
+    await writeFile(token.pinFile, `${TEST_PIN}\n`);
+    // The right one: that was one try, not five, so it is not locked yet.
+    await open(token).check();
+    const attempt = ['--module', modulePath, '--login', '--pin', '000000', '-O'];
+    for (let i = 0; i < 5; i += 1) {
+      await runProgram('pkcs11-tool', attempt, { env: { ...process.env, ...token.environment } });
+    }
+    await expect(open(token).check()).rejects.toMatchObject(unavailable(/CKR_PIN_LOCKED/));
+  }, 60_000);
+});
+
+describe('the driver', () => {
+  it('covers: T12. ends with the process that started it', async () => {
+    const token = await softHsmToken();
+    const folder = await mkdtemp(join(tmpdir(), 'gigvault-parent-'));
+    const program = join(folder, 'parent.ts');
+    const place = (file: string) =>
+      fileURLToPath(new URL(`../src/pkcs11/${file}`, import.meta.url));
+    await writeFile(
+      program,
+      `import { pkcs11KeyStore } from '${place('pkcs11-key-store.ts')}';
+       import { parsePkcs11Uri } from '${place('pkcs11-uri.ts')}';
+       const uri = parsePkcs11Uri('${token.uri}');
+       const store = pkcs11KeyStore({ uri, environment: ${JSON.stringify(token.environment)} });
+       await store.check();
+       process.send(store.driverPid());`,
+    );
+    const parent = fork(program, { execArgv: ['--disable-warning=ExperimentalWarning'] });
+    const [pid] = (await once(parent, 'message')) as [number];
+    expect(lives(pid)).toBe(true);
+    parent.kill('SIGKILL');
+    await eventually(() => expect(lives(pid)).toBe(false));
+    await token.remove();
+    await rm(folder, { recursive: true });
+  });
+});
