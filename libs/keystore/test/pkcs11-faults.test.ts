@@ -146,11 +146,30 @@ describe('a driver that dies', () => {
     await eventually(() => expect(lives(pid)).toBe(false));
   });
 
+  it('covers: T12. one of whose threads hangs while the others sign: killed, and another one signs', async () => {
+    const rsa = await store.generate('rsa-2048');
+    await store.close();
+    store = open({ deadline: 1_000 });
+    await eventually(() => store.check(), RECOVERY);
+    const pid = store.driverPid();
+    await token.fail('C_Sign', 'hang');
+    let over = false;
+    const hanging = store.sign(rsa, DATA, DER).finally(() => {
+      over = true;
+    });
+    hanging.catch(() => undefined);
+    while (!over) await Promise.allSettled(Array.from({ length: 64 }, signRight));
+    await expect(hanging).rejects.toMatchObject({ code: 'KEY_UNAVAILABLE' });
+    await eventually(signRight, RECOVERY);
+    expect(store.driverPid()).not.toBe(pid);
+  });
+
   it('covers: T12. 300 ms after it was there, again and again, under load: nothing wrong is signed, each is back in time', async () => {
     await store.close();
     const dead: number[] = [];
     const recoveries: number[] = [];
     let signed = 0;
+    let refused = 0;
     let died: number | undefined;
     store = open({ report: (event) => void (event === 'opened' && killSoon()) });
     function killSoon(): void {
@@ -166,7 +185,12 @@ describe('a driver that dies', () => {
       for (let i = 0; dead.length < LIVES; i += 1) {
         const data = Buffer.from(`${name}/${i}`);
         const asked = performance.now();
-        const signature = await store.sign(handle, data, DER);
+        const signature = await store.sign(handle, data, DER).catch((error) => {
+          // Two drivers died over it.
+          expect(error).toMatchObject({ code: 'KEY_UNAVAILABLE' });
+          refused += 1;
+        });
+        if (signature === undefined) continue;
         expect(await verifyWith(publicKey, data, signature, 'der')).toBe(true);
         signed += 1;
         if (died === undefined || asked < died) continue;
@@ -177,7 +201,7 @@ describe('a driver that dies', () => {
     await Promise.all(Array.from({ length: 16 }, (_, name) => client(name)));
     const longest = Math.max(...recoveries);
     process.stderr.write(
-      `  ${signed} signatures, ${dead.length} drivers killed, back after ${longest.toFixed(0)} ms at most\n`,
+      `  ${signed} signatures, ${refused} refused, ${dead.length} drivers killed, back after ${longest.toFixed(0)} ms at most\n`,
     );
     expect(new Set(dead).size).toBe(LIVES);
     expect(recoveries.length).toBeGreaterThanOrEqual(LIVES - 1);
@@ -253,6 +277,34 @@ describe('a PIN', () => {
     });
     await runOrFail('chmod', ['600', token.pinFile]);
     await eventually(() => store.check(), RECOVERY);
+  });
+});
+
+describe('two keys under one id', () => {
+  it('are neither: nobody knows which one a certificate names', async () => {
+    const { modulePath } = parsePkcs11Uri(token.uri);
+    const id = ['--id', handle.replaceAll('-', ''), '--label', 'another'];
+    await runOrFail(
+      'pkcs11-tool',
+      [
+        '--module',
+        modulePath,
+        '--login',
+        '--pin',
+        TEST_PIN,
+        '--keypairgen',
+        '--key-type',
+        'EC:prime256v1',
+        ...id,
+      ],
+      { env: { ...process.env, ...token.environment } },
+    );
+    await store.close();
+    store = open();
+    await expect(store.sign(handle, DATA, DER)).rejects.toMatchObject({
+      code: 'KEY_UNAVAILABLE',
+      message: expect.stringContaining('Several keys'),
+    });
   });
 });
 

@@ -1,5 +1,6 @@
-import { fromErrorRecord, GigvaultError } from '@gigvault/errors/gigvault-error';
+import { fromErrorRecord, type GigvaultError } from '@gigvault/errors/gigvault-error';
 import type { DriverAnswer, DriverCall, NumberedCall } from './driver-messages.ts';
+import { unavailable } from './return-value.ts';
 
 /** Calls that a driver is given at once: enough to keep its sessions busy while a message travels. */
 const WINDOW = 128;
@@ -8,7 +9,7 @@ const TRIES = 2;
 
 interface Pending {
   readonly id: number;
-  call: DriverCall;
+  readonly call: DriverCall;
   readonly resolve: (value: Uint8Array | undefined) => void;
   readonly reject: (error: GigvaultError) => void;
   /** The tick at which it is too late. */
@@ -30,7 +31,7 @@ export interface CallQueue {
   /** What may be sent now; it counts as sent. */
   take(): NumberedCall[];
   settle(answers: readonly DriverAnswer[]): void;
-  /** What was sent goes back to the front: signing is safe to repeat, and making a key looks for itself first. */
+  /** What was sent goes back to the front: a signature that nobody saw may be made again, and making a key looks first whether it is there. */
   driverDied(reason: string): void;
   /** Time passes. True when the driver, or one of its sessions, hangs. */
   tick(reason: string): boolean;
@@ -95,7 +96,6 @@ export function callQueue(limit: number): CallQueue {
       for (const pending of sent.values()) {
         if (pending.tries >= TRIES) pending.reject(unavailable(reason));
         else again.push(pending);
-        if (pending.call.method === 'generate') pending.call = { ...pending.call, again: true };
       }
       sent.clear();
       waiting = [...again, ...waiting];
@@ -120,9 +120,4 @@ export function callQueue(limit: number): CallQueue {
       waiting = [];
     },
   };
-}
-
-/** Errors of this kind may be gone when the same is asked again. */
-export function unavailable(message: string, cause?: unknown): GigvaultError {
-  return new GigvaultError('KEY_UNAVAILABLE', message, { cause });
 }

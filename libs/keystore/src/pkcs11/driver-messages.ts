@@ -18,8 +18,6 @@ export type DriverCall =
       readonly handle: string;
       readonly keyType: KeyType;
       readonly label: string;
-      /** It was asked before and nobody knows what came of it: a key that is there by now is the answer. */
-      readonly again: boolean;
     }
   | { readonly method: 'publicKey'; readonly handle: string }
   | {

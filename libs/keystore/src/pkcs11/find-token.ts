@@ -1,7 +1,6 @@
-import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import graphene, { type Module, type Slot, type Token } from 'graphene-pk11';
 import type { TokenQuery } from './pkcs11-uri.ts';
-import { returnValueOf } from './return-value.ts';
+import { returnValueOf, unavailable } from './return-value.ts';
 
 /** A token and the slot it is in. */
 export interface FoundToken {
@@ -26,7 +25,7 @@ export function findToken(module: Module, query: TokenQuery): FoundToken {
         ? 'The token is not initialised; do that with the vendor’s tool.'
         : 'Several tokens are what the URI says; add serial or slot-id.';
   const there = present.map(describeSlot).join('; ') || 'none';
-  throw new GigvaultError('KEY_UNAVAILABLE', `${why} Tokens there: ${there}.`);
+  throw unavailable(`${why} Tokens there: ${there}.`);
 }
 
 /** As `token 'ca' (SoftHSM v2, serial 0a1b)`. */

@@ -14,9 +14,9 @@ import {
 } from '../key-store.ts';
 import { requireOwnerOnly } from '../secret-file.ts';
 import { type OpenSignature, wholeSignature } from '../streamed-signature.ts';
-import { unavailable } from './call-queue.ts';
 import type { OpenToken } from './driver-messages.ts';
 import type { Pkcs11Uri } from './pkcs11-uri.ts';
+import { unavailable } from './return-value.ts';
 import { supervisedDriver } from './supervised-driver.ts';
 import { digestInput, formatted, tokenInput } from './token-signature.ts';
 import { vendorEnvironment } from './vendors/choose-vendor.ts';
@@ -59,7 +59,12 @@ export function pkcs11KeyStore(options: Pkcs11Options): Pkcs11KeyStore {
   const { uri, verify = true } = options;
   const driver = supervisedDriver({
     open: () => openToken(uri, options.sessions),
-    environment: { ...vendorEnvironment(processEnvironment), ...options.environment },
+    environment: {
+      // A session that signs holds one of libuv's threads, of which there are four unless somebody says so.
+      UV_THREADPOOL_SIZE: String(Math.max(options.sessions ?? 0, 4)),
+      ...vendorEnvironment(processEnvironment),
+      ...options.environment,
+    },
     clock: options.clock ?? systemClock,
     deadline: options.deadline ?? 5_000,
     queue: options.queue ?? 4_096,
@@ -72,7 +77,7 @@ export function pkcs11KeyStore(options: Pkcs11Options): Pkcs11KeyStore {
     if (known !== undefined) return known;
     if (!isUuid(parseKeyHandle(handle))) throw notFound(handle);
     const spki = await driver.call({ method: 'publicKey', handle });
-    const key = readPublicKey(spki as Uint8Array);
+    const key = checkedKey(handle, spki as Uint8Array);
     const oldest = keys.keys().next();
     if (keys.size >= CACHED_KEYS && !oldest.done) keys.delete(oldest.value);
     keys.set(handle, key);
@@ -127,13 +132,7 @@ export function pkcs11KeyStore(options: Pkcs11Options): Pkcs11KeyStore {
     async generate(keyType, { label } = {}) {
       algorithmOf(keyType);
       const handle = parseKeyHandle(randomUUID());
-      await driver.call({
-        method: 'generate',
-        handle,
-        keyType,
-        label: label ?? handle,
-        again: false,
-      });
+      await driver.call({ method: 'generate', handle, keyType, label: label ?? handle });
       return handle;
     },
     publicKey: async (handle) => (await find(handle)).spki,
@@ -157,6 +156,18 @@ function openToken({ modulePath, token, pinFile }: Pkcs11Uri, sessions?: number)
   const pin = readFileSync(pinFile, 'utf8').replace(/\r?\n$/, '');
   if (pin === '') throw unavailable(`${pinFile} is empty.`);
   return { modulePath, token, pin, sessions };
+}
+
+/** A key that somebody else put there may be weak. Errors: KEY_UNAVAILABLE. */
+function checkedKey(handle: KeyHandle, spki: Uint8Array): PublicKeyInfo {
+  try {
+    return readPublicKey(spki);
+  } catch (cause) {
+    throw unavailable(
+      `Key '${handle}' in the token is refused: ${(cause as Error).message}`,
+      cause,
+    );
+  }
 }
 
 function notFound(handle: KeyHandle): GigvaultError {

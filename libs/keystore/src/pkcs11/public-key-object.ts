@@ -1,9 +1,9 @@
-import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import { bitString, DerReader, integer, nullValue, oid, sequence } from '@gigvault/x509/der';
 import { OID } from '@gigvault/x509/oid';
 import type { KeyType } from '@gigvault/x509/public-key';
 import graphene, { type SessionObject } from 'graphene-pk11';
 import { KEY_MECHANISMS } from './mechanisms.ts';
+import { unavailable } from './return-value.ts';
 
 /** Octets of a point: uncompressed (SEC 1 §2.3.3), or as RFC 8032 §5.1.2 has it. */
 const POINT_OCTETS: Partial<Readonly<Record<KeyType, number>>> = {
@@ -36,10 +36,7 @@ function ecSubjectPublicKeyInfo(object: SessionObject): Buffer {
     KEY_MECHANISMS[type].parameters?.equals(parameters),
   );
   if (keyType === undefined) {
-    throw new GigvaultError(
-      'KEY_UNAVAILABLE',
-      'The key is on a curve that GigVault does not know.',
-    );
+    throw unavailable('The key is on a curve that GigVault does not know.');
   }
   const point = bitString(pointOf(pointEC as Buffer, POINT_OCTETS[keyType] as number));
   return keyType === 'ed25519'

@@ -61,5 +61,10 @@ export function tokenError(error: unknown): GigvaultError {
   if (name === undefined) return asGigvaultError(error);
   return NOT_SUPPORTED.has(name)
     ? new GigvaultError('OPERATION_NOT_SUPPORTED', `The token cannot do that: ${name}.`)
-    : new GigvaultError('KEY_UNAVAILABLE', `The token said ${name}.`);
+    : unavailable(`The token said ${name}.`);
+}
+
+/** Errors of this kind may be gone when the same is asked again. */
+export function unavailable(message: string, cause?: unknown): GigvaultError {
+  return new GigvaultError('KEY_UNAVAILABLE', message, { cause });
 }

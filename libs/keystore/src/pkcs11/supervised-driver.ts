@@ -1,8 +1,9 @@
 import type { Clock } from '@gigvault/time/clock';
 import { AWAKE } from '@gigvault/time/clock';
-import { callQueue, unavailable } from './call-queue.ts';
+import { callQueue } from './call-queue.ts';
 import type { DriverCall, FromDriver, OpenToken } from './driver-messages.ts';
 import { type DriverProcess, startDriver } from './driver-process.ts';
+import { unavailable } from './return-value.ts';
 
 /** Ticks in the time that a call may take. */
 const TICKS = 20;

@@ -3,6 +3,7 @@ import graphene, { type ITemplate, type Session, type SessionObject } from 'grap
 import type { DriverCall } from './driver-messages.ts';
 import { KEY_MECHANISMS } from './mechanisms.ts';
 import { subjectPublicKeyInfoOf } from './public-key-object.ts';
+import { unavailable } from './return-value.ts';
 import type { Vendor } from './vendors/vendor.ts';
 
 /** The largest signature: RSA of 4096 bits. */
@@ -14,16 +15,19 @@ export type ObjectHandles = Map<string, Buffer>;
 
 type Call<Method extends DriverCall['method']> = DriverCall & { readonly method: Method };
 
-/** Makes a key pair in the token: it stays there, never leaves it, and does nothing but sign. Errors: those of the library. */
+/**
+ * Makes a key pair in the token: it stays there, never leaves it, and does nothing but sign. May have been asked before, with nobody knowing what
+ * came of it: then the pair that is there is the answer. Errors: those of the library.
+ */
 export async function generate(
   session: Session,
   vendor: Vendor,
-  { handle, keyType, label, again }: Call<'generate'>,
+  { handle, keyType, label }: Call<'generate'>,
 ): Promise<void> {
   const id = objectId(handle);
-  if (again && isWhole(session, id)) return;
+  if (isWhole(session, id)) return;
   // One half may be left of an attempt that died.
-  if (again) removeKey(session, handle);
+  removeKey(session, handle);
   const { generate: mechanism, parameters, bits } = KEY_MECHANISMS[keyType];
   const named = { token: true, id, label };
   const kind: ITemplate =
@@ -86,7 +90,9 @@ function privateKey(session: Session, handles: ObjectHandles, handle: string): B
 }
 
 function findObject(session: Session, handle: string, kind: number): SessionObject {
-  const [object] = session.find({ id: objectId(handle), class: kind });
+  const [object, another] = session.find({ id: objectId(handle), class: kind });
+  // Which of them belongs to the certificate, nobody knows.
+  if (another !== undefined) throw unavailable(`Several keys are '${handle}' in the token.`);
   if (object !== undefined) return object;
   // Some libraries find nothing in a token that was taken out, instead of saying so.
   session.slot.getToken();

@@ -4,7 +4,7 @@ import { OID } from '@gigvault/x509/oid';
 import type { KeyType } from '@gigvault/x509/public-key';
 import { algorithmOf } from '../key-algorithm.ts';
 import type { SignatureFormat } from '../key-store.ts';
-import { unavailable } from './call-queue.ts';
+import { unavailable } from './return-value.ts';
 
 /** Octets of r and of s. */
 const SCALAR_OCTETS: Partial<Readonly<Record<KeyType, number>>> = {

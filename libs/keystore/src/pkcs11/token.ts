@@ -4,6 +4,7 @@ import graphene, { type Module } from 'graphene-pk11';
 import type { DriverCall, OpenedToken, OpenToken } from './driver-messages.ts';
 import { describeToken, type FoundToken, findToken } from './find-token.ts';
 import { supportedKeyTypes } from './mechanisms.ts';
+import { unavailable } from './return-value.ts';
 import { openSessions, type Sessions } from './sessions.ts';
 import { generate, type ObjectHandles, publicKey, removeKey, sign } from './token-keys.ts';
 import { vendorOf } from './vendors/choose-vendor.ts';
@@ -72,7 +73,7 @@ function loadModule(path: string): Module {
     return graphene.Module.load(path);
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause);
-    throw new GigvaultError('KEY_UNAVAILABLE', `Cannot load ${path}: ${why}`, { cause });
+    throw unavailable(`Cannot load ${path}: ${why}`, cause);
   }
 }
 
@@ -81,7 +82,7 @@ async function check(pool: Sessions, { slot, token }: FoundToken): Promise<void>
   await pool.use((session) => {
     const { serialNumber } = slot.getToken();
     if (serialNumber !== token.serialNumber) {
-      throw new GigvaultError('KEY_UNAVAILABLE', `${describeToken(token)} is not there any more.`);
+      throw unavailable(`${describeToken(token)} is not there any more.`);
     }
     session.find({ class: graphene.ObjectClass.PRIVATE_KEY, label: '' });
   });
