@@ -5,7 +5,7 @@ import { type KeyHandle, type KeyStore, parseKeyHandle } from './key-store.ts';
 import { startSignature } from './streamed-signature.ts';
 
 /** Keys that die with the process: for tests and for throw-away keys. */
-export function memoryKeyStore(): KeyStore {
+export function memoryKeyStore(backend = 'memory'): KeyStore {
   const keys = new Map<KeyHandle, KeyObject>();
 
   function find(handle: KeyHandle): KeyObject {
@@ -16,7 +16,7 @@ export function memoryKeyStore(): KeyStore {
   }
 
   return {
-    backend: 'memory',
+    backend,
     async generate(keyType) {
       const { privateKey } = await generateKeyObject(keyType);
       const handle = parseKeyHandle(randomUUID());

@@ -12,12 +12,15 @@ import { crlConfig } from '@gigvault/crl/crl.config';
 import { enrollConfig } from '@gigvault/enroll/enroll.config';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import { apiAccessConfig, sharedConfig } from '@gigvault/host/process-config';
-import { keymgrConfig } from '@gigvault/keymgr/keymgr.config';
+import { FILES, keymgrConfig, PKCS11_URI } from '@gigvault/keymgr/keymgr.config';
 import { notifyConfig } from '@gigvault/notify/notify.config';
 import { ocspConfig } from '@gigvault/ocsp/ocsp.config';
 import { policyConfig } from '@gigvault/policy/policy.config';
 import { raConfig } from '@gigvault/ra/ra.config';
 import { z } from 'zod';
+
+/** The name of the key backend that `--hsm` configures. */
+export const HSM = 'hsm';
 
 const DATABASE_URL =
   'postgres://user:password@host:5432/gigvault, or the place of such a URL: file:///path or env://NAME';
@@ -38,6 +41,11 @@ export const gigvaultConfig = z
     ephemeral: z.boolean().default(false),
     /** A folder: the first start asks a root on another machine there, and takes what it has signed (docs/operations/offline-root.md). */
     offlineRoot: z.string().min(1).optional(),
+    /** Keys are made in this token, a PKCS #11 URI (RFC 7512): short for `keymgr.backends.hsm` and `keymgr.backend: hsm` (docs/operations/hsm.md). */
+    hsm: z
+      .string()
+      .regex(/^pkcs11:/, PKCS11_URI)
+      .optional(),
     /** One process per service instead of one for all. */
     split: z.boolean().default(false),
     /** Lets the key manager run in one process with services that face networks, in production. */
@@ -78,6 +86,14 @@ export const gigvaultConfig = z
     message: 'needs a data directory that stays: not with --ephemeral',
     path: ['offlineRoot'],
   })
+  .refine(
+    ({ hsm, keymgr: { backend, backends } }) =>
+      hsm === undefined || (backend === FILES && !Object.hasOwn(backends, HSM)),
+    {
+      message: 'is short for keymgr.backends.hsm and keymgr.backend: not beside them',
+      path: ['hsm'],
+    },
+  )
   .refine((config) => !config.ephemeral || config.dataDir === undefined, {
     message: 'not with --ephemeral, which is gone at the end',
     path: ['dataDir'],

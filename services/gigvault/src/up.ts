@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { Reloadable } from '@gigvault/host/reload';
+import { keymgrConfig } from '@gigvault/keymgr/keymgr.config';
 import type { Log } from '@gigvault/telemetry/log';
 import { checkPorts } from './bootstrap/check-ports.ts';
 import {
@@ -19,7 +20,7 @@ import {
 import { checkRootDirectory } from './bootstrap/root-directory.ts';
 import { requireSafeProfile } from './bootstrap/safe-profile.ts';
 import { openLogs } from './composition/logs.ts';
-import { defaultDataDir, type GigvaultConfig } from './gigvault.config.ts';
+import { defaultDataDir, type GigvaultConfig, HSM } from './gigvault.config.ts';
 import type { Progress } from './report/progress.ts';
 import { runAll, type Undo } from './undo.ts';
 
@@ -111,13 +112,25 @@ export async function up(
     );
     // Half of the start's modules and the whole of initdb take about as long.
     const { start } = await import('./start.ts');
-    const configured = withRootCrl(options, directory);
+    const configured = withHsm(withRootCrl(options, directory));
     return await start({ ...configured, directory, server, progress, print, logOf, undo });
   } catch (error) {
     failed = true;
     await runAll(undo);
     throw error;
   }
+}
+
+/** `--hsm` in the words of keymgr's section, for this process and for those of split mode. */
+function withHsm(options: UpOptions): UpOptions {
+  const { config, written } = options;
+  if (config.hsm === undefined) return options;
+  const short = { backends: { [HSM]: { type: 'pkcs11', uri: config.hsm } }, backend: HSM };
+  const section = { ...(written['keymgr'] as object | undefined), ...short };
+  return {
+    config: { ...config, keymgr: keymgrConfig.parse(section) },
+    written: { ...written, keymgr: section },
+  };
 }
 
 /** The CRL service publishes the root's CRL, which lies beside the root, unless it is told of another file. */

@@ -1,10 +1,44 @@
+import { secretReference } from '@gigvault/config/secret';
 import { z } from 'zod';
+
+/** The name of the backend that is always there: encrypted files in the data directory. */
+export const FILES = 'pkcs8';
+
+/** What a token's URI may be. */
+export const PKCS11_URI = 'a PKCS #11 URI (RFC 7512), pkcs11:token=…?module-path=…';
+
+/** A token behind a vendor's PKCS #11 library, in an HSM or a TPM. */
+const pkcs11Backend = z.strictObject({
+  type: z.literal('pkcs11'),
+  /** RFC 7512, as `pkcs11:token=pki?module-path=/usr/lib/…/lib….so&pin-source=file:/etc/gigvault/pin`. */
+  uri: z.string().regex(/^pkcs11:/, PKCS11_URI),
+  /** Where the user PIN lies, when the URI has no `pin-source`. */
+  pin: secretReference.optional(),
+  /** Sessions with the token, so many signatures at a time. */
+  sessions: z.int().min(1).max(64).default(4),
+});
+
+/** Keys that die with the process. */
+const memoryBackend = z.strictObject({ type: z.literal('memory') });
+
+/** One entry of `keymgr.backends`. */
+export type BackendConfig = z.infer<typeof backendConfig>;
+const backendConfig = z.discriminatedUnion('type', [pkcs11Backend, memoryBackend]);
 
 /** Section `keymgr` of the configuration. */
 export const keymgrConfig = z
   .strictObject({
-    /** Where keys live. `pkcs11` follows with HSM-backed keys. */
-    backend: z.literal('pkcs8').default('pkcs8'),
+    /** The backend that makes new keys: `pkcs8`, or a name of `backends`. */
+    backend: z.string().default(FILES),
+    /** Further backends by name. A key stays where it was made: a backend must stay configured while it has keys. */
+    backends: z
+      .record(
+        z
+          .string()
+          .regex(/^(?!pkcs8$)[a-z][a-z0-9-]{0,31}$/, 'a name: a-z, 0-9 and dashes, not pkcs8'),
+        backendConfig,
+      )
+      .default({}),
     /** Directory of the encrypted key files, absolute. Default: `keys` in the service's data directory. */
     directory: z.string().startsWith('/').optional(),
     /** Place of the master key that encrypts them, `file:///…`. Default: `secrets/keymgr-master.key` in the service's data directory. */
@@ -12,6 +46,10 @@ export const keymgrConfig = z
       .string()
       .regex(/^file:\/\/\/./, 'expected file:///path')
       .optional(),
+  })
+  .refine(({ backend, backends }) => backend === FILES || Object.hasOwn(backends, backend), {
+    message: 'is neither pkcs8 nor one of keymgr.backends',
+    path: ['backend'],
   })
   .prefault({});
 

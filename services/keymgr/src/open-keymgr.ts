@@ -4,17 +4,17 @@ import { createEventLog, type EventLog } from '@gigvault/database/event-log';
 import { query } from '@gigvault/database/query';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import type { HealthCheck, ServiceContext } from '@gigvault/host/service';
-import { createMasterKey, readMasterKey } from '@gigvault/keystore/master-key';
-import { pkcs8File, pkcs8KeyStore } from '@gigvault/keystore/pkcs8-key-store';
+import { createMasterKey } from '@gigvault/keystore/master-key';
+import { pkcs8File } from '@gigvault/keystore/pkcs8-key-store';
 import type { Worker } from '@gigvault/time/worker';
 import type { Pool } from 'pg';
 import { cachedKeyTable } from './adapters/cached-key-table.ts';
 import { keyCounter } from './adapters/key-counter.ts';
-import { meteredKeyStore } from './adapters/metered-key-store.ts';
 import { pgKeyTable } from './adapters/pg-key-table.ts';
 import { pgKeyUsage } from './adapters/pg-key-usage.ts';
 import { pgSignatureTable } from './adapters/pg-signature-table.ts';
-import { type KeymgrConfig, keymgrPaths } from './keymgr.config.ts';
+import { openBackends } from './backends/open-backends.ts';
+import { FILES, type KeymgrConfig, keymgrPaths } from './keymgr.config.ts';
 import type { KeyDeps } from './keys/create-key.ts';
 import type { SignListDeps } from './signing/sign-list.ts';
 import { singleFlight } from './signing/single-flight.ts';
@@ -24,9 +24,11 @@ export interface Keymgr {
   readonly keys: KeyDeps;
   readonly signing: SignListDeps;
   readonly eventLog: EventLog;
-  /** Started in order; whoever opens a keymgr without a host stops `usage` to write what it has counted. */
+  /** Started in order, stopped in reverse: the backends last. */
   readonly workers: readonly Worker[];
   readonly healthChecks: readonly HealthCheck[];
+  /** Ends what the backends have begun, for whoever opens a keymgr without a host. */
+  close(): Promise<void>;
 }
 
 /** The parts of a service's context that keymgr works with. */
@@ -36,25 +38,19 @@ export type KeymgrContext = Pick<
 >;
 
 /**
- * Wires backend, tables and flows. Errors: KEY_UNAVAILABLE when the master key is missing, not one, or readable by others:
- * keymgr does not start without its keys.
+ * Wires backends, tables and flows. Errors: those of openBackends; keymgr does not start without its keys.
  */
 export function openKeymgr(context: KeymgrContext): Keymgr {
   const { config, dataDir, database: pool, clock, log, metrics } = context;
-  const paths = keymgrPaths(config, dataDir);
-  const masterKey = readMasterKey(paths.masterKey);
-  const keyStore = meteredKeyStore(
-    pkcs8KeyStore({ directory: paths.directory, masterKey }),
-    metrics,
-  );
+  const backends = openBackends(config, dataDir, metrics);
   const eventLog = createEventLog({ pool, producer: 'keymgr', consumers: ['audit'], clock });
   const keys = cachedKeyTable(pgKeyTable(pool, eventLog), clock);
   const signatures = pgSignatureTable(pool, eventLog, clock);
   const usage = pgKeyUsage({ pool, eventLog, clock, log });
   return {
-    keys: { keyStore, keys, clock },
+    keys: { backends, keys, clock },
     signing: {
-      keyStore,
+      backends,
       keys,
       signatures,
       usage,
@@ -64,9 +60,17 @@ export function openKeymgr(context: KeymgrContext): Keymgr {
       openLists: new Map(),
     },
     eventLog,
-    workers: [eventLog.worker, usage.worker, keyCounter(context, pool)],
-    healthChecks: [{ name: 'keystore', check: () => keyStore.check() }],
+    workers: [closer(backends), eventLog.worker, usage.worker, keyCounter(context, pool)],
+    healthChecks: backends.all.map((store) => ({
+      name: store.backend === config.backend ? 'keystore' : `keystore.${store.backend}`,
+      check: () => store.check(),
+    })),
+    close: () => backends.close(),
   };
+}
+
+function closer({ close }: Pick<Keymgr, 'close'>): Worker {
+  return { name: 'keymgr.backends', start: async () => undefined, stop: close };
 }
 
 /**
@@ -90,7 +94,22 @@ export async function lostKeys(
 }
 
 /**
- * Makes the master key where the configuration says, unless it is there. Bootstrap calls it before `openKeymgr`; the service never does.
+ * The backends that have keys and are not configured, each with one of its keys. Asked before anything opens a keymgr: nothing could be signed with them.
+ */
+export async function lostBackends(
+  config: KeymgrConfig,
+  pool: Pool,
+): Promise<readonly { readonly backend: string; readonly keyId: string }[]> {
+  const { rows } = await query<{ backend: string; key_id: string }>(pool, {
+    text: `SELECT backend, min(key_id) AS key_id FROM key
+           WHERE backend <> ALL ($1::text[]) AND state <> 'destroyed' GROUP BY backend ORDER BY backend`,
+    values: [[FILES, ...Object.keys(config.backends)]],
+  });
+  return rows.map((row) => ({ backend: row.backend, keyId: row.key_id }));
+}
+
+/**
+ * Makes the master key where the configuration says, unless it is there, or no key was or will be under it. Bootstrap calls it before `openKeymgr`; the service never does.
  * Errors: KEY_UNAVAILABLE when the master key is gone but key files are there: a new one could not open them.
  *
  * @returns true when this call made it.
@@ -98,6 +117,7 @@ export async function lostKeys(
 export async function prepareMasterKey(config: KeymgrConfig, dataDir: string): Promise<boolean> {
   const { directory, masterKey } = keymgrPaths(config, dataDir);
   const isFirst = !existsSync(directory) || readdirSync(directory).length === 0;
+  if (isFirst && config.backend !== FILES) return false;
   if (!isFirst && !existsSync(masterKey)) {
     throw new GigvaultError(
       'KEY_UNAVAILABLE',

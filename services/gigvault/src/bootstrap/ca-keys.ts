@@ -44,7 +44,7 @@ export async function requestCas(
   plan: Plan,
 ): Promise<Record<SubordinateKind, CaRequest>> {
   const { config, directory, pool, log, metrics } = parts;
-  const { keys } = openKeymgr({
+  const { keys, close } = openKeymgr({
     config: config.keymgr,
     dataDir: directory.of('keymgr'),
     database: pool,
@@ -62,5 +62,9 @@ export async function requestCas(
     const request = await requestCaCertificate(keys, keyId);
     return { request, publicKey: requestedKey(plan, kind, request) };
   };
-  return { issuing: await requestOf('issuing'), services: await requestOf('services') };
+  try {
+    return { issuing: await requestOf('issuing'), services: await requestOf('services') };
+  } finally {
+    await close();
+  }
 }

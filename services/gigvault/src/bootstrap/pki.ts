@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { query } from '@gigvault/database/query';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import { writeFileDurably } from '@gigvault/files/durable-file';
-import { lostKeys, prepareMasterKey } from '@gigvault/keymgr/open-keymgr';
+import { lostBackends, lostKeys, prepareMasterKey } from '@gigvault/keymgr/open-keymgr';
 import { runCeremony } from '@gigvault/rootca/ceremony/run-ceremony';
 import { ROOT_FILES, readPem, readText } from '@gigvault/rootca/commands/root-directory';
 import { type Plan, parsePlan, standardPlan } from '@gigvault/rootca/plan/plan';
@@ -15,7 +15,7 @@ import { readCertList } from '@gigvault/x509/crl';
 import { fromPem } from '@gigvault/x509/pem';
 import type { Pool } from 'pg';
 import type { SuiteProcess } from '../composition/one-process.ts';
-import type { GigvaultConfig } from '../gigvault.config.ts';
+import { type GigvaultConfig, HSM } from '../gigvault.config.ts';
 import type { Progress } from '../report/progress.ts';
 import { CA_KEYS, type KeymgrParts, requestCas } from './ca-keys.ts';
 import {
@@ -65,7 +65,7 @@ export async function preparePki(options: PkiOptions): Promise<Pki> {
   const file = (name: string) => join(directory.root, name);
   const isNew = !existsSync(directory.rootCertificate);
   if (isNew && (await hasIssuers(options.caPool))) throw rootLost(directory);
-  await requireKeyFiles(options);
+  await requireKeys(options);
   await prepareMasterKey(config.keymgr, directory.of('keymgr'));
   const isOffline = config.offlineRoot !== undefined || isRootAwaited(directory.root);
   if (isNew) await (isOffline ? takeOfflineRoot(options) : createPki(options));
@@ -83,8 +83,14 @@ export async function preparePki(options: PkiOptions): Promise<Pki> {
   };
 }
 
-/** Errors: INVALID_ARGUMENT with the keys that are recorded and have lost their files. */
-async function requireKeyFiles({ config, directory, pool }: PkiOptions): Promise<void> {
+/** Errors: INVALID_ARGUMENT with the keys that are recorded and have lost their files, or their backend. */
+async function requireKeys({ config, directory, pool }: PkiOptions): Promise<void> {
+  const [away] = await lostBackends(config.keymgr, pool);
+  if (away !== undefined)
+    throw new GigvaultError(
+      'INVALID_ARGUMENT',
+      `The key ${away.keyId} and maybe others are in the key backend '${away.backend}', which is not configured. Start with ${away.backend === HSM ? 'the same --hsm' : `keymgr.backends.${away.backend}`} as before.`,
+    );
   const { directory: folder, files } = await lostKeys(config.keymgr, directory.of('keymgr'), pool);
   if (files.length > 0) throw lost(folder, files);
 }

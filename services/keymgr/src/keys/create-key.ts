@@ -1,16 +1,17 @@
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
-import { type KeyStore, parseKeyHandle } from '@gigvault/keystore/key-store';
+import { parseKeyHandle } from '@gigvault/keystore/key-store';
 import type { PeerName } from '@gigvault/rpc/service-name';
 import { durableStep } from '@gigvault/telemetry/durable-step';
 import type { Clock } from '@gigvault/time/clock';
 import { type KeyType, readPublicKey } from '@gigvault/x509/public-key';
+import type { Backends } from '../backends/backends.ts';
 import type { KeyTable } from '../ports/key-table.ts';
 import type { Purpose } from './grants.ts';
 import type { StoredKey } from './stored-key.ts';
 
 /** What making and finding keys needs. */
 export interface KeyDeps {
-  readonly keyStore: KeyStore;
+  readonly backends: Backends;
   readonly keys: KeyTable;
   readonly clock: Clock;
 }
@@ -46,14 +47,15 @@ export async function createKey(deps: KeyDeps, request: NewKey): Promise<StoredK
   parseKeyHandle(request.keyId);
   const keyType = requireKeyType(request.keyType);
   if ((await deps.keys.find(request.keyId)) !== undefined) throw alreadyExists(request.keyId);
-  const handle = await deps.keyStore.generate(keyType);
-  const publicKey = readPublicKey(await deps.keyStore.publicKey(handle));
+  const keyStore = deps.backends.forNewKeys;
+  const handle = await keyStore.generate(keyType);
+  const publicKey = readPublicKey(await keyStore.publicKey(handle));
   const { keyId, purposes, callers, issuerName, owner, tenantId, actor } = request;
   const key: StoredKey = {
     keyId,
     state: 'active',
     publicKey,
-    backend: deps.keyStore.backend,
+    backend: keyStore.backend,
     handle,
     purposes,
     callers,
@@ -75,7 +77,7 @@ export async function createKey(deps: KeyDeps, request: NewKey): Promise<StoredK
   );
   if (inserted) return key;
   // Only now is it certain that no row names this handle: after an error the row may be there all the same.
-  await deps.keyStore.remove(handle);
+  await keyStore.remove(handle);
   throw alreadyExists(keyId);
 }
 

@@ -7,6 +7,7 @@ import { encodeName } from '@gigvault/x509/name';
 import { describe, expect, it } from '@jest/globals';
 import { ISSUER, NOW } from '../../test/signing-fixture.ts';
 import { memoryTables } from '../adapters/memory-tables.ts';
+import { backendsOf } from '../backends/backends.ts';
 import { createCaKey } from './create-ca-key.ts';
 import { getKey, listKeys } from './find-keys.ts';
 import { generateServiceKey, generateUserKey } from './generate-key.ts';
@@ -14,10 +15,10 @@ import { GENERATE_GRANTS, PURPOSES } from './grants.ts';
 import { requestCaCertificate } from './request-ca-certificate.ts';
 
 function setUp() {
-  const keyStore = memoryKeyStore();
+  const backends = backendsOf([memoryKeyStore()], 'memory');
   const tables = memoryTables();
   return {
-    deps: { keyStore, keys: tables.keys, clock: new FakeClock(NOW) },
+    deps: { backends, keys: tables.keys, clock: new FakeClock(NOW) },
     events: tables.events,
   };
 }
@@ -125,13 +126,14 @@ describe('generateUserKey', () => {
     const { deps } = setUp();
     const removed: string[] = [];
     const keyStore = {
-      ...deps.keyStore,
+      ...deps.backends.forNewKeys,
       remove: async (handle: string) => void removed.push(handle),
     };
+    const backends = backendsOf([keyStore], 'memory');
     const request = { keyId: 'k', keyType: 'ec-p256' };
     const outcomes = await Promise.allSettled([
-      generateUserKey({ ...deps, keyStore }, request, alice),
-      generateUserKey({ ...deps, keyStore }, request, alice),
+      generateUserKey({ ...deps, backends }, request, alice),
+      generateUserKey({ ...deps, backends }, request, alice),
     ]);
     expect(outcomes.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected']);
     expect(removed).toHaveLength(1);

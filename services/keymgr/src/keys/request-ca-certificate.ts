@@ -11,12 +11,12 @@ import { getKey } from './find-keys.ts';
  * DER. No RPC leads here. Errors: KEY_NOT_FOUND, KEY_USE_REFUSED when it is not a CA's key, KEY_UNAVAILABLE.
  */
 export async function requestCaCertificate(deps: KeyDeps, keyId: string): Promise<Buffer> {
-  const { publicKey, issuerName, handle } = await getKey(deps, keyId);
+  const { publicKey, issuerName, handle, backend } = await getKey(deps, keyId);
   if (issuerName === null) {
     throw new GigvaultError('KEY_USE_REFUSED', `Key '${keyId}' is not a CA's key.`);
   }
   const info = sequence(integer(0), issuerName, publicKey.spki, contextConstructed(0));
-  const signature = await deps.keyStore.sign(handle, info, { format: 'der' });
+  const signature = await deps.backends.of(backend).sign(handle, info, { format: 'der' });
   if (!(await verifyWith(publicKey.keyObject, info, signature, 'der'))) {
     throw new GigvaultError('KEY_UNAVAILABLE', `Key '${keyId}' gave a wrong signature.`);
   }

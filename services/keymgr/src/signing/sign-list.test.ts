@@ -9,6 +9,7 @@ import { signatureAlgorithm, verifySignature } from '@gigvault/x509/signature';
 import { describe, expect, it } from '@jest/globals';
 import { DAY, ISSUER, NOW } from '../../test/signing-fixture.ts';
 import { memoryTables } from '../adapters/memory-tables.ts';
+import { backendsOf } from '../backends/backends.ts';
 import { createCaKey } from '../keys/create-ca-key.ts';
 import { closeSigning } from './close-signing.ts';
 import { sign } from './sign.ts';
@@ -19,16 +20,16 @@ const ENTRY = encodeCrlEntry({ serialNumber: '7f'.repeat(16), revokedAt: NOW, re
 const CHUNK = Buffer.concat(Array.from({ length: 1_000 }, () => ENTRY));
 
 async function setUp() {
-  const keyStore: KeyStore = memoryKeyStore();
+  const backends = backendsOf([memoryKeyStore()], 'memory');
   const tables = memoryTables();
   const clock = new FakeClock(NOW);
   const key = await createCaKey(
-    { keyStore, keys: tables.keys, clock },
+    { backends, keys: tables.keys, clock },
     { keyId: 'ca-issuing', keyType: 'ec-p256', subject: ISSUER },
   );
   const deps: SignListDeps = {
     ...tables,
-    keyStore,
+    backends,
     clock,
     inFlight: singleFlight(),
     openLists: new Map(),
@@ -147,15 +148,18 @@ describe('a list in parts', () => {
 
   it('covers: T13. keeps back a signature that does not verify, and records nothing', async () => {
     const { deps, events } = await setUp();
+    const sound = deps.backends.forNewKeys;
     const faulty: KeyStore = {
-      ...deps.keyStore,
+      ...sound,
       async startSignature(handle, options) {
-        const signing = await deps.keyStore.startSignature(handle, options);
+        const signing = await sound.startSignature(handle, options);
         signing.update(Buffer.of(1));
         return signing;
       },
     };
-    await expect(send({ ...deps, keyStore: faulty }, listParts())).rejects.toMatchObject({
+    await expect(
+      send({ ...deps, backends: backendsOf([faulty], 'memory') }, listParts()),
+    ).rejects.toMatchObject({
       code: 'KEY_UNAVAILABLE',
     });
     expect(events.map(({ type }) => type)).toEqual(['key.generated']);

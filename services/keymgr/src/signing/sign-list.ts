@@ -103,7 +103,7 @@ async function openList(
 ): Promise<OpenList> {
   const { format } = PURPOSE_RULES[PURPOSE];
   const { keyObject, keyType } = key.publicKey;
-  const signing = await deps.keyStore.startSignature(key.handle, { format });
+  const signing = await deps.backends.of(key.backend).startSignature(key.handle, { format });
   const list: OpenList = {
     keyId: key.keyId,
     caller,

@@ -6,6 +6,7 @@ import { FakeClock } from '@gigvault/time/clock';
 import { describe, expect, it } from '@jest/globals';
 import { checkpointTbs, crlTbs, ISSUER, jwsTbs, leafTbs, NOW } from '../../test/signing-fixture.ts';
 import { memoryTables } from '../adapters/memory-tables.ts';
+import { backendsOf } from '../backends/backends.ts';
 import { createCaKey } from '../keys/create-ca-key.ts';
 import { generateServiceKey } from '../keys/generate-key.ts';
 import { closeSigning } from './close-signing.ts';
@@ -25,13 +26,14 @@ async function setUp() {
   };
   const tables = memoryTables();
   const clock = new FakeClock(NOW);
-  const keyDeps = { keyStore, keys: tables.keys, clock };
+  const backends = backendsOf([keyStore], 'memory');
+  const keyDeps = { backends, keys: tables.keys, clock };
   const key = await createCaKey(keyDeps, {
     keyId: 'ca-issuing',
     keyType: 'ec-p256',
     subject: ISSUER,
   });
-  const deps: SignDeps = { ...tables, keyStore, inFlight: singleFlight(), log: silentLog };
+  const deps: SignDeps = { ...tables, backends, inFlight: singleFlight(), log: silentLog };
   const request = (tbs = leafTbs(), intentId: string = crypto.randomUUID()) => ({
     keyId: 'ca-issuing',
     purpose: 'certSign',
@@ -100,14 +102,17 @@ describe('sign', () => {
 
   it('covers: T13. keeps back a signature that does not verify, and records nothing', async () => {
     const { deps, events, request } = await setUp();
+    const sound = deps.backends.forNewKeys;
     const faulty: KeyStore = {
-      ...deps.keyStore,
+      ...sound,
       async sign(handle, data, options) {
-        return deps.keyStore.sign(handle, Buffer.concat([data, Buffer.of(1)]), options);
+        return sound.sign(handle, Buffer.concat([data, Buffer.of(1)]), options);
       },
     };
     const asked = { ...request(crlTbs()), purpose: 'crlSign' };
-    await expect(sign({ ...deps, keyStore: faulty }, asked, 'crl')).rejects.toMatchObject({
+    await expect(
+      sign({ ...deps, backends: backendsOf([faulty], 'memory') }, asked, 'crl'),
+    ).rejects.toMatchObject({
       code: 'KEY_UNAVAILABLE',
     });
     expect(events.map(({ type }) => type)).toEqual(['key.generated']);

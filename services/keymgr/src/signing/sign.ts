@@ -2,11 +2,11 @@ import { hash } from 'node:crypto';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import { isUuid } from '@gigvault/ids/uuid';
 import { verifyWith } from '@gigvault/keystore/key-algorithm';
-import type { KeyStore } from '@gigvault/keystore/key-store';
 import type { SignRequest } from '@gigvault/proto/keymgr/v1/signing';
 import type { PeerName } from '@gigvault/rpc/service-name';
 import { durableStep } from '@gigvault/telemetry/durable-step';
 import type { Log } from '@gigvault/telemetry/log';
+import type { Backends } from '../backends/backends.ts';
 import { getKey } from '../keys/find-keys.ts';
 import { isPurpose, PURPOSE_CALLER, type Purpose } from '../keys/grants.ts';
 import type { StoredKey } from '../keys/stored-key.ts';
@@ -18,7 +18,7 @@ import { PURPOSE_RULES, whyRefused } from './to-be-signed.ts';
 
 /** What signing needs. */
 export interface SignDeps {
-  readonly keyStore: KeyStore;
+  readonly backends: Backends;
   readonly keys: Pick<KeyTable, 'find'>;
   readonly signatures: SignatureTable;
   readonly usage: KeyUsage;
@@ -131,7 +131,7 @@ async function signAndVerify(
   tbs: Buffer,
 ): Promise<Buffer> {
   const { format, verifiedBy } = PURPOSE_RULES[purpose];
-  const signature = await deps.keyStore.sign(key.handle, tbs, { format });
+  const signature = await deps.backends.of(key.backend).sign(key.handle, tbs, { format });
   if (verifiedBy === 'caller') return signature;
   if (await verifyWith(key.publicKey.keyObject, tbs, signature, format)) return signature;
   throw wrongSignature(deps, key);

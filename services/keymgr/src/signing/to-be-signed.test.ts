@@ -17,6 +17,7 @@ import {
   ocspTbs,
 } from '../../test/signing-fixture.ts';
 import { memoryTables } from '../adapters/memory-tables.ts';
+import { backendsOf } from '../backends/backends.ts';
 import { createKey } from '../keys/create-key.ts';
 import { PURPOSES, type Purpose } from '../keys/grants.ts';
 import type { StoredKey } from '../keys/stored-key.ts';
@@ -28,10 +29,10 @@ const PEERS: readonly PeerName[] = [...SERVICE_NAMES, 'gigvault', 'edge'];
 
 /** A key that every caller may use for every purpose as far as its own row goes: what is left is the constant table. */
 async function openKey(): Promise<{ deps: SignDeps; key: StoredKey; events: { type: string }[] }> {
-  const keyStore = memoryKeyStore();
+  const backends = backendsOf([memoryKeyStore()], 'memory');
   const tables = memoryTables();
   const key = await createKey(
-    { keyStore, keys: tables.keys, clock: new FakeClock(NOW) },
+    { backends, keys: tables.keys, clock: new FakeClock(NOW) },
     {
       keyId: 'k',
       keyType: 'ec-p256',
@@ -43,7 +44,7 @@ async function openKey(): Promise<{ deps: SignDeps; key: StoredKey; events: { ty
       actor: 'test',
     },
   );
-  const deps = { ...tables, keyStore, inFlight: singleFlight<Buffer>(), log: silentLog };
+  const deps = { ...tables, backends, inFlight: singleFlight<Buffer>(), log: silentLog };
   return { deps, key, events: tables.events };
 }
 
