@@ -4,9 +4,9 @@ import { readMasterKey } from '@gigvault/keystore/master-key';
 import { memoryKeyStore } from '@gigvault/keystore/memory-key-store';
 import { pkcs8KeyStore } from '@gigvault/keystore/pkcs8-key-store';
 import type { Metrics } from '@gigvault/telemetry/metrics';
-import { meteredKeyStore } from '../adapters/metered-key-store.ts';
+import { type Backends, backendsOf } from '../backends/backends.ts';
 import { type BackendConfig, FILES, type KeymgrConfig, keymgrPaths } from '../keymgr.config.ts';
-import { type Backends, backendsOf } from './backends.ts';
+import { meteredKeyStore } from './metered-key-store.ts';
 
 /** Backends that are open, some with a process of their own. */
 export interface OpenBackends extends Backends {
