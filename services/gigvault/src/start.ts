@@ -210,6 +210,7 @@ async function tell(
     hasRootKey,
     setupToken: credentials.setupToken === '' ? undefined : credentials.setupToken,
     environment,
+    keysInToken: config.keymgr.backends[config.keymgr.backend]?.type === 'pkcs11',
   });
 }
 

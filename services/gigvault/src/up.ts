@@ -58,10 +58,11 @@ export interface UpOptions {
  * Errors: AlreadyRunning; CONFLICT naming a port in use; INVALID_ARGUMENT for a configuration or directory that cannot be.
  */
 export async function up(
-  options: UpOptions,
+  asked: UpOptions,
   progress: Progress,
   print: (text: string) => void,
 ): Promise<RunningSuite> {
+  const options = withHsm(asked);
   const { config } = options;
   requireSafeProfile(config);
   // 1. The data directory, for this process alone; then the ports, before anything is made.
@@ -112,7 +113,7 @@ export async function up(
     );
     // Half of the start's modules and the whole of initdb take about as long.
     const { start } = await import('./start.ts');
-    const configured = withHsm(withRootCrl(options, directory));
+    const configured = withRootCrl(options, directory);
     return await start({ ...configured, directory, server, progress, print, logOf, undo });
   } catch (error) {
     failed = true;

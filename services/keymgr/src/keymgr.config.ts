@@ -1,21 +1,18 @@
-import { secretReference } from '@gigvault/config/secret';
 import { z } from 'zod';
 
 /** The name of the backend that is always there: encrypted files in the data directory. */
 export const FILES = 'pkcs8';
 
 /** What a token's URI may be. */
-export const PKCS11_URI = 'a PKCS #11 URI (RFC 7512), pkcs11:token=…?module-path=…';
+export const PKCS11_URI = 'a PKCS #11 URI (RFC 7512), pkcs11:token=…?module-path=…&pin-source=…';
 
 /** A token behind a vendor's PKCS #11 library, in an HSM or a TPM. */
 const pkcs11Backend = z.strictObject({
   type: z.literal('pkcs11'),
   /** RFC 7512, as `pkcs11:token=pki?module-path=/usr/lib/…/lib….so&pin-source=file:/etc/gigvault/pin`. */
   uri: z.string().regex(/^pkcs11:/, PKCS11_URI),
-  /** Where the user PIN lies, when the URI has no `pin-source`. */
-  pin: secretReference.optional(),
-  /** Sessions with the token, so many signatures at a time. */
-  sessions: z.int().min(1).max(64).default(4),
+  /** Operations that the token does at once. Default: as many as are of use with the vendor's library. */
+  sessions: z.int().min(1).max(64).optional(),
 });
 
 /** Keys that die with the process. */

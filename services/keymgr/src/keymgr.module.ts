@@ -6,15 +6,22 @@ import {
   WORKERS,
 } from '@gigvault/host/service';
 import { RPC } from '@gigvault/rpc/contracts';
-import { Module } from '@nestjs/common';
+import { Module, type OnModuleDestroy } from '@nestjs/common';
 import { KeymgrInit1763700000000 } from '../migrations/1763700000000-init.ts';
 import { KEYS, KeyRpc, KeySigningRpc, SIGNING } from './api/grpc.ts';
 import { keyRoutes } from './api/http.ts';
 import { type KeymgrConfig, keymgrConfig } from './keymgr.config.ts';
-import { openKeymgr } from './open-keymgr.ts';
+import { type Keymgr, openKeymgr } from './open-keymgr.ts';
 
 @Module({})
 class KeymgrModule {}
+
+const LIFETIME = Symbol('LIFETIME');
+
+/** Nest ends it with the service, also one whose workers never started. */
+function lifetimeOf({ close }: Keymgr): OnModuleDestroy {
+  return { onModuleDestroy: close };
+}
 
 /** The key manager: the only online process that touches signing keys. */
 export const keymgrService: ServiceDefinition<KeymgrConfig> = {
@@ -30,6 +37,7 @@ export const keymgrService: ServiceDefinition<KeymgrConfig> = {
       module: KeymgrModule,
       controllers: [KeyRpc, KeySigningRpc, EventLogRpc],
       providers: [
+        { provide: LIFETIME, useValue: lifetimeOf(keymgr) },
         { provide: KEYS, useValue: keymgr.keys },
         { provide: SIGNING, useValue: keymgr.signing },
         { provide: EVENT_LOG, useValue: keymgr.eventLog },

@@ -24,10 +24,9 @@ export interface Keymgr {
   readonly keys: KeyDeps;
   readonly signing: SignListDeps;
   readonly eventLog: EventLog;
-  /** Started in order, stopped in reverse: the backends last. */
   readonly workers: readonly Worker[];
   readonly healthChecks: readonly HealthCheck[];
-  /** Ends what the backends have begun, for whoever opens a keymgr without a host. */
+  /** Ends what the backends have begun. Last: workers may still sign. */
   close(): Promise<void>;
 }
 
@@ -41,8 +40,8 @@ export type KeymgrContext = Pick<
  * Wires backends, tables and flows. Errors: those of openBackends; keymgr does not start without its keys.
  */
 export function openKeymgr(context: KeymgrContext): Keymgr {
-  const { config, dataDir, database: pool, clock, log, metrics } = context;
-  const backends = openBackends(config, dataDir, metrics);
+  const { config, dataDir, database: pool, clock, log } = context;
+  const backends = openBackends(config, dataDir, context);
   const eventLog = createEventLog({ pool, producer: 'keymgr', consumers: ['audit'], clock });
   const keys = cachedKeyTable(pgKeyTable(pool, eventLog), clock);
   const signatures = pgSignatureTable(pool, eventLog, clock);
@@ -60,17 +59,13 @@ export function openKeymgr(context: KeymgrContext): Keymgr {
       openLists: new Map(),
     },
     eventLog,
-    workers: [closer(backends), eventLog.worker, usage.worker, keyCounter(context, pool)],
+    workers: [eventLog.worker, usage.worker, keyCounter(context, pool)],
     healthChecks: backends.all.map((store) => ({
       name: store.backend === config.backend ? 'keystore' : `keystore.${store.backend}`,
       check: () => store.check(),
     })),
     close: () => backends.close(),
   };
-}
-
-function closer({ close }: Pick<Keymgr, 'close'>): Worker {
-  return { name: 'keymgr.backends', start: async () => undefined, stop: close };
 }
 
 /**

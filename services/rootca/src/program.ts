@@ -28,13 +28,18 @@ export function rootcaProgram(output: Output, clock: Clock = systemClock): Comma
     .description('make a root from a plan')
     .requiredOption('--plan <file>', 'the plan, YAML')
     .requiredOption('--out <directory>', 'where the root goes; must not hold one')
+    .option(
+      '--hsm <uri>',
+      'make and keep the key in this token, pkcs11:token=…?module-path=…&pin-source=…',
+    )
     .action(async (options) => output.print(await create(options, clock)));
 
   program
     .command('sign')
     .description('sign a CA below the root')
     .requiredOption('--root <directory>', 'made by create')
-    .requiredOption('--passphrase-file <file>', 'holds the passphrase')
+    .option('--passphrase-file <file>', 'holds the passphrase of a key in a file')
+    .option('--hsm <uri>', 'the token, when its URI is not that of create any more')
     .requiredOption('--csr <file>', 'PKCS #10 request, PEM')
     .requiredOption('--kind <kind>', 'issuing or services')
     .requiredOption('--out <file>', 'the certificate')
@@ -44,7 +49,8 @@ export function rootcaProgram(output: Output, clock: Clock = systemClock): Comma
     .command('crl')
     .description('issue the next CRL of the root')
     .requiredOption('--root <directory>', 'made by create')
-    .requiredOption('--passphrase-file <file>', 'holds the passphrase')
+    .option('--passphrase-file <file>', 'holds the passphrase of a key in a file')
+    .option('--hsm <uri>', 'the token, when its URI is not that of create any more')
     .option(
       '--revoke <serial...>',
       'CA certificates to revoke, <serial number>[@<reason code>]',

@@ -9,6 +9,7 @@ import { fromPem, toPem } from '@gigvault/x509/pem';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { createRoot } from '../src/ceremony/create-root.ts';
 import { issueRootCrl } from '../src/ceremony/issue-root-crl.ts';
+import { newMemoryRootKey } from '../src/ceremony/root-key.ts';
 import { signSubordinateCa } from '../src/ceremony/sign-subordinate-ca.ts';
 import type { SubordinateKind } from '../src/plan/plan.ts';
 import { rootcaProgram } from '../src/program.ts';
@@ -36,12 +37,10 @@ const sign = (kind: SubordinateKind, out = `root/${kind}.crt`) =>
   rootca('sign', ...passphraseOf(), '--kind', kind, '--csr', at(`${kind}.csr`), '--out', at(out));
 
 /** For the issuing CA of the same plan, by another root. */
-function foreignCertificate(): string {
+async function foreignCertificate(): Promise<string> {
   const csr = request('issuing', newKey());
-  return toPem(
-    'CERTIFICATE',
-    signSubordinateCa(createRoot(plan, clock), 'issuing', csr, clock).der,
-  );
+  const root = await createRoot(plan, newMemoryRootKey(), clock);
+  return toPem('CERTIFICATE', (await signSubordinateCa(root, 'issuing', csr, clock)).der);
 }
 
 async function edit(path: string, from: string, to: string): Promise<void> {
@@ -121,7 +120,11 @@ describe('rootca by hand', () => {
     ['root.crl', (path) => copyFile(at('first.crl'), path), 'is not the newest: number 2'],
     ['issuing.crt.transcript.json', rm, 'stands in no transcript'],
     ['root.crl.2.transcript.json', rm, 'stands in no transcript'],
-    ['issuing.crt', (path) => writeFile(path, foreignCertificate()), 'is not signed by the root'],
+    [
+      'issuing.crt',
+      async (path) => writeFile(path, await foreignCertificate()),
+      'is not signed by the root',
+    ],
   ])('verify misses nothing: %s, %s', async (file, change, problem) => {
     const path = at(`root/${file}`);
     const before = await readFile(path);
@@ -157,7 +160,7 @@ describe('rootca by hand', () => {
     const newest = await readFile(at('root/root.crl'));
     await copyFile(at('first.crl'), at('root/root.crl'));
     await expect(crl()).rejects.toThrow('the transcripts tell of number 2');
-    const foreign = issueRootCrl(createRoot(plan, clock), clock);
+    const foreign = await issueRootCrl(await createRoot(plan, newMemoryRootKey(), clock), clock);
     await writeFile(at('root/root.crl'), toPem('X509 CRL', foreign));
     await expect(crl()).rejects.toThrow("is not this root's");
     await writeFile(at('root/root.crl'), newest);

@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
-import { keymgrPaths } from '@gigvault/keymgr/keymgr.config';
+import { FILES, keymgrPaths } from '@gigvault/keymgr/keymgr.config';
 import { type Plan, parsePlan } from '@gigvault/rootca/plan/plan';
 import type { GigvaultConfig } from '../gigvault.config.ts';
 import type { DataDirectory } from './data-directory.ts';
@@ -45,9 +45,15 @@ export function checkRootDirectory(directory: DataDirectory, config: GigvaultCon
     (file) => !existsSync(file),
   );
   if (missing.length > 0) throw lost(root, missing);
-  // Made before the root. Which of them there must be is asked of the database later, see requireKeyFiles.
+  // Made before the root. Which of them there must be is asked of the database later, see requireKeys.
   const keys = keysFolder(directory, config);
-  if (!holdsSomething(keys)) throw lost(keys, ['every key']);
+  if (config.keymgr.backend === FILES && !holdsSomething(keys))
+    throw lost(
+      keys,
+      ['every key'],
+      'holds CAs',
+      ' For keys in a token, start with the same --hsm as before.',
+    );
   const plan = parsePlan(readFileSync(rootPlan, 'utf8'));
   requireFitting(plan, config, `the certificates of ${directory.path} say`);
 }
@@ -58,15 +64,20 @@ export function rootLost({ root, rootCertificate }: DataDirectory): GigvaultErro
 }
 
 /**
- * The refusal of a start whose `folder` lacks these files, by path or by what they are. @param holds what makes them necessary
+ * The refusal of a start whose `folder` lacks these files, by path or by what they are. @param holds what makes them necessary @param hint what else it may be
  */
-export function lost(folder: string, files: readonly string[], holds = 'holds CAs'): GigvaultError {
+export function lost(
+  folder: string,
+  files: readonly string[],
+  holds = 'holds CAs',
+  hint = '',
+): GigvaultError {
   const names = files.slice(0, MOST_NAMES).map((file) => basename(file));
   const more = files.length - names.length;
   const all = [...names, ...(more > 0 ? [`and ${more} more`] : [])].join(', ');
   return new GigvaultError(
     'INVALID_ARGUMENT',
-    `This data directory ${holds}, but ${folder} has lost ${all}. Nothing was changed. Restore ${files.length === 1 ? 'it' : 'them'} from a backup: docs/operations/database.md.`,
+    `This data directory ${holds}, but ${folder} has lost ${all}. Nothing was changed. Restore ${files.length === 1 ? 'it' : 'them'} from a backup: docs/operations/database.md.${hint}`,
   );
 }
 

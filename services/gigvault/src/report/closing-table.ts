@@ -15,6 +15,8 @@ export interface StartReport {
   /** Absent once an administrator exists. */
   readonly setupToken: string | undefined;
   readonly environment: 'development' | 'production';
+  /** New keys are made in a token. Those of before stay where they are. */
+  readonly keysInToken: boolean;
 }
 
 /** The closing table of product.md A.2. */
@@ -75,8 +77,9 @@ function setupLines(report: StartReport): string[] {
 
 function profileLine(report: StartReport): string {
   const where = 'grpc' in report.listeners ? 'one process' : 'one process per service';
-  if (report.environment === 'production') return `PRODUCTION PROFILE: software keys, ${where}.`;
-  const profile = `DEV PROFILE: software keys, one node, ${where}.`;
+  const keys = report.keysInToken ? 'new keys in a token' : 'software keys';
+  if (report.environment === 'production') return `PRODUCTION PROFILE: ${keys}, ${where}.`;
+  const profile = `DEV PROFILE: ${keys}, one node, ${where}.`;
   if (!report.hasRootKey) return profile;
   return `${profile} One system user cannot hide the root key from itself: for production, make it on an offline machine (--offline-root).`;
 }

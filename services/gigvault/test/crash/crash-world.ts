@@ -18,6 +18,8 @@ import { ocspStatus, type RelyingParty } from './relying-party.ts';
 export interface CrashWorldOptions {
   readonly mode: Mode;
   readonly seed: number;
+  /** Of `up`, besides its own. */
+  readonly flags?: readonly string[];
   /** Milliseconds from a death until a fresh issuance succeeds and OCSP answers: more is a finding. */
   servingWithin(): number;
 }
@@ -54,7 +56,12 @@ const GIVE_UP = 60_000;
 export async function openCrashWorld(options: CrashWorldOptions): Promise<CrashWorld> {
   const folder = mkdtempSync(join(tmpdir(), 'gv-fault-'));
   const faultFile = join(folder, 'fault');
-  const pki = await startPki(options.mode, ...FLAGS, '--faults', faultFile);
+  const pki = await startPki(
+    options.mode,
+    ...FLAGS,
+    ...(options.flags ?? []),
+    ...['--faults', faultFile],
+  );
   const opened: (() => unknown)[] = [
     () => rmSync(folder, { recursive: true }),
     () => pki.dispose(),

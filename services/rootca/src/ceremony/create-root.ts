@@ -1,21 +1,18 @@
-import { generateKeyPairSync } from 'node:crypto';
 import type { Clock } from '@gigvault/time/clock';
 import { readCertificate } from '@gigvault/x509/certificate';
-import { publicKeyInfoOf } from '@gigvault/x509/public-key';
 import { newSerialNumber } from '@gigvault/x509/serial-number';
 import type { Plan } from '../plan/plan.ts';
 import { rootTbs } from './planned-certificate.ts';
 import { type Root, signAsRoot } from './root.ts';
+import type { RootKey } from './root-key.ts';
 import { validityOfYears } from './validity.ts';
 
-/** Makes the root's key, in memory only, and its self-signed certificate. */
-export function createRoot(plan: Plan, clock: Clock): Root {
-  const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-384' });
-  const publicKey = publicKeyInfoOf(privateKey);
+/** The root of a new key: its self-signed certificate. Errors: those of signAsRoot. */
+export async function createRoot(plan: Plan, key: RootKey, clock: Clock): Promise<Root> {
   const tbs = rootTbs(plan, {
     serialNumber: newSerialNumber(),
-    publicKey,
+    publicKey: key.publicKey,
     ...validityOfYears(clock.now(), plan.root.validityYears, plan.backdateMinutes),
   });
-  return { plan, certificate: readCertificate(signAsRoot(privateKey, publicKey, tbs)), privateKey };
+  return { plan, certificate: readCertificate(await signAsRoot(key, tbs)), key };
 }

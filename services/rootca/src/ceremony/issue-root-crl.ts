@@ -8,15 +8,15 @@ const DAY = 86_400_000;
  * The root's CRL: scope CA certificates, all of them. It keeps what `previous` lists and has the next number; a first
  * one has number 1. DER.
  */
-export function issueRootCrl(
+export async function issueRootCrl(
   root: Root,
   clock: Clock,
   more: { readonly previous?: Buffer; readonly revoked?: readonly CrlEntry[] } = {},
-): Buffer {
+): Promise<Buffer> {
   const previous = more.previous === undefined ? undefined : readCertList(more.previous);
   const entries = [...(previous?.entries() ?? []), ...(more.revoked ?? [])];
   const thisUpdate = Math.floor(clock.now() / 1_000) * 1_000;
-  const { certificate, plan, privateKey } = root;
+  const { certificate, plan, key } = root;
   const tbs = buildTbsCertList({
     issuerName: certificate.subject,
     issuerKeyIdentifier: certificate.publicKey.keyIdentifier,
@@ -28,7 +28,7 @@ export function issueRootCrl(
     // Without a distribution point: the root itself names none, and who checks a whole chain asks for the root's status too.
     scope: 'caCerts',
   });
-  return signAsRoot(privateKey, certificate.publicKey, tbs);
+  return signAsRoot(key, tbs);
 }
 
 /** A serial number stands once; the first revocation counts. */

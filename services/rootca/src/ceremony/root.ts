@@ -1,15 +1,15 @@
-import type { KeyObject } from 'node:crypto';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import { assembleSigned, type ParsedCertificate } from '@gigvault/x509/certificate';
-import { type KeyType, keyTypeOf, type PublicKeyInfo } from '@gigvault/x509/public-key';
-import { signatureAlgorithm, signTbs, verifySignature } from '@gigvault/x509/signature';
+import type { KeyType } from '@gigvault/x509/public-key';
+import { signatureAlgorithm, verifySignature } from '@gigvault/x509/signature';
 import type { Plan } from '../plan/plan.ts';
+import type { RootKey } from './root-key.ts';
 
-/** An unlocked root. Keep it as short as possible: while it lives, the key is in this process's memory. */
+/** A root that can sign. Keep it as short as possible: a key of a file is in this process's memory while it lives. */
 export interface Root {
   readonly plan: Plan;
   readonly certificate: ParsedCertificate;
-  readonly privateKey: KeyObject;
+  readonly key: RootKey;
 }
 
 /** Where the root's certificate and CRL are found. */
@@ -21,9 +21,9 @@ export function rootUrls(plan: Plan): { readonly issuerUrl: string; readonly crl
  * Signs to-be-signed bytes with the root's key and checks the signature before it is given out (T13).
  * Errors: KEY_UNAVAILABLE when the signature does not verify.
  */
-export function signAsRoot(privateKey: KeyObject, publicKey: PublicKeyInfo, tbs: Buffer): Buffer {
-  const algorithm = signatureAlgorithm(keyTypeOf(privateKey));
-  const signature = signTbs(privateKey, tbs);
+export async function signAsRoot({ publicKey, sign }: RootKey, tbs: Buffer): Promise<Buffer> {
+  const algorithm = signatureAlgorithm(publicKey.keyType);
+  const signature = await sign(tbs);
   if (!verifySignature(publicKey.keyObject, algorithm, tbs, signature)) {
     throw new GigvaultError('KEY_UNAVAILABLE', 'The root key gave a wrong signature.');
   }

@@ -14,6 +14,7 @@ import { parsePlan, planHash } from '../plan/plan.ts';
 import { createRoot } from './create-root.ts';
 import { issueRootCrl } from './issue-root-crl.ts';
 import { protectRootKey, unlockRootKey } from './protect-root-key.ts';
+import { newMemoryRootKey } from './root-key.ts';
 import { type CeremonyResult, runCeremony } from './run-ceremony.ts';
 import { signSubordinateCa } from './sign-subordinate-ca.ts';
 import { verifyTranscript } from './transcript.ts';
@@ -102,19 +103,21 @@ describe('the hierarchy', () => {
     expect(text('issuing.crt')).not.toContain('Name Constraints');
   });
 
-  it('has a CRL of one year that lists nothing, and a next one that keeps what was revoked', () => {
+  it('has a CRL of one year that lists nothing, and a next one that keeps what was revoked', async () => {
     const first = readCertList(result.rootCrl);
     expect([first.crlNumber, first.scope, [...first.entries()]]).toEqual([1n, 'caCerts', []]);
     expect(first.nextUpdate - first.thisUpdate).toBe(365 * 86_400_000);
 
-    const root = createRoot(plan, clock);
+    const root = await createRoot(plan, newMemoryRootKey(), clock);
     const revoked = { serialNumber: '01ab', revokedAt: first.thisUpdate, reasonCode: 2 };
-    const second = issueRootCrl(root, clock, {
-      previous: issueRootCrl(root, clock),
+    const second = await issueRootCrl(root, clock, {
+      previous: await issueRootCrl(root, clock),
       revoked: [revoked],
     });
     const again = { ...revoked, reasonCode: 1 };
-    const third = readCertList(issueRootCrl(root, clock, { previous: second, revoked: [again] }));
+    const third = readCertList(
+      await issueRootCrl(root, clock, { previous: second, revoked: [again] }),
+    );
     expect([third.crlNumber, [...third.entries()]]).toEqual([3n, [revoked]]);
   });
 });
@@ -148,30 +151,31 @@ describe('the services CA', () => {
 });
 
 describe('requests', () => {
-  it('with another subject or key type than the plan are refused', () => {
-    const root = createRoot(plan, clock);
+  it('with another subject or key type than the plan are refused', async () => {
+    const root = await createRoot(plan, newMemoryRootKey(), clock);
     const swapped = request('services', newKey());
-    expect(() => signSubordinateCa(root, 'issuing', swapped, clock)).toThrow('the plan says');
+    await expect(signSubordinateCa(root, 'issuing', swapped, clock)).rejects.toThrow(
+      'the plan says',
+    );
     const other = { ...plan, issuing: { ...plan.issuing, keyType: 'ec-p384' as const } };
     const own = request('issuing', newKey());
-    expect(() => signSubordinateCa({ ...root, plan: other }, 'issuing', own, clock)).toThrow(
-      'the plan says ec-p384',
-    );
+    await expect(
+      signSubordinateCa({ ...root, plan: other }, 'issuing', own, clock),
+    ).rejects.toThrow('the plan says ec-p384');
   });
 
-  it('that would outlive the root are refused', () => {
+  it('that would outlive the root are refused', async () => {
     const short = { ...plan, root: { ...plan.root, validityYears: 3 } };
-    const root = createRoot(short, clock);
-    expect(() => signSubordinateCa(root, 'issuing', request('issuing', newKey()), clock)).toThrow(
-      'valid until',
-    );
+    const root = await createRoot(short, newMemoryRootKey(), clock);
+    const tooLong = signSubordinateCa(root, 'issuing', request('issuing', newKey()), clock);
+    await expect(tooLong).rejects.toThrow('valid until');
   });
 
-  it('that do not prove possession are refused', () => {
-    const root = createRoot(plan, clock);
+  it('that do not prove possession are refused', async () => {
+    const root = await createRoot(plan, newMemoryRootKey(), clock);
     const der = request('issuing', newKey());
     der[der.length - 1]! ^= 1;
-    expect(() => signSubordinateCa(root, 'issuing', der, clock)).toThrow();
+    await expect(signSubordinateCa(root, 'issuing', der, clock)).rejects.toThrow();
   });
 });
 
@@ -237,8 +241,8 @@ describe('the transcript', () => {
     }
   });
 
-  it('of one root does not verify under another', () => {
-    const other = createRoot(plan, clock);
+  it('of one root does not verify under another', async () => {
+    const other = await createRoot(plan, newMemoryRootKey(), clock);
     expect(() => verifyTranscript(result.transcript, other.certificate.der)).toThrow(
       'another root',
     );

@@ -4,6 +4,7 @@ import type { Plan } from '../plan/plan.ts';
 import { createRoot } from './create-root.ts';
 import { issueRootCrl } from './issue-root-crl.ts';
 import { newPassphrase, protectRootKey } from './protect-root-key.ts';
+import { newMemoryRootKey } from './root-key.ts';
 import { signSubordinateCa } from './sign-subordinate-ca.ts';
 import { startTranscript } from './transcript.ts';
 
@@ -40,27 +41,28 @@ export async function runCeremony(
   const transcript = startTranscript(clock);
   transcript.note('read the plan', canonicalJson(plan));
 
-  const root = createRoot(plan, clock);
+  const key = newMemoryRootKey();
+  const root = await createRoot(plan, key, clock);
   transcript.note('made the root key', root.certificate.publicKey.spki);
   transcript.note('signed the root certificate', root.certificate.der);
 
-  const issuing = signSubordinateCa(root, 'issuing', requests.issuingCsr, clock);
+  const issuing = await signSubordinateCa(root, 'issuing', requests.issuingCsr, clock);
   transcript.note('signed the issuing CA', issuing.der);
-  const services = signSubordinateCa(root, 'services', requests.servicesCsr, clock);
+  const services = await signSubordinateCa(root, 'services', requests.servicesCsr, clock);
   transcript.note('signed the services CA', services.der);
 
-  const rootCrl = issueRootCrl(root, clock);
+  const rootCrl = await issueRootCrl(root, clock);
   transcript.note('issued the root CRL', rootCrl);
 
   const passphrase = newPassphrase();
-  const encryptedRootKey = protectRootKey(root.privateKey, passphrase);
+  const encryptedRootKey = protectRootKey(key.privateKey, passphrase);
   transcript.note('encrypted the root key', encryptedRootKey);
   return {
     rootCertificate: root.certificate.der,
     issuingCertificate: issuing.der,
     servicesCertificate: services.der,
     rootCrl,
-    transcript: transcript.sign(root),
+    transcript: await transcript.sign(root),
     encryptedRootKey,
     passphrase,
   };

@@ -16,12 +16,12 @@ import { requireWithin, validityOfYears } from './validity.ts';
  * Errors: BAD_CSR or BAD_PUBLIC_KEY for the request, INVALID_ARGUMENT when it asks for another subject or key type than the plan, or
  * when the root ends earlier.
  */
-export function signSubordinateCa(
+export async function signSubordinateCa(
   root: Root,
   kind: SubordinateKind,
   certificationRequest: Buffer,
   clock: Clock,
-): ParsedCertificate {
+): Promise<ParsedCertificate> {
   return signCaKey(root, kind, requestedKey(root.plan, kind, certificationRequest), clock);
 }
 
@@ -47,19 +47,19 @@ export function requestedKey(
 }
 
 /** As signSubordinateCa, for a key whose possession the caller has proved in another way. */
-export function signCaKey(
+export async function signCaKey(
   root: Root,
   kind: SubordinateKind,
   publicKey: PublicKeyInfo,
   clock: Clock,
-): ParsedCertificate {
-  const { plan, certificate, privateKey } = root;
+): Promise<ParsedCertificate> {
+  const { plan, certificate, key } = root;
   requireKeyType(plan, kind, publicKey);
   const validity = validityOfYears(clock.now(), plan[kind].validityYears, plan.backdateMinutes);
   requireWithin(validity, certificate);
   const serialNumber = newSerialNumber();
   const tbs = subordinateTbs(plan, kind, certificate, { serialNumber, publicKey, ...validity });
-  return readCertificate(signAsRoot(privateKey, certificate.publicKey, tbs));
+  return readCertificate(await signAsRoot(key, tbs));
 }
 
 function requireKeyType(plan: Plan, kind: SubordinateKind, { keyType }: PublicKeyInfo): void {

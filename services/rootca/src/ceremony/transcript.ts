@@ -3,7 +3,7 @@ import { canonicalJson } from '@gigvault/canonical-json/canonical-json';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import type { Clock } from '@gigvault/time/clock';
 import { readCertificate } from '@gigvault/x509/certificate';
-import { signatureAlgorithm, signTbs, verifySignature } from '@gigvault/x509/signature';
+import { signatureAlgorithm, verifySignature } from '@gigvault/x509/signature';
 import { z } from 'zod';
 import { planHash } from '../plan/plan.ts';
 import { VERSION } from '../version.ts';
@@ -31,7 +31,7 @@ export interface TranscriptWriter {
   /** Notes a step and the bytes that it made. */
   note(step: string, made: Uint8Array | string): void;
   /** The transcript, JSON, signed by the root's key. */
-  sign(root: Root): string;
+  sign(root: Root): Promise<string>;
 }
 
 /** An empty transcript. */
@@ -41,14 +41,14 @@ export function startTranscript(clock: Clock): TranscriptWriter {
     note(step, made) {
       steps.push({ step, at: new Date(clock.now()).toISOString(), sha256: sha256(made) });
     },
-    sign({ plan, certificate, privateKey }) {
+    async sign({ plan, certificate, key }) {
       const record: TranscriptRecord = {
         program: { name: 'rootca', version: VERSION },
         planSha256: planHash(plan),
         rootCertificateSha256: sha256(certificate.der),
         steps,
       };
-      const signature = signTbs(privateKey, signedBytes(record)).toString('base64');
+      const signature = (await key.sign(signedBytes(record))).toString('base64');
       return `${JSON.stringify({ record, signature }, undefined, 2)}\n`;
     },
   };

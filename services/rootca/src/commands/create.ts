@@ -4,43 +4,103 @@ import type { Clock } from '@gigvault/time/clock';
 import { createRoot } from '../ceremony/create-root.ts';
 import { issueRootCrl } from '../ceremony/issue-root-crl.ts';
 import { newPassphrase, protectRootKey } from '../ceremony/protect-root-key.ts';
+import { newMemoryRootKey, type RootKey } from '../ceremony/root-key.ts';
 import { startTranscript } from '../ceremony/transcript.ts';
-import { parsePlan } from '../plan/plan.ts';
+import { type Plan, parsePlan } from '../plan/plan.ts';
 import { fingerprint } from './fingerprint.ts';
 import { prepareRootDirectory, ROOT_FILES, readText, writePem } from './root-directory.ts';
+import { newTokenRootKey, writeTokenRecord } from './token-root-key.ts';
+
+/** Flags of `rootca create`. */
+export interface CreateOptions {
+  readonly plan: string;
+  readonly out: string;
+  /** The token that makes and keeps the key, RFC 7512; without it the key is an encrypted file. */
+  readonly hsm?: string;
+}
+
+/** A new root key, and what is kept of it beside the certificate. */
+interface NewKey {
+  readonly key: RootKey;
+  readonly file: 'key' | 'token';
+  readonly mode: number;
+  readonly content: string;
+  readonly step: string;
+  /** Lines for the one who made it. */
+  readonly say: readonly string[];
+  close(): Promise<void>;
+}
 
 /**
- * `rootca create`: makes a root in an empty directory. Returns what to print; the passphrase stands in it and nowhere else.
- * Errors: ALREADY_EXISTS, NOT_FOUND, INVALID_ARGUMENT.
+ * `rootca create`: makes a root in an empty directory. Returns what to print; the passphrase of a key file stands in it and nowhere else.
+ * Errors: ALREADY_EXISTS, NOT_FOUND, INVALID_ARGUMENT; KEY_UNAVAILABLE of a token.
  */
-export async function create(
-  options: { readonly plan: string; readonly out: string },
-  clock: Clock,
-): Promise<string> {
+export async function create(options: CreateOptions, clock: Clock): Promise<string> {
   const planText = readText(options.plan);
   const plan = parsePlan(planText);
   await prepareRootDirectory(options.out);
+  const made = options.hsm === undefined ? keyInFile() : await keyInToken(options.hsm, plan);
+  try {
+    return await createWith(made, { out: options.out, planText, plan }, clock);
+  } finally {
+    await made.close();
+  }
+}
+
+function keyInFile(): NewKey {
+  const key = newMemoryRootKey();
+  const passphrase = newPassphrase();
+  return {
+    key,
+    file: 'key',
+    mode: 0o600,
+    content: protectRootKey(key.privateKey, passphrase),
+    step: 'encrypted the root key',
+    say: [
+      `passphrase        ${passphrase}`,
+      'Write the passphrase down now. It is shown once and stored nowhere.',
+    ],
+    close: async () => undefined,
+  };
+}
+
+async function keyInToken(uri: string, plan: Plan): Promise<NewKey> {
+  const key = await newTokenRootKey(uri, plan);
+  const { handle } = key;
+  return {
+    key,
+    file: 'token',
+    mode: 0o644,
+    content: writeTokenRecord({ uri, handle }),
+    step: 'noted the token of the root key',
+    say: [`key               ${handle} in the token, which it never leaves`],
+    close: () => key.close(),
+  };
+}
+
+async function createWith(
+  { key, file, mode, content, step, say }: NewKey,
+  { out, plan, planText }: { readonly out: string; readonly plan: Plan; readonly planText: string },
+  clock: Clock,
+): Promise<string> {
   const transcript = startTranscript(clock);
-  const root = createRoot(plan, clock);
+  const root = await createRoot(plan, key, clock);
   transcript.note('made the root key', root.certificate.publicKey.spki);
   transcript.note('signed the root certificate', root.certificate.der);
-  const crl = issueRootCrl(root, clock);
+  const crl = await issueRootCrl(root, clock);
   transcript.note('issued the root CRL', crl);
-  const passphrase = newPassphrase();
-  const encrypted = protectRootKey(root.privateKey, passphrase);
-  transcript.note('encrypted the root key', encrypted);
+  transcript.note(step, content);
 
-  const path = (file: keyof typeof ROOT_FILES) => join(options.out, ROOT_FILES[file]);
+  const path = (name: keyof typeof ROOT_FILES) => join(out, ROOT_FILES[name]);
   // The key first: a certificate without its key would be a root that can never sign.
-  await writeFileDurably(path('key'), encrypted, 0o600);
+  await writeFileDurably(path(file), content, mode);
   await writePem(path('certificate'), 'CERTIFICATE', root.certificate.der);
   await writePem(path('crl'), 'X509 CRL', crl);
   await writeFileDurably(path('plan'), planText, 0o644);
-  await writeFileDurably(path('transcript'), transcript.sign(root), 0o644);
+  await writeFileDurably(path('transcript'), await transcript.sign(root), 0o644);
   return [
     `root certificate  ${path('certificate')}`,
     `fingerprint       ${fingerprint(root.certificate.der)}`,
-    `passphrase        ${passphrase}`,
-    'Write the passphrase down now. It is shown once and stored nowhere.',
+    ...say,
   ].join('\n');
 }

@@ -11,10 +11,11 @@ import { startTranscript } from '../ceremony/transcript.ts';
 import { crlStep, newestCrlNumber, recordedSteps } from './recorded-steps.ts';
 import {
   ROOT_FILES,
+  type RootAccess,
   readPem,
   requireNew,
   transcriptOf,
-  unlockRoot,
+  withRoot,
   writeNew,
   writePem,
 } from './root-directory.ts';
@@ -22,33 +23,32 @@ import {
 const { certificateHold, removeFromCRL } = REASON_CODE;
 
 /** Flags of `rootca crl`. */
-export interface CrlOptions {
-  readonly root: string;
-  readonly passphraseFile: string;
+export interface CrlOptions extends RootAccess {
   /** `<serial number>` or `<serial number>@<reason code>` (RFC 5280 §5.3.1). */
   readonly revoke: readonly string[];
 }
 
 /**
  * `rootca crl`: the root's next CRL, with what it revokes besides, and its transcript. Returns what to print.
- * Errors: INVALID_ARGUMENT when root.crl is not this root's newest, so that no revocation is forgotten; those of unlockRoot.
+ * Errors: INVALID_ARGUMENT when root.crl is not this root's newest, so that no revocation is forgotten; those of withRoot.
  */
 export async function crl(options: CrlOptions, clock: Clock): Promise<string> {
   const path = join(options.root, ROOT_FILES.crl);
   const revoked = options.revoke.map((text) => parseRevocation(text, clock.now()));
   const previous = readPem(path, 'X509 CRL');
-  const root = unlockRoot(options.root, options.passphraseFile);
-  requireNewest(options.root, previous, root.certificate);
-  const der = issueRootCrl(root, clock, { previous, revoked });
-  const { crlNumber } = readCertList(der);
-  const record = transcriptOf(`${path}.${crlNumber}`);
-  requireNew(record);
-  const transcript = startTranscript(clock);
-  transcript.note(crlStep(crlNumber), der);
-  // The CRL first: what is not there yet can be issued again, with the next number and its own transcript.
-  await writePem(path, 'X509 CRL', der);
-  await writeNew(record, transcript.sign(root));
-  return `CRL  ${path}\nnumber  ${crlNumber}`;
+  return withRoot(options, async (root) => {
+    requireNewest(options.root, previous, root.certificate);
+    const der = await issueRootCrl(root, clock, { previous, revoked });
+    const { crlNumber } = readCertList(der);
+    const record = transcriptOf(`${path}.${crlNumber}`);
+    requireNew(record);
+    const transcript = startTranscript(clock);
+    transcript.note(crlStep(crlNumber), der);
+    // The CRL first: what is not there yet can be issued again, with the next number and its own transcript.
+    await writePem(path, 'X509 CRL', der);
+    await writeNew(record, await transcript.sign(root));
+    return `CRL  ${path}\nnumber  ${crlNumber}`;
+  });
 }
 
 function requireNewest(directory: string, previous: Buffer, root: ParsedCertificate): void {

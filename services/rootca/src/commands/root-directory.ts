@@ -5,17 +5,20 @@ import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import { draftFile, writeFileDurably } from '@gigvault/files/durable-file';
 import { readCertificate } from '@gigvault/x509/certificate';
 import { fromPem, toPem } from '@gigvault/x509/pem';
-import { publicKeyInfoOf } from '@gigvault/x509/public-key';
 import { unlockRootKey } from '../ceremony/protect-root-key.ts';
 import type { Root } from '../ceremony/root.ts';
+import { memoryRootKey, type RootKey } from '../ceremony/root-key.ts';
 import { verifyTranscript } from '../ceremony/transcript.ts';
 import { type Plan, parsePlan, planHash } from '../plan/plan.ts';
+import { findTokenRootKey, readTokenRecord } from './token-root-key.ts';
 
 /** The files of a root. All but the key are public. */
 export const ROOT_FILES = {
   plan: 'plan.yaml',
   certificate: 'root.crt',
   key: 'root.key',
+  /** Instead of the key: the token that it is in. */
+  token: 'token.yaml',
   crl: 'root.crl',
   transcript: 'transcript.json',
 } as const;
@@ -23,10 +26,8 @@ export const ROOT_FILES = {
 /** Errors: ALREADY_EXISTS when the directory holds a root: a root is never overwritten. */
 export async function prepareRootDirectory(directory: string): Promise<void> {
   await mkdir(directory, { recursive: true, mode: 0o700 });
-  if (
-    existsSync(join(directory, ROOT_FILES.key)) ||
-    existsSync(join(directory, ROOT_FILES.certificate))
-  ) {
+  const { key, token, certificate } = ROOT_FILES;
+  if ([key, token, certificate].some((file) => existsSync(join(directory, file)))) {
     throw new GigvaultError('ALREADY_EXISTS', `${directory} already holds a root.`);
   }
 }
@@ -36,25 +37,57 @@ export function transcriptOf(path: string): string {
   return `${path}.${ROOT_FILES.transcript}`;
 }
 
+/** How a root's key is reached. */
+export interface RootAccess {
+  /** The root's directory. */
+  readonly root: string;
+  /** For a key in a file. */
+  readonly passphraseFile?: string;
+  /** For a key in a token that has another URI than when it was made. */
+  readonly hsm?: string;
+}
+
 /**
- * The root of a directory, unlocked. Errors: NOT_FOUND for a missing file, KEY_UNAVAILABLE for a wrong passphrase or a key that is not the
- * certificate's, INVALID_ARGUMENT, also for another plan than the one that the root was made with.
+ * Runs `use` with the root of a directory, and lets go of its key. Errors: NOT_FOUND for a missing file, KEY_UNAVAILABLE for a wrong passphrase, a token
+ * that does not answer or a key that is not the certificate's, INVALID_ARGUMENT, also for another plan than the one that the root was made with.
  */
-export function unlockRoot(directory: string, passphraseFile: string): Root {
+export async function withRoot<T>(access: RootAccess, use: (root: Root) => Promise<T>): Promise<T> {
+  const directory = access.root;
   const plan = parsePlan(readText(join(directory, ROOT_FILES.plan)));
   const certificate = readCertificate(
     readPem(join(directory, ROOT_FILES.certificate), 'CERTIFICATE'),
   );
   requireOwnPlan(directory, plan, certificate.der);
-  const passphrase = readText(passphraseFile);
-  const privateKey = unlockRootKey(readText(join(directory, ROOT_FILES.key)), passphrase);
-  if (!publicKeyInfoOf(privateKey).spki.equals(certificate.spki)) {
+  const key = await openKey(access);
+  try {
+    if (!key.publicKey.spki.equals(certificate.spki)) {
+      throw new GigvaultError(
+        'KEY_UNAVAILABLE',
+        'The root key is not the one of the root certificate.',
+      );
+    }
+    return await use({ plan, certificate, key });
+  } finally {
+    await key.close();
+  }
+}
+
+async function openKey({
+  root,
+  passphraseFile,
+  hsm,
+}: RootAccess): Promise<RootKey & { close(): Promise<void> }> {
+  const tokenFile = join(root, ROOT_FILES.token);
+  if (existsSync(tokenFile)) return findTokenRootKey(readTokenRecord(readText(tokenFile)), hsm);
+  if (passphraseFile === undefined) {
     throw new GigvaultError(
-      'KEY_UNAVAILABLE',
-      'The root key is not the one of the root certificate.',
+      'INVALID_ARGUMENT',
+      "The root's key is in a file: give --passphrase-file.",
     );
   }
-  return { plan, certificate, privateKey };
+  const encrypted = readText(join(root, ROOT_FILES.key));
+  const privateKey = unlockRootKey(encrypted, readText(passphraseFile));
+  return { ...memoryRootKey(privateKey), close: async () => undefined };
 }
 
 /** A plan edited after `create` would sign what nobody agreed to. */

@@ -4,12 +4,17 @@ import { toPem } from '@gigvault/x509/pem';
 import { signSubordinateCa } from '../ceremony/sign-subordinate-ca.ts';
 import { startTranscript } from '../ceremony/transcript.ts';
 import { fingerprint } from './fingerprint.ts';
-import { readPem, requireNew, transcriptOf, unlockRoot, writeNew } from './root-directory.ts';
+import {
+  type RootAccess,
+  readPem,
+  requireNew,
+  transcriptOf,
+  withRoot,
+  writeNew,
+} from './root-directory.ts';
 
 /** Flags of `rootca sign`. */
-export interface SignOptions {
-  readonly root: string;
-  readonly passphraseFile: string;
+export interface SignOptions extends RootAccess {
   readonly csr: string;
   readonly kind: string;
   readonly out: string;
@@ -17,7 +22,7 @@ export interface SignOptions {
 
 /**
  * `rootca sign`: signs a CA below the root, with a transcript beside the certificate. Returns what to print.
- * Errors: ALREADY_EXISTS when either file is there, and those of unlockRoot and signSubordinateCa.
+ * Errors: ALREADY_EXISTS when either file is there, and those of withRoot and signSubordinateCa.
  */
 export async function signCommand(options: SignOptions, clock: Clock): Promise<string> {
   const { kind } = options;
@@ -26,12 +31,13 @@ export async function signCommand(options: SignOptions, clock: Clock): Promise<s
   }
   requireNew(options.out, transcriptOf(options.out));
   const request = readPem(options.csr, 'CERTIFICATE REQUEST');
-  const root = unlockRoot(options.root, options.passphraseFile);
-  const transcript = startTranscript(clock);
-  const certificate = signSubordinateCa(root, kind, request, clock);
-  transcript.note(`signed the ${kind} CA`, certificate.der);
-  // The record first: a certificate that nothing tells of would be worse than a record of a lost one.
-  await writeNew(transcriptOf(options.out), transcript.sign(root));
-  await writeNew(options.out, toPem('CERTIFICATE', certificate.der));
-  return `certificate  ${options.out}\nfingerprint  ${fingerprint(certificate.der)}`;
+  return withRoot(options, async (root) => {
+    const transcript = startTranscript(clock);
+    const certificate = await signSubordinateCa(root, kind, request, clock);
+    transcript.note(`signed the ${kind} CA`, certificate.der);
+    // The record first: a certificate that nothing tells of would be worse than a record of a lost one.
+    await writeNew(transcriptOf(options.out), await transcript.sign(root));
+    await writeNew(options.out, toPem('CERTIFICATE', certificate.der));
+    return `certificate  ${options.out}\nfingerprint  ${fingerprint(certificate.der)}`;
+  });
 }

@@ -1,0 +1,148 @@
+import { execFileSync } from 'node:child_process';
+import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { rename, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { connect } from '@gigvault/testkit/check-pki';
+import { eventually } from '@gigvault/testkit/eventually';
+import { serviceProcesses } from '@gigvault/testkit/leftovers';
+import { softHsmToken, TEST_PIN } from '@gigvault/testkit/pkcs11-token';
+import { MODES, type PkiProcess } from '@gigvault/testkit/pki-process';
+import { systemClock } from '@gigvault/time/clock';
+import { afterAll, describe, expect, it } from '@jest/globals';
+import { startUnderLoad } from './faults/under-load.ts';
+import { QUICK_CRL, START_TIMEOUT, startAcmeClient, usePki } from './use-pki.ts';
+
+const token = await softHsmToken('pki');
+// The PKI's processes take it from here.
+Object.assign(process.env, token.environment);
+afterAll(() => token.remove());
+
+/** Exit code. */
+const KEY_UNAVAILABLE = 9;
+const KILLS = 8;
+/** Milliseconds between two deaths of the driver, and how soon requests are answered again after one (T12). */
+const KILL_EVERY = 700;
+const RECOVERY = 2_000;
+/** What a machine may be slower by, that runs other tests beside this one. */
+const PATIENCE = 4;
+
+describe.each(MODES)('all keys in a token, %s', (mode) => {
+  const shared = usePki(mode, ...QUICK_CRL, '--hsm', token.uri);
+
+  it('issues, and no key of the PKI is anywhere else — covers: G23, G91', async () => {
+    const { client, responder } = await startAcmeClient(shared);
+    try {
+      expect(await client.certificate(['a.localhost'])).toContain('BEGIN CERTIFICATE');
+    } finally {
+      await responder.stop();
+    }
+    expect(await backendsOf(shared.pki)).toEqual([{ backend: 'hsm', keys: expect.any(Number) }]);
+    // The services' own TLS keys, which prove who they are to each other, and the root's, encrypted.
+    const others = /^(tls\/[a-z-]+\.key|root\/root\.key)$/;
+    expect(privateKeyFiles(shared.pki.dataDir).filter((file) => !others.test(file))).toEqual([]);
+  });
+
+  it(
+    'the driver is killed again and again under load: nothing wrong is signed, and it goes on — covers: T12, T13',
+    async () => {
+      const { load, probe } = await startUnderLoad(shared, 4);
+      for (let i = 0; i < KILLS; i++) {
+        await eventually(() => expect(driversOf(shared.pki)).not.toEqual([]));
+        for (const pid of driversOf(shared.pki)) process.kill(pid, 'SIGKILL');
+        await systemClock.sleep(KILL_EVERY);
+      }
+      expect(await load.next()).toBeLessThan(RECOVERY * PATIENCE);
+      await load.stop();
+      expect(load.surprises).toEqual([]);
+      expect(await load.lost()).toEqual([]);
+      expect((await probe.stop()).wrong).toEqual([]);
+    },
+    START_TIMEOUT,
+  );
+
+  it(
+    'the token is taken away: not ready, nothing is issued, and all is well once it is back — covers: T11',
+    async () => {
+      const { client, responder } = await startAcmeClient(shared, 5_000);
+      const ready = async () => (await shared.http.fetch(`${shared.pki.publicUrl}/ready`)).status;
+      try {
+        await rename(token.folder, `${token.folder}.away`);
+        for (const pid of driversOf(shared.pki)) process.kill(pid, 'SIGKILL');
+        await eventually(async () => expect(await ready()).toBe(503));
+        await expect(client.certificate(['b.localhost'])).rejects.toThrow();
+        expect(await backendsOf(shared.pki)).toHaveLength(1);
+      } finally {
+        await rename(`${token.folder}.away`, token.folder);
+      }
+      try {
+        await eventually(async () => expect(await ready()).toBe(200));
+        expect(await client.certificate(['c.localhost'])).toContain('BEGIN CERTIFICATE');
+      } finally {
+        await responder.stop();
+      }
+    },
+    START_TIMEOUT,
+  );
+
+  it(
+    'starts again with the same token only, and says what is wrong with another',
+    async () => {
+      const { pki } = shared;
+      expect(await pki.stop()).toBe(0);
+      await pki.start();
+      expect(await pki.stop()).toBe(0);
+      await writeFile(token.pinFile, '000000\n');
+      const wrong = await pki.tryStart();
+      await writeFile(token.pinFile, `${TEST_PIN}\n`);
+      expect(wrong).toMatchObject({
+        code: KEY_UNAVAILABLE,
+        stderr: expect.stringContaining('The PIN is wrong'),
+      });
+      const other = await pki.tryStart('--hsm', token.uri.replace('token=pki', 'token=other'));
+      expect(other).toMatchObject({
+        code: KEY_UNAVAILABLE,
+        stderr: expect.stringContaining("token 'pki'"),
+      });
+      await pki.start();
+      const { client, responder } = await startAcmeClient(shared);
+      try {
+        expect(await client.certificate(['d.localhost'])).toContain('BEGIN CERTIFICATE');
+      } finally {
+        await responder.stop();
+      }
+    },
+    START_TIMEOUT,
+  );
+});
+
+async function backendsOf(pki: PkiProcess): Promise<unknown[]> {
+  const database = await connect(pki);
+  try {
+    const keys = 'SELECT backend, count(*)::int AS keys FROM keymgr.key GROUP BY backend';
+    return (await database.query(keys)).rows;
+  } finally {
+    await database.end();
+  }
+}
+
+/** Files that hold a private key, below the data directory; not the database's, where columns are looked at instead. */
+function privateKeyFiles(dataDir: string): string[] {
+  return readdirSync(dataDir, { recursive: true, encoding: 'utf8' })
+    .filter((name) => !name.startsWith('pg/') && statSync(join(dataDir, name)).isFile())
+    .filter((name) => readFileSync(join(dataDir, name), 'latin1').includes('PRIVATE KEY'));
+}
+
+/** The processes that hold the token's library. */
+function driversOf(pki: PkiProcess): number[] {
+  const keymgr = serviceProcesses(pki.dataDir).get('keymgr');
+  const lines = execFileSync('ps', ['-eo', 'pid=,ppid=,args='], { encoding: 'utf8' }).split('\n');
+  return lines
+    .filter((line) => line.includes('pkcs11-driver'))
+    .map((line) => line.trim().split(/\s+/).map(Number))
+    .filter(([, parent]) => parent === (keymgr ?? mainOf(pki)))
+    .map(([pid]) => pid as number);
+}
+
+function mainOf(pki: PkiProcess): number {
+  return (JSON.parse(readFileSync(join(pki.dataDir, 'run.json'), 'utf8')) as { pid: number }).pid;
+}
