@@ -2,6 +2,7 @@ import { benchAcme } from './acme.ts';
 import { benchAudit } from './audit.ts';
 import { benchCrl } from './crl.ts';
 import { benchIssuance } from './issuance.ts';
+import { benchKeymgr } from './keymgr.ts';
 import type { Bench } from './measurement.ts';
 import { benchOcsp } from './ocsp.ts';
 import { benchRevocation } from './revocation.ts';
@@ -18,4 +19,5 @@ export const BENCHES: Readonly<Record<string, Bench>> = {
   crl: benchCrl,
   revocation: benchRevocation,
   audit: benchAudit,
+  keymgr: benchKeymgr,
 };

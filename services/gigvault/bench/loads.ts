@@ -2,6 +2,7 @@ import { acmeLoad } from './acme-load.ts';
 import { closedLoop } from './closed-loop.ts';
 import { issuanceLoad } from './issuance-load.ts';
 import type { LoadOrder, LoadReport } from './load-process.ts';
+import { signingLoad } from './signing-load.ts';
 import { stepSignLoad } from './step-sign-load.ts';
 
 /** What a load does. */
@@ -16,6 +17,7 @@ export interface Load {
 const LOADS: Readonly<Record<string, (setup: never) => Promise<Load>>> = {
   acme: acmeLoad,
   issuance: issuanceLoad,
+  signing: signingLoad,
   'step-sign': stepSignLoad,
 };
 

@@ -1,0 +1,264 @@
+import { randomBytes } from 'node:crypto';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { monitorEventLoopDelay } from 'node:perf_hooks';
+import type { KeyStore } from '@gigvault/keystore/key-store';
+import { pkcs8KeyStore } from '@gigvault/keystore/pkcs8-key-store';
+import { pkcs11KeyStore } from '@gigvault/keystore/pkcs11/pkcs11-key-store';
+import { parsePkcs11Uri } from '@gigvault/keystore/pkcs11/pkcs11-uri';
+import { RPC } from '@gigvault/rpc/contracts';
+import type { ServiceName } from '@gigvault/rpc/service-name';
+import { httpClient } from '@gigvault/testkit/http-client';
+import { serviceProcesses } from '@gigvault/testkit/leftovers';
+import { softHsmToken, type TestToken } from '@gigvault/testkit/pkcs11-token';
+import { type PkiProcess, startPki } from '@gigvault/testkit/pki-process';
+import { portOf } from '../src/composition/split-ports.ts';
+import { closedLoopRound } from './closed-loop.ts';
+import { type CpuMeter, cpuOf, cpuOfServer, ownCpu } from './cpu.ts';
+import { issueFrom } from './issuance-load.ts';
+import { loadRound, startLoad } from './load-process.ts';
+import { type Effort, type Measurement, type Round, rateOf } from './measurement.ts';
+import { startOwnSuite } from './own-suite.ts';
+import { BATCH, type SigningSetup } from './signing-load.ts';
+import { median } from './statistics.ts';
+
+const IN_FLIGHT = 64;
+const MESSAGE = Buffer.alloc(800, 7);
+const SERVICES = ['auth', 'keymgr', 'ca', 'audit'] as const satisfies readonly ServiceName[];
+
+/** Keys in files and in SoftHSM: how long things take, how many signatures there are, and what issuance costs with a token. */
+export async function benchKeymgr(effort: Effort): Promise<Measurement[]> {
+  const token = await softHsmToken('bench');
+  Object.assign(process.env, token.environment);
+  try {
+    return [
+      ...(await keysInFiles()),
+      ...(await requests(effort)),
+      await signaturesOfToken(token, effort),
+      ...(await issuanceWithToken(token, effort)),
+    ];
+  } finally {
+    await token.remove();
+  }
+}
+
+/** RSA in this process, and how long it holds up whoever else has something to do. */
+async function keysInFiles(): Promise<Measurement[]> {
+  const directory = mkdtempSync(join(tmpdir(), 'gv-keys-'));
+  try {
+    const store = pkcs8KeyStore({ directory, masterKey: randomBytes(32).toString('base64') });
+    const generation = await timesOf(20, () => store.generate('rsa-2048'));
+    const handle = await store.generate('rsa-2048');
+    const signing = await timesOf(200, () => store.sign(handle, MESSAGE, { format: 'der' }));
+    const delay = monitorEventLoopDelay({ resolution: 1 });
+    delay.enable();
+    for (let i = 0; i < 4; i++) await store.generate('rsa-4096');
+    delay.disable();
+    return [
+      milliseconds('RSA-2048 key pair, encrypted file', generation, 100),
+      milliseconds('RSA-2048 signature', signing, 10),
+      milliseconds('longest stall of the loop, RSA-4096 generation', [delay.max / 1e6], 20),
+    ];
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
+}
+
+/** Of one process per service, over the network: what a request costs, and signatures a second. */
+async function requests({ rounds, roundMs }: Effort): Promise<Measurement[]> {
+  const pki = await startPki('split', '--encode-in-process', 'false');
+  try {
+    const rest = await restTimes(pki);
+    const rate = async (
+      operation: SigningSetup['operation'],
+      concurrency: number,
+      about: Parameters<typeof rateOf>[1],
+    ) => {
+      const load = startLoad('signing', signingSetup(pki, operation));
+      try {
+        const pid = serviceProcesses(pki.dataDir).get('keymgr') as number;
+        const cpu = cpuOf([pid], pki.dataDir, load.pid);
+        await loadRound(load, { concurrency, ms: roundMs / 2 }, cpu);
+        const done: Round[] = [];
+        for (let i = 0; i < rounds; i++)
+          done.push(await loadRound(load, { concurrency, ms: roundMs }, cpu));
+        return rateOf(operation === 'batch' ? done.map(eachOfBatch) : done, {
+          concurrency,
+          ...about,
+        });
+      } finally {
+        await load.stop();
+      }
+    };
+    const get = await rate('get', 1, { work: '' });
+    return [
+      milliseconds('GET /keys/{keyId}, through the edge', rest, 5),
+      milliseconds('GetKey, mTLS gRPC', [get.p50 as number], 2),
+      await rate('sign', IN_FLIGHT, {
+        work: 'P-256 Sign, mTLS gRPC',
+        floor: { value: 6_000 },
+        goal: { value: 8_000 },
+      }),
+      await rate('batch', 4, {
+        work: `P-256 SignBatch of ${BATCH}, mTLS gRPC`,
+        floor: { value: 20_000 },
+        goal: { value: 25_000 },
+      }),
+    ];
+  } finally {
+    await pki.dispose();
+  }
+}
+
+function signingSetup(
+  { dataDir, ports }: PkiProcess,
+  operation: SigningSetup['operation'],
+): SigningSetup {
+  const file = (name: string) => join(dataDir, 'tls', name);
+  return {
+    trustDomain: 'gigvault.local',
+    identity: {
+      servicesCa: file('services-ca.crt'),
+      certificate: file('ocsp.crt'),
+      privateKey: file('ocsp.key'),
+    },
+    address: `127.0.0.1:${portOf(ports.grpc, 'keymgr')}`,
+    operation,
+  };
+}
+
+/** A batch is BATCH signatures; its times stay those of the batch. */
+function eachOfBatch(round: Round): Round {
+  const { node, postgres, loader } = round.cpu;
+  const cpu = {
+    node: node / BATCH,
+    ...(postgres === undefined ? {} : { postgres: postgres / BATCH }),
+    ...(loader === undefined ? {} : { loader: loader / BATCH }),
+  };
+  return { ...round, perSecond: round.perSecond * BATCH, cpu };
+}
+
+/** One client that asks for a key of its own, with the token of the context that `up` wrote. */
+async function restTimes(pki: PkiProcess): Promise<number[]> {
+  const http = httpClient(readFileSync(pki.rootFile));
+  const url = `${pki.publicUrl}/service/api/v1`;
+  const post = (path: string, body: object, headers = {}) =>
+    http.fetch(`${url}${path}`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', ...headers },
+      body: JSON.stringify(body),
+    });
+  try {
+    const context = join(pki.home, 'config', 'gigvault', 'contexts', 'local');
+    const clientSecret = readFileSync(join(context, 'api-key'), 'utf8').trim();
+    const grant = { grantType: 'client_credentials', clientSecret };
+    const { accessToken } = (await post('/token', grant)).json<{ accessToken: string }>();
+    const headers = { authorization: `Bearer ${accessToken}` };
+    await post('/keys', { keyId: 'bench', keyType: 'ec-p256' }, headers);
+    return await timesOf(500, async () => {
+      const { status } = await http.fetch(`${url}/keys/bench`, { headers });
+      if (status !== 200) throw new Error(`GET /keys/bench answered ${status}`);
+    });
+  } finally {
+    http.close();
+  }
+}
+
+/** As keymgr uses it: verified by whoever asked. CPU of this process and of the one that holds the library. */
+async function signaturesOfToken(
+  token: TestToken,
+  { rounds, roundMs }: Effort,
+): Promise<Measurement> {
+  const store = pkcs11KeyStore({ uri: parsePkcs11Uri(token.uri), verify: false });
+  try {
+    const sign = await signingWith(store);
+    const cpu = withDriver(store.driverPid() as number);
+    await closedLoopRound(sign, IN_FLIGHT, roundMs / 2, cpu);
+    const done: Round[] = [];
+    for (let i = 0; i < rounds; i++)
+      done.push(await closedLoopRound(sign, IN_FLIGHT, roundMs, cpu));
+    return rateOf(done, {
+      work: 'P-256 signatures, SoftHSM 2',
+      concurrency: IN_FLIGHT,
+      floor: { value: 8_000 },
+      goal: { value: 10_000 },
+    });
+  } finally {
+    await store.close();
+  }
+}
+
+async function signingWith(store: KeyStore): Promise<() => Promise<void>> {
+  const handle = await store.generate('ec-p256');
+  return async () => void (await store.sign(handle, MESSAGE, { format: 'der' }));
+}
+
+function withDriver(driver: number): CpuMeter {
+  const ofDriver = cpuOfServer(driver);
+  return () => {
+    const own = process.cpuUsage();
+    const used = ofDriver();
+    return () => {
+      const { user, system } = process.cpuUsage(own);
+      return { node: user + system + used().node };
+    };
+  };
+}
+
+/** The same work with its keys in files and in the token, by turns. */
+async function issuanceWithToken(
+  token: TestToken,
+  { rounds, roundMs }: Effort,
+): Promise<Measurement[]> {
+  const inToken = {
+    keymgr: { backend: 'hsm', backends: { hsm: { type: 'pkcs11', uri: token.uri } } },
+  };
+  const suites = [await startOwnSuite(SERVICES), await startOwnSuite(SERVICES, inToken)];
+  try {
+    const sides = [];
+    for (const { suite, dataDir } of suites) {
+      const client = <T>(service: T) => suite.broker.client('ra', service as never, 'ca') as never;
+      const operation = await issueFrom(client(RPC.issuance), client(RPC.issuer));
+      sides.push({ operation, cpu: ownCpu(dataDir), done: [] as Round[] });
+    }
+    for (let i = 0; i <= rounds; i++)
+      for (const { operation, cpu, done } of sides) {
+        const round = await closedLoopRound(operation, IN_FLIGHT, roundMs, cpu);
+        // The first is to warm up.
+        if (i > 0) done.push(round);
+      }
+    const [files, hsm] = sides.map(({ done }) => done) as [Round[], Round[]];
+    const concurrency = IN_FLIGHT;
+    return [
+      rateOf(files, { work: 'CSR to certificate, keys in files', concurrency }),
+      rateOf(hsm, { work: 'CSR to certificate, keys in SoftHSM 2', concurrency }),
+      {
+        work: 'CSR to certificate, SoftHSM 2 to files',
+        unit: '×',
+        value: median(hsm.map((round, i) => round.perSecond / (files[i] as Round).perSecond)),
+        concurrency,
+        rounds,
+        floor: { value: 0.5 },
+      },
+    ];
+  } finally {
+    for (const { stop } of suites) await stop();
+  }
+}
+
+async function timesOf(count: number, operation: () => Promise<unknown>): Promise<number[]> {
+  const times: number[] = [];
+  for (let i = 0; i < count; i++) {
+    const begin = performance.now();
+    await operation();
+    times.push(performance.now() - begin);
+  }
+  return times;
+}
+
+/** @param floor milliseconds */
+function milliseconds(work: string, times: readonly number[], floor: number): Measurement {
+  const value = median(times);
+  return { work, unit: 'ms', value, p50: value, rounds: times.length, floor: { value: floor } };
+}
