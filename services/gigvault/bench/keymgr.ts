@@ -11,8 +11,9 @@ import { RPC } from '@gigvault/rpc/contracts';
 import type { ServiceName } from '@gigvault/rpc/service-name';
 import { httpClient } from '@gigvault/testkit/http-client';
 import { serviceProcesses } from '@gigvault/testkit/leftovers';
-import { softHsmToken, type TestToken } from '@gigvault/testkit/pkcs11-token';
 import { type PkiProcess, startPki } from '@gigvault/testkit/pki-process';
+import { softHsmToken } from '@gigvault/testkit/softhsm-token';
+import type { TestToken } from '@gigvault/testkit/test-token';
 import { portOf } from '../src/composition/split-ports.ts';
 import { closedLoopRound } from './closed-loop.ts';
 import { type CpuMeter, cpuOf, cpuOfServer, ownCpu } from './cpu.ts';
@@ -29,7 +30,7 @@ const SERVICES = ['auth', 'keymgr', 'ca', 'audit'] as const satisfies readonly S
 
 /** Keys in files and in SoftHSM: how long things take, how many signatures there are, and what issuance costs with a token. */
 export async function benchKeymgr(effort: Effort): Promise<Measurement[]> {
-  const token = await softHsmToken('bench');
+  const token = await softHsmToken({ label: 'bench' });
   Object.assign(process.env, token.environment);
   try {
     return [

@@ -1,11 +1,11 @@
-import { softHsmToken } from '@gigvault/testkit/pkcs11-token';
 import { MODES } from '@gigvault/testkit/pki-process';
+import { softHsmToken } from '@gigvault/testkit/softhsm-token';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { type CrashWorld, openCrashWorld } from './crash/crash-world.ts';
 import { type Kill, titleOf } from './crash/durable-steps.ts';
 import { START_TIMEOUT } from './use-pki.ts';
 
-const token = await softHsmToken('pki');
+const token = await softHsmToken({ label: 'pki' });
 // The PKI's processes take it from here.
 Object.assign(process.env, token.environment);
 afterAll(() => token.remove());

@@ -5,14 +5,15 @@ import { join } from 'node:path';
 import { connect } from '@gigvault/testkit/check-pki';
 import { eventually } from '@gigvault/testkit/eventually';
 import { serviceProcesses } from '@gigvault/testkit/leftovers';
-import { softHsmToken, TEST_PIN } from '@gigvault/testkit/pkcs11-token';
 import { MODES, type PkiProcess } from '@gigvault/testkit/pki-process';
+import { softHsmToken } from '@gigvault/testkit/softhsm-token';
+import { TEST_PIN } from '@gigvault/testkit/test-token';
 import { systemClock } from '@gigvault/time/clock';
 import { afterAll, describe, expect, it } from '@jest/globals';
 import { startUnderLoad } from './faults/under-load.ts';
 import { QUICK_CRL, START_TIMEOUT, startAcmeClient, usePki } from './use-pki.ts';
 
-const token = await softHsmToken('pki');
+const token = await softHsmToken({ label: 'pki' });
 // The PKI's processes take it from here.
 Object.assign(process.env, token.environment);
 afterAll(() => token.remove());

@@ -1,7 +1,8 @@
 import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { softHsmToken, type TestToken } from '@gigvault/testkit/pkcs11-token';
 import { runOrFail } from '@gigvault/testkit/run-program';
+import { softHsmToken } from '@gigvault/testkit/softhsm-token';
+import type { TestToken } from '@gigvault/testkit/test-token';
 import { systemClock } from '@gigvault/time/clock';
 import { toPem } from '@gigvault/x509/pem';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
@@ -12,7 +13,7 @@ let token: TestToken;
 let folder: string;
 
 beforeAll(async () => {
-  token = await softHsmToken('root');
+  token = await softHsmToken({ label: 'root' });
   Object.assign(process.env, token.environment);
   folder = join(token.folder, '..');
   await writeFile(at('plan.yaml'), JSON.stringify(plan));
