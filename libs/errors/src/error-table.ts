@@ -125,6 +125,14 @@ export const ERROR_TABLE = {
   INVALID_ARGUMENT: row(400, INVALID_ARGUMENT, 'malformed', 2, false, 'Invalid request'),
   INVALID_CONTACT: row(400, INVALID_ARGUMENT, 'invalidContact', 2, false, 'Contact is invalid'),
   KEY_NOT_FOUND: row(404, NOT_FOUND, 'serverInternal', 5, false, 'Key not found'),
+  KEY_STATE_REFUSED: row(
+    409,
+    FAILED_PRECONDITION,
+    'serverInternal',
+    6,
+    false,
+    'State of the key does not allow this',
+  ),
   KEY_UNAVAILABLE: row(503, UNAVAILABLE, 'serverInternal', 9, true, 'Key cannot be used now'),
   KEY_USE_REFUSED: row(
     403,

@@ -1,3 +1,4 @@
+import { durationBetween } from '@gigvault/config/duration';
 import { z } from 'zod';
 
 /** The name of the backend that is always there: encrypted files in the data directory. */
@@ -43,6 +44,8 @@ export const keymgrConfig = z
       .string()
       .regex(/^file:\/\/\/./, 'expected file:///path')
       .optional(),
+    /** How long a key waits for its destruction, which may be undone meanwhile. */
+    destructionWait: durationBetween('1d', '30d').prefault('7d'),
   })
   .refine(({ backend, backends }) => backend === FILES || Object.hasOwn(backends, backend), {
     message: 'is neither pkcs8 nor one of keymgr.backends',

@@ -8,6 +8,8 @@ import {
 import { RPC } from '@gigvault/rpc/contracts';
 import { Module, type OnModuleDestroy } from '@nestjs/common';
 import { KeymgrInit1763700000000 } from '../migrations/1763700000000-init.ts';
+import { KeymgrKeyLife1796000000000 } from '../migrations/1796000000000-key-life.ts';
+import { keyDestroyer } from './adapters/key-destroyer.ts';
 import { KEYS, KeyRpc, KeySigningRpc, SIGNING } from './api/grpc.ts';
 import { keyRoutes } from './api/http.ts';
 import { type KeymgrConfig, keymgrConfig } from './keymgr.config.ts';
@@ -28,11 +30,20 @@ export const keymgrService: ServiceDefinition<KeymgrConfig> = {
   name: 'keymgr',
   zone: 'vault',
   config: keymgrConfig,
-  migrations: [KeymgrInit1763700000000],
+  migrations: [KeymgrInit1763700000000, KeymgrKeyLife1796000000000],
   serves: [RPC.key, RPC.keySigning, RPC.eventLog],
   eventConsumers: ['audit'],
   module: (context) => {
     const keymgr = openKeymgr(context);
+    const { clock, clockGuard, config, log } = context;
+    const { destructionWait } = config;
+    const people = {
+      ...keymgr.keys,
+      usage: keymgr.signing.usage,
+      log,
+      clockGuard,
+      destructionWait,
+    };
     return {
       module: KeymgrModule,
       controllers: [KeyRpc, KeySigningRpc, EventLogRpc],
@@ -41,8 +52,8 @@ export const keymgrService: ServiceDefinition<KeymgrConfig> = {
         { provide: KEYS, useValue: keymgr.keys },
         { provide: SIGNING, useValue: keymgr.signing },
         { provide: EVENT_LOG, useValue: keymgr.eventLog },
-        { provide: HTTP_ROUTES, useValue: keyRoutes(keymgr.keys) },
-        { provide: WORKERS, useValue: keymgr.workers },
+        { provide: HTTP_ROUTES, useValue: keyRoutes(people) },
+        { provide: WORKERS, useValue: [...keymgr.workers, keyDestroyer(people, clock)] },
         { provide: HEALTH_CHECKS, useValue: keymgr.healthChecks },
       ],
     };

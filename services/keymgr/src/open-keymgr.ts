@@ -43,14 +43,14 @@ export function openKeymgr(context: KeymgrContext): Keymgr {
   const { config, dataDir, database: pool, clock, log } = context;
   const backends = openBackends(config, dataDir, context);
   const eventLog = createEventLog({ pool, producer: 'keymgr', consumers: ['audit'], clock });
-  const keys = cachedKeyTable(pgKeyTable(pool, eventLog), clock);
+  const keys = pgKeyTable(pool, eventLog);
   const signatures = pgSignatureTable(pool, eventLog, clock);
   const usage = pgKeyUsage({ pool, eventLog, clock, log });
   return {
     keys: { backends, keys, clock },
     signing: {
       backends,
-      keys,
+      keys: cachedKeyTable(keys, clock),
       signatures,
       usage,
       inFlight: singleFlight(),
@@ -69,7 +69,7 @@ export function openKeymgr(context: KeymgrContext): Keymgr {
 }
 
 /**
- * The files that are gone of the keys that the table knows, and their folder. Asked before anything opens a keymgr; of files, not of their content.
+ * The files that are gone of the keys that the table knows, and their folder. Whose destruction has begun may have lost its file. Asked before anything opens a keymgr; of files, not of their content.
  */
 export async function lostKeys(
   config: KeymgrConfig,
@@ -79,7 +79,8 @@ export async function lostKeys(
   const { directory } = keymgrPaths(config, dataDir);
   const { rows } = await query<{ key_id: string; handle: string }>(
     pool,
-    "SELECT key_id, handle FROM key WHERE backend = 'pkcs8' AND state <> 'destroyed' ORDER BY key_id",
+    `SELECT key_id, handle FROM key WHERE backend = 'pkcs8' AND state <> 'destroyed'
+       AND (destroy_at IS NULL OR restore_state IS NOT NULL) ORDER BY key_id`,
   );
   const files = rows
     .map(({ key_id: keyId, handle }) => ({ keyId, file: pkcs8File(directory, handle) }))
@@ -96,8 +97,9 @@ export async function lostBackends(
   pool: Pool,
 ): Promise<readonly { readonly backend: string; readonly keyId: string }[]> {
   const { rows } = await query<{ backend: string; key_id: string }>(pool, {
-    text: `SELECT backend, min(key_id) AS key_id FROM key
-           WHERE backend <> ALL ($1::text[]) AND state <> 'destroyed' GROUP BY backend ORDER BY backend`,
+    text: `SELECT p.backend, min(p.key_id) AS key_id
+           FROM key AS k JOIN (SELECT key_id, backend FROM key UNION ALL SELECT key_id, backend FROM key_version) AS p USING (key_id)
+           WHERE p.backend <> ALL ($1::text[]) AND k.state <> 'destroyed' GROUP BY p.backend ORDER BY p.backend`,
     values: [[FILES, ...Object.keys(config.backends)]],
   });
   return rows.map((row) => ({ backend: row.backend, keyId: row.key_id }));

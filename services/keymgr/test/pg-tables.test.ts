@@ -4,10 +4,10 @@ import { startTestDatabase, type TestDatabase } from '@gigvault/testkit/test-dat
 import { systemClock } from '@gigvault/time/clock';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Pool } from 'pg';
-import { KeymgrInit1763700000000 } from '../migrations/1763700000000-init.ts';
 import { pgKeyTable } from '../src/adapters/pg-key-table.ts';
 import { pgKeyUsage } from '../src/adapters/pg-key-usage.ts';
 import { pgSignatureTable } from '../src/adapters/pg-signature-table.ts';
+import { keymgrService } from '../src/keymgr.module.ts';
 import { describeKeyTable, generated, someKey } from '../src/ports/key-table.contract.ts';
 import { describeSignatureTable } from '../src/ports/signature-table.contract.ts';
 
@@ -17,7 +17,7 @@ let eventLog: EventLog;
 
 beforeAll(async () => {
   database = await startTestDatabase();
-  pool = await database.pool('keymgr', [KeymgrInit1763700000000]);
+  pool = await database.pool('keymgr', keymgrService.migrations);
   eventLog = createEventLog({ pool, producer: 'keymgr', consumers: ['audit'], clock: systemClock });
 });
 afterAll(() => database?.stop());

@@ -247,7 +247,10 @@ describe('REST', () => {
     expect(made).toMatchObject({ status: 201, headers: { location: '/api/v1/keys/my-key' } });
     expect(made.body).toMatchObject({ keyType: 'ec-p384', state: 'active', owner: 'user:alice' });
     expect(JSON.stringify(made.body)).not.toContain('PRIVATE');
-    expect((await call('getKey', { params: { keyId: 'my-key' } })).body).toEqual(made.body);
+    expect((await call('getKey', { params: { keyId: 'my-key' } })).body).toMatchObject({
+      ...made.body,
+      versions: [{ version: 1, backend: 'pkcs8' }],
+    });
     const { body: page } = await call('listKeys', { query: { limit: 200, cursor: '' } });
     expect((page as { items: unknown[] }).items).toContainEqual(made.body);
   });

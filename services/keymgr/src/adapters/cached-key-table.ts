@@ -5,25 +5,27 @@ import type { KeyTable } from '../ports/key-table.ts';
 const MAX_AGE = 1_000;
 const MAX_KEYS = 1_000;
 
-/** Remembers rows that were found for one second: a change of state takes effect within that. What was not found is asked again. */
-export function cachedKeyTable(table: KeyTable, clock: Clock): KeyTable {
+/**
+ * Remembers rows that were found for one second: a change of state takes effect within that. What was not found is asked again. For the
+ * signatures of services; whatever is about a person's key asks the table.
+ */
+export function cachedKeyTable(
+  table: Pick<KeyTable, 'find'>,
+  clock: Clock,
+): Pick<KeyTable, 'find'> {
   const cache = new Map<string, { readonly key: StoredKey; readonly until: number }>();
 
-  async function find(keyId: string): Promise<StoredKey | undefined> {
-    const known = cache.get(keyId);
-    if (known !== undefined && clock.now() < known.until) return known.key;
-    const key = await table.find(keyId);
-    cache.delete(keyId);
-    if (key === undefined) return undefined;
-    const oldest = cache.keys().next();
-    if (cache.size >= MAX_KEYS && !oldest.done) cache.delete(oldest.value);
-    cache.set(keyId, { key, until: clock.now() + MAX_AGE });
-    return key;
-  }
-
   return {
-    insert: (key, event) => table.insert(key, event),
-    list: (page) => table.list(page),
-    find,
+    async find(keyId) {
+      const known = cache.get(keyId);
+      if (known !== undefined && clock.now() < known.until) return known.key;
+      const key = await table.find(keyId);
+      cache.delete(keyId);
+      if (key === undefined) return undefined;
+      const oldest = cache.keys().next();
+      if (cache.size >= MAX_KEYS && !oldest.done) cache.delete(oldest.value);
+      cache.set(keyId, { key, until: clock.now() + MAX_AGE });
+      return key;
+    },
   };
 }

@@ -1,8 +1,8 @@
-import type { StoredKey } from '../keys/stored-key.ts';
 import type { KeyEvent } from '../ports/key-event.ts';
 import type { KeyTable } from '../ports/key-table.ts';
-import type { KeyUsage } from '../ports/key-usage.ts';
+import { actorOf, type KeyUsage } from '../ports/key-usage.ts';
 import type { IntentRecord, SignatureTable } from '../ports/signature-table.ts';
+import { memoryKeyTable } from './memory-key-table.ts';
 
 /** Every port of this service, in memory, for tests of flows. */
 export interface MemoryTables {
@@ -14,7 +14,6 @@ export interface MemoryTables {
 
 /** Empty tables. */
 export function memoryTables(): MemoryTables {
-  const keys = new Map<string, StoredKey>();
   const intents = new Map<string, IntentRecord>();
   const events: KeyEvent[] = [];
 
@@ -28,23 +27,7 @@ export function memoryTables(): MemoryTables {
 
   return {
     events,
-    keys: {
-      async insert(key, event) {
-        if (keys.has(key.keyId)) return false;
-        keys.set(key.keyId, key);
-        events.push(event);
-        return true;
-      },
-      find: async (keyId) => keys.get(keyId),
-      async list({ limit, after, tenantId }) {
-        return [...keys.values()]
-          .filter(
-            (key) => key.keyId > after && (tenantId === undefined || key.tenantId === tenantId),
-          )
-          .sort((a, b) => (a.keyId < b.keyId ? -1 : 1))
-          .slice(0, limit);
-      },
-    },
+    keys: memoryKeyTable(events),
     signatures: {
       record: async ({ intentId, keyId, tbsSha256, signature, purpose, caller }) =>
         first(
@@ -68,14 +51,14 @@ export function memoryTables(): MemoryTables {
       used: ({ keyId, purpose, caller }) => {
         events.push({
           type: 'key.used',
-          actor: `service:${caller}`,
+          actor: actorOf(caller),
           subject: keyId,
           data: { purpose },
         });
       },
       refused: async ({ keyId, purpose, caller }, reason) => {
         const data = { purpose, reason };
-        events.push({ type: 'key.refused', actor: `service:${caller}`, subject: keyId, data });
+        events.push({ type: 'key.refused', actor: actorOf(caller), subject: keyId, data });
       },
     },
   };

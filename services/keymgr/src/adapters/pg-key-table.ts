@@ -1,97 +1,186 @@
+import { column } from '@gigvault/database/columns';
 import type { EventLog } from '@gigvault/database/event-log';
+import { shareStatement } from '@gigvault/database/lookup';
+import { ofThisRequest } from '@gigvault/database/new-event';
 import { query } from '@gigvault/database/query';
 import { transaction } from '@gigvault/database/transaction';
-import { parseKeyHandle } from '@gigvault/keystore/key-store';
-import type { PeerName } from '@gigvault/rpc/service-name';
-import { readPublicKey } from '@gigvault/x509/public-key';
 import type { Pool } from 'pg';
-import type { Purpose } from '../keys/grants.ts';
-import type { KeyState, StoredKey } from '../keys/stored-key.ts';
-import type { KeyTable } from '../ports/key-table.ts';
+import type { KeyVersion, StoredKey } from '../keys/stored-key.ts';
+import type { KeyEvent } from '../ports/key-event.ts';
+import type { KeyCourse, KeyPage, KeyTable } from '../ports/key-table.ts';
+import {
+  KEY_COLUMNS,
+  type KeyRow,
+  keyValues,
+  toDate,
+  toKeyVersion,
+  toStoredKey,
+  type VersionRow,
+} from './key-rows.ts';
 
-const COLUMNS =
-  'key_id, state, spki, backend, handle, purposes, callers, issuer_name, owner, tenant_id, created_at';
+/** Parameters $1 to $5 of `asBefore`. */
+const AS_BEFORE = `key_id = $1 AND version = $2 AND state = $3
+  AND destroy_at IS NOT DISTINCT FROM $4::timestamptz AND restore_state IS NOT DISTINCT FROM $5`;
 
-interface KeyRow {
-  readonly key_id: string;
-  readonly state: KeyState;
-  readonly spki: Buffer;
-  readonly backend: string;
-  readonly handle: string;
-  readonly purposes: Purpose[];
-  readonly callers: PeerName[];
-  readonly issuer_name: Buffer | null;
-  readonly owner: string;
-  readonly tenant_id: string;
-  readonly created_at: Date;
-}
+/** Of what is asked for together, what is still so. Shared: whoever changes one of these keys waits until the events are in the log. */
+const STILL_SO = `WITH told AS (
+    SELECT u.n::text AS key
+    FROM unnest($1::text[], $2::integer[], $3::text[]) WITH ORDINALITY AS u (key_id, version, state, n)
+    JOIN key AS k ON k.key_id = u.key_id AND k.version = u.version AND k.state = u.state
+    FOR SHARE OF k
+  )`;
 
-/** The `key` table. */
+/** The tables `key` and `key_version`. */
 export function pgKeyTable(pool: Pool, eventLog: EventLog): KeyTable {
+  const use = shareStatement('keymgr.use', (uses: readonly Use[]) => recordUses(eventLog, uses));
   return {
-    insert: (key, event) =>
-      transaction(pool, async (client) => {
-        const { rowCount } = await client.query({
-          name: 'key-insert',
-          text: `INSERT INTO key (key_type, ${COLUMNS})
-                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT (key_id) DO NOTHING`,
-          values: insertValues(key),
-        });
-        if (rowCount === 0) return false;
-        await eventLog.append(client, [event]);
-        return true;
-      }),
+    insert: (key, event) => insert(pool, eventLog, key, event),
 
     async find(keyId) {
       const { rows } = await query<KeyRow>(pool, {
         name: 'key-find',
-        text: `SELECT ${COLUMNS} FROM key WHERE key_id = $1`,
+        text: `SELECT ${KEY_COLUMNS} FROM key WHERE key_id = $1`,
         values: [keyId],
       });
       return rows.map(toStoredKey)[0];
     },
 
-    async list({ limit, after, tenantId }) {
+    async list(page) {
+      const { rows } = await query<KeyRow>(pool, listing(page));
+      return rows.map(toStoredKey);
+    },
+
+    async versions(keyId, before, limit) {
+      const { rows } = await query<VersionRow>(pool, {
+        name: 'key-versions',
+        text: `SELECT version, spki, backend, handle, created_at AS version_created_at FROM key_version
+               WHERE key_id = $1 AND version < $2 ORDER BY version DESC LIMIT $3`,
+        values: [keyId, before, limit],
+      });
+      return rows.map(toKeyVersion);
+    },
+
+    move: (key, next, event) => move(pool, eventLog, key, next, event),
+    rotate: (key, next, event) => rotate(pool, eventLog, key, next, event),
+    recordUse: (key, event) => use({ key, event: ofThisRequest(event) }),
+
+    async due(until, after, limit) {
       const { rows } = await query<KeyRow>(pool, {
-        name: 'key-list',
-        text: `SELECT ${COLUMNS} FROM key
-               WHERE key_id > $1 AND ($2::text IS NULL OR tenant_id = $2) ORDER BY key_id LIMIT $3`,
-        values: [after, tenantId ?? null, limit],
+        name: 'key-due',
+        text: `SELECT ${KEY_COLUMNS} FROM key
+               WHERE destroy_at <= $1 AND (destroy_at, key_id) > ($2::timestamptz, $3)
+               ORDER BY destroy_at, key_id LIMIT $4`,
+        values: [
+          new Date(until),
+          toDate(after?.destroyAt ?? null) ?? '-infinity',
+          after?.keyId ?? '',
+          limit,
+        ],
       });
       return rows.map(toStoredKey);
     },
   };
 }
 
-function insertValues(key: StoredKey): unknown[] {
-  return [
-    key.publicKey.keyType,
-    key.keyId,
-    key.state,
-    key.publicKey.spki,
-    key.backend,
-    key.handle,
-    key.purposes,
-    key.callers,
-    key.issuerName,
-    key.owner,
-    key.tenantId,
-    new Date(key.createdAt),
-  ];
+/** A text of its own for each filter: each is answered by the index that fits. */
+function listing({ limit, after, tenantId, state }: KeyPage) {
+  const filters = { tenant_id: tenantId, state };
+  const given = Object.entries(filters).filter(([, value]) => value !== undefined);
+  const conditions = given.map(([name], n) => ` AND ${name} = $${n + 3}`).join('');
+  return {
+    name: `key-list${given.map(([name]) => `-${name}`).join('')}`,
+    text: `SELECT ${KEY_COLUMNS} FROM key WHERE key_id > $1${conditions} ORDER BY key_id LIMIT $2`,
+    values: [after, limit, ...given.map(([, value]) => value)],
+  };
 }
 
-function toStoredKey(row: KeyRow): StoredKey {
-  return {
-    keyId: row.key_id,
-    state: row.state,
-    publicKey: readPublicKey(row.spki),
-    backend: row.backend,
-    handle: parseKeyHandle(row.handle),
-    purposes: row.purposes,
-    callers: row.callers,
-    issuerName: row.issuer_name,
-    owner: row.owner,
-    tenantId: row.tenant_id,
-    createdAt: row.created_at.getTime(),
-  };
+function insert(pool: Pool, eventLog: EventLog, key: StoredKey, event: KeyEvent): Promise<boolean> {
+  return transaction(pool, async (client) => {
+    const { rowCount } = await client.query({
+      name: 'key-insert',
+      text: `INSERT INTO key (${KEY_COLUMNS}, key_type)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) ON CONFLICT (key_id) DO NOTHING`,
+      values: [...keyValues(key), key.publicKey.keyType],
+    });
+    if (rowCount === 0) return false;
+    await eventLog.append(client, [event]);
+    return true;
+  });
+}
+
+function move(
+  pool: Pool,
+  eventLog: EventLog,
+  key: StoredKey,
+  { state, destroyAt, restoreState }: KeyCourse,
+  event: KeyEvent,
+): Promise<boolean> {
+  return transaction(pool, async (client) => {
+    const { rowCount } = await client.query({
+      name: 'key-move',
+      text: `UPDATE key SET state = $6, destroy_at = $7, restore_state = $8 WHERE ${AS_BEFORE}`,
+      values: [...asBefore(key), state, toDate(destroyAt), restoreState],
+    });
+    if (rowCount === 0) return false;
+    await eventLog.append(client, [event]);
+    return true;
+  });
+}
+
+function rotate(
+  pool: Pool,
+  eventLog: EventLog,
+  key: StoredKey,
+  next: KeyVersion,
+  event: KeyEvent,
+): Promise<boolean> {
+  return transaction(pool, async (client) => {
+    // Locked by the first statement: who comes second finds another version.
+    const { rowCount } = await client.query({
+      name: 'key-keep-version',
+      text: `INSERT INTO key_version (key_id, version, spki, backend, handle, created_at)
+             SELECT key_id, version, spki, backend, handle, version_created_at FROM key WHERE ${AS_BEFORE} FOR UPDATE`,
+      values: asBefore(key),
+    });
+    if (rowCount === 0) return false;
+    await client.query({
+      name: 'key-rotate',
+      text: `UPDATE key SET version = $2, spki = $3, backend = $4, handle = $5, version_created_at = $6 WHERE key_id = $1`,
+      values: [
+        key.keyId,
+        next.version,
+        next.publicKey.spki,
+        next.backend,
+        next.handle,
+        new Date(next.versionCreatedAt),
+      ],
+    });
+    await eventLog.append(client, [event]);
+    return true;
+  });
+}
+
+function asBefore(key: StoredKey): unknown[] {
+  return [key.keyId, key.version, key.state, toDate(key.destroyAt), key.restoreState];
+}
+
+interface Use {
+  readonly key: StoredKey;
+  readonly event: KeyEvent;
+}
+
+async function recordUses(eventLog: EventLog, uses: readonly Use[]): Promise<boolean[]> {
+  const rows = await eventLog.change<{ key: string }>({
+    name: 'key-use',
+    expressions: STILL_SO,
+    values: [
+      column.text(uses.map(({ key }) => key.keyId)),
+      column.integer(uses.map(({ key }) => key.version)),
+      column.text(uses.map(({ key }) => key.state)),
+    ],
+    returning: 'SELECT key FROM told',
+    events: uses.map(({ event }, n) => ({ key: String(n + 1), event })),
+  });
+  const told = new Set(rows.map(({ key }) => key));
+  return uses.map((_use, n) => told.has(String(n + 1)));
 }

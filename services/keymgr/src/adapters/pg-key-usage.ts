@@ -8,7 +8,7 @@ import type { Clock } from '@gigvault/time/clock';
 import { periodic, type Worker } from '@gigvault/time/worker';
 import type { Pool } from 'pg';
 import type { KeyEvent } from '../ports/key-event.ts';
-import type { KeyUsage, KeyUse } from '../ports/key-usage.ts';
+import { actorOf, type KeyUsage, type KeyUse } from '../ports/key-usage.ts';
 
 const INTERVAL = 1_000;
 
@@ -88,7 +88,7 @@ export function pgKeyUsage(options: KeyUsageOptions): KeyUsage & { readonly work
 function usedEvent({ keyId, purpose, caller }: KeyUse, count: number): KeyEvent {
   return {
     type: 'key.used',
-    actor: `service:${caller}`,
+    actor: actorOf(caller),
     subject: keyId,
     data: { purpose, caller, count },
   };
@@ -97,7 +97,7 @@ function usedEvent({ keyId, purpose, caller }: KeyUse, count: number): KeyEvent 
 function refusedEvent({ keyId, purpose, caller }: KeyUse, reason: string): KeyEvent {
   return {
     type: 'key.refused',
-    actor: `service:${caller}`,
+    actor: actorOf(caller),
     subject: keyId,
     data: { purpose, caller, reason },
   };

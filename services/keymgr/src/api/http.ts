@@ -2,27 +2,24 @@ import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import { idempotencyKeyOf, requestIdOf } from '@gigvault/http/idempotency';
 import { PAGE_QUERY, page, pageOf } from '@gigvault/http/paging';
 import { type HttpRequest, type HttpRoute, operation } from '@gigvault/http/route';
-import { toPem } from '@gigvault/x509/pem';
 import { z } from 'zod';
 import { KEY_TYPES, type KeyDeps } from '../keys/create-key.ts';
-import { getKey, listKeys } from '../keys/find-keys.ts';
+import { earlierVersions, getKey, listKeys } from '../keys/find-keys.ts';
 import { generateUserKey } from '../keys/generate-key.ts';
+import { KEY_STATES } from '../keys/key-state.ts';
+import type { PersonDeps } from '../keys/require-own-key.ts';
 import type { StoredKey } from '../keys/stored-key.ts';
-
-const keyId = z
-  .string()
-  .regex(/^[A-Za-z0-9-]{1,255}$/, 'must be 1 to 255 letters, digits and dashes');
-
-const keySchema = z.strictObject({
+import { lifeRoutes } from './http-life.ts';
+import { useRoutes } from './http-use.ts';
+import {
+  EXAMPLE,
+  EXAMPLE_WITH_VERSIONS,
   keyId,
-  keyType: z.string(),
-  publicKey: z.string().describe('SubjectPublicKeyInfo, PEM'),
-  state: z.enum(['pre-active', 'active', 'deactivated', 'destroyed']),
-  createdAt: z.string().describe('RFC 3339, UTC'),
-  owner: z.string(),
-  purposes: z.array(z.string()),
-  backend: z.string(),
-});
+  keySchema,
+  keyWithVersionsSchema,
+  toJson,
+  toJsonWithVersions,
+} from './key-json.ts';
 
 type KeyRequest = z.infer<typeof generateBody>;
 
@@ -31,19 +28,8 @@ const generateBody = z.strictObject({
   keyType: z.enum(KEY_TYPES),
 });
 
-const EXAMPLE: z.infer<typeof keySchema> = {
-  keyId: 'my-key',
-  keyType: 'ec-p256',
-  publicKey: '-----BEGIN PUBLIC KEY-----\n…\n-----END PUBLIC KEY-----\n',
-  state: 'active',
-  createdAt: '2026-01-31T12:00:00.000Z',
-  owner: 'user:3f0c7a52-9f5e-4d6c-8f0b-2f4f0f7f1d11',
-  purposes: [],
-  backend: 'pkcs8',
-};
-
 /** The REST operations on keys. Private keys have none. */
-export function keyRoutes(deps: KeyDeps): HttpRoute[] {
+export function keyRoutes(deps: PersonDeps): HttpRoute[] {
   return [
     operation({
       operationId: 'generateKey',
@@ -78,15 +64,15 @@ export function keyRoutes(deps: KeyDeps): HttpRoute[] {
       tag: 'Keys',
       summary: 'List keys, by key id',
       permission: 'keys:read',
-      query: z.strictObject(PAGE_QUERY),
+      query: z.strictObject({ ...PAGE_QUERY, state: z.enum(KEY_STATES).optional() }),
       replies: { 200: pageOf(keySchema) },
       examples: {
-        query: { limit: 50 },
+        query: { limit: 50, state: 'active' },
         replies: { 200: { items: [EXAMPLE], nextCursor: EXAMPLE.keyId } },
       },
-      async handle({ query: { limit, cursor }, principal }) {
+      async handle({ query: { limit, cursor, state }, principal }) {
         const { tenantId } = principal!;
-        const { items, nextCursor } = await listKeys(deps, { limit, cursor, tenantId });
+        const { items, nextCursor } = await listKeys(deps, { limit, cursor, tenantId, state });
         return { status: 200, body: page(items.map(toJson), nextCursor) };
       },
     }),
@@ -95,17 +81,19 @@ export function keyRoutes(deps: KeyDeps): HttpRoute[] {
       method: 'GET',
       path: '/keys/:keyId',
       tag: 'Keys',
-      summary: 'Get a key: its facts and its public key',
+      summary: 'Get a key: its facts, its public key and its versions',
       permission: 'keys:read',
       params: z.strictObject({ keyId }),
-      replies: { 200: keySchema },
-      examples: { params: { keyId: 'my-key' }, replies: { 200: EXAMPLE } },
+      replies: { 200: keyWithVersionsSchema },
+      examples: { params: { keyId: 'my-key' }, replies: { 200: EXAMPLE_WITH_VERSIONS } },
       errors: { KEY_NOT_FOUND: "Key 'my-key' not found." },
-      handle: async ({ params, principal }) => ({
-        status: 200,
-        body: toJson(await getKey(deps, params.keyId, principal!.tenantId)),
-      }),
+      async handle({ params, principal }) {
+        const key = await getKey(deps, params.keyId, principal!.tenantId);
+        return { status: 200, body: toJsonWithVersions(key, await earlierVersions(deps, key)) };
+      },
     }),
+    ...lifeRoutes(deps),
+    ...useRoutes(deps),
   ];
 }
 
@@ -127,17 +115,4 @@ async function generate(
     if (made.publicKey.keyType === body.keyType) return made;
     throw new GigvaultError('ALREADY_EXISTS', 'This Idempotency-Key was used for another request.');
   }
-}
-
-function toJson(key: StoredKey): z.infer<typeof keySchema> {
-  return {
-    keyId: key.keyId,
-    keyType: key.publicKey.keyType,
-    publicKey: toPem('PUBLIC KEY', key.publicKey.spki),
-    state: key.state,
-    createdAt: new Date(key.createdAt).toISOString(),
-    owner: key.owner,
-    purposes: [...key.purposes],
-    backend: key.backend,
-  };
 }

@@ -7,7 +7,7 @@ import { type KeyType, readPublicKey } from '@gigvault/x509/public-key';
 import type { Backends } from '../backends/backends.ts';
 import type { KeyTable } from '../ports/key-table.ts';
 import type { Purpose } from './grants.ts';
-import type { StoredKey } from './stored-key.ts';
+import type { KeyVersion, StoredKey } from './stored-key.ts';
 
 /** What making and finding keys needs. */
 export interface KeyDeps {
@@ -47,22 +47,23 @@ export async function createKey(deps: KeyDeps, request: NewKey): Promise<StoredK
   parseKeyHandle(request.keyId);
   const keyType = requireKeyType(request.keyType);
   if ((await deps.keys.find(request.keyId)) !== undefined) throw alreadyExists(request.keyId);
-  const keyStore = deps.backends.forNewKeys;
-  const handle = await keyStore.generate(keyType);
-  const publicKey = readPublicKey(await keyStore.publicKey(handle));
+  const pair = await makeKeyPair(deps, keyType);
   const { keyId, purposes, callers, issuerName, owner, tenantId, actor } = request;
+  const now = deps.clock.now();
   const key: StoredKey = {
     keyId,
     state: 'active',
-    publicKey,
-    backend: keyStore.backend,
-    handle,
+    destroyAt: null,
+    restoreState: null,
+    version: 1,
+    ...pair,
+    versionCreatedAt: now,
     purposes,
     callers,
     issuerName,
     owner,
     tenantId,
-    createdAt: deps.clock.now(),
+    createdAt: now,
   };
   const data = {
     backend: key.backend,
@@ -70,15 +71,26 @@ export async function createKey(deps: KeyDeps, request: NewKey): Promise<StoredK
     keyType,
     owner,
     purposes,
-    spkiSha256: publicKey.spkiSha256,
+    spkiSha256: key.publicKey.spkiSha256,
   };
   const inserted = await durableStep('keymgr.key', () =>
     deps.keys.insert(key, { type: 'key.generated', actor, subject: keyId, data }),
   );
   if (inserted) return key;
   // Only now is it certain that no row names this handle: after an error the row may be there all the same.
-  await keyStore.remove(handle);
+  await deps.backends.of(pair.backend).remove(pair.handle);
   throw alreadyExists(keyId);
+}
+
+/** A new key pair in the backend of new keys. Nobody names it yet: who does not store it removes it. Errors: KEY_UNAVAILABLE. */
+export async function makeKeyPair(
+  { backends }: Pick<KeyDeps, 'backends'>,
+  keyType: KeyType,
+): Promise<Pick<KeyVersion, 'publicKey' | 'backend' | 'handle'>> {
+  const keyStore = backends.forNewKeys;
+  const handle = await keyStore.generate(keyType);
+  const publicKey = readPublicKey(await keyStore.publicKey(handle));
+  return { publicKey, backend: keyStore.backend, handle };
 }
 
 function requireKeyType(text: string): KeyType {

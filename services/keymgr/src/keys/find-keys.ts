@@ -1,10 +1,12 @@
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import { parseKeyHandle } from '@gigvault/keystore/key-store';
 import type { KeyTable } from '../ports/key-table.ts';
-import type { StoredKey } from './stored-key.ts';
+import type { KeyState } from './key-state.ts';
+import type { KeyVersion, StoredKey } from './stored-key.ts';
 
 const DEFAULT_LIMIT = 100;
 const MAX_LIMIT = 1000;
+const SHOWN_VERSIONS = 100;
 
 /** One page of keys, in order of key id. */
 export interface ListedKeys {
@@ -32,7 +34,12 @@ export async function getKey(
  */
 export async function listKeys(
   deps: { readonly keys: Pick<KeyTable, 'list'> },
-  page: { readonly limit: number; readonly cursor: string; readonly tenantId?: string },
+  page: {
+    readonly limit: number;
+    readonly cursor: string;
+    readonly tenantId?: string;
+    readonly state?: KeyState | undefined;
+  },
 ): Promise<ListedKeys> {
   const limit = page.limit === 0 ? DEFAULT_LIMIT : page.limit;
   if (!Number.isInteger(limit) || limit < 1 || limit > MAX_LIMIT) {
@@ -43,9 +50,18 @@ export async function listKeys(
     limit: limit + 1,
     after: page.cursor,
     tenantId: page.tenantId,
+    state: page.state,
   });
   const items = found.slice(0, limit);
   return { items, nextCursor: found.length > limit ? items.at(-1)!.keyId : '' };
+}
+
+/** Of a key's earlier versions the newest 99: with the current one a hundred. */
+export function earlierVersions(
+  deps: { readonly keys: Pick<KeyTable, 'versions'> },
+  { keyId, version }: Pick<StoredKey, 'keyId' | 'version'>,
+): Promise<readonly KeyVersion[]> {
+  return deps.keys.versions(keyId, version, SHOWN_VERSIONS - 1);
 }
 
 /** KEY_NOT_FOUND. */

@@ -50,11 +50,11 @@ export interface UserKeyRequest {
   readonly keyType: string;
 }
 
-/** Ids of the services' own keys. */
-const RESERVED = /^(ca|ocsp|audit|auth)-/i;
+/** Ids of the services' own keys. The table's constraint `key_of_service_check` says the same. */
+export const RESERVED = /^(ca|ocsp|audit|auth)-/i;
 
 /**
- * A general key that belongs to the person. It has no purposes and no callers, so Sign refuses it.
+ * A general key that belongs to the person. It has no purposes and no callers, so the RPC Sign refuses it.
  * Errors: INVALID_ARGUMENT, ALREADY_EXISTS, KEY_UNAVAILABLE.
  */
 export async function generateUserKey(

@@ -2,19 +2,29 @@ import type { KeyHandle } from '@gigvault/keystore/key-store';
 import type { PeerName } from '@gigvault/rpc/service-name';
 import type { PublicKeyInfo } from '@gigvault/x509/public-key';
 import type { Purpose } from './grants.ts';
+import type { KeyState } from './key-state.ts';
 
-/** NIST SP 800-57 part 1 §7. Only an active key signs. */
-export type KeyState = 'pre-active' | 'active' | 'deactivated' | 'destroyed';
-
-/** A key as keymgr knows it; the private part stays in the backend. */
-export interface StoredKey {
-  /** `^[A-Za-z0-9-]{1,255}$`; what callers use. The handle is the backend's own. */
-  readonly keyId: string;
-  readonly state: KeyState;
+/** One key pair of a key: the private part stays in the backend. */
+export interface KeyVersion {
+  /** Counts from 1; the highest is the current one, which signs. */
+  readonly version: number;
   readonly publicKey: PublicKeyInfo;
   readonly backend: string;
   readonly handle: KeyHandle;
-  /** Empty for a person's key: nothing here signs with it yet. */
+  /** Unix milliseconds. */
+  readonly versionCreatedAt: number;
+}
+
+/** A key as keymgr knows it, with its current version. */
+export interface StoredKey extends KeyVersion {
+  /** `^[A-Za-z0-9-]{1,255}$`; what callers use. The handle is the backend's own. */
+  readonly keyId: string;
+  readonly state: KeyState;
+  /** When its destruction is due, Unix milliseconds; null when none is scheduled. */
+  readonly destroyAt: number | null;
+  /** The state that an undo of its destruction gives back; null when none is scheduled, or it has begun. */
+  readonly restoreState: KeyState | null;
+  /** Empty for a person's key: no service signs with it. */
   readonly purposes: readonly Purpose[];
   readonly callers: readonly PeerName[];
   /** DER Name that stands as issuer in all that a CA key signs; null for other keys. */

@@ -1,6 +1,19 @@
 /** An event to append to the log; becomes an audit record. */
 export interface KeyEvent {
-  readonly type: 'key.generated' | 'key.used' | 'key.refused' | 'signing.closed';
+  readonly type:
+    | 'key.generated'
+    | 'key.used'
+    | 'key.refused'
+    | 'key.rotated'
+    | 'key.activated'
+    | 'key.suspended'
+    | 'key.deactivated'
+    | 'key.compromised'
+    | 'key.destruction-scheduled'
+    | 'key.destruction-undone'
+    | 'key.destruction-begun'
+    | 'key.destroyed'
+    | 'signing.closed';
   readonly actor: string;
   /** The key's id; the intent's id for `signing.closed`. */
   readonly subject: string;

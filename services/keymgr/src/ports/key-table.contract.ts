@@ -13,9 +13,13 @@ export function someKey(difference: Partial<StoredKey> = {}): StoredKey {
   return {
     keyId: crypto.randomUUID(),
     state: 'active',
+    destroyAt: null,
+    restoreState: null,
+    version: 1,
     publicKey,
     backend: 'memory',
     handle: parseKeyHandle(crypto.randomUUID()),
+    versionCreatedAt: 1_767_225_600_123,
     purposes: ['certSign', 'crlSign'],
     callers: ['ca', 'crl'],
     issuerName: Buffer.from('3000', 'hex'),

@@ -1,11 +1,15 @@
-import type { PeerName } from '@gigvault/rpc/service-name';
-
 /** A use of a key, or an attempt. */
 export interface KeyUse {
   readonly keyId: string;
   /** As it was asked for; unknown purposes are refused but still told. */
   readonly purpose: string;
-  readonly caller: PeerName;
+  /** A service by its name; a person as in events, `user:<id>`. */
+  readonly caller: string;
+}
+
+/** A caller as in events. */
+export function actorOf(caller: string): string {
+  return caller.includes(':') ? caller : `service:${caller}`;
 }
 
 /** Tells the audit log of what is not recorded one by one. */

@@ -12,10 +12,10 @@ import {
   signatureAlgorithm,
 } from '@gigvault/x509/signature';
 import { getKey } from '../keys/find-keys.ts';
+import { refuseUse } from '../keys/refuse-use.ts';
 import type { StoredKey } from '../keys/stored-key.ts';
 import {
   recordSignature,
-  refuseUse,
   requireIntentId,
   type SignDeps,
   whyUseRefused,
@@ -70,7 +70,8 @@ export async function signListPart(
   requireIntentId(intentId);
   const key = await getKey(deps, keyId);
   const reason = whyUseRefused(key, PURPOSE, caller) ?? whyWrongSize(request);
-  if (reason !== undefined) throw await refuseUse(deps, key, { purpose: PURPOSE, caller }, reason);
+  if (reason !== undefined)
+    throw await refuseUse(deps, key.keyId, { purpose: PURPOSE, caller }, reason);
   const list = offset === 0 ? await openList(deps, key, request, caller) : known(deps, request);
   if (list.caller !== caller || list.keyId !== keyId || list.seen !== offset)
     throw beginAgain(intentId);
@@ -85,7 +86,7 @@ export async function signListPart(
     deps.openLists.delete(intentId);
     if (!(error instanceof DerError)) throw error;
     const what = `not what ${PURPOSE} signs: ${error.message}`;
-    throw await refuseUse(deps, key, { purpose: PURPOSE, caller }, what);
+    throw await refuseUse(deps, key.keyId, { purpose: PURPOSE, caller }, what);
   }
   return finish(deps, key, list, intentId);
 }

@@ -9,6 +9,7 @@ import type { Log } from '@gigvault/telemetry/log';
 import type { Backends } from '../backends/backends.ts';
 import { getKey } from '../keys/find-keys.ts';
 import { isPurpose, PURPOSE_CALLER, type Purpose } from '../keys/grants.ts';
+import { refuseUse } from '../keys/refuse-use.ts';
 import type { StoredKey } from '../keys/stored-key.ts';
 import type { KeyTable } from '../ports/key-table.ts';
 import type { KeyUsage } from '../ports/key-usage.ts';
@@ -88,25 +89,7 @@ async function requireAllowed(
   const { purpose, tbs } = request;
   const reason = whyUseRefused(key, purpose, caller) ?? whyRefused(purpose as Purpose, tbs, key);
   if (reason === undefined) return purpose as Purpose;
-  throw await refuseUse(deps, key, { purpose, caller }, reason);
-}
-
-/** Logs and records a refusal; the caller throws what comes back. */
-export async function refuseUse(
-  deps: SignDeps,
-  key: StoredKey,
-  { purpose, caller }: { readonly purpose: string; readonly caller: PeerName },
-  reason: string,
-): Promise<GigvaultError> {
-  const use = { keyId: key.keyId, purpose: purpose.slice(0, 32), caller };
-  deps.log.warn(
-    { key_id: key.keyId, operation: 'sign', purpose: use.purpose, peer: caller, outcome: reason },
-    'use of a key refused',
-  );
-  await deps.usage.refused(use, reason);
-  return new GigvaultError('KEY_USE_REFUSED', `Key '${key.keyId}' refused: ${reason}.`, {
-    details: { key_id: key.keyId, purpose: use.purpose },
-  });
+  throw await refuseUse(deps, key.keyId, { purpose, caller }, reason);
 }
 
 /** Why the caller may not use the key for this purpose, whatever the bytes; undefined when it may. */
@@ -138,7 +121,10 @@ async function signAndVerify(
 }
 
 /** Logs it; the caller throws what comes back. */
-export function wrongSignature(deps: SignDeps, key: StoredKey): GigvaultError {
+export function wrongSignature(
+  deps: { readonly log: Log },
+  key: Pick<StoredKey, 'keyId' | 'backend'>,
+): GigvaultError {
   deps.log.error(
     { key_id: key.keyId, backend: key.backend, operation: 'sign' },
     'backend gave a wrong signature',

@@ -1,0 +1,123 @@
+import { type HttpRoute, operation } from '@gigvault/http/route';
+import { z } from 'zod';
+import { changeState, SETTABLE_STATES } from '../keys/change-state.ts';
+import type { PersonDeps } from '../keys/require-own-key.ts';
+import { rotateKey } from '../keys/rotate-key.ts';
+import { scheduleDestruction, undoDestruction } from '../keys/schedule-destruction.ts';
+import { EXAMPLE, keyId, keySchema, toJson, version } from './key-json.ts';
+
+const KEY = {
+  tag: 'Keys',
+  params: z.strictObject({ keyId }),
+  replies: { 200: keySchema },
+} as const;
+
+const ERRORS = {
+  CONFLICT: "Key 'my-key' was changed by somebody else meanwhile.",
+  KEY_NOT_FOUND: "Key 'my-key' not found.",
+  KEY_USE_REFUSED: "Key 'my-key' refused: it is a key of a service.",
+} as const;
+
+const params = { keyId: 'my-key' };
+const WAITING = {
+  ...EXAMPLE,
+  state: 'deactivated',
+  destroyAt: '2026-02-07T12:00:00.000Z',
+} as const;
+
+/** The REST operations on what becomes of a key. */
+export function lifeRoutes(deps: PersonDeps): HttpRoute[] {
+  return [rotation(deps), stateChange(deps), destruction(deps), undo(deps)];
+}
+
+function rotation(deps: PersonDeps): HttpRoute {
+  return operation({
+    ...KEY,
+    operationId: 'rotateKey',
+    method: 'POST',
+    path: '/keys/:keyId/rotate',
+    summary: 'Make a new version of a key, which signs from now on',
+    description: 'The key is active. Signatures of earlier versions still verify.',
+    permission: 'keys:rotate',
+    body: z.strictObject({
+      version: version
+        .optional()
+        .describe('The version to replace: a repetition then makes no second one'),
+    }),
+    examples: { params, body: { version: 1 }, replies: { 200: { ...EXAMPLE, version: 2 } } },
+    errors: {
+      ...ERRORS,
+      KEY_STATE_REFUSED: "Key 'my-key' refused: key is suspended.",
+      KEY_UNAVAILABLE: 'Key directory cannot be read and written.',
+    },
+    async handle({ params: { keyId: id }, body, principal }) {
+      return { status: 200, body: toJson(await rotateKey(deps, id, body.version, principal!)) };
+    },
+  });
+}
+
+function stateChange(deps: PersonDeps): HttpRoute {
+  return operation({
+    ...KEY,
+    operationId: 'changeKeyState',
+    method: 'POST',
+    path: '/keys/:keyId/state',
+    summary: 'Suspend a key, activate it again, or end its use for ever',
+    description:
+      'From `suspended` a key comes back to `active`; from `deactivated` and `compromised` it does not. Nothing happens when it is in that state.',
+    permission: 'keys:disable',
+    body: z.strictObject({
+      state: z.enum(SETTABLE_STATES),
+      reason: z.string().max(500).default('').describe('Why, for the audit log'),
+    }),
+    examples: {
+      params,
+      body: { state: 'suspended', reason: 'lost laptop' },
+      replies: { 200: { ...EXAMPLE, state: 'suspended' } },
+    },
+    errors: {
+      ...ERRORS,
+      KEY_STATE_REFUSED: "Key 'my-key' refused: a key that is compromised does not become active.",
+    },
+    async handle({ params: { keyId: id }, body, principal }) {
+      return { status: 200, body: toJson(await changeState(deps, id, body, principal!)) };
+    },
+  });
+}
+
+function destruction(deps: PersonDeps): HttpRoute {
+  return operation({
+    ...KEY,
+    operationId: 'destroyKey',
+    method: 'DELETE',
+    path: '/keys/:keyId',
+    summary: 'Take a key out of use now and destroy it after a wait',
+    description:
+      'All its private keys are destroyed at `destroyAt`, or soon after. Until then `restore` undoes it. Its public keys stay. A repetition changes nothing.',
+    permission: 'keys:destroy',
+    examples: { params, replies: { 200: WAITING } },
+    errors: ERRORS,
+    async handle({ params: { keyId: id }, principal }) {
+      return { status: 200, body: toJson(await scheduleDestruction(deps, id, principal!)) };
+    },
+  });
+}
+
+function undo(deps: PersonDeps): HttpRoute {
+  return operation({
+    ...KEY,
+    operationId: 'restoreKey',
+    method: 'POST',
+    path: '/keys/:keyId/restore',
+    summary: 'Undo the destruction of a key while it waits for it',
+    permission: 'keys:destroy',
+    examples: { params, replies: { 200: EXAMPLE } },
+    errors: {
+      ...ERRORS,
+      KEY_STATE_REFUSED: "Key 'my-key' refused: its destruction has begun.",
+    },
+    async handle({ params: { keyId: id }, principal }) {
+      return { status: 200, body: toJson(await undoDestruction(deps, id, principal!)) };
+    },
+  });
+}

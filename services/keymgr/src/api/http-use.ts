@@ -1,0 +1,127 @@
+import { type HttpRoute, operation } from '@gigvault/http/route';
+import { z } from 'zod';
+import { KEY_STATES } from '../keys/key-state.ts';
+import type { PersonDeps } from '../keys/require-own-key.ts';
+import { SIGNATURE_ALGORITHMS } from '../signing/person-algorithm.ts';
+import { MAX_DATA, signForPerson } from '../signing/sign-for-person.ts';
+import { verifyForPerson } from '../signing/verify-for-person.ts';
+import { keyId, version } from './key-json.ts';
+
+const OCTETS_OF_FOUR = 3;
+
+const data = z
+  .base64()
+  .min(1)
+  .max(Math.ceil(MAX_DATA / OCTETS_OF_FOUR) * 4)
+  .describe('The data itself, not a digest: base64 of 1 to 65536 octets');
+const format = z
+  .enum(['der', 'p1363'])
+  .default('der')
+  .describe('Of ECDSA signatures: a DER SEQUENCE, or r and s side by side');
+const signature = z.base64().min(1).max(2_000).describe('Base64');
+
+const signatureSchema = z.strictObject({
+  keyId,
+  version: version.describe('The version of the key that signed'),
+  algorithm: z.enum(Object.values(SIGNATURE_ALGORITHMS)),
+  signature,
+});
+
+const verdictSchema = z.strictObject({
+  valid: z.boolean(),
+  version: version.optional().describe('The version of the key that verifies it'),
+  state: z
+    .enum(KEY_STATES)
+    .describe('Of the key: whoever relies on one that is not active should know why'),
+});
+
+const DATA = 'dG8gYmUgc2lnbmVk';
+const SIGNATURE = 'MEUCIQDoAAAA';
+
+/** The REST operations that use a key. */
+export function useRoutes(deps: PersonDeps): HttpRoute[] {
+  return [signing(deps), verification(deps)];
+}
+
+function signing(deps: PersonDeps): HttpRoute {
+  return operation({
+    operationId: 'signData',
+    method: 'POST',
+    path: '/keys/:keyId/sign',
+    tag: 'Keys',
+    summary: 'Sign data with the current version of a key',
+    description:
+      'The data is hashed with the hash of the key’s type. With a key of somebody else only administrators sign; with keys of services nobody.',
+    permission: 'keys:sign',
+    params: z.strictObject({ keyId }),
+    body: z.strictObject({ data, format }),
+    replies: { 200: signatureSchema },
+    examples: {
+      params: { keyId: 'my-key' },
+      body: { data: DATA, format: 'der' },
+      replies: {
+        200: {
+          keyId: 'my-key',
+          version: 1,
+          algorithm: 'ecdsa-with-SHA256',
+          signature: SIGNATURE,
+        },
+      },
+    },
+    errors: {
+      KEY_NOT_FOUND: "Key 'my-key' not found.",
+      KEY_USE_REFUSED: "Key 'my-key' refused: key is suspended.",
+      KEY_UNAVAILABLE: "Key 'my-key' gave a wrong signature.",
+    },
+    async handle({ params, body, principal }) {
+      const request = { data: Buffer.from(body.data, 'base64'), format: body.format };
+      const signed = await signForPerson(deps, params.keyId, request, principal!);
+      return {
+        status: 200,
+        body: { keyId: params.keyId, ...signed, signature: signed.signature.toString('base64') },
+      };
+    },
+  });
+}
+
+function verification(deps: PersonDeps): HttpRoute {
+  return operation({
+    operationId: 'verifySignature',
+    method: 'POST',
+    path: '/keys/:keyId/verify',
+    tag: 'Keys',
+    summary: 'Verify a signature with the versions of a key',
+    permission: 'keys:read',
+    params: z.strictObject({ keyId }),
+    body: z.strictObject({
+      data,
+      signature,
+      format,
+      version: version
+        .optional()
+        .describe('Only this one; else the current one, then up to 99 earlier ones'),
+    }),
+    replies: { 200: verdictSchema },
+    examples: {
+      params: { keyId: 'my-key' },
+      body: { data: DATA, signature: SIGNATURE, format: 'der' },
+      replies: { 200: { valid: true, version: 1, state: 'active' } },
+    },
+    errors: {
+      KEY_NOT_FOUND: "Key 'my-key' has no version 7.",
+      KEY_USE_REFUSED: "Key 'my-key' refused: key is destroyed.",
+    },
+    async handle({ params, body, principal }) {
+      const request = {
+        data: Buffer.from(body.data, 'base64'),
+        signature: Buffer.from(body.signature, 'base64'),
+        format: body.format,
+        version: body.version,
+      };
+      return {
+        status: 200,
+        body: await verifyForPerson(deps, params.keyId, request, principal!),
+      };
+    },
+  });
+}

@@ -1,0 +1,89 @@
+import type { Log } from '@gigvault/telemetry/log';
+import type { ClockGuard } from '@gigvault/time/clock-guard';
+import type { Backends } from '../backends/backends.ts';
+import type { KeyEvent } from '../ports/key-event.ts';
+import type { KeyTable } from '../ports/key-table.ts';
+import { moveKey } from './move-key.ts';
+import type { KeyVersion, StoredKey } from './stored-key.ts';
+
+/** What destroying needs. */
+export interface DestroyDeps {
+  readonly backends: Backends;
+  readonly keys: Pick<KeyTable, 'due' | 'versions' | 'move'>;
+  readonly clockGuard: ClockGuard;
+  readonly log: Log;
+}
+
+const BATCH = 100;
+const ACTOR = 'service:keymgr';
+
+/**
+ * Destroys the keys whose wait is over, batch by batch; one that cannot be destroyed now does not hold up the others, and is tried again in the next
+ * round. Ends early when `signal` aborts. Errors: UNAVAILABLE while the clock is not right: who sets it forward destroys nothing (T15).
+ *
+ * @returns how many
+ */
+export async function destroyDueKeys(deps: DestroyDeps, signal: AbortSignal): Promise<number> {
+  let destroyed = 0;
+  let last: StoredKey | undefined;
+  for (;;) {
+    const keys = await deps.keys.due(deps.clockGuard.now(), last, BATCH);
+    for (const key of keys) {
+      if (signal.aborted) return destroyed;
+      deps.clockGuard.check();
+      if (await isDestroyed(deps, key)) destroyed += 1;
+    }
+    last = keys.at(-1);
+    if (keys.length < BATCH) return destroyed;
+  }
+}
+
+async function isDestroyed(deps: DestroyDeps, key: StoredKey): Promise<boolean> {
+  try {
+    await destroyKey(deps, key);
+    return true;
+  } catch (error) {
+    // Undone, marked as compromised, or destroyed by another replica; or its backend does not answer.
+    const where = { key_id: key.keyId, operation: 'destroy-key' };
+    deps.log.warn({ error, ...where }, 'a key whose destruction is due is not destroyed');
+    return false;
+  }
+}
+
+/** First the way back is closed, so that nothing is undone of which parts are gone; then the private keys go; then the key is called destroyed. */
+async function destroyKey(deps: DestroyDeps, due: StoredKey): Promise<void> {
+  const { keyId, state, destroyAt } = due;
+  const event = (type: KeyEvent['type'], data: object): KeyEvent => ({
+    type,
+    actor: ACTOR,
+    subject: keyId,
+    data,
+  });
+  const key =
+    due.restoreState === null
+      ? due
+      : await moveKey(
+          deps,
+          due,
+          { state, destroyAt, restoreState: null },
+          event('key.destruction-begun', { destroyAt }),
+        );
+  const versions = [key, ...(await earlierVersions(deps, key))];
+  for (const { backend, handle } of versions) await deps.backends.of(backend).remove(handle);
+  const next = { state: 'destroyed', destroyAt: null, restoreState: null } as const;
+  const data = { from: state, versions: versions.length };
+  await moveKey(deps, key, next, event('key.destroyed', data));
+  deps.log.info({ key_id: keyId, operation: 'destroy-key' }, 'a key is destroyed');
+}
+
+async function earlierVersions(
+  { keys }: Pick<DestroyDeps, 'keys'>,
+  { keyId, version }: StoredKey,
+): Promise<readonly KeyVersion[]> {
+  const found: KeyVersion[] = [];
+  for (;;) {
+    const page = await keys.versions(keyId, found.at(-1)?.version ?? version, BATCH);
+    found.push(...page);
+    if (page.length < BATCH) return found;
+  }
+}

@@ -1,0 +1,24 @@
+import { GigvaultError } from '@gigvault/errors/gigvault-error';
+import { durableStep } from '@gigvault/telemetry/durable-step';
+import type { KeyEvent } from '../ports/key-event.ts';
+import type { KeyCourse, KeyTable } from '../ports/key-table.ts';
+import type { StoredKey } from './stored-key.ts';
+
+/** Stores what comes of a key that was read. Errors: CONFLICT when somebody changed it since. */
+export async function moveKey(
+  deps: { readonly keys: Pick<KeyTable, 'move'> },
+  key: StoredKey,
+  next: KeyCourse,
+  event: KeyEvent,
+): Promise<StoredKey> {
+  const moved = await durableStep('keymgr.state', () => deps.keys.move(key, next, event));
+  if (!moved) throw changedMeanwhile(key.keyId);
+  return { ...key, ...next };
+}
+
+/** CONFLICT. */
+export function changedMeanwhile(keyId: string): GigvaultError {
+  return new GigvaultError('CONFLICT', `Key '${keyId}' was changed by somebody else meanwhile.`, {
+    details: { key_id: keyId },
+  });
+}

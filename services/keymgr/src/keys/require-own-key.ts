@@ -1,0 +1,73 @@
+import type { Principal, Role } from '@gigvault/access/permissions';
+import { parseKeyHandle } from '@gigvault/keystore/key-store';
+import type { ClockGuard } from '@gigvault/time/clock-guard';
+import type { KeyDeps } from './create-key.ts';
+import { keyNotFound } from './find-keys.ts';
+import { RESERVED } from './generate-key.ts';
+import { type RefusalDeps, refuseUse } from './refuse-use.ts';
+import type { StoredKey } from './stored-key.ts';
+
+/** What people do with their keys needs. */
+export interface PersonDeps extends KeyDeps, RefusalDeps {
+  readonly clockGuard: ClockGuard;
+  /** Milliseconds between the request for a destruction and the destruction. */
+  readonly destructionWait: number;
+}
+
+/** What people do with a key; stands as purpose in the event of a refusal. */
+export type PersonUse = 'sign' | 'verify' | 'rotate' | 'change-state' | 'destroy' | 'restore';
+
+const MANAGERS: readonly Role[] = ['admin', 'operator'];
+
+/**
+ * Who may do it with a key of somebody else. Keys outlive their owners' time here, so those who manage the tenant's keys manage all of them; but a
+ * signature speaks for the owner.
+ */
+const FOR_OTHERS: Readonly<Record<PersonUse, readonly Role[]>> = {
+  sign: ['admin'],
+  verify: MANAGERS,
+  rotate: MANAGERS,
+  'change-state': MANAGERS,
+  destroy: MANAGERS,
+  restore: MANAGERS,
+};
+
+/**
+ * The key, as it is in the table now, if this person may do this with it whatever its state. Each refusal is an event (T63).
+ * Errors: INVALID_ARGUMENT for what cannot be a key id; KEY_NOT_FOUND, also for another tenant's key; KEY_USE_REFUSED for a key of a service, or of
+ * somebody else.
+ */
+export async function requireOwnKey(
+  deps: PersonDeps,
+  keyId: string,
+  use: PersonUse,
+  principal: Principal,
+): Promise<StoredKey> {
+  const key = await deps.keys.find(parseKeyHandle(keyId));
+  if (key === undefined) throw keyNotFound(keyId);
+  const reason = whyNotTheirs(key, use, principal);
+  if (reason === undefined) return key;
+  const refusal = await refuseUse(deps, keyId, { purpose: use, caller: principal.actor }, reason);
+  throw key.tenantId === principal.tenantId ? refusal : keyNotFound(keyId);
+}
+
+function whyNotTheirs(key: StoredKey, use: PersonUse, principal: Principal): string | undefined {
+  if (key.tenantId !== principal.tenantId) return 'it is a key of another tenant';
+  if (isOfService(key)) return 'it is a key of a service';
+  const may = key.owner === principal.actor || principal.roles.some(isIn(FOR_OTHERS[use]));
+  return may ? undefined : 'it is a key of somebody else';
+}
+
+/** What relying parties trust, or services sign with. Any one of these says so. */
+function isOfService(key: StoredKey): boolean {
+  return (
+    key.purposes.length > 0 ||
+    key.callers.length > 0 ||
+    key.issuerName !== null ||
+    RESERVED.test(key.keyId)
+  );
+}
+
+function isIn(roles: readonly Role[]): (role: Role) => boolean {
+  return (role) => roles.includes(role);
+}

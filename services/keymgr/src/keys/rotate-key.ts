@@ -1,0 +1,49 @@
+import type { Principal } from '@gigvault/access/permissions';
+import { durableStep } from '@gigvault/telemetry/durable-step';
+import type { KeyEvent } from '../ports/key-event.ts';
+import { makeKeyPair } from './create-key.ts';
+import { STATE_RULES } from './key-state.ts';
+import { changedMeanwhile } from './move-key.ts';
+import { refuseUse } from './refuse-use.ts';
+import { type PersonDeps, requireOwnKey } from './require-own-key.ts';
+import type { StoredKey } from './stored-key.ts';
+
+/**
+ * Makes a new key pair of the same type the current version; the earlier ones verify. The pair is made first, in the backend of new keys, then one
+ * transaction names it. Errors: those of requireOwnKey, KEY_STATE_REFUSED unless the key is active, CONFLICT when somebody changed it meanwhile
+ * or `version` is not the current one, KEY_UNAVAILABLE.
+ *
+ * @param version the version that is to be replaced, so that a repetition replaces no other; undefined: whichever is current
+ */
+export async function rotateKey(
+  deps: PersonDeps,
+  keyId: string,
+  version: number | undefined,
+  principal: Principal,
+): Promise<StoredKey> {
+  const key = await requireOwnKey(deps, keyId, 'rotate', principal);
+  const { actor } = principal;
+  if (!STATE_RULES[key.state].rotates) {
+    const use = { purpose: 'rotate', caller: actor };
+    throw await refuseUse(deps, keyId, use, `key is ${key.state}`, 'KEY_STATE_REFUSED');
+  }
+  if (version !== undefined && version !== key.version) throw changedMeanwhile(keyId);
+  const pair = await makeKeyPair(deps, key.publicKey.keyType);
+  const next = { ...pair, version: key.version + 1, versionCreatedAt: deps.clock.now() };
+  const event: KeyEvent = {
+    type: 'key.rotated',
+    actor,
+    subject: keyId,
+    data: {
+      backend: pair.backend,
+      version: next.version,
+      spkiSha256: pair.publicKey.spkiSha256,
+      earlierSpkiSha256: key.publicKey.spkiSha256,
+    },
+  };
+  if (await durableStep('keymgr.rotation', () => deps.keys.rotate(key, next, event)))
+    return { ...key, ...next };
+  // Only now is it certain that no row names this handle: after an error the row may be there all the same.
+  await deps.backends.of(pair.backend).remove(pair.handle);
+  throw changedMeanwhile(keyId);
+}

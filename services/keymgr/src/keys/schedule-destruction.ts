@@ -1,0 +1,49 @@
+import type { Principal } from '@gigvault/access/permissions';
+import { STATE_RULES } from './key-state.ts';
+import { moveKey } from './move-key.ts';
+import { refuseUse } from './refuse-use.ts';
+import { type PersonDeps, requireOwnKey } from './require-own-key.ts';
+import type { StoredKey } from './stored-key.ts';
+
+/**
+ * Takes a key out of use at once and destroys it, with all its versions, when the wait is over. Nothing happens when it waits already, or is destroyed.
+ * Errors: those of requireOwnKey, CONFLICT, UNAVAILABLE while the clock is not right.
+ */
+export async function scheduleDestruction(
+  deps: PersonDeps,
+  keyId: string,
+  principal: Principal,
+): Promise<StoredKey> {
+  const key = await requireOwnKey(deps, keyId, 'destroy', principal);
+  const { waiting } = STATE_RULES[key.state];
+  if (waiting === undefined || key.destroyAt !== null) return key;
+  const destroyAt = deps.clockGuard.now() + deps.destructionWait;
+  const next = { state: waiting, destroyAt, restoreState: key.state };
+  const data = { from: key.state, destroyAt };
+  const { actor } = principal;
+  const event = { type: 'key.destruction-scheduled', actor, subject: keyId, data } as const;
+  return moveKey(deps, key, next, event);
+}
+
+/**
+ * Undoes it, until the destruction has begun: the key is again in the state that it had.
+ * Errors: those of requireOwnKey, KEY_STATE_REFUSED when nothing is scheduled or it has begun, CONFLICT.
+ */
+export async function undoDestruction(
+  deps: PersonDeps,
+  keyId: string,
+  principal: Principal,
+): Promise<StoredKey> {
+  const key = await requireOwnKey(deps, keyId, 'restore', principal);
+  const { actor } = principal;
+  if (key.restoreState === null) {
+    const begun = key.destroyAt !== null || key.state === 'destroyed';
+    const why = begun ? 'its destruction has begun' : 'it does not wait for its destruction';
+    const use = { purpose: 'restore', caller: actor };
+    throw await refuseUse(deps, keyId, use, why, 'KEY_STATE_REFUSED');
+  }
+  const next = { state: key.restoreState, destroyAt: null, restoreState: null };
+  const data = { to: key.restoreState };
+  const event = { type: 'key.destruction-undone', actor, subject: keyId, data } as const;
+  return moveKey(deps, key, next, event);
+}
