@@ -191,6 +191,14 @@ export const ERROR_TABLE = {
     false,
     'Nobody approves their own request',
   ),
+  SIGNATURE_NOT_VERIFIED: row(
+    422,
+    FAILED_PRECONDITION,
+    'malformed',
+    10,
+    false,
+    'Signature does not verify',
+  ),
   SIGNING_CLOSED: row(
     409,
     FAILED_PRECONDITION,

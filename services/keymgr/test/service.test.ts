@@ -248,7 +248,7 @@ describe('REST', () => {
     expect(made.body).toMatchObject({ keyType: 'ec-p384', state: 'active', owner: 'user:alice' });
     expect(JSON.stringify(made.body)).not.toContain('PRIVATE');
     expect((await call('getKey', { params: { keyId: 'my-key' } })).body).toMatchObject({
-      ...made.body,
+      ...(made.body as object),
       versions: [{ version: 1, backend: 'pkcs8' }],
     });
     const { body: page } = await call('listKeys', { query: { limit: 200, cursor: '' } });

@@ -13,7 +13,12 @@ export interface OutputDraft {
 
 /** The text of a file that the user named. */
 export async function readInput(terminal: Terminal, path: string): Promise<string> {
-  return readFile(resolve(terminal.cwd, path), 'utf8').catch((cause: NodeJS.ErrnoException) => {
+  return (await readOctets(terminal, path)).toString('utf8');
+}
+
+/** The octets of a file that the user named. */
+export async function readOctets(terminal: Terminal, path: string): Promise<Buffer> {
+  return readFile(resolve(terminal.cwd, path)).catch((cause: NodeJS.ErrnoException) => {
     const why = whyUnreadable(cause);
     throw new CliFailure(`cannot read ${path}: ${why}`, { code: 'INVALID_ARGUMENT', cause });
   });

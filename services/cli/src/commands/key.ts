@@ -1,9 +1,9 @@
-import { table } from '../output/table.ts';
+import { fieldLines, table } from '../output/table.ts';
 import { day } from '../output/times.ts';
 import { type Action, textOption } from '../program/command-spec.ts';
 import { limitOf } from './cert-list.ts';
 import { namesOf } from './people.ts';
-import type { KeyDocument } from './resources.ts';
+import type { KeyDocument, KeyWithVersionsDocument } from './resources.ts';
 
 /** Generates a key in the key manager. */
 export const keyGenerate: Action = async (session, [keyId = ''], options) => {
@@ -21,10 +21,55 @@ export const keyGenerate: Action = async (session, [keyId = ''], options) => {
   });
 };
 
+/** Shows a key and its versions. */
+export const keyGet: Action = async (session, [keyId = '']) => {
+  const api = await session.api();
+  const key = await api.get<KeyWithVersionsDocument>(keyPath(keyId));
+  const nameOf = await namesOf(session, [key.owner]);
+  await session.output.result({
+    data: key,
+    names: [key.keyId],
+    pem: key.publicKey,
+    text: (style) =>
+      fieldLines(
+        [
+          ['key', key.keyId],
+          ['type', key.keyType],
+          ['state', stateOf(key)],
+          ['owner', nameOf(key.owner)],
+          ['purposes', key.purposes.join(', ')],
+          ['created', day(key.createdAt)],
+        ],
+        style,
+      ) +
+      table(
+        [
+          { head: 'VERSION', cell: (item) => String(item.version) },
+          { head: 'BACKEND', cell: (item) => item.backend },
+          { head: 'CREATED', cell: (item) => day(item.createdAt) },
+        ],
+        key.versions,
+        style,
+      ),
+  });
+};
+
+/** Where the API has a key. */
+export function keyPath(keyId: string): string {
+  return `/keys/${encodeURIComponent(keyId)}`;
+}
+
+/** The state, and until when it may be undone. */
+export function stateOf({ state, destroyAt }: KeyDocument): string {
+  return destroyAt === undefined ? state : `${state}, destroyed on ${day(destroyAt)}`;
+}
+
 /** Lists keys. */
 export const keyList: Action = async (session, _args, options) => {
   const api = await session.api();
-  const items = await api.list<KeyDocument>('/keys', limitOf(options));
+  const state = textOption(options, 'state');
+  const path = state === undefined ? '/keys' : `/keys?state=${encodeURIComponent(state)}`;
+  const items = await api.list<KeyDocument>(path, limitOf(options));
   const nameOf = await namesOf(
     session,
     items.map((item) => item.owner),
@@ -37,7 +82,8 @@ export const keyList: Action = async (session, _args, options) => {
         [
           { head: 'NAME', cell: (item) => item.keyId },
           { head: 'TYPE', cell: (item) => item.keyType },
-          { head: 'STATE', cell: (item) => item.state },
+          { head: 'VERSION', cell: (item) => String(item.version) },
+          { head: 'STATE', cell: stateOf },
           { head: 'BACKEND', cell: (item) => item.backend },
           { head: 'OWNER', cell: (item) => nameOf(item.owner) },
           { head: 'PURPOSES', cell: (item) => item.purposes.join(',') },

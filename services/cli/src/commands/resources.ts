@@ -56,12 +56,42 @@ export interface EnrolmentDocument {
 export interface KeyDocument {
   readonly keyId: string;
   readonly keyType: string;
+  /** The current one. */
+  readonly version: number;
   readonly publicKey: string;
   readonly state: string;
+  /** When it will be destroyed. */
+  readonly destroyAt?: string;
   readonly createdAt: string;
   readonly owner: string;
   readonly purposes: readonly string[];
   readonly backend: string;
+}
+
+/** A key with its versions, the newest first. */
+export interface KeyWithVersionsDocument extends KeyDocument {
+  readonly versions: readonly {
+    readonly version: number;
+    readonly publicKey: string;
+    readonly createdAt: string;
+    readonly backend: string;
+  }[];
+}
+
+/** A signature of a key. */
+export interface SignatureDocument {
+  readonly keyId: string;
+  readonly version: number;
+  readonly algorithm: string;
+  /** Base64. */
+  readonly signature: string;
+}
+
+/** Whether a key verifies a signature. */
+export interface VerdictDocument {
+  readonly valid: boolean;
+  readonly version?: number;
+  readonly state: string;
 }
 
 /** A user. */

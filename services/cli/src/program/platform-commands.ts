@@ -1,5 +1,4 @@
 import type { CommandSpec } from './command-spec.ts';
-import { KEY_TYPES, LIMIT } from './options.ts';
 
 /** `gigvault up`, `status`. */
 export const START_COMMANDS: readonly CommandSpec[] = [
@@ -17,32 +16,8 @@ export const START_COMMANDS: readonly CommandSpec[] = [
   },
 ];
 
-/** `gigvault key …`, `audit …`, `rootca`, `version`. */
+/** `gigvault audit …`, `rootca`, `version`. */
 export const PLATFORM_COMMANDS: readonly CommandSpec[] = [
-  {
-    usage: 'key generate <name>',
-    summary: 'generate a key that stays in the key manager',
-    options: [
-      {
-        flags: '--key-type <type>',
-        description: 'default ec-p256',
-        choices: [...KEY_TYPES, 'rsa-4096', 'ed25519'],
-      },
-    ],
-    examples: [
-      'gigvault key generate signing-2027',
-      'gigvault key generate box --key-type rsa-3072 -o json',
-    ],
-    pem: true,
-    load: async () => (await import('../commands/key.ts')).keyGenerate,
-  },
-  {
-    usage: 'key list',
-    summary: 'list keys',
-    options: [LIMIT],
-    examples: ['gigvault key list'],
-    load: async () => (await import('../commands/key.ts')).keyList,
-  },
   {
     usage: 'audit verify',
     summary: 'recompute the audit log and check what is signed',

@@ -5,6 +5,7 @@ import type { Terminal } from '../terminal.ts';
 import { ACCESS_COMMANDS } from './access-commands.ts';
 import { CERTIFICATE_COMMANDS } from './certificate-commands.ts';
 import type { Action, CommandOptions, CommandSpec, OptionSpec } from './command-spec.ts';
+import { KEY_COMMANDS } from './key-commands.ts';
 import { PLATFORM_COMMANDS, START_COMMANDS } from './platform-commands.ts';
 
 /** Every command. */
@@ -12,6 +13,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   ...START_COMMANDS,
   ...CERTIFICATE_COMMANDS,
   ...ACCESS_COMMANDS,
+  ...KEY_COMMANDS,
   ...PLATFORM_COMMANDS,
 ];
 

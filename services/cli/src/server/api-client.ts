@@ -10,7 +10,7 @@ export const API_ROOT = '/service/api/v1';
 export interface ApiClient {
   get<T>(path: string): Promise<T>;
   post<T>(path: string, body: object): Promise<T>;
-  delete(path: string): Promise<void>;
+  delete<T = void>(path: string): Promise<T>;
   /** All items of a paged list, or the first `limit` of them. */
   list<T>(path: string, limit?: number): Promise<T[]>;
   /** Without a token; for what is public or whose body is the credential. */
@@ -41,7 +41,7 @@ export function createApiClient(https: HttpsClient, tokens: AccessTokens): ApiCl
   const api: ApiClient = {
     get: (path) => signedIn('GET', path),
     post: (path, body) => signedIn('POST', path, body),
-    delete: (path) => signedIn('DELETE', path),
+    delete: <T>(path: string) => signedIn<T>('DELETE', path),
     async list<T>(path: string, limit = Number.POSITIVE_INFINITY) {
       const items: T[] = [];
       let cursor = '';

@@ -43,6 +43,9 @@ const TYPED: Readonly<Record<string, string>> = {
   expiresIn: '--expires-in (in seconds)',
   validity: '--ttl',
   keyId: '<name>',
+  data: 'the file',
+  signature: '--signature',
+  version: '--key-version',
   commonName: '--cn',
   certificationRequest: 'the certification request',
 };

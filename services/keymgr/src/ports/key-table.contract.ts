@@ -2,7 +2,7 @@ import { generateKeyPairSync } from 'node:crypto';
 import { parseKeyHandle } from '@gigvault/keystore/key-store';
 import { publicKeyInfoOf } from '@gigvault/x509/public-key';
 import { describe, expect, it } from '@jest/globals';
-import type { StoredKey } from '../keys/stored-key.ts';
+import type { KeyVersion, StoredKey } from '../keys/stored-key.ts';
 import type { KeyEvent } from './key-event.ts';
 import type { KeyTable } from './key-table.ts';
 
@@ -28,6 +28,11 @@ export function someKey(difference: Partial<StoredKey> = {}): StoredKey {
     createdAt: 1_767_225_600_123,
     ...difference,
   };
+}
+
+/** A key of a person. */
+export function personsKey(difference: Partial<StoredKey> = {}): StoredKey {
+  return someKey({ purposes: [], callers: [], issuerName: null, owner: 'user:a', ...difference });
 }
 
 /** The event that goes with it. */
@@ -73,5 +78,107 @@ export function describeKeyTable(
       expect(await ids(`${tenantId}-m-2`)).toEqual(['m-3']);
       expect((await table.list({ limit: 1000, after: '' })).length).toBeGreaterThanOrEqual(3);
     });
+
+    it('lists the keys of a state', async () => {
+      const { table } = await make();
+      const tenantId = crypto.randomUUID();
+      const suspended = personsKey({ tenantId, state: 'suspended' });
+      for (const key of [personsKey({ tenantId }), suspended])
+        await table.insert(key, generated(key));
+      const page = { limit: 10, after: '', tenantId };
+      expect(await table.list({ ...page, state: 'suspended' })).toEqual([suspended]);
+      expect(await table.list({ ...page, state: 'compromised' })).toEqual([]);
+      expect(await table.list(page)).toHaveLength(2);
+    });
+
+    describeChanges(make);
+  });
+}
+
+interface UnderTest {
+  readonly table: KeyTable;
+  events(): Promise<readonly string[]>;
+}
+
+const DUE = 1_767_225_600_000;
+const WAITING = { state: 'deactivated', destroyAt: DUE, restoreState: 'active' } as const;
+
+function told(key: StoredKey): KeyEvent {
+  return { type: 'key.used', actor: 'test', subject: key.keyId, data: {} };
+}
+
+function nextVersion(key: StoredKey): KeyVersion {
+  const { version, publicKey: same, backend, handle, versionCreatedAt } = someKey();
+  return { publicKey: same, backend, handle, versionCreatedAt, version: version + key.version };
+}
+
+function describeChanges(make: () => Promise<UnderTest>): void {
+  async function stored(key = personsKey()) {
+    const { table, events } = await make();
+    await table.insert(key, generated(key));
+    const count = async () => (await events()).filter((subject) => subject === key.keyId).length;
+    return { table, key, count };
+  }
+
+  it('moves a key that is as it was read, once, with one event', async () => {
+    const { table, key, count } = await stored();
+    const rivals = Array.from({ length: 5 }, () => table.move(key, WAITING, told(key)));
+    expect((await Promise.all(rivals)).filter(Boolean)).toHaveLength(1);
+    expect(await table.find(key.keyId)).toEqual({ ...key, ...WAITING });
+    expect(await count()).toBe(2);
+    const back = { state: 'active', destroyAt: null, restoreState: null } as const;
+    expect(await table.move({ ...key, ...WAITING, destroyAt: DUE + 1 }, back, told(key))).toBe(
+      false,
+    );
+    expect(await table.move({ ...key, ...WAITING }, back, told(key))).toBe(true);
+    expect(await table.find(key.keyId)).toEqual(key);
+  });
+
+  it('rotates once, and keeps what was', async () => {
+    const { table, key, count } = await stored();
+    const nexts = [nextVersion(key), nextVersion(key), nextVersion(key)];
+    const outcomes = await Promise.all(nexts.map((next) => table.rotate(key, next, told(key))));
+    expect(outcomes.filter(Boolean)).toHaveLength(1);
+    expect(await count()).toBe(2);
+    const second = { ...key, ...nexts[outcomes.indexOf(true)] };
+    expect(await table.find(key.keyId)).toEqual(second);
+    expect(await table.rotate(second, nextVersion(second), told(key))).toBe(true);
+    const { version, publicKey: own, backend, handle, versionCreatedAt } = key;
+    const first = { version, publicKey: own, backend, handle, versionCreatedAt };
+    expect((await table.versions(key.keyId, 3, 10)).map((one) => one.version)).toEqual([2, 1]);
+    expect(await table.versions(key.keyId, 2, 10)).toEqual([first]);
+    expect(await table.versions(key.keyId, 3, 1)).toMatchObject([{ version: 2 }]);
+  });
+
+  it('does not rotate a key that was moved, and tells of no use of it', async () => {
+    const { table, key, count } = await stored();
+    expect(await table.recordUse(key, told(key))).toBe(true);
+    await table.move(key, WAITING, told(key));
+    expect(await table.rotate(key, nextVersion(key), told(key))).toBe(false);
+    expect(await table.recordUse(key, told(key))).toBe(false);
+    expect(await table.versions(key.keyId, 9, 10)).toEqual([]);
+    expect(await count()).toBe(3);
+  });
+
+  it('tells of each of many uses, except of those whose key has changed', async () => {
+    const { table, key, count } = await stored();
+    const stale = { ...key, version: 7 };
+    const uses = [key, stale, key, key, stale].map((one) => table.recordUse(one, told(one)));
+    expect(await Promise.all(uses)).toEqual([true, false, true, true, false]);
+    expect(await count()).toBe(4);
+  });
+
+  it('finds what is due, in order and in pages', async () => {
+    const { table } = await make();
+    const id = crypto.randomUUID();
+    const keys = [2, 0, 1, 1].map((hour, n) =>
+      personsKey({ ...WAITING, keyId: `${id}-${n}`, destroyAt: hour * 3_600_000 }),
+    );
+    for (const key of keys) await table.insert(key, generated(key));
+    const names = (found: readonly StoredKey[]) =>
+      found.filter(({ keyId }) => keyId.startsWith(id)).map(({ keyId }) => keyId.slice(-1));
+    expect(names(await table.due(3_600_000, undefined, 1_000))).toEqual(['1', '2', '3']);
+    expect(names(await table.due(3_600_000, keys[2], 1))).toEqual(['3']);
+    expect(names(await table.due(DUE, keys[3], 1_000))).toEqual(['0']);
   });
 }

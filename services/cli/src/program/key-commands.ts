@@ -1,0 +1,123 @@
+import type { CommandSpec, OptionSpec } from './command-spec.ts';
+import { KEY_TYPES, LIMIT } from './options.ts';
+
+const FORMAT: OptionSpec = {
+  flags: '--format <format>',
+  description: 'of ECDSA signatures; default der',
+  choices: ['der', 'p1363'],
+};
+
+const REASON: OptionSpec = {
+  flags: '--reason <text>',
+  description: 'why; stands in the audit log',
+};
+
+/** `gigvault key …`. */
+export const KEY_COMMANDS: readonly CommandSpec[] = [
+  {
+    usage: 'key generate <name>',
+    summary: 'generate a key that stays in the key manager',
+    options: [
+      {
+        flags: '--key-type <type>',
+        description: 'default ec-p256',
+        choices: [...KEY_TYPES, 'rsa-4096', 'ed25519'],
+      },
+    ],
+    examples: [
+      'gigvault key generate signing-2027',
+      'gigvault key generate box --key-type rsa-3072 -o json',
+    ],
+    pem: true,
+    load: async () => (await import('../commands/key.ts')).keyGenerate,
+  },
+  {
+    usage: 'key list',
+    summary: 'list keys',
+    options: [
+      LIMIT,
+      {
+        flags: '--state <state>',
+        description: 'only these',
+        choices: ['pre-active', 'active', 'suspended', 'deactivated', 'compromised', 'destroyed'],
+      },
+    ],
+    examples: ['gigvault key list', 'gigvault key list --state active'],
+    load: async () => (await import('../commands/key.ts')).keyList,
+  },
+  {
+    usage: 'key get <name>',
+    summary: 'show a key and its versions',
+    examples: ['gigvault key get signing-2027', 'gigvault key get signing-2027 -o pem'],
+    pem: true,
+    load: async () => (await import('../commands/key.ts')).keyGet,
+  },
+  {
+    usage: 'key sign <name> <file>',
+    summary: 'sign a file with the current version; prints base64',
+    options: [FORMAT],
+    examples: [
+      'gigvault key sign signing-2027 release.txt > release.sig',
+      'gigvault key sign signing-2027 release.txt --format p1363 -o json',
+    ],
+    load: async () => (await import('../commands/key-use.ts')).keySign,
+  },
+  {
+    usage: 'key verify <name> <file>',
+    summary: 'verify a signature with every version of a key',
+    options: [
+      {
+        flags: '--signature <file>',
+        description: 'as "key sign" prints it, or its octets',
+        required: true,
+      },
+      FORMAT,
+      { flags: '--key-version <n>', description: 'only with this version' },
+    ],
+    examples: ['gigvault key verify signing-2027 release.txt --signature release.sig'],
+    load: async () => (await import('../commands/key-use.ts')).keyVerify,
+  },
+  {
+    usage: 'key rotate <name>',
+    summary: 'make a new version, which signs; the old ones verify',
+    examples: ['gigvault key rotate signing-2027'],
+    pem: true,
+    load: async () => (await import('../commands/key-life.ts')).keyRotate,
+  },
+  {
+    usage: 'key disable <name>',
+    summary: 'take a key out of use',
+    options: [
+      {
+        flags: '--as <state>',
+        description: 'default suspended; the others are for ever',
+        choices: ['suspended', 'deactivated', 'compromised'],
+      },
+      REASON,
+    ],
+    examples: [
+      'gigvault key disable signing-2027 --reason "lost laptop"',
+      'gigvault key disable signing-2027 --as compromised --yes',
+    ],
+    load: async () => (await import('../commands/key-life.ts')).keyDisable,
+  },
+  {
+    usage: 'key enable <name>',
+    summary: 'take a suspended key into use again',
+    options: [REASON],
+    examples: ['gigvault key enable signing-2027'],
+    load: async () => (await import('../commands/key-life.ts')).keyEnable,
+  },
+  {
+    usage: 'key destroy <name>',
+    summary: 'take a key out of use and destroy it after a wait',
+    examples: ['gigvault key destroy signing-2026 --yes'],
+    load: async () => (await import('../commands/key-life.ts')).keyDestroy,
+  },
+  {
+    usage: 'key restore <name>',
+    summary: 'undo the destruction of a key that waits for it',
+    examples: ['gigvault key restore signing-2026'],
+    load: async () => (await import('../commands/key-life.ts')).keyRestore,
+  },
+];

@@ -1,0 +1,75 @@
+import { type Principal, permissionsOf, type Role } from '@gigvault/access/permissions';
+import type { KeyHandle, KeyStore } from '@gigvault/keystore/key-store';
+import { memoryKeyStore } from '@gigvault/keystore/memory-key-store';
+import { silentLog } from '@gigvault/telemetry/log';
+import { FakeClock } from '@gigvault/time/clock';
+import { createClockGuard } from '@gigvault/time/clock-guard';
+import { memoryTables } from '../src/adapters/memory-tables.ts';
+import { backendsOf } from '../src/backends/backends.ts';
+import { generateUserKey } from '../src/keys/generate-key.ts';
+import type { PersonDeps } from '../src/keys/require-own-key.ts';
+import type { StoredKey } from '../src/keys/stored-key.ts';
+import { DAY, NOW } from './signing-fixture.ts';
+
+/** How long destroyed keys wait in these tests. */
+export const WAIT = 7 * DAY;
+
+/** Somebody who is signed in. */
+export function person(name: string, role: Role = 'operator', tenantId = 'default'): Principal {
+  const roles = [role];
+  return { actor: `user:${name}`, name, roles, permissions: permissionsOf(roles), tenantId };
+}
+
+/** A backend in memory that tells which private keys it has. */
+export interface CountedKeyStore extends KeyStore {
+  readonly handles: ReadonlySet<KeyHandle>;
+}
+
+/** One that has none yet. */
+export function countedKeyStore(): CountedKeyStore {
+  const inner = memoryKeyStore();
+  const handles = new Set<KeyHandle>();
+  return {
+    ...inner,
+    handles,
+    async generate(keyType) {
+      const handle = await inner.generate(keyType);
+      handles.add(handle);
+      return handle;
+    },
+    async remove(handle) {
+      await inner.remove(handle);
+      handles.delete(handle);
+    },
+  };
+}
+
+/** Everything in memory, with a clock that a test moves. */
+export function personWorld() {
+  const store = countedKeyStore();
+  const tables = memoryTables();
+  const clock = new FakeClock(NOW);
+  const deps: PersonDeps = {
+    backends: backendsOf([store], 'memory'),
+    keys: tables.keys,
+    usage: tables.usage,
+    log: silentLog,
+    clock,
+    clockGuard: createClockGuard(clock),
+    destructionWait: WAIT,
+  };
+  const alice = person('alice');
+  return {
+    deps,
+    store,
+    clock,
+    alice,
+    events: tables.events,
+    /** A key of alice's. */
+    key: (keyId = 'k', keyType = 'ec-p256'): Promise<StoredKey> =>
+      generateUserKey(deps, { keyId, keyType }, alice),
+    /** Types of the events about the key. */
+    told: (keyId = 'k') =>
+      tables.events.filter(({ subject }) => subject === keyId).map(({ type }) => type),
+  };
+}
