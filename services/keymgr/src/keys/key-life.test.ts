@@ -218,8 +218,8 @@ describe('covers: T63. keys of others', () => {
   it('of a colleague are managed by operators, and by nobody of a lesser role', async () => {
     const world = personWorld();
     await world.key();
-    for (const [use, attempt] of Object.entries(all(world, 'k', person('mallory', 'auditor'))))
-      await expect(attempt().then(() => use)).rejects.toMatchObject({ code: 'KEY_USE_REFUSED' });
+    for (const attempt of Object.values(all(world, 'k', person('mallory', 'auditor'))))
+      await expect(attempt()).rejects.toMatchObject({ code: 'KEY_USE_REFUSED' });
     const bob = all(world, 'k', person('bob'));
     expect(await bob.rotate()).toMatchObject({ version: 2 });
     expect(await bob.destroy()).toMatchObject({ state: 'deactivated' });
