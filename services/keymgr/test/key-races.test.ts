@@ -1,11 +1,12 @@
 import { createEventLog } from '@gigvault/database/event-log';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import { verifyWith } from '@gigvault/keystore/key-algorithm';
+import { installFaultHook } from '@gigvault/telemetry/durable-step';
 import { silentLog } from '@gigvault/telemetry/log';
 import { startTestDatabase, type TestDatabase } from '@gigvault/testkit/test-database';
 import { FakeClock } from '@gigvault/time/clock';
 import { createClockGuard } from '@gigvault/time/clock-guard';
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import type { Pool } from 'pg';
 import { memoryTables } from '../src/adapters/memory-tables.ts';
@@ -109,6 +110,70 @@ describe('races for a key', () => {
       expect(['active', 'destroyed']).toContain(state);
       await requireSound(world, []);
     }
+  });
+});
+
+describe('a process that dies', () => {
+  afterEach(() => installFaultHook(undefined));
+
+  /** Dies at the n-th time that it comes to the step. */
+  function die(step: string, moment: 'before' | 'after', nth = 1): void {
+    let left = nth;
+    installFaultHook((at, when) => {
+      if (at !== step || when !== moment) return;
+      left -= 1;
+      if (left === 0) throw new Error('died');
+    });
+  }
+
+  it.each([
+    ['before', 1],
+    ['after', 2],
+  ] as const)('%s it rotated: the key has version %i', async (moment, version) => {
+    const { replicas, keyId, store } = await twoReplicas();
+    die('keymgr.rotation', moment);
+    await expect(rotateKey(replicas[0], keyId, 1, alice)).rejects.toThrow('died');
+    installFaultHook(undefined);
+    const key = await getKey(replicas[1], keyId);
+    expect(key.version).toBe(version);
+    // A pair that nobody names may be left over, never a name without its pair.
+    expect([...store.handles]).toContain(key.handle);
+    expect(await sign(replicas[1], keyId)).toMatchObject({ version });
+  });
+
+  it.each([
+    ['before', 0],
+    ['after', 1],
+  ] as const)('%s it told of a signature: nobody has it, %i events', async (moment, told) => {
+    const { replicas, keyId } = await twoReplicas();
+    die('keymgr.use', moment);
+    await expect(sign(replicas[0], keyId)).rejects.toThrow('died');
+    installFaultHook(undefined);
+    const uses = (await eventsOf(keyId)).filter(({ type }) => type === 'key.used');
+    expect(uses).toHaveLength(told);
+  });
+
+  it.each([
+    ['before', 1],
+    ['after', 1],
+    ['before', 2],
+    ['after', 2],
+  ] as const)('%s step %i of a destruction: another ends it, once', async (moment, nth) => {
+    const world = await twoReplicas();
+    const { replicas, keyId, clock, store } = world;
+    await rotateKey(replicas[0], keyId, 1, alice);
+    await scheduleDestruction(replicas[0], keyId, alice);
+    clock.advance(WAIT);
+    die('keymgr.state', moment, nth);
+    expect(await destroyDueKeys(replicas[0], never)).toBe(0);
+    installFaultHook(undefined);
+    const undone = await undoDestruction(replicas[1], keyId, alice).catch(() => undefined);
+    expect(undone !== undefined).toBe(moment === 'before' && nth === 1);
+    await destroyDueKeys(replicas[1], never);
+    expect(store.handles.size).toBe(undone ? 2 : 0);
+    const state = undone ? 'active' : 'destroyed';
+    expect(await getKey(replicas[1], keyId)).toMatchObject({ state });
+    await requireSound(world, []);
   });
 });
 
@@ -216,13 +281,17 @@ function follow(course: Course, { type, data }: LoggedEvent): void {
   }
 }
 
+async function eventsOf(keyId: string): Promise<LoggedEvent[]> {
+  const { rows } = await pool.query<{ type: string; data: Buffer }>(
+    'SELECT type, data FROM outbox WHERE subject = $1 ORDER BY position',
+    [keyId],
+  );
+  return rows.map(({ type, data }) => ({ type, data: JSON.parse(data.toString('utf8')) }));
+}
+
 async function requireSound(world: World, signed: readonly PersonSignature[]): Promise<void> {
   const { replicas, keyId, store } = world;
   const [deps] = replicas;
-  const { rows } = await pool.query<{ type: string; data: Buffer }>(
-    `SELECT type, data FROM outbox WHERE subject = $1 ORDER BY position`,
-    [keyId],
-  );
   const course: Course = {
     state: 'active',
     version: 1,
@@ -230,8 +299,7 @@ async function requireSound(world: World, signed: readonly PersonSignature[]): P
     waits: false,
     signatures: 0,
   };
-  for (const { type, data } of rows.slice(1))
-    follow(course, { type, data: JSON.parse(data.toString('utf8')) });
+  for (const event of (await eventsOf(keyId)).slice(1)) follow(course, event);
   const key = await getKey(deps, keyId);
   expect(key).toMatchObject({ state: course.state, version: course.version });
   expect([key.destroyAt !== null, key.restoreState]).toEqual([course.waits, course.restore]);

@@ -22,7 +22,7 @@ import type { Pool } from 'pg';
 import { keymgrConfig } from '../src/keymgr.config.ts';
 import { keymgrService } from '../src/keymgr.module.ts';
 import { createCaKey } from '../src/keys/create-ca-key.ts';
-import { type KeymgrContext, openKeymgr, prepareMasterKey } from '../src/open-keymgr.ts';
+import { type KeymgrContext, lostKeys, openKeymgr, prepareMasterKey } from '../src/open-keymgr.ts';
 import { crlTbs, ISSUER, jwsTbs, leafTbs, ocspTbs } from './signing-fixture.ts';
 
 const config = keymgrConfig.parse({});
@@ -268,6 +268,75 @@ describe('REST', () => {
     await expect(
       call('generateKey', { body, headers: { 'idempotency-key': '' } }),
     ).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+  });
+
+  it('covers: K69, K70, K72. signs, rotates and verifies, newest version first', async () => {
+    const params = { keyId: 'signing' };
+    await call('generateKey', { body: { ...params, keyType: 'ec-p256' } });
+    const data = Buffer.from('release 1').toString('base64');
+    const sign = async () =>
+      (await call('signData', { params, body: { data, format: 'der' } })).body as {
+        signature: string;
+      };
+    const first = await sign();
+    expect(first).toMatchObject({ ...params, version: 1, algorithm: 'ecdsa-with-SHA256' });
+    expect((await call('rotateKey', { params, body: {} })).body).toMatchObject({ version: 2 });
+    expect(await sign()).toMatchObject({ version: 2 });
+    const body = { data, signature: first.signature, format: 'der' };
+    expect((await call('verifySignature', { params, body })).body).toEqual({
+      valid: true,
+      version: 1,
+      state: 'active',
+    });
+    const shown = (await call('getKey', { params })).body;
+    expect(shown).toMatchObject({ version: 2, versions: [{ version: 2 }, { version: 1 }] });
+    const trusted = { params: { keyId: 'ca-issuing' }, body: { data, format: 'der' } };
+    await expect(call('signData', trusted)).rejects.toMatchObject({ code: 'KEY_USE_REFUSED' });
+  });
+
+  it('covers: K68. disables, destroys and restores, and lists by state', async () => {
+    const params = { keyId: 'brief' };
+    await call('generateKey', { body: { ...params, keyType: 'ec-p256' } });
+    const body = { state: 'suspended', reason: 'why not' };
+    expect((await call('changeKeyState', { params, body })).body).toMatchObject({
+      state: 'suspended',
+    });
+    const listed = async (state: string) =>
+      (await call('listKeys', { query: { limit: 200, cursor: '', state } })).body;
+    expect(await listed('suspended')).toMatchObject({ items: [params] });
+    const waiting = (await call('destroyKey', { params })).body as { destroyAt: string };
+    expect(waiting).toMatchObject({ state: 'deactivated' });
+    const days = (Date.parse(waiting.destroyAt) - systemClock.now()) / 86_400_000;
+    expect(days).toBeCloseTo(7, 2);
+    expect((await call('destroyKey', { params })).body).toEqual(waiting);
+    expect((await call('restoreKey', { params })).body).toMatchObject({ state: 'suspended' });
+    expect(await listed('deactivated')).toEqual({ items: [] });
+  });
+
+  it('has lost no key whose destruction has begun, and every other whose file is gone', async () => {
+    const keyFile = async (keyId: string) => {
+      await call('generateKey', { body: { keyId, keyType: 'ec-p256' } });
+      await call('destroyKey', { params: { keyId } });
+      const { rows } = await pool.query<{ handle: string }>(
+        'SELECT handle FROM key WHERE key_id = $1',
+        [keyId],
+      );
+      return join(dataDir, 'keys', `${rows[0]?.handle}.p8`);
+    };
+    const file = await keyFile('half-gone');
+    await rename(file, `${file}.gone`);
+    expect((await lostKeys(config, dataDir, pool)).files).toMatchObject([
+      expect.stringContaining('(half-gone)'),
+    ]);
+    await pool.query(`UPDATE key SET restore_state = NULL WHERE key_id = 'half-gone'`);
+    expect((await lostKeys(config, dataDir, pool)).files).toEqual([]);
+  });
+
+  it('its table takes no destruction of a key of a service', async () => {
+    for (const change of [`destroy_at = now(), state = 'deactivated'`, `state = 'destroyed'`])
+      await expect(
+        pool.query(`UPDATE key SET ${change} WHERE key_id = 'ca-issuing'`),
+      ).rejects.toThrow('key_of_service_check');
   });
 
   it('makes keys that no service may sign with', async () => {
