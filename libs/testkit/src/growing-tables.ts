@@ -46,7 +46,14 @@ export const GROWING_TABLES: Readonly<Record<string, Differing>> = {
   },
   'enroll.outbox': OUTBOX,
   // The files of destroyed keys are gone, and nobody misses them.
-  'keymgr.key': { key_id: text('filled'), handle: text('filled'), state: `'destroyed'` },
+  'keymgr.key': {
+    key_id: text('filled'),
+    handle: text('filled'),
+    state: `'destroyed'`,
+    destroy_at: 'NULL',
+    restore_state: 'NULL',
+  },
+  'keymgr.key_version': { key_id: text('filled'), handle: text('filled') },
   'keymgr.outbox': OUTBOX,
   'keymgr.signature': { intent_id: uuid('intent'), tbs_sha256: hash('tbs') },
   'ocsp.status': { serial_number: SERIAL_NUMBER },

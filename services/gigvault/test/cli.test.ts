@@ -138,6 +138,71 @@ describe.each(MODES)('the gigvault command, %s', (mode) => {
     expect(done(await cli('key', 'list'))).toContain('signing-2027');
   });
 
+  it('a key signs a file, in each of its versions, until it is taken out of use', async () => {
+    const { home } = shared.pki;
+    const [file, signature, spki, der] = ['release.txt', 'a.sig', 'a.pem', 'a.der'].map((name) =>
+      join(home, name),
+    ) as [string, string, string, string];
+    const key = 'release-key';
+    writeFileSync(file, 'release 1\n');
+    writeFileSync(spki, done(await cli('key', 'generate', key, '-o', 'pem')));
+    writeFileSync(signature, done(await cli('key', 'sign', key, file)));
+    writeFileSync(der, Buffer.from(readFileSync(signature, 'utf8'), 'base64'));
+    const openssl = ['dgst', '-sha256', '-verify', spki, '-signature', der, file];
+    expect(await runOrFail('openssl', openssl)).toContain('Verified OK');
+    expect(await data('key', 'rotate', key)).toMatchObject({ version: 2 });
+    const verify = ['key', 'verify', key, file, '--signature', signature];
+    expect(await data(...verify)).toEqual({ valid: true, version: 1, state: 'active' });
+    expect((await cli(...verify, '--key-version', '2')).code).toBe(10);
+    expect((await cli(...verify, '--key-version', '3')).code).toBe(5);
+    expect(await data('key', 'get', key)).toMatchObject({
+      versions: [{ version: 2 }, { version: 1 }],
+    });
+
+    expect(done(await cli('key', 'disable', key))).toMatch(/suspended/);
+    expect((await cli('key', 'sign', key, file)).code).toBe(4);
+    expect((await cli('key', 'rotate', key)).code).toBe(6);
+    expect(done(await cli('key', 'enable', key))).toMatch(/active/);
+    expect((await cli('key', 'destroy', key)).code).toBe(2);
+    expect(await data('key', 'destroy', key, '--yes')).toMatchObject({
+      state: 'deactivated',
+      destroyAt: expect.any(String),
+    });
+    expect((await cli('key', 'sign', key, file)).code).toBe(4);
+    expect((await cli('key', 'enable', key)).code).toBe(6);
+    expect(done(await cli('key', 'list', '--state', 'deactivated', '-q'))).toContain(key);
+    expect(done(await cli('key', 'restore', key))).toMatch(/active/);
+    expect(done(await cli('key', 'sign', key, file))).toMatch(/^[A-Za-z0-9+/]+=*\n$/);
+  }, 60_000);
+
+  it('covers: T63. nobody signs with a key that is trusted, and the attempt is in the log', async () => {
+    const file = join(shared.pki.home, 'tbs.der');
+    writeFileSync(file, 'anything');
+    const keys = ['ca-issuing', 'ca-services', 'auth-token', 'audit-checkpoint'];
+    for (const key of keys) {
+      const refused = await cli('key', 'sign', key, file);
+      expect([refused.code, refused.stderr]).toEqual([
+        4,
+        expect.stringMatching(/GV-KEY-USE-REFUSED/),
+      ]);
+      for (const verb of ['rotate', 'disable', 'destroy', 'restore'])
+        expect((await cli('key', verb, key, '--yes')).code).toBe(4);
+    }
+    const ada = await newUser('ada-lovelace', 'auditor');
+    expect((await ada('key', 'sign', 'ca-issuing', file)).code).toBe(4);
+    const database = await connect(shared.pki);
+    try {
+      const { rows } = await database.query<{ subject: string; n: number }>(
+        `SELECT subject, count(*)::int AS n FROM keymgr.outbox WHERE type = 'key.refused' AND actor LIKE 'user:%'
+           AND subject = ANY ($1) GROUP BY subject`,
+        [keys],
+      );
+      expect(rows.map(({ n }) => n)).toEqual([5, 5, 5, 5]);
+    } finally {
+      await database.end();
+    }
+  }, 90_000);
+
   it('exit codes tell what happened', async () => {
     const never = '42'.repeat(16);
     expect((await cli('cert', 'get', never)).code).toBe(5);

@@ -2,8 +2,9 @@ import { X509Certificate } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { connect } from '@gigvault/testkit/check-pki';
+import { eventually } from '@gigvault/testkit/eventually';
 import { fillTable, GROWING_TABLES } from '@gigvault/testkit/growing-tables';
-import { type HttpClient, httpClient } from '@gigvault/testkit/http-client';
+import { type HttpAnswer, type HttpClient, httpClient } from '@gigvault/testkit/http-client';
 import { type PkiProcess, startPki } from '@gigvault/testkit/pki-process';
 import { readCertificate } from '@gigvault/x509/certificate';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
@@ -50,8 +51,10 @@ const SETTLED: Readonly<Record<string, string>> = {
 const MAY_SCAN: Readonly<Record<string, string>> = {
   'SELECT backend, count(*) AS keys FROM key GROUP BY backend':
     'a metric, once a minute; a key of ours is made by hand or once a year',
-  "SELECT key_id, handle FROM key WHERE backend = 'pkcs8' AND state <> 'destroyed' ORDER BY key_id":
+  "SELECT key_id, handle FROM key WHERE backend = 'pkcs8' AND state <> 'destroyed' AND (destroy_at IS NULL OR restore_state IS NOT NULL) ORDER BY key_id":
     'once a start: each of these keys must have its file',
+  "SELECT p.backend, min(p.key_id) AS key_id FROM key AS k JOIN (SELECT key_id, backend FROM key UNION ALL SELECT key_id, backend FROM key_version) AS p USING (key_id) WHERE p.backend <> ALL ($1::text[]) AND k.state <> 'destroyed' GROUP BY p.backend ORDER BY p.backend":
+    'once a start: each backend that has keys must be configured',
 };
 
 /** A node of a plan as auto_explain writes it. */
@@ -114,6 +117,12 @@ describe('statements and tables that grow', () => {
 
     it('no statement reads the whole of one', async () => {
       await useEverything(rest, 'second');
+      await eventually(async () =>
+        expect((await rest.call('GET', '/keys/first-key')).json()).toMatchObject({
+          state: 'destroyed',
+          versions: [{ version: 2 }, { version: 1 }],
+        }),
+      );
       await pki.stop();
       const plans = readPlans(pki);
       // As many services as have tables that grow: the log is really there.
@@ -152,7 +161,7 @@ describe('statements and tables that grow', () => {
       requestId: string;
     }>();
     await ask('POST', `/csrs/${requestId}/approve`, {});
-    await ask('POST', '/keys', { keyType: 'ec-p256' });
+    await useKeys(ask, round);
     await ask('POST', '/api-keys', { label: round });
     await ask('GET', `/certificates/${serialNumber}`);
     for (const filter of [
@@ -171,6 +180,7 @@ describe('statements and tables that grow', () => {
     for (const path of [
       '/users?limit=5',
       '/keys?limit=5',
+      '/keys?limit=5&state=active',
       '/issuers',
       '/audit/entries?limit=5',
       '/audit/checkpoint',
@@ -178,6 +188,24 @@ describe('statements and tables that grow', () => {
       await ask('GET', path);
   }
 });
+
+/** A key from its beginning to what is scheduled for its end. */
+async function useKeys(
+  ask: (method: string, path: string, body?: unknown) => Promise<HttpAnswer>,
+  round: string,
+): Promise<void> {
+  const key = `/keys/${round}-key`;
+  await ask('POST', '/keys', { keyId: `${round}-key`, keyType: 'ec-p256' });
+  await ask('POST', `${key}/rotate`, {});
+  const signed = await ask('POST', `${key}/sign`, { data: 'AA==' });
+  const { signature } = signed.json<{ signature: string }>();
+  await ask('POST', `${key}/verify`, { data: 'AA==', signature });
+  for (const state of ['suspended', 'active']) await ask('POST', `${key}/state`, { state });
+  for (const path of [key, '/keys/first-key']) await ask('GET', path);
+  await ask('DELETE', key);
+  await ask('POST', `${key}/restore`);
+  await ask('DELETE', key);
+}
 
 /** Tables that nobody has said about whether they grow. */
 async function unlistedTables(database: Client): Promise<string[]> {
@@ -198,6 +226,8 @@ async function fill(database: Client): Promise<void> {
        (SELECT serial_number FROM ca.certificate WHERE status = 'valid' ORDER BY issued_at LIMIT $1)`,
     [EXPIRED],
   );
+  // The next start finds it due.
+  await database.query(`UPDATE keymgr.key SET destroy_at = now() WHERE destroy_at IS NOT NULL`);
   await database.query('VACUUM ANALYZE');
 }
 
