@@ -17,7 +17,7 @@ const STATEMENTS = [
   `ALTER TABLE key
      ADD COLUMN version            integer NOT NULL DEFAULT 1 CHECK (version > 0),
      ADD COLUMN version_created_at timestamptz NOT NULL DEFAULT now(),
-     ADD COLUMN destroy_at         timestamptz,
+     ADD COLUMN destroy_at         timestamptz(3),
      ADD COLUMN restore_state      text CHECK (restore_state IN ('pre-active', 'active', 'suspended', 'deactivated', 'compromised')),
      DROP CONSTRAINT key_state_check,
      ADD CONSTRAINT key_state_check
