@@ -69,7 +69,8 @@ export function openKeymgr(context: KeymgrContext): Keymgr {
 }
 
 /**
- * The files that are gone of the keys that the table knows, and their folder. Whose destruction has begun may have lost its file. Asked before anything opens a keymgr; of files, not of their content.
+ * The files that are gone of the keys that the table knows, and their folder. Asked before anything opens a keymgr; of files, not of their content. A key whose
+ * destruction has begun may have lost its file.
  */
 export async function lostKeys(
   config: KeymgrConfig,

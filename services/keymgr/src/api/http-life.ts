@@ -49,6 +49,7 @@ function rotation(deps: PersonDeps): HttpRoute {
       ...ERRORS,
       KEY_STATE_REFUSED: "Key 'my-key' refused: key is suspended.",
       KEY_UNAVAILABLE: 'Key directory cannot be read and written.',
+      OPERATION_NOT_SUPPORTED: "The token makes no keys of type 'ed25519'.",
     },
     async handle({ params: { keyId: id }, body, principal }) {
       return { status: 200, body: toJson(await rotateKey(deps, id, body.version, principal!)) };

@@ -15,7 +15,7 @@ export interface PersonDeps extends KeyDeps, RefusalDeps {
 }
 
 /** What people do with a key; stands as purpose in the event of a refusal. */
-export type PersonUse = 'sign' | 'verify' | 'rotate' | 'change-state' | 'destroy' | 'restore';
+export type PersonUse = 'sign' | 'rotate' | 'change-state' | 'destroy' | 'restore';
 
 const MANAGERS: readonly Role[] = ['admin', 'operator'];
 
@@ -25,7 +25,6 @@ const MANAGERS: readonly Role[] = ['admin', 'operator'];
  */
 const FOR_OTHERS: Readonly<Record<PersonUse, readonly Role[]>> = {
   sign: ['admin'],
-  verify: MANAGERS,
   rotate: MANAGERS,
   'change-state': MANAGERS,
   destroy: MANAGERS,

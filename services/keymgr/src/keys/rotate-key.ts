@@ -11,7 +11,7 @@ import type { StoredKey } from './stored-key.ts';
 /**
  * Makes a new key pair of the same type the current version; the earlier ones verify. The pair is made first, in the backend of new keys, then one
  * transaction names it. Errors: those of requireOwnKey, KEY_STATE_REFUSED unless the key is active, CONFLICT when somebody changed it meanwhile
- * or `version` is not the current one, KEY_UNAVAILABLE.
+ * or `version` is not the current one, KEY_UNAVAILABLE, OPERATION_NOT_SUPPORTED when the backend of new keys makes none of this type.
  *
  * @param version the version that is to be replaced, so that a repetition replaces no other; undefined: whichever is current
  */

@@ -17,7 +17,7 @@ export interface Key {
   keyType: string;
   /** SubjectPublicKeyInfo, DER. */
   subjectPublicKeyInfo: Buffer;
-  /** NIST SP 800-57: `pre-active`, `active`, `deactivated`, `destroyed`. */
+  /** NIST SP 800-57: `pre-active`, `active`, `suspended`, `deactivated`, `compromised`, `destroyed`. */
   state: string;
   createdAt: number;
   purposes: string[];
