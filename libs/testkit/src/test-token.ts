@@ -14,8 +14,9 @@ export interface TestToken {
   remove(): Promise<void>;
 }
 
-/** The PIN of every test token, and its security officer's. */
+/** The PIN of every test token. */
 export const TEST_PIN = '480391';
+/** The PIN of its security officer. */
 export const TEST_SO_PIN = '92051738';
 
 /** Writes the PIN file, and says how to reach the token. Errors: a library that is not installed. */

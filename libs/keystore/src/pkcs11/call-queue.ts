@@ -20,104 +20,107 @@ interface Pending {
 }
 
 /** What is asked of a driver, in order, until it is answered or too late. */
-export interface CallQueue {
+export class CallQueue {
+  readonly #limit: number;
+  readonly #sent = new Map<number, Pending>();
+  #waiting: Pending[] = [];
+  #last = 0;
+  #now = 0;
+  #answered = 0;
+
+  /** @param limit calls at most; further ones are turned away */
+  constructor(limit: number) {
+    this.#limit = limit;
+  }
+
   /** Calls that nobody has answered. */
-  readonly size: number;
+  get size(): number {
+    return this.#waiting.length + this.#sent.size;
+  }
+
   /**
    * The answer, within so many ticks.
-   * Errors: KEY_UNAVAILABLE (full, too late, the driver died twice over it), the driver's.
+   * Errors: KEY_UNAVAILABLE (full, too late, two drivers died over it), the driver's.
    */
-  add(call: DriverCall, ticks: number): Promise<Uint8Array | undefined>;
+  add(call: DriverCall, ticks: number): Promise<Uint8Array | undefined> {
+    if (this.size >= this.#limit) {
+      return Promise.reject(unavailable(`More than ${this.#limit} calls wait for the token.`));
+    }
+    return new Promise((resolve, reject) => {
+      this.#last += 1;
+      const expires = this.#now + ticks;
+      const pending = {
+        id: this.#last,
+        call,
+        resolve,
+        reject,
+        expires,
+        tries: 0,
+        answersBefore: 0,
+      };
+      this.#waiting.push(pending);
+    });
+  }
+
   /** What may be sent now; it counts as sent. */
-  take(): NumberedCall[];
-  settle(answers: readonly DriverAnswer[]): void;
+  take(): NumberedCall[] {
+    const taken = this.#waiting.splice(0, WINDOW - this.#sent.size);
+    for (const pending of taken) {
+      pending.tries += 1;
+      pending.answersBefore = this.#answered;
+      this.#sent.set(pending.id, pending);
+    }
+    return taken.map(({ id, call }) => ({ id, ...call }));
+  }
+
+  settle(answers: readonly DriverAnswer[]): void {
+    for (const answer of answers) {
+      const pending = this.#sent.get(answer.id);
+      this.#sent.delete(answer.id);
+      this.#answered += 1;
+      if ('error' in answer) pending?.reject(fromErrorRecord(answer.error));
+      else pending?.resolve(answer.value);
+    }
+  }
+
   /** What was sent goes back to the front: a signature that nobody saw may be made again, and making a key looks first whether it is there. */
-  driverDied(reason: string): void;
-  /** Time passes. True when the driver, or one of its sessions, hangs. */
-  tick(reason: string): boolean;
-  rejectAll(message: string): void;
-}
+  driverDied(reason: string): void {
+    const sent = [...this.#sent.values()];
+    for (const { reject } of sent.filter(({ tries }) => tries >= TRIES)) {
+      reject(unavailable(reason));
+    }
+    this.#sent.clear();
+    this.#waiting = [...sent.filter(({ tries }) => tries < TRIES), ...this.#waiting];
+  }
 
-/** @param limit calls at most; further ones are turned away */
-export function callQueue(limit: number): CallQueue {
-  let waiting: Pending[] = [];
-  const sent = new Map<number, Pending>();
-  let last = 0;
-  let now = 0;
-  let answered = 0;
+  /** Time passes. True when the driver, or one of its threads, hangs. */
+  tick(reason: string): boolean {
+    this.#now += 1;
+    const isLate = ({ expires }: Pending) => expires <= this.#now;
+    const late = [...this.#sent.values()].filter(isLate);
+    const hanging = late.some((pending) => this.#hangs(pending));
+    for (const pending of [...late, ...this.#waiting.filter(isLate)]) {
+      this.#sent.delete(pending.id);
+      pending.reject(unavailable(`The token did not answer in time. ${reason}`.trim()));
+    }
+    this.#waiting = this.#waiting.filter((pending) => !isLate(pending));
+    return hanging;
+  }
 
-  /** A call that was answered by nobody although all were idle by then, or everybody who came after it was. */
-  function hangs({ id, answersBefore }: Pending): boolean {
-    const since = answered - answersBefore;
-    const makesKeys = [...sent.values()].some(
+  rejectAll(message: string): void {
+    for (const { reject } of [...this.#sent.values(), ...this.#waiting]) {
+      reject(unavailable(message));
+    }
+    this.#sent.clear();
+    this.#waiting = [];
+  }
+
+  /** Nobody was answered since it was sent, or all who came after it were. A token that makes a key may be silent for long. */
+  #hangs({ id, answersBefore }: Pending): boolean {
+    const since = this.#answered - answersBefore;
+    const makesKey = [...this.#sent.values()].some(
       (other) => other.call.method === 'generate' && other.id !== id,
     );
-    return !makesKeys && (since === 0 || since >= WINDOW);
+    return !makesKey && (since === 0 || since >= WINDOW);
   }
-
-  function expire(pending: Pending, reason: string): void {
-    pending.reject(unavailable(`The token did not answer in time. ${reason}`.trim()));
-  }
-
-  return {
-    get size() {
-      return waiting.length + sent.size;
-    },
-    add(call, ticks) {
-      if (waiting.length + sent.size >= limit) {
-        return Promise.reject(unavailable(`More than ${limit} calls wait for the token.`));
-      }
-      return new Promise((resolve, reject) => {
-        last += 1;
-        const expires = now + ticks;
-        waiting.push({ id: last, call, resolve, reject, expires, tries: 0, answersBefore: 0 });
-      });
-    },
-    take() {
-      const taken = waiting.splice(0, WINDOW - sent.size);
-      for (const pending of taken) {
-        pending.tries += 1;
-        pending.answersBefore = answered;
-        sent.set(pending.id, pending);
-      }
-      return taken.map(({ id, call }) => ({ id, ...call }));
-    },
-    settle(answers) {
-      for (const answer of answers) {
-        const pending = sent.get(answer.id);
-        sent.delete(answer.id);
-        answered += 1;
-        if ('error' in answer) pending?.reject(fromErrorRecord(answer.error));
-        else pending?.resolve(answer.value);
-      }
-    },
-    driverDied(reason) {
-      const again: Pending[] = [];
-      for (const pending of sent.values()) {
-        if (pending.tries >= TRIES) pending.reject(unavailable(reason));
-        else again.push(pending);
-      }
-      sent.clear();
-      waiting = [...again, ...waiting];
-    },
-    tick(reason) {
-      now += 1;
-      const late = [...sent.values()].filter(({ expires }) => expires <= now);
-      const hanging = late.some(hangs);
-      for (const pending of late) {
-        sent.delete(pending.id);
-        expire(pending, reason);
-      }
-      for (const pending of waiting.filter(({ expires }) => expires <= now)) {
-        expire(pending, reason);
-      }
-      waiting = waiting.filter(({ expires }) => expires > now);
-      return hanging;
-    },
-    rejectAll(message) {
-      for (const pending of [...sent.values(), ...waiting]) pending.reject(unavailable(message));
-      sent.clear();
-      waiting = [];
-    },
-  };
 }

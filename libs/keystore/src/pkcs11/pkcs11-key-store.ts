@@ -1,24 +1,18 @@
-import { createHash, createVerify, randomUUID } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { processEnvironment } from '@gigvault/config/process-environment';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import { isUuid } from '@gigvault/ids/uuid';
 import { type Clock, systemClock } from '@gigvault/time/clock';
 import { type PublicKeyInfo, readPublicKey } from '@gigvault/x509/public-key';
-import { algorithmOf, encodingOf, verifyWith } from '../key-algorithm.ts';
-import {
-  type KeyHandle,
-  type KeyStore,
-  parseKeyHandle,
-  type SignatureFormat,
-} from '../key-store.ts';
+import { algorithmOf } from '../key-algorithm.ts';
+import { type KeyHandle, type KeyStore, parseKeyHandle } from '../key-store.ts';
 import { requireOwnerOnly } from '../secret-file.ts';
-import { type OpenSignature, wholeSignature } from '../streamed-signature.ts';
 import type { OpenToken } from './driver-messages.ts';
 import type { Pkcs11Uri } from './pkcs11-uri.ts';
 import { unavailable } from './return-value.ts';
-import { supervisedDriver } from './supervised-driver.ts';
-import { digestInput, formatted, tokenInput } from './token-signature.ts';
+import { SupervisedDriver } from './supervised-driver.ts';
+import { signWithToken, startTokenSignature, type TokenSigner } from './token-signer.ts';
 import { vendorEnvironment } from './vendors/choose-vendor.ts';
 
 /** Which token, and how patient to be. */
@@ -56,9 +50,8 @@ const CACHED_KEYS = 1_000;
  * token signs them in a process of its own (docs/adr/0019). A handle is the UUID whose octets are the key's CKA_ID.
  */
 export function pkcs11KeyStore(options: Pkcs11Options): Pkcs11KeyStore {
-  const { uri, verify = true } = options;
-  const driver = supervisedDriver({
-    open: () => openToken(uri, options.sessions),
+  const driver = new SupervisedDriver({
+    open: () => openToken(options.uri, options.sessions),
     environment: {
       // A session that signs holds one of libuv's threads, of which there are four unless somebody says so.
       UV_THREADPOOL_SIZE: String(Math.max(options.sessions ?? 0, 4)),
@@ -70,6 +63,7 @@ export function pkcs11KeyStore(options: Pkcs11Options): Pkcs11KeyStore {
     queue: options.queue ?? 4_096,
     report: options.report ?? (() => undefined),
   });
+  const signer: TokenSigner = { driver, verify: options.verify ?? true };
   const keys = new Map<KeyHandle, PublicKeyInfo>();
 
   async function find(handle: KeyHandle): Promise<PublicKeyInfo> {
@@ -84,49 +78,6 @@ export function pkcs11KeyStore(options: Pkcs11Options): Pkcs11KeyStore {
     return key;
   }
 
-  async function tokenSignature(
-    handle: KeyHandle,
-    { keyType }: PublicKeyInfo,
-    data: Buffer,
-    format: SignatureFormat,
-  ): Promise<Buffer> {
-    const raw = await driver.call({ method: 'sign', handle, keyType, data });
-    return formatted(keyType, raw as Uint8Array, format);
-  }
-
-  async function sign(handle: KeyHandle, data: Buffer, format: SignatureFormat): Promise<Buffer> {
-    const key = await find(handle);
-    const input = tokenInput(key.keyType, data);
-    const signature = await tokenSignature(handle, key, input, format);
-    if (!verify || (await verifyWith(key.keyObject, data, signature, format))) return signature;
-    throw wrongSignature(handle);
-  }
-
-  /** The token gets the digest of a list that nobody holds as a whole; the check runs along. */
-  async function startSignature(
-    handle: KeyHandle,
-    format: SignatureFormat,
-  ): Promise<OpenSignature> {
-    const key = await find(handle);
-    const name = algorithmOf(key.keyType).hash;
-    if (name === null) return wholeSignature((data) => sign(handle, data, format));
-    const digest = createHash(name);
-    const verifying = verify ? createVerify(name) : undefined;
-    return {
-      update(part) {
-        digest.update(part);
-        verifying?.update(part);
-      },
-      async sign() {
-        const input = digestInput(key.keyType, digest.digest());
-        const signature = await tokenSignature(handle, key, input, format);
-        const publicKey = { key: key.keyObject, dsaEncoding: encodingOf(format) };
-        if (verifying?.verify(publicKey, signature) === false) throw wrongSignature(handle);
-        return signature;
-      },
-    };
-  }
-
   return {
     backend: 'pkcs11',
     async generate(keyType, { label } = {}) {
@@ -136,8 +87,10 @@ export function pkcs11KeyStore(options: Pkcs11Options): Pkcs11KeyStore {
       return handle;
     },
     publicKey: async (handle) => (await find(handle)).spki,
-    sign: (handle, data, { format }) => sign(handle, data, format),
-    startSignature: (handle, { format }) => startSignature(handle, format),
+    sign: async (handle, data, { format }) =>
+      signWithToken(signer, { handle, key: await find(handle), format }, data),
+    startSignature: async (handle, { format }) =>
+      startTokenSignature(signer, { handle, key: await find(handle), format }),
     async remove(handle) {
       keys.delete(parseKeyHandle(handle));
       if (isUuid(handle)) await driver.call({ method: 'remove', handle });
@@ -145,8 +98,8 @@ export function pkcs11KeyStore(options: Pkcs11Options): Pkcs11KeyStore {
     async check() {
       await driver.call({ method: 'check' });
     },
-    driverPid: driver.pid,
-    close: driver.close,
+    driverPid: () => driver.pid,
+    close: () => driver.close(),
   };
 }
 
@@ -172,8 +125,4 @@ function checkedKey(handle: KeyHandle, spki: Uint8Array): PublicKeyInfo {
 
 function notFound(handle: KeyHandle): GigvaultError {
   return new GigvaultError('KEY_NOT_FOUND', `No key '${handle}' in backend 'pkcs11'.`);
-}
-
-function wrongSignature(handle: KeyHandle): GigvaultError {
-  return unavailable(`The token gave a wrong signature with key '${handle}'.`);
 }

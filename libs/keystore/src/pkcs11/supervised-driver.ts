@@ -1,14 +1,14 @@
-import type { Clock } from '@gigvault/time/clock';
-import { AWAKE } from '@gigvault/time/clock';
-import { callQueue } from './call-queue.ts';
+import { AWAKE, type Clock } from '@gigvault/time/clock';
+import { within } from '@gigvault/time/within';
+import { CallQueue } from './call-queue.ts';
 import type { DriverCall, FromDriver, OpenToken } from './driver-messages.ts';
 import { type DriverProcess, startDriver } from './driver-process.ts';
 import { unavailable } from './return-value.ts';
 
 /** Ticks in the time that a call may take. */
 const TICKS = 20;
-/** Making a key takes so many times as long as signing: RSA in a TPM takes half a minute. */
-const GENERATE_PATIENCE = 12;
+/** Making a key may take twelve times as long: RSA in a TPM takes half a minute. */
+const GENERATE_TICKS = 12 * TICKS;
 /** Milliseconds before another driver is started; doubles with every one that was of no use. */
 const FIRST_PAUSE = 50;
 const LONGEST_PAUSE = 1_000;
@@ -16,15 +16,7 @@ const LONGEST_PAUSE = 1_000;
 const GIVE_UP_AFTER = 6;
 /** Milliseconds that a driver has to log out. */
 const CLOSE_TIME = 2_000;
-
-/** A driver that is there again soon after it died. */
-export interface SupervisedDriver {
-  /** Errors: KEY_UNAVAILABLE with what the token said last, the driver's own. */
-  call(call: DriverCall): Promise<Uint8Array | undefined>;
-  /** The process that runs now. */
-  pid(): number | undefined;
-  close(): Promise<void>;
-}
+const CLOSED = 'The key store is closed.';
 
 /** How long and how much. */
 export interface SupervisedDriverOptions {
@@ -40,120 +32,130 @@ export interface SupervisedDriverOptions {
   report(event: 'opened' | 'lost', message: string): void;
 }
 
-/** Starts a driver when it is first needed. A PIN that was refused is not tried again: then every call is refused until the store is reopened. */
-export function supervisedDriver(options: SupervisedDriverOptions): SupervisedDriver {
-  const { clock, deadline, environment, report } = options;
-  const queue = callQueue(options.queue);
-  const closing = new AbortController();
-  let driver: DriverProcess | undefined;
-  let ready = false;
-  let pausing = false;
-  let flushing = false;
-  let ticking = false;
-  let useless = 0;
-  let reason = '';
-  let refused: string | undefined;
+/**
+ * A driver that is started when it is first needed, and is there again soon after it died. A PIN that was refused is not tried again: then every
+ * call is refused until the store is opened anew.
+ */
+export class SupervisedDriver {
+  readonly #options: SupervisedDriverOptions;
+  readonly #queue: CallQueue;
+  readonly #closing = new AbortController();
+  #driver: DriverProcess | undefined;
+  #ready = false;
+  #pausing = false;
+  #flushing = false;
+  #ticking = false;
+  /** Drivers in a row that answered nothing. */
+  #useless = 0;
+  #reason = '';
+  #refused: string | undefined;
 
-  function start(): void {
-    if (driver !== undefined || pausing || refused !== undefined || closing.signal.aborted) return;
+  constructor(options: SupervisedDriverOptions) {
+    this.#options = options;
+    this.#queue = new CallQueue(options.queue);
+  }
+
+  /** The process that runs now. */
+  get pid(): number | undefined {
+    return this.#driver?.pid;
+  }
+
+  /** Errors: KEY_UNAVAILABLE with what the token said last, the driver's own. */
+  async call(call: DriverCall): Promise<Uint8Array | undefined> {
+    if (this.#closing.signal.aborted) throw unavailable(CLOSED);
+    if (this.#refused !== undefined) throw unavailable(this.#refused);
+    this.#start();
+    if (!this.#ready && this.#useless >= GIVE_UP_AFTER) throw unavailable(this.#reason);
+    const answer = this.#queue.add(call, call.method === 'generate' ? GENERATE_TICKS : TICKS);
+    if (!this.#ticking) void this.#tick();
+    // What is asked in one turn of the event loop goes in one message.
+    if (!this.#flushing) setImmediate(() => this.#flush());
+    this.#flushing = true;
+    return answer;
+  }
+
+  /** Logs out and ends the driver; what waits is KEY_UNAVAILABLE. */
+  async close(): Promise<void> {
+    this.#closing.abort(AWAKE);
+    const driver = this.#driver;
+    this.#driver = undefined;
+    const idle = this.#queue.size === 0 && this.#ready;
+    this.#queue.rejectAll(CLOSED);
+    if (driver === undefined) return;
+    // A library must not be let go while a thread of it works.
+    if (!idle) return driver.kill();
+    const late = within(this.#options.clock, CLOSE_TIME, driver.close(), 'It does not end.');
+    await late.catch(() => driver.kill());
+  }
+
+  #start(): void {
+    const over = this.#refused !== undefined || this.#closing.signal.aborted;
+    if (this.#driver !== undefined || this.#pausing || over) return;
     try {
-      const open = options.open();
-      const started: DriverProcess = startDriver({
-        open,
-        environment,
-        onMessage: (message) => driver === started && hear(message),
-        onEnd: (why) => driver === started && lose(why),
+      const driver: DriverProcess = startDriver({
+        open: this.#options.open(),
+        environment: this.#options.environment,
+        onMessage: (message) => this.#driver === driver && this.#hear(message),
+        onEnd: (why) => this.#driver === driver && this.#lose(why),
       });
-      driver = started;
+      this.#driver = driver;
     } catch (error) {
-      lose((error as Error).message);
+      this.#lose((error as Error).message);
     }
   }
 
-  function hear(message: FromDriver): void {
+  #hear(message: FromDriver): void {
     if ('answers' in message) {
-      if (message.answers.some((answer) => 'value' in answer)) useless = 0;
-      queue.settle(message.answers);
-      flush();
+      if (message.answers.some((answer) => 'value' in answer)) this.#useless = 0;
+      this.#queue.settle(message.answers);
+      this.#flush();
     } else if ('opened' in message) {
-      ready = true;
-      report('opened', message.opened.description);
-      flush();
+      this.#ready = true;
+      this.#options.report('opened', message.opened.description);
+      this.#flush();
     } else {
-      if (message.failed.pinRefused) refused = message.failed.message;
-      lose(message.failed.message);
+      if (message.failed.pinRefused) this.#refused = message.failed.message;
+      this.#lose(message.failed.message);
     }
   }
 
   /** The driver is of no use any more, or dead: another one after a pause, when somebody needs it. */
-  function lose(why: string): void {
-    void driver?.kill();
-    driver = undefined;
-    ready = false;
-    reason = why;
-    useless += 1;
-    report('lost', why);
-    if (refused !== undefined) queue.rejectAll(refused);
-    else queue.driverDied(why);
-    if (useless >= GIVE_UP_AFTER) queue.rejectAll(why);
-    void pause();
+  #lose(why: string): void {
+    void this.#driver?.kill();
+    this.#driver = undefined;
+    this.#ready = false;
+    this.#reason = why;
+    this.#useless += 1;
+    this.#options.report('lost', why);
+    if (this.#refused !== undefined || this.#useless >= GIVE_UP_AFTER) this.#queue.rejectAll(why);
+    else this.#queue.driverDied(why);
+    void this.#pause();
   }
 
-  async function pause(): Promise<void> {
-    pausing = true;
-    const ms = Math.min(FIRST_PAUSE * 2 ** (useless - 1), LONGEST_PAUSE);
-    await clock.sleep(ms, closing.signal).catch(() => undefined);
-    pausing = false;
-    if (queue.size > 0) start();
+  async #pause(): Promise<void> {
+    this.#pausing = true;
+    const ms = Math.min(FIRST_PAUSE * 2 ** (this.#useless - 1), LONGEST_PAUSE);
+    await this.#options.clock.sleep(ms, this.#closing.signal).catch(() => undefined);
+    this.#pausing = false;
+    if (this.#queue.size > 0) this.#start();
   }
 
-  function flush(): void {
-    flushing = false;
-    if (!ready) return;
-    const calls = queue.take();
-    if (calls.length > 0) driver?.send(calls);
+  #flush(): void {
+    this.#flushing = false;
+    if (!this.#ready) return;
+    const calls = this.#queue.take();
+    if (calls.length > 0) this.#driver?.send(calls);
   }
 
-  async function tick(): Promise<void> {
-    ticking = true;
-    while (queue.size > 0 && !closing.signal.aborted) {
-      await clock.sleep(deadline / TICKS, closing.signal).catch(() => undefined);
-      if (queue.tick(ready ? '' : reason)) lose('The PKCS #11 driver hangs.');
+  async #tick(): Promise<void> {
+    const { clock, deadline } = this.#options;
+    const { signal } = this.#closing;
+    this.#ticking = true;
+    while (this.#queue.size > 0 && !signal.aborted) {
+      await clock.sleep(deadline / TICKS, signal).catch(() => undefined);
+      const hanging = this.#queue.tick(this.#ready ? '' : this.#reason);
+      if (hanging) this.#lose('The PKCS #11 driver hangs.');
     }
-    ticking = false;
+    this.#ticking = false;
   }
-
-  return {
-    call(call) {
-      if (closing.signal.aborted) return Promise.reject(unavailable('The key store is closed.'));
-      if (refused !== undefined) return Promise.reject(unavailable(refused));
-      start();
-      if (!ready && useless >= GIVE_UP_AFTER) return Promise.reject(unavailable(reason));
-      const ticks = call.method === 'generate' ? TICKS * GENERATE_PATIENCE : TICKS;
-      const answer = queue.add(call, ticks);
-      if (!ticking) void tick();
-      // What is asked in one turn of the event loop goes in one message.
-      if (!flushing) setImmediate(flush);
-      flushing = true;
-      return answer;
-    },
-    pid: () => driver?.pid,
-    async close() {
-      closing.abort(AWAKE);
-      const last = driver;
-      driver = undefined;
-      const idle = queue.size === 0 && ready;
-      queue.rejectAll('The key store is closed.');
-      if (last === undefined) return;
-      if (!idle) return last.kill();
-      const over = new AbortController();
-      const late = clock.sleep(CLOSE_TIME, over.signal).then(
-        () => last.kill(),
-        () => undefined,
-      );
-      await last.close();
-      over.abort(AWAKE);
-      await late;
-    },
-  };
 }
