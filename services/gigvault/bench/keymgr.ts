@@ -25,6 +25,8 @@ import { BATCH, type SigningSetup } from './signing-load.ts';
 import { median } from './statistics.ts';
 
 const IN_FLIGHT = 64;
+/** One client asks as fast as it can. */
+const NO_RATE_LIMIT = ['--https-rate-limit-requests-per-second', '0'];
 const MESSAGE = Buffer.alloc(800, 7);
 const SERVICES = ['auth', 'keymgr', 'ca', 'audit'] as const satisfies readonly ServiceName[];
 
@@ -68,7 +70,7 @@ async function keysInFiles(): Promise<Measurement[]> {
 
 /** Of one process per service, over the network: what a request costs, and signatures a second. */
 async function requests({ rounds, roundMs }: Effort): Promise<Measurement[]> {
-  const pki = await startPki('split', '--encode-in-process', 'false');
+  const pki = await startPki('split', ...['--encode-in-process', 'false', ...NO_RATE_LIMIT]);
   try {
     const rest = await restTimes(pki);
     const rate = async (
