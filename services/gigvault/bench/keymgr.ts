@@ -1,12 +1,7 @@
-import { randomBytes } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
-import type { KeyStore } from '@gigvault/keystore/key-store';
-import { pkcs8KeyStore } from '@gigvault/keystore/pkcs8-key-store';
-import { pkcs11KeyStore } from '@gigvault/keystore/pkcs11/pkcs11-key-store';
-import { parsePkcs11Uri } from '@gigvault/keystore/pkcs11/pkcs11-uri';
 import { RPC } from '@gigvault/rpc/contracts';
 import type { ServiceName } from '@gigvault/rpc/service-name';
 import { httpClient } from '@gigvault/testkit/http-client';
@@ -14,6 +9,7 @@ import { serviceProcesses } from '@gigvault/testkit/leftovers';
 import { type PkiProcess, startPki } from '@gigvault/testkit/pki-process';
 import { softHsmToken } from '@gigvault/testkit/softhsm-token';
 import type { TestToken } from '@gigvault/testkit/test-token';
+import { openFiles, openTokenStore, signingWith } from '../../keymgr/bench/open-stores.ts';
 import { portOf } from '../src/composition/split-ports.ts';
 import { closedLoopRound } from './closed-loop.ts';
 import { type CpuMeter, cpuOf, cpuOfServer, ownCpu } from './cpu.ts';
@@ -50,7 +46,7 @@ export async function benchKeymgr(effort: Effort): Promise<Measurement[]> {
 async function keysInFiles(): Promise<Measurement[]> {
   const directory = mkdtempSync(join(tmpdir(), 'gv-keys-'));
   try {
-    const store = pkcs8KeyStore({ directory, masterKey: randomBytes(32).toString('base64') });
+    const store = openFiles(directory);
     const generation = await timesOf(20, () => store.generate('rsa-2048'));
     const handle = await store.generate('rsa-2048');
     const signing = await timesOf(200, () => store.sign(handle, MESSAGE, { format: 'der' }));
@@ -173,9 +169,9 @@ async function signaturesOfToken(
   token: TestToken,
   { rounds, roundMs }: Effort,
 ): Promise<Measurement> {
-  const store = pkcs11KeyStore({ uri: parsePkcs11Uri(token.uri), verify: false });
+  const store = openTokenStore(token.uri);
   try {
-    const sign = await signingWith(store);
+    const sign = await signingWith(store, MESSAGE);
     const cpu = withDriver(store.driverPid() as number);
     await closedLoopRound(sign, IN_FLIGHT, roundMs / 2, cpu);
     const done: Round[] = [];
@@ -190,11 +186,6 @@ async function signaturesOfToken(
   } finally {
     await store.close();
   }
-}
-
-async function signingWith(store: KeyStore): Promise<() => Promise<void>> {
-  const handle = await store.generate('ec-p256');
-  return async () => void (await store.sign(handle, MESSAGE, { format: 'der' }));
 }
 
 function withDriver(driver: number): CpuMeter {
