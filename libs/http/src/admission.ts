@@ -3,6 +3,7 @@ import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import type { Metrics } from '@gigvault/telemetry/metrics';
 import { type Clock, systemClock } from '@gigvault/time/clock';
 import { within } from '@gigvault/time/within';
+import type { ListenerHandler } from './listener.ts';
 import { API_MOUNTS } from './route-table.ts';
 
 /** Decides at a public listener what is begun now, so that what is begun also ends (docs/operations/overload.md). */
@@ -199,27 +200,25 @@ export interface Admitting {
 }
 
 /**
- * A listener's handler behind an admission. A request is decided on when it is there to its end: whoever withholds a body takes no place, and
+ * A listener's handler behind an admission; once the listener stops, nothing is begun, and what has begun goes on.
+ * A request is decided on when it is there to its end: whoever withholds a body takes no place, and
  * whoever is answered before he has sent it may take the connection for broken, and a new one costs much more. Of the bodies that are under
  * way the oldest gives way when there are too many, since one that is meant comes at once.
  */
 export function admitting(
   admission: Admission | undefined,
   { handle, turnAway, bodyLimit }: Admitting,
-): RequestListener {
+): ListenerHandler {
   if (admission === undefined) return handle;
   /** What ends them, the oldest first. */
   const arriving = new Set<() => void>();
-  return (request, response) => {
+  return (request, response, isStopping) => {
     const path = routedPath(request.url ?? '');
-    const refuse = (retryAfter: number) => {
-      const message = 'More is asked for than can be worked on; nothing was done.';
-      const error = new GigvaultError('OVERLOADED', message, { retryAfter });
-      void turnAway(error, path, request, response);
-    };
+    const refuse = (error: GigvaultError) => void turnAway(error, path, request, response);
     const decide = () => {
+      if (isStopping() && BEGINNINGS.has(`${request.method} ${path}`)) return refuse(tooLate());
       const entry = admission.enter(request.method ?? '', path);
-      if (!entry.admitted) return refuse(entry.retryAfter);
+      if (!entry.admitted) return refuse(tooMuch(entry.retryAfter));
       response.once('close', () => {
         if (response.writableFinished) entry.leave(response.statusCode);
         // Its client has gone, the work has not.
@@ -241,7 +240,7 @@ export function admitting(
     const end = () => {
       stop();
       response.setHeader('connection', 'close');
-      refuse(RETRY_AFTER.least);
+      refuse(tooMuch(RETRY_AFTER.least));
     };
     const stop = gather(request, bodyLimit, (isWithin) => {
       arriving.delete(end);
@@ -256,6 +255,16 @@ export function admitting(
       oldest();
     }
   };
+}
+
+function tooMuch(retryAfter: number): GigvaultError {
+  const message = 'More is asked for than can be worked on; nothing was done.';
+  return new GigvaultError('OVERLOADED', message, { retryAfter });
+}
+
+function tooLate(): GigvaultError {
+  const message = 'The server is stopping; nothing was done.';
+  return new GigvaultError('UNAVAILABLE', message, { retryAfter: RETRY_AFTER.most });
 }
 
 /**

@@ -8,7 +8,10 @@ import type { Socket } from 'node:net';
 export interface Connections {
   /** A request whose header is there. */
   took(request: IncomingMessage, response: ServerResponse): void;
-  /** Ends those on which no request is being worked on, handshakes included. */
+  /** From now on each answer is its connection's last, and says so where its header is not out yet. Ends handshakes. */
+  startEnding(): void;
+  areEnding(): boolean;
+  /** Ends those on which no request is being worked on. */
   endIdle(): void;
   /** Ends those whose request is not there to its end. */
   endUnread(): void;
@@ -21,6 +24,7 @@ export function connectionsOf(server: Server, isTls: boolean): Connections {
   const handshakes = new Map<string, Socket>();
   const open = new Set<Socket>();
   const newest = new WeakMap<Socket, ServerResponse>();
+  let ending = false;
 
   function opened(socket: Socket): void {
     handshakes.delete(peerOf(socket));
@@ -35,6 +39,12 @@ export function connectionsOf(server: Server, isTls: boolean): Connections {
     }
   }
 
+  function makeLast(response: ServerResponse): void {
+    const { socket } = response.req;
+    if (response.headersSent) response.once('finish', () => socket.destroySoon());
+    else response.setHeader('connection', 'close');
+  }
+
   if (isTls) {
     server.on('connection', (socket: Socket) => {
       const peer = peerOf(socket);
@@ -47,11 +57,20 @@ export function connectionsOf(server: Server, isTls: boolean): Connections {
   } else server.on('connection', opened);
 
   return {
-    took: (request, response) => void newest.set(request.socket, response),
-    endIdle() {
-      for (const socket of handshakes.values()) socket.destroy();
-      end((response) => response === undefined);
+    took(request, response) {
+      newest.set(request.socket, response);
+      if (ending) makeLast(response);
     },
+    startEnding() {
+      ending = true;
+      for (const socket of handshakes.values()) socket.destroy();
+      for (const socket of open) {
+        const response = newest.get(socket);
+        if (response && !response.writableFinished) makeLast(response);
+      }
+    },
+    areEnding: () => ending,
+    endIdle: () => end((response) => response === undefined),
     endUnread: () => end((response) => response !== undefined && !response.req.complete),
     endAll() {
       for (const socket of [...handshakes.values(), ...open]) socket.destroy();

@@ -56,7 +56,7 @@ export interface HttpServer {
   replaceTls(tls: SecureContextOptions): void;
   /** Other networks or limits from the next request on; a new limit counts from nothing. */
   replaceAccess(access: ApiAccess): void;
-  /** Refuses new requests and lets those in flight end. @param limit milliseconds for that; default 30 s. */
+  /** As a listener's; with an admission nothing is begun any more. @param limit milliseconds; default 30 s. */
   stop(limit?: number): Promise<void>;
 }
 
@@ -73,27 +73,18 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
     log: options.log,
     errorReplyOf: (request) => errorReplyFor(options, request),
   };
-  let stopping = false;
   const app = createApp(options, refusals);
   observe(app, options.metrics, options.log);
-  app.addHook('onRequest', async (_request, reply) => {
-    if (!stopping) return;
-    reply.header('connection', 'close');
-    throw new GigvaultError('UNAVAILABLE', 'The service is stopping.');
-  });
   const replaceAccess = guardApi(app, { ...DEFAULT_API_ACCESS, ...options }, clock);
   refuseCodedBodies(app);
   mountRoutes(app, options);
-  app.addHook('onSend', async (_request, reply) => {
-    if (stopping) reply.header('connection', 'close');
-  });
   await app.ready();
   const direct = directHandler(options, options.metrics, options.log);
   const listener = await openListener(
     { ...options, clock, name: `${options.listeners.join(' and ')} listener` },
     admitting(options.admission, {
       handle(request, response) {
-        if (stopping || !direct(request, response)) app.routing(request, response);
+        if (!direct(request, response)) app.routing(request, response);
       },
       turnAway: turnAwayIn(options),
       bodyLimit: OPERATION_BODY_LIMIT,
@@ -104,7 +95,6 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
     replaceTls: listener.replaceTls,
     replaceAccess,
     async stop(limit = 30_000) {
-      stopping = true;
       await listener.stop(limit);
       await app.close();
     },

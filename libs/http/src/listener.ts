@@ -7,7 +7,7 @@ import {
   type ServerResponse,
 } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
-import type { AddressInfo, Socket } from 'node:net';
+import { type AddressInfo, Server as NetServer, type Socket } from 'node:net';
 import type { SecureContextOptions, TLSSocket, TlsOptions } from 'node:tls';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import { AWAKE, type Clock } from '@gigvault/time/clock';
@@ -39,14 +39,21 @@ export interface ListenerOptions {
   readonly clock: Clock;
 }
 
+/** Answers a request. @param isStopping of its listener: then this is its connection's last answer */
+export type ListenerHandler = (
+  request: IncomingMessage,
+  response: ServerResponse,
+  isStopping: () => boolean,
+) => void;
+
 /** What listens. */
 export interface OpenListener {
   readonly port: number;
   /** New key and certificate for new connections. */
   replaceTls(tls: SecureContextOptions): void;
   /**
-   * Takes no new connection, closes those that ask for nothing, lets requests in flight end for at most `limit` milliseconds, then closes what is
-   * left; those that are not there to their end within UNREAD before.
+   * Takes no new connection. On those that are there a request in flight, or on its way, has its answer, which says `connection: close`; those that
+   * ask for nothing within ON_ITS_WAY are closed, those whose request is not there to its end within UNREAD, and what is left after `limit` milliseconds.
    */
   stop(limit: number): Promise<void>;
 }
@@ -61,7 +68,7 @@ interface Listening {
 /** Starts a listener. Rejects with CONFLICT, naming the port, when it is in use. */
 export async function openListener(
   options: ListenerOptions,
-  handle: RequestListener,
+  handle: ListenerHandler,
 ): Promise<OpenListener> {
   const hosts = options.host === 'localhost' ? ['127.0.0.1', '::1'] : [options.host];
   const servers: Listening[] = [];
@@ -95,11 +102,11 @@ export async function openListener(
   };
 }
 
-function createOne(options: ListenerOptions, handleOne: RequestListener): Listening {
+function createOne(options: ListenerOptions, handleOne: ListenerHandler): Listening {
   const handle: RequestListener = (request, response) => {
     connections.took(request, response);
     const doubt = doubtAbout(request);
-    if (doubt === undefined) handleOne(request, response);
+    if (doubt === undefined) handleOne(request, response, connections.areEnding);
     else answerWith(response, '400 Bad Request', doubt);
   };
   const { header, request, idle } = options.timeouts ?? TIMEOUTS;
@@ -250,6 +257,8 @@ function listenError(error: unknown, { name, host }: ListenerOptions, port: numb
   });
 }
 
+/** Milliseconds in which a request on a kept connection that was sent before its client could know of the stop must have begun. */
+const ON_ITS_WAY = 300;
 /** Milliseconds in which a request that has begun when a stop comes must be there: of a client that takes longer nothing is lost. */
 const UNREAD = 2_000;
 
@@ -257,9 +266,17 @@ async function drain(servers: readonly Listening[], limit: number, clock: Clock)
   const all = Promise.all(servers.map(closed));
   const ended = new AbortController();
   const endLate = async () => {
-    await clock.sleep(Math.min(UNREAD, limit), ended.signal);
+    let waited = 0;
+    const until = (time: number) => {
+      const pause = Math.min(time, limit) - waited;
+      waited += pause;
+      return clock.sleep(pause, ended.signal);
+    };
+    await until(ON_ITS_WAY);
+    for (const { connections } of servers) connections.endIdle();
+    await until(UNREAD);
     for (const { connections } of servers) connections.endUnread();
-    await clock.sleep(Math.max(0, limit - UNREAD), ended.signal);
+    await until(limit);
     for (const { connections } of servers) connections.endAll();
   };
   const late = endLate().catch(() => undefined);
@@ -270,7 +287,11 @@ async function drain(servers: readonly Listening[], limit: number, clock: Clock)
 
 function closed({ server, connections }: Listening): Promise<void> {
   return new Promise((resolve) => {
-    server.close(() => resolve());
-    connections.endIdle();
+    // HTTP's own would reset kept connections with a request on its way. It comes last: it ends the server's timer.
+    NetServer.prototype.close.call(server, () => {
+      server.close();
+      resolve();
+    });
+    connections.startEnding();
   });
 }

@@ -1,5 +1,11 @@
+import { once } from 'node:events';
+import type { Socket } from 'node:net';
 import { connect, type SecureVersion } from 'node:tls';
+import { createMetrics } from '@gigvault/telemetry/metrics';
+import { openRaw } from '@gigvault/testkit/raw-connection';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { createAdmission } from '../src/admission.ts';
+import type { HttpServer } from '../src/http-server.ts';
 import type { HttpRequest } from '../src/route.ts';
 import {
   api,
@@ -319,6 +325,25 @@ describe('the start', () => {
 });
 
 describe('a stop', () => {
+  const startPlain = () =>
+    start({ tls: undefined, admission: createAdmission({ metrics: createMetrics() }) });
+
+  async function kept(server: HttpServer): Promise<Socket> {
+    const socket = openRaw({ port: server.port, tls: false });
+    socket.write('GET /acme/directory HTTP/1.1\r\nhost: x\r\n\r\n');
+    expect(String(await once(socket, 'data'))).toMatch(/^HTTP\/1\.1 200 /);
+    return socket;
+  }
+
+  async function allOf(socket: Socket): Promise<string> {
+    let text = '';
+    socket.on('data', (part: Buffer) => {
+      text += part.toString();
+    });
+    await once(socket, 'close');
+    return text;
+  }
+
   it('lets a request in flight end, takes no new one, and is over then', async () => {
     const stopping = await start();
     let open: () => void = () => undefined;
@@ -333,6 +358,47 @@ describe('a stop', () => {
     open();
     const answer = await inFlight;
     expect([answer.status, answer.headers.connection]).toEqual([200, 'close']);
+    await stopped;
+  });
+
+  it.each([
+    ['a next step is taken', 'GET /acme/order/7', /^HTTP\/1\.1 200 /],
+    ['so is one without the framework', 'GET /acme/direct/7', /^HTTP\/1\.1 200 /],
+    ['nothing is begun', 'POST /acme/new-order', /^HTTP\/1\.1 503 [\s\S]*"urn:ietf:/],
+    ['not over REST either', 'POST /api/v1/csrs', /^HTTP\/1\.1 503 [\s\S]*retry-after: 4\r\n/i],
+  ])('on a kept connection has one more answer: %s — covers: T19', async (_what, start, answer) => {
+    gate.opened = Promise.resolve();
+    const stopping = await startPlain();
+    const socket = await kept(stopping);
+    const stopped = stopping.stop();
+    const text = allOf(socket);
+    socket.write(`${start} HTTP/1.1\r\nhost: x\r\n\r\n`);
+    expect(await text).toMatch(answer);
+    expect(await text).toMatch(/\r\nconnection: close\r\n/i);
+    await stopped;
+  });
+
+  it('closes a kept connection that asks for nothing, and waits no longer — covers: T19', async () => {
+    const stopping = await startPlain();
+    const socket = await kept(stopping);
+    const since = performance.now();
+    const [text] = await Promise.all([allOf(socket), stopping.stop()]);
+    expect(text).toBe('');
+    expect(performance.now() - since).toBeLessThan(2_000);
+  });
+
+  it('makes an answer without the framework the last one — covers: T19', async () => {
+    const opened = Promise.withResolvers<void>();
+    gate.opened = opened.promise;
+    gate.seen.length = 0;
+    const stopping = await startPlain();
+    const socket = await kept(stopping);
+    socket.write('GET /acme/direct/7 HTTP/1.1\r\nhost: x\r\n\r\n');
+    while (gate.seen.length === 0) await new Promise(setImmediate);
+    const text = allOf(socket);
+    const stopped = stopping.stop();
+    opened.resolve();
+    expect(await text).toMatch(/^HTTP\/1\.1 200 [\s\S]*\r\nconnection: close\r\n/i);
     await stopped;
   });
 

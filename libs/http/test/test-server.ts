@@ -85,7 +85,7 @@ export const ROUTES: readonly MountedRoute[] = [
   })),
   acme('GET', '/directory', async () => ({ status: 200, body: { newNonce: 'x' } })),
   acme('GET', '/order/:id', order),
-  direct(acme('GET', '/direct/*', order)),
+  direct(acme('GET', '/direct/*', async (request) => ({ ...(await order(request)), body: 'd' }))),
   acme('GET', '/broken', async () => {
     throw new Error('the password is hunter2');
   }),

@@ -1,15 +1,25 @@
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
+import type { Socket } from 'node:net';
 import { join } from 'node:path';
+import { SERVICE_NAMES } from '@gigvault/rpc/service-name';
+import { createAcmeClient } from '@gigvault/testkit/acme-client';
 import { eventually } from '@gigvault/testkit/eventually';
+import { startHttp01Responder } from '@gigvault/testkit/http-01-responder';
+import { type HttpAnswer, httpClient } from '@gigvault/testkit/http-client';
 import { processesOf } from '@gigvault/testkit/leftovers';
 import { lives } from '@gigvault/testkit/lives';
 import { MODES, type PkiProcess, startPki } from '@gigvault/testkit/pki-process';
+import { openRaw } from '@gigvault/testkit/raw-connection';
 import { systemClock } from '@gigvault/time/clock';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { spawnUp } from './up-command.ts';
 import { START_TIMEOUT } from './use-pki.ts';
+
+const CLIENTS = 6;
+/** Milliseconds for a stop in which nobody needs more. */
+const QUICK = 10_000;
 
 describe.each(MODES)('the end of up, %s', (mode) => {
   let pki: PkiProcess;
@@ -99,6 +109,89 @@ describe.each(MODES)('the end of up, %s', (mode) => {
     START_TIMEOUT,
   );
 
+  it(
+    'answers what was asked on kept connections, begins nothing more, and is over soon — covers: T19',
+    async () => {
+      await pki.start();
+      const idle = await Promise.all(Array.from({ length: CLIENTS }, keptConnection));
+      const load = await startOrders();
+      await eventually(() => expect(load.answers.length).toBeGreaterThan(10 * CLIENTS));
+      const logFile = join(pki.dataDir, 'logs', 'gigvault.log');
+      const logged = readFileSync(logFile, 'utf8').length;
+      const since = systemClock.now();
+      const stopped = pki.stop();
+      await eventually(() => expect(connects()).resolves.toBe(false), QUICK, 1);
+      const order = 'POST /acme/new-order HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\n{}';
+      for (const answer of await Promise.all(idle.map((socket) => lastAnswer(socket, order)))) {
+        expect(answer).toMatch(/^HTTP\/1\.1 503 [\s\S]*\r\nconnection: close/i);
+        expect(answer).toMatch(/\r\nretry-after: [1-9]/i);
+      }
+      expect(await stopped).toBe(0);
+      expect(systemClock.now() - since).toBeLessThan(QUICK);
+      const log = readFileSync(logFile, 'utf8').slice(logged).split('\n');
+      expect(log.filter((line) => line.includes('"level":"error"'))).toEqual([]);
+      expect(log.filter((line) => line.includes('process ended'))).toHaveLength(
+        mode === 'split' ? SERVICE_NAMES.length + 1 : 0,
+      );
+      expect(await load.ended).toEqual(Array(CLIENTS).fill('ECONNREFUSED'));
+      for (const { status, headers } of load.answers.filter((answer) => answer.status >= 400))
+        expect([status, headers['retry-after']]).toEqual([503, expect.stringMatching(/^[1-9]/)]);
+    },
+    START_TIMEOUT,
+  );
+
+  /** One that has had an answer. */
+  async function keptConnection(): Promise<Socket> {
+    const socket = openRaw({ port: pki.ports.https, tls: true });
+    socket.write('GET /acme/directory HTTP/1.1\r\nhost: x\r\n\r\n');
+    expect(String(await once(socket, 'data'))).toMatch(/^HTTP\/1\.1 200 /);
+    return socket;
+  }
+
+  async function connects(): Promise<boolean> {
+    const socket = openRaw({ port: pki.ports.https, tls: false });
+    try {
+      await once(socket, 'connect');
+      return true;
+    } catch {
+      return false;
+    } finally {
+      socket.destroy();
+    }
+  }
+
+  /** Clients that make orders, each over one connection, until they get no answer: `ended` says why not. */
+  async function startOrders() {
+    const responder = await startHttp01Responder(pki.ports.http01);
+    const answers: HttpAnswer[] = [];
+    const ca = readFileSync(pki.rootFile);
+    const client = async (number: number): Promise<unknown> => {
+      const { fetch, close } = httpClient(ca, { maxSockets: 1 });
+      let failure: unknown;
+      const http = {
+        close,
+        async fetch(...question: Parameters<typeof fetch>) {
+          try {
+            const answer = await fetch(...question);
+            answers.push(answer);
+            return answer;
+          } catch (error) {
+            failure = (error as NodeJS.ErrnoException).code ?? error;
+            throw error;
+          }
+        },
+      };
+      const { publicUrl } = pki;
+      const acme = await createAcmeClient({ http, publicUrl, responder, patience: 0 });
+      for (let i = 0; failure === undefined; i++)
+        await acme.newOrder([`s${number}-${i}.localhost`]).catch(() => undefined);
+      close();
+      return failure;
+    };
+    const all = Promise.all(Array.from({ length: CLIENTS }, (_, number) => client(number)));
+    return { answers, ended: all.finally(() => responder.stop()) };
+  }
+
   async function started(): Promise<ChildProcess> {
     const child = spawnUp(pki, '--data-dir', pki.dataDir);
     const said = textOf(child);
@@ -106,6 +199,17 @@ describe.each(MODES)('the end of up, %s', (mode) => {
     return child;
   }
 });
+
+/** What comes back for this until the connection is closed. */
+async function lastAnswer(socket: Socket, request: string): Promise<string> {
+  let answer = '';
+  socket.on('data', (part: Buffer) => {
+    answer += part.toString('latin1');
+  });
+  socket.write(request);
+  await once(socket, 'close');
+  return answer;
+}
 
 function textOf(child: ChildProcess): () => string {
   let text = '';

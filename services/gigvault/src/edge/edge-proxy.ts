@@ -55,7 +55,7 @@ export interface EdgeListenerOptions {
 export interface EdgeListener {
   readonly port: number;
   replaceTls(tls: SecureContextOptions): void;
-  /** Lets requests in flight end, for at most `limit` milliseconds. */
+  /** As a listener's; nothing is begun any more. @param limit milliseconds */
   stop(limit: number): Promise<void>;
 }
 
