@@ -1,7 +1,22 @@
 import { parseArgs } from 'node:util';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import { describe, expect, it } from '@jest/globals';
-import { startFailure } from './start-failure.ts';
+import { startFailure, toldFailure } from './start-failure.ts';
+
+describe('what a process has told of its start', () => {
+  it('is its error again, among whatever else it has said', () => {
+    const { line } = startFailure(new GigvaultError('KEY_NOT_FOUND', 'There is no key k.'));
+    expect(toldFailure(`(node:7) a warning\n${line}\n`)).toMatchObject({
+      code: 'KEY_NOT_FOUND',
+      message: 'There is no key k.',
+    });
+    expect(toldFailure('error: no memory')).toMatchObject({
+      code: 'UNAVAILABLE',
+      message: 'no memory',
+    });
+    expect(toldFailure('Segmentation fault')).toBeUndefined();
+  });
+});
 
 describe('why a start failed', () => {
   it('is one line with the error’s code, and its exit code', () => {

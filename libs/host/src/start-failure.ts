@@ -1,4 +1,4 @@
-import { publicErrorCode } from '@gigvault/errors/error-table';
+import { isErrorCode, publicErrorCode } from '@gigvault/errors/error-table';
 import { asGigvaultError, GigvaultError } from '@gigvault/errors/gigvault-error';
 
 /** Why a process did not start: one line for people, and the exit code. */
@@ -22,6 +22,16 @@ export function startFailure(error: unknown): StartFailure {
     line: `error: ${message.replaceAll(/\s*\n\s*/g, ' ')}   ${publicErrorCode(ours.code)}`,
     exitCode: ours.row.exit,
   };
+}
+
+const LINE = /^error: (.*?)(?: {3}GV-(.*))?$/m;
+
+/** The error in what a process said on stderr, which startFailure wrote; UNAVAILABLE when it has no code that is known here. */
+export function toldFailure(said: string): GigvaultError | undefined {
+  const [, message, shown = ''] = LINE.exec(said) ?? [];
+  if (message === undefined) return undefined;
+  const code = shown.replaceAll('-', '_');
+  return new GigvaultError(isErrorCode(code) ? code : 'UNAVAILABLE', message);
 }
 
 /** node:util's parseArgs refused a flag. */

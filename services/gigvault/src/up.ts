@@ -4,7 +4,7 @@ import { join, resolve } from 'node:path';
 import type { Reloadable } from '@gigvault/host/reload';
 import { keymgrConfig } from '@gigvault/keymgr/keymgr.config';
 import type { Log } from '@gigvault/telemetry/log';
-import { checkPorts } from './bootstrap/check-ports.ts';
+import { checkPorts, withPortAdvice } from './bootstrap/check-ports.ts';
 import {
   claimDataDirectory,
   type DataDirectory,
@@ -118,7 +118,7 @@ export async function up(
   } catch (error) {
     failed = true;
     await runAll(undo);
-    throw error;
+    throw withPortAdvice(error, config);
   }
 }
 

@@ -1,6 +1,6 @@
 import { X509Certificate } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { connect } from 'node:net';
+import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { freePorts } from '@gigvault/rpc/free-ports';
 import { connect as connectDatabase } from '@gigvault/testkit/check-pki';
@@ -27,6 +27,30 @@ describe.each(MODES)('operating it, %s', (mode) => {
     expect(stdout).toMatch(/runs already \(pid \d+\)/);
     expect(stdout).toContain(pki.publicUrl);
   });
+
+  it(
+    'a port that is taken after it was looked at is told with the same advice',
+    async () => {
+      const { pki } = shared;
+      const fresh = join(pki.home, 'taken');
+      const [port = 0, ...free] = await freePorts(16, { first: 5_000, block: 20, blocks: 100 });
+      const others = ['--https-port', '--http-port'].flatMap((flag, i) => [flag, `${free[i]}`]);
+      const flags = ['--data-dir', fresh, ...others, '--grpc-port', '0'];
+      const refused = pki.tryStart(...flags, '--metrics-port', `${port}`);
+      const making = join(fresh, 'pg', 'cluster.new');
+      await eventually(() => expect(existsSync(making)).toBe(true), 20_000, 1);
+      const other = createServer().listen(port, '127.0.0.1');
+      try {
+        const { code, stderr } = await refused;
+        expect([code, stderr]).toEqual([6, expect.stringMatching(/--metrics-port.*GV-CONFLICT/)]);
+        const whose = mode === 'split' ? ' (ca)' : '';
+        expect(stderr).toContain(`Port ${port}${whose} is in use by another program. End it, or `);
+      } finally {
+        other.close();
+      }
+    },
+    START_TIMEOUT,
+  );
 
   it('a port in use is named, before anything is made', async () => {
     const { pki } = shared;

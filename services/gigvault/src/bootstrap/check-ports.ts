@@ -1,5 +1,5 @@
 import { createServer } from 'node:net';
-import { GigvaultError } from '@gigvault/errors/gigvault-error';
+import { asGigvaultError, GigvaultError } from '@gigvault/errors/gigvault-error';
 import { PORT_ORDER, portOf } from '../composition/split-ports.ts';
 import type { GigvaultConfig } from '../gigvault.config.ts';
 
@@ -39,6 +39,15 @@ export async function checkPorts(config: GigvaultConfig): Promise<void> {
   for (const one of wanted) for (const host of one.hosts) await listenOnce(host, one);
 }
 
+/** A listener's error in the words of checkPorts when its port was taken after that had looked; any other as it is. */
+export function withPortAdvice(error: unknown, config: GigvaultConfig): unknown {
+  const { code, message } = asGigvaultError(error);
+  // The error of another process has come as text.
+  const port = Number(/^Port (\d+) /.exec(message)?.[1]);
+  const wanted = wantedPorts(config).find((one) => one.port === port);
+  return code === 'CONFLICT' && wanted ? inUse(wanted) : error;
+}
+
 function wantedPorts(config: GigvaultConfig): Wanted[] {
   const { host, https, grpc, http, metrics, admin } = config;
   const hosts = host === 'localhost' ? ['127.0.0.1', '::1'] : [host];
@@ -61,8 +70,8 @@ function wantedPorts(config: GigvaultConfig): Wanted[] {
   ];
 }
 
-function nameOf({ flag, service }: Wanted): string {
-  return service === undefined ? flag : `${flag} (${service})`;
+function nameOf(wanted: Wanted): string {
+  return `${wanted.flag}${whose(wanted)}`;
 }
 
 function listenOnce(host: string, wanted: Wanted): Promise<void> {
@@ -78,26 +87,32 @@ function listenOnce(host: string, wanted: Wanted): Promise<void> {
 }
 
 /** Undefined for what the listener itself will say better, or what does not matter: a machine without IPv6. */
-function refusalOf(
-  error: NodeJS.ErrnoException,
-  { flag, port, service }: Wanted,
-): GigvaultError | undefined {
-  const whose = service === undefined ? '' : ` (${service})`;
-  const choose =
-    service === undefined
-      ? `choose another port with ${flag}`
-      : `choose another ${flag}: the processes take ports from there on`;
-  if (error.code === 'EADDRINUSE')
-    return new GigvaultError(
-      'CONFLICT',
-      `Port ${port}${whose} is in use by another program. End it, or ${choose}.`,
-      { details: { port } },
-    );
-  if (error.code === 'EACCES')
-    return new GigvaultError(
-      'INVALID_ARGUMENT',
-      `This user may not listen on port ${port}${whose}; ${choose}.`,
-      { details: { port } },
-    );
-  return undefined;
+function refusalOf(error: NodeJS.ErrnoException, wanted: Wanted): GigvaultError | undefined {
+  if (error.code === 'EADDRINUSE') return inUse(wanted);
+  if (error.code !== 'EACCES') return undefined;
+  const { port } = wanted;
+  return new GigvaultError(
+    'INVALID_ARGUMENT',
+    `This user may not listen on port ${port}${whose(wanted)}; ${choose(wanted)}.`,
+    { details: { port } },
+  );
+}
+
+function inUse(wanted: Wanted): GigvaultError {
+  const { port } = wanted;
+  return new GigvaultError(
+    'CONFLICT',
+    `Port ${port}${whose(wanted)} is in use by another program. End it, or ${choose(wanted)}.`,
+    { details: { port } },
+  );
+}
+
+function whose({ service }: Wanted): string {
+  return service === undefined ? '' : ` (${service})`;
+}
+
+function choose({ flag, service }: Wanted): string {
+  return service === undefined
+    ? `choose another port with ${flag}`
+    : `choose another ${flag}: the processes take ports from there on`;
 }

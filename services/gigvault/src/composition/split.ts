@@ -8,6 +8,7 @@ import type { ServerAddress } from '@gigvault/database/writable-server';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import { writeFileDurably } from '@gigvault/files/durable-file';
 import { installationRoot } from '@gigvault/host/home';
+import { toldFailure } from '@gigvault/host/start-failure';
 import { freePorts } from '@gigvault/rpc/free-ports';
 import { SERVICE_NAMES, type ServiceName } from '@gigvault/rpc/service-name';
 import type { Log } from '@gigvault/telemetry/log';
@@ -72,7 +73,7 @@ export async function startSplit(options: SplitOptions): Promise<SplitSuite> {
   async function launch(name: ProcessName): Promise<void> {
     const child = spawnProgram(name, files[name]);
     children.set(name, child);
-    ports.set(name, await serving(name, child, options.log));
+    ports.set(name, await serving(name, child, stopping.signal, options.log));
     child.once('exit', () => void relaunch(name));
   }
 
@@ -226,8 +227,16 @@ function spawnProgram(name: string, configFile: string): ChildProcess {
   );
 }
 
-/** What the process prints once it serves. Errors: UNAVAILABLE with the last that it said when it ends before. */
-function serving(name: string, child: ChildProcess, log: Log): Promise<ProcessPorts> {
+/**
+ * What the process prints once it serves. @param stopping aborted once processes are asked to end
+ * Errors when it ends before: its own as it told it, or UNAVAILABLE with the last that it said.
+ */
+function serving(
+  name: string,
+  child: ChildProcess,
+  stopping: AbortSignal,
+  log: Log,
+): Promise<ProcessPorts> {
   let said = '';
   child.stderr?.on('data', (text: Buffer) => {
     said = (said + text.toString()).slice(-4_000);
@@ -235,17 +244,13 @@ function serving(name: string, child: ChildProcess, log: Log): Promise<ProcessPo
   return new Promise((resolve, reject) => {
     child.once('error', reject);
     child.once('exit', (code, signal) => {
-      log.error(
+      const isAsked = stopping.aborted && (code === 0 || signal === 'SIGTERM');
+      log[isAsked ? 'info' : 'error'](
         { operation: 'supervise', process: name, code, signal, stderr: said },
         'process ended',
       );
-      const why = /^error: (.*?)( {3}GV-.*)?$/m.exec(said)?.[1];
-      reject(
-        new GigvaultError(
-          'UNAVAILABLE',
-          why ?? `${name} did not start (${signal ?? code}): ${said}`,
-        ),
-      );
+      const unknown = `${name} did not start (${signal ?? code}): ${said}`;
+      reject(toldFailure(said) ?? new GigvaultError('UNAVAILABLE', unknown));
     });
     createInterface({ input: child.stdout as Readable }).once('line', (line) =>
       resolve(JSON.parse(line) as ProcessPorts),
