@@ -273,6 +273,8 @@ async function drain(servers: readonly Listening[], limit: number, clock: Clock)
       return clock.sleep(pause, ended.signal);
     };
     await until(ON_ITS_WAY);
+    // A busy process runs its timers before it reads what has come meanwhile.
+    await new Promise(setImmediate);
     for (const { connections } of servers) connections.endIdle();
     await until(UNREAD);
     for (const { connections } of servers) connections.endUnread();
