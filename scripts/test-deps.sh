@@ -1,9 +1,9 @@
 #!/bin/sh
 # Installs the foreign programs that the tests run against, from Debian's packages: certbot and lego (ACME clients),
-# OpenSSL, SoftHSM2 with a compiler for its binding, a software TPM with its resource manager and PKCS #11 library, libfaketime. As root or with `sudo -n`; otherwise says the one command.
+# OpenSSL, PostgreSQL (the oldest that is taken), SoftHSM2 with a compiler for its binding, a software TPM with its resource manager and PKCS #11 library, libfaketime. As root or with `sudo -n`; otherwise says the one command.
 # Then builds zlint, which Debian does not have.
 set -eu
-packages="certbot lego openssl curl softhsm2 opensc swtpm libtpm2-pkcs11-1 tpm2-abrmd libtss2-tcti-swtpm0 libtss2-tcti-tabrmd0 dbus libfaketime g++ make python3 python3-pip wrk"
+packages="certbot lego openssl curl postgresql-15 softhsm2 opensc swtpm libtpm2-pkcs11-1 tpm2-abrmd libtss2-tcti-swtpm0 libtss2-tcti-tabrmd0 dbus libfaketime g++ make python3 python3-pip wrk"
 missing=""
 for package in $packages; do
   dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'install ok installed' || missing="$missing $package"

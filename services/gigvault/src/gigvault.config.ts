@@ -59,7 +59,7 @@ export const gigvaultConfig = z
     publicUrl: z.url().optional(),
     /** Stands inside certificates, so it is fixed when the issuers are made. Default: `http://localhost:<http.port>`. */
     status: z.strictObject({ publicUrl: z.url().optional() }).prefault({}),
-    /** An external PostgreSQL (16 or later), see docs/operations/database.md. Default: the embedded one. */
+    /** An external PostgreSQL (15 or later), see docs/operations/database.md. Default: the embedded one. */
     database: z
       .strictObject({
         url: z

@@ -1,17 +1,26 @@
 import { execFileSync } from 'node:child_process';
-import { appendFileSync, chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { randomUUID } from 'node:crypto';
+import {
+  appendFileSync,
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { postgresBinaries } from '@gigvault/database/embedded/binaries';
 import {
   ADMIN_USER,
+  adminPasswordFile,
   type Cluster,
   clusterPath,
-  prepareCluster,
   prepareDataDir,
 } from '@gigvault/database/embedded/cluster';
 import { type Postmaster, startPostmaster } from '@gigvault/database/embedded/postmaster';
-import { databaseUser } from '@gigvault/database/embedded/system-user';
+import { databaseUser, type SystemUser } from '@gigvault/database/embedded/system-user';
 import { freePorts } from '@gigvault/rpc/free-ports';
 import { silentLog } from '@gigvault/telemetry/log';
 import { eventually } from '@gigvault/testkit/eventually';
@@ -38,6 +47,8 @@ export interface ReplicatedPostgres {
 }
 
 const PORTS = { first: 19_000, block: 4, blocks: 200 };
+/** Debian's (scripts/test-deps.sh), the oldest that is taken, with its default settings. */
+const PROGRAMS = '/usr/lib/postgresql/15/bin';
 /** The standby's name: it must have had each commit. */
 const STANDBY = 'standby';
 
@@ -76,8 +87,7 @@ export async function startReplicatedPostgres(): Promise<ReplicatedPostgres> {
 async function makeReplica(dataDir: string, port: number): Promise<Replica> {
   const user = await databaseUser(dirname(dataDir));
   await prepareDataDir(dataDir, user);
-  const binaries = await postgresBinaries(dataDir, user);
-  const cluster: Cluster = await prepareCluster(dataDir, binaries, user);
+  const cluster = initialise(dataDir, user);
   let running: Postmaster | undefined;
   const connection = (database = 'postgres') => ({
     host: 'localhost',
@@ -100,7 +110,7 @@ async function makeReplica(dataDir: string, port: number): Promise<Replica> {
     },
     async start() {
       running = await startPostmaster({
-        program: binaries.postgres,
+        program: join(PROGRAMS, 'postgres'),
         cluster,
         socketDir: dataDir,
         port,
@@ -116,6 +126,25 @@ async function makeReplica(dataDir: string, port: number): Promise<Replica> {
       running = undefined;
     },
   };
+}
+
+/** A new cluster, unless it is there: a copy is. */
+function initialise(dataDir: string, user: SystemUser | undefined): Cluster {
+  const path = clusterPath(dataDir);
+  const passwordFile = adminPasswordFile(dataDir);
+  if (!existsSync(path)) {
+    writeFileSync(passwordFile, randomUUID(), { mode: 0o600 });
+    if (user) chownSync(passwordFile, user.uid, user.gid);
+    const access = [`--username=${ADMIN_USER}`, `--pwfile=${passwordFile}`, '--auth=scram-sha-256'];
+    const kind = ['--encoding=UTF8', '--locale=C.UTF-8', '--no-instructions'];
+    const owner = user && { uid: user.uid, gid: user.gid };
+    execFileSync(join(PROGRAMS, 'initdb'), [`--pgdata=${path}`, ...access, ...kind], {
+      cwd: dataDir,
+      ...owner,
+    });
+  }
+  const adminPassword = readFileSync(passwordFile, 'utf8');
+  return { path, logFile: join(dataDir, 'postgres.log'), adminPassword };
 }
 
 /** Makes a copied cluster a standby of `primary`. */
