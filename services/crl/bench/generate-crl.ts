@@ -9,6 +9,7 @@ import { encodeCrlEntry } from '@gigvault/x509/crl';
 import { CrlInit1764000000000 } from '../migrations/1764000000000-crl-init.ts';
 import { CrlEntryOrder1764100000000 } from '../migrations/1764100000000-crl-entry-order.ts';
 import { CrlParts1764200000000 } from '../migrations/1764200000000-crl-parts.ts';
+import { CrlRuns1764300000000 } from '../migrations/1764300000000-crl-runs.ts';
 import { pgCrlStore } from '../src/adapters/pg-crl-store.ts';
 import { pgIssuerStore } from '../src/adapters/pg-issuer-store.ts';
 import { pgShardDirectory } from '../src/adapters/pg-shard-directory.ts';
@@ -24,6 +25,7 @@ const pool = await database.pool('crl', [
   CrlInit1764000000000,
   CrlEntryOrder1764100000000,
   CrlParts1764200000000,
+  CrlRuns1764300000000,
 ]);
 const keymgr = fakeKeymgr();
 const issuer = fakeCa(systemClock).addIssuer('issuing', 1, keymgr.keys);

@@ -19,6 +19,7 @@ import { Module } from '@nestjs/common';
 import { CrlInit1764000000000 } from '../migrations/1764000000000-crl-init.ts';
 import { CrlEntryOrder1764100000000 } from '../migrations/1764100000000-crl-entry-order.ts';
 import { CrlParts1764200000000 } from '../migrations/1764200000000-crl-parts.ts';
+import { CrlRuns1764300000000 } from '../migrations/1764300000000-crl-runs.ts';
 import { crlFiles } from './adapters/crl-files.ts';
 import { rootCrlFile } from './adapters/file-root-crl.ts';
 import { pgCrlStore } from './adapters/pg-crl-store.ts';
@@ -44,7 +45,12 @@ export const crlService: ServiceDefinition<CrlConfig> = {
   name: 'crl',
   zone: 'inside',
   config: crlConfig,
-  migrations: [CrlInit1764000000000, CrlEntryOrder1764100000000, CrlParts1764200000000],
+  migrations: [
+    CrlInit1764000000000,
+    CrlEntryOrder1764100000000,
+    CrlParts1764200000000,
+    CrlRuns1764300000000,
+  ],
   serves: [],
   module: (context) => {
     const parts = wireCrl(context);

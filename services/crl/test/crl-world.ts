@@ -43,7 +43,7 @@ export async function crlWorld(
   config: Partial<CrlConfig> = {},
   dataDir?: string,
 ): Promise<CrlWorld> {
-  for (const table of ['issuer', 'shard', 'revoked', 'crl', 'event_cursor']) {
+  for (const table of ['issuer', 'shard', 'revoked', 'crl', 'crl_run', 'event_cursor']) {
     await pool.query(`DELETE FROM ${table}`);
   }
   const clock = new FakeClock(Math.floor(systemClock.now() / 1000) * 1000);

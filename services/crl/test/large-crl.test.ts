@@ -101,7 +101,8 @@ describe('a large CRL', () => {
     });
     const crl = made!;
     const { rows } = await pool.query<{ octets: number }>(
-      `SELECT octet_length(p.octets) AS octets FROM crl_part p JOIN crl USING (intent_id)
+      `SELECT octet_length(coalesce(p.octets, r.octets)) AS octets
+         FROM crl_part p JOIN crl USING (intent_id) LEFT JOIN crl_run r USING (run_id)
         WHERE crl_number = $1 ORDER BY part_no`,
       [crl.crlNumber],
     );
@@ -199,8 +200,8 @@ describe('a large CRL', () => {
          FROM crl WHERE status = 'published' ORDER BY crl_number DESC LIMIT 1`,
     );
     await pool.query(
-      `INSERT INTO crl_part (intent_id, part_no, octets)
-       SELECT n.intent_id, p.part_no, p.octets FROM crl_part p, crl n, crl o
+      `INSERT INTO crl_part (intent_id, part_no, octets, run_id)
+       SELECT n.intent_id, p.part_no, p.octets, p.run_id FROM crl_part p, crl n, crl o
         WHERE p.intent_id = o.intent_id AND p.part_no < 4 AND n.crl_number = o.crl_number + 1000`,
     );
     world.clock.advance(5_000);

@@ -32,6 +32,7 @@ const STAYS_SMALL: Readonly<Record<string, string>> = {
   state: 'one row',
   crl: 'CRLs that newer ones have replaced are deleted after a while',
   crl_part: 'the same, in parts',
+  crl_run: 'the entries of those, joined',
 };
 /** Rows of these cannot be made up: the log verifies itself. Its role may not scan as long as there is another way. */
 const AUDIT = ['audit.leaf', 'audit.node', 'audit.checkpoint'];

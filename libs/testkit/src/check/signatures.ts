@@ -31,8 +31,9 @@ export async function checkSignatures(
             CASE c.status WHEN 'published' THEN p.octets END AS crl
      FROM keymgr.signature s JOIN keymgr.key k USING (key_id)
      LEFT JOIN ca.intent i ON i.intent_id = s.intent_id LEFT JOIN crl.crl c ON c.intent_id = s.intent_id
-     LEFT JOIN LATERAL (SELECT string_agg(octets, ''::bytea ORDER BY part_no) AS octets
-                          FROM crl.crl_part WHERE intent_id = s.intent_id) p ON true
+     LEFT JOIN LATERAL (SELECT string_agg(coalesce(part.octets, run.octets), ''::bytea ORDER BY part_no) AS octets
+                          FROM crl.crl_part part LEFT JOIN crl.crl_run run USING (run_id)
+                         WHERE intent_id = s.intent_id) p ON true
      WHERE NOT s.tombstoned AND 'certSign' = ANY (k.purposes)`,
   );
   return rows.flatMap((row) => {

@@ -2,10 +2,10 @@ import { databaseError } from '@gigvault/database/database-error';
 import { query } from '@gigvault/database/query';
 import { transaction } from '@gigvault/database/transaction';
 import type { Pool, PoolClient } from 'pg';
-import type { CrlFrame, CrlIntent, CrlPlan, CrlStore } from '../ports/crl-store.ts';
+import type { CrlFrame, CrlIntent, CrlPlan, CrlStore, PublishedFacts } from '../ports/crl-store.ts';
 import type { ShardKey } from '../ports/shard.ts';
-import type { PublishedCrl } from '../ports/shard-directory.ts';
-import { measureEntries, putEntries, putPart, readParts } from './pg-parts.ts';
+import { putLastPart, putPart, putRuns, readParts } from './pg-parts.ts';
+import { keepRuns, measureRuns, pruneRuns } from './pg-runs.ts';
 
 /** Older CRLs of a shard that stay in the table. */
 const KEPT = 5;
@@ -13,12 +13,17 @@ const KEPT = 5;
 /** Number of the part before a TBSCertList, which makes it a CertificateList. */
 const HEAD = 0;
 
-/** CRLs in tables `crl`, `crl_part` and `shard`. */
+/** CRLs in tables `crl`, `crl_part`, `crl_run` and `shard`. */
 export function pgCrlStore(pool: Pool): CrlStore {
   return {
     exclusive: (shard, run) => exclusive(pool, shard, run),
     openIntent: (shard) => openIntent(pool, shard),
-    intend: (shard, plan) => transaction(pool, (client) => intend(client, shard, plan)),
+    async intend(shard, plan) {
+      // By itself: what is too large to be signed is joined once, and not again at each try.
+      await transaction(pool, (client) => joinEntries(client, shard, plan));
+      return transaction(pool, (client) => intend(client, shard, plan));
+    },
+    tbs: ({ intentId }) => readParts(pool, intentId, HEAD + 1),
     publish: (intent, frame) => transaction(pool, (client) => publish(client, intent, frame)),
     prune: (shard) => prune(pool, shard),
     abandon: (intent, now) => transaction(pool, (client) => abandon(client, intent, now)),
@@ -65,23 +70,29 @@ function unlock(client: PoolClient, key: string): Promise<boolean> {
 }
 
 async function openIntent(pool: Pool, shard: ShardKey): Promise<CrlIntent | undefined> {
-  const { rows } = await query<{ intent_id: string; crl_number: number }>(pool, {
-    text: `SELECT intent_id, crl_number FROM crl
-        WHERE issuer_id = $1 AND crl_shard = $2 AND status = 'intended'`,
-    values: [shard.issuerId, shard.crlShard],
+  const { issuerId, crlShard } = shard;
+  const { rows } = await query<{ intent_id: string; crl_number: number; octets: number }>(pool, {
+    text: `SELECT intent_id, crl_number,
+                  (SELECT sum(octet_length(COALESCE(p.octets, r.octets)))::bigint
+                     FROM crl_part p LEFT JOIN crl_run r USING (run_id) WHERE p.intent_id = crl.intent_id) AS octets
+             FROM crl WHERE issuer_id = $1 AND crl_shard = $2 AND status = 'intended'`,
+    values: [issuerId, crlShard],
   });
   const [row] = rows;
   if (!row) return undefined;
+  const crlNumber = Number(row.crl_number);
+  return { issuerId, crlShard, intentId: row.intent_id, crlNumber, octets: Number(row.octets) };
+}
+
+async function joinEntries(client: PoolClient, shard: ShardKey, plan: CrlPlan): Promise<void> {
   const { issuerId, crlShard } = shard;
-  const tbs: Buffer[] = [];
-  for await (const part of readParts(pool, row.intent_id, HEAD + 1)) tbs.push(part);
-  return {
+  await client.query('SELECT FROM shard WHERE issuer_id = $1 AND crl_shard = $2 FOR UPDATE', [
     issuerId,
     crlShard,
-    intentId: row.intent_id,
-    crlNumber: Number(row.crl_number),
-    tbs,
-  };
+  ]);
+  // Those that have expired are in every run: a list that somebody waits for rewrites none of them.
+  if (plan.scheduled) await dropExpired(client, shard, plan.thisUpdate);
+  await keepRuns(client, shard);
 }
 
 async function intend(client: PoolClient, shard: ShardKey, plan: CrlPlan): Promise<CrlIntent> {
@@ -93,8 +104,8 @@ async function intend(client: PoolClient, shard: ShardKey, plan: CrlPlan): Promi
     [issuerId, crlShard, Math.floor(plan.thisUpdate / 1000)],
   );
   const crlNumber = Number(rows[0]?.crl_number);
-  await dropExpired(client, shard, plan.thisUpdate);
-  const { count, octets } = await measureEntries(client, shard);
+  await keepRuns(client, shard);
+  const { count, octets } = await measureRuns(client, shard);
   const { head, tail } = plan.frame(crlNumber, octets);
   const { intentId } = plan;
   await client.query(
@@ -112,12 +123,9 @@ async function intend(client: PoolClient, shard: ShardKey, plan: CrlPlan): Promi
     ],
   );
   await putPart(client, intentId, HEAD + 1, head);
-  plan.wrote(head);
-  const entries = await putEntries(client, shard, { intentId, first: HEAD + 2 }, plan.wrote);
-  const tbs = [head, ...entries, tail];
-  await putPart(client, intentId, HEAD + tbs.length, tail);
-  if (sizeOf(entries) !== octets) throw new Error('the entries changed while they were read');
-  return { issuerId, crlShard, intentId, crlNumber, tbs };
+  await putRuns(client, shard, { intentId, first: HEAD + 2 });
+  await putLastPart(client, intentId, tail);
+  return { issuerId, crlShard, intentId, crlNumber, octets: head.length + octets + tail.length };
 }
 
 /**
@@ -137,17 +145,12 @@ async function dropExpired(
   );
 }
 
-function sizeOf(parts: readonly Buffer[]): number {
-  return parts.reduce((total, part) => total + part.length, 0);
-}
-
 async function publish(
   client: PoolClient,
   intent: CrlIntent,
   { head, tail }: CrlFrame,
-): Promise<PublishedCrl | undefined> {
-  const parts = [head, ...intent.tbs, tail];
-  const octets = sizeOf(parts);
+): Promise<PublishedFacts | undefined> {
+  const octets = head.length + intent.octets + tail.length;
   const { rows } = await client.query<{
     this_update: number;
     next_update: number;
@@ -161,7 +164,7 @@ async function publish(
   const [row] = rows;
   if (!row) return undefined;
   await putPart(client, intent.intentId, HEAD, head);
-  await putPart(client, intent.intentId, HEAD + parts.length - 1, tail);
+  await putLastPart(client, intent.intentId, tail);
   const { issuerId, crlShard, crlNumber } = intent;
   await client.query(
     `UPDATE shard SET published_number = $3, this_update = $4, next_update = $5,
@@ -176,11 +179,11 @@ async function publish(
     nextUpdate: Number(row.next_update),
     entryCount: row.entry_count,
     octets,
-    parts: () => parts,
   };
 }
 
-async function prune(pool: Pool, { issuerId, crlShard }: ShardKey): Promise<void> {
+async function prune(pool: Pool, shard: ShardKey): Promise<void> {
+  const { issuerId, crlShard } = shard;
   await query(pool, {
     text: `DELETE FROM crl WHERE issuer_id = $1 AND crl_shard = $2 AND crl_number < (
        SELECT c.crl_number FROM crl c JOIN shard s USING (issuer_id, crl_shard)
@@ -188,6 +191,7 @@ async function prune(pool: Pool, { issuerId, crlShard }: ShardKey): Promise<void
         ORDER BY c.crl_number DESC OFFSET $3 LIMIT 1)`,
     values: [issuerId, crlShard, KEPT],
   });
+  await pruneRuns(pool, shard);
 }
 
 async function abandon(client: PoolClient, intent: CrlIntent, now: number): Promise<void> {

@@ -27,8 +27,8 @@ function atOnce(
   const parts: Buffer[] = [];
   return {
     push: (part) => void parts.push(part),
-    async sign(tail) {
-      const tbs = Buffer.concat([...parts, tail]);
+    async sign() {
+      const tbs = Buffer.concat(parts);
       return (await keymgr.sign({ ...about, purpose: 'crlSign', tbs })).signature;
     },
   };
@@ -42,22 +42,18 @@ function inParts(
   let offset = 0;
   let sent: Promise<Buffer> = Promise.resolve(Buffer.alloc(0));
 
-  function send(part: Buffer): Promise<Buffer> {
-    const request = { ...about, offset, part };
-    offset += part.length;
-    sent = sent.then(async () => {
-      // In one process a call never lets the event loop turn by itself.
-      await turn();
-      return (await keymgr.signListPart(request)).signature;
-    });
-    return sent;
-  }
-
   return {
     push(part) {
+      const request = { ...about, offset, part };
+      offset += part.length;
+      sent = sent.then(async () => {
+        // In one process a call never lets the event loop turn by itself.
+        await turn();
+        return (await keymgr.signListPart(request)).signature;
+      });
       // Told by `sign`, which waits for all of them.
-      send(part).catch(() => undefined);
+      sent.catch(() => undefined);
     },
-    sign: send,
+    sign: () => sent,
   };
 }

@@ -11,7 +11,7 @@ import {
   openVerification,
   signatureAlgorithm,
 } from '@gigvault/x509/signature';
-import type { CrlSigner, ListSigning } from '../ports/crl-signer.ts';
+import type { CrlSigner } from '../ports/crl-signer.ts';
 import type { CrlIntent, CrlPlan, CrlStore } from '../ports/crl-store.ts';
 import type { ShardState } from '../ports/shard.ts';
 import type { PublishedCrl } from '../ports/shard-directory.ts';
@@ -49,13 +49,12 @@ export function generateCrl(
     const settled = open && (await settle(deps, issuer, open));
     if (settled) return settled;
     // 2. number and bytes are durable before the key is asked
-    const list = handOver(deps, shard, issuer);
-    const plan = planOf(deps, shard, issuer, { scheduled, list });
+    const plan = planOf(deps, shard, issuer, scheduled);
     const intent = await durableStep('crl.intent', () => deps.store.intend(shard, plan));
-    // 3. sign
-    const signature = await sign(deps, list, intent);
-    // 4. verify, publish
-    return publish(deps, issuer, intent, signature, list.check);
+    // 3. sign, verify
+    const list = await sign(deps, shard, issuer, intent);
+    // 4. publish
+    return publish(deps, issuer, intent, list);
   });
 }
 
@@ -76,14 +75,28 @@ async function settle(
   intent: CrlIntent,
 ): Promise<PublishedCrl | undefined> {
   const signature = await deps.signer.close(intent.intentId);
-  const check = checkOf(issuer);
-  for (const part of intent.tbs) {
-    check.update(part);
-    await deps.turn();
+  if (signature) {
+    const check = checkOf(issuer);
+    const tbs = await read(deps, intent, check.update);
+    if (check.verify(signature)) return publish(deps, issuer, intent, { tbs, signature });
   }
-  if (signature && check.verify(signature)) return publish(deps, issuer, intent, signature);
   await abandon(deps, intent);
   return undefined;
+}
+
+/** The list as it is on record, in parts. */
+async function read(
+  { store, turn }: GenerateDeps,
+  intent: CrlIntent,
+  each: (part: Buffer) => void,
+): Promise<readonly Buffer[]> {
+  const parts: Buffer[] = [];
+  for await (const part of store.tbs(intent)) {
+    parts.push(part);
+    each(part);
+    await turn();
+  }
+  return parts;
 }
 
 /** The number is lost; what was to be on it is due again. */
@@ -95,7 +108,7 @@ function planOf(
   deps: GenerateDeps,
   shard: ShardState,
   issuer: ParsedCertificate,
-  { scheduled, list }: { readonly scheduled: boolean; readonly list: HandedOver },
+  scheduled: boolean,
 ): CrlPlan {
   const thisUpdate = Math.floor(deps.clockGuard.now() / 1000) * 1000;
   const nextUpdate = thisUpdate + deps.validity;
@@ -107,8 +120,7 @@ function planOf(
     thisUpdate,
     nextUpdate,
     scheduled,
-    intentId: list.intentId,
-    wrote: list.push,
+    intentId: randomUUID(),
     frame(crlNumber, octets) {
       const fields = {
         issuerName: issuer.subject,
@@ -120,11 +132,10 @@ function planOf(
         // Byte for byte the address in the certificates' cRLDistributionPoints (RFC 5280 §5.2.5).
         distributionPointUrl: `${shard.crlBaseUrl}/${shard.crlShard}.crl`,
       };
-      const { head, tail } = frameTbsCertList(fields, octets);
-      const length = head.length + octets + tail.length;
+      const frame = frameTbsCertList(fields, octets);
+      const length = frame.head.length + octets + frame.tail.length;
       if (length > deps.largest) throw tooLarge(shard, length, deps.largest);
-      list.begin(length);
-      return { head, tail };
+      return frame;
     },
   };
 }
@@ -136,69 +147,45 @@ function tooLarge({ issuerId, crlShard }: ShardState, octets: number, largest: n
   );
 }
 
-/** A list that is handed to the signer, and hashed for the check of what comes back, while it is being written. */
-interface HandedOver {
-  readonly intentId: string;
-  readonly check: OpenVerification;
-  /** Before the first part. @param length octets of the whole list */
-  begin(length: number): void;
-  readonly push: (part: Buffer) => void;
-  sign(tail: Buffer): Promise<Buffer>;
+/** A TBSCertList in parts, and its signature, which verifies. */
+interface SignedList {
+  readonly tbs: readonly Buffer[];
+  readonly signature: Buffer;
 }
 
-function handOver(
-  { signer }: GenerateDeps,
+/** Each part is handed over, and hashed for the check of what comes back, while the database reads the next. */
+async function sign(
+  deps: GenerateDeps,
   { keyId }: ShardState,
   issuer: ParsedCertificate,
-): HandedOver {
-  const intentId = randomUUID();
+  intent: CrlIntent,
+): Promise<SignedList> {
   const check = checkOf(issuer);
-  let signing: ListSigning | undefined;
-  return {
-    intentId,
-    check,
-    begin(length) {
-      signing = signer.begin(keyId, intentId, length);
-    },
-    push(part) {
-      check.update(part);
-      signing!.push(part);
-    },
-    sign(tail) {
-      check.update(tail);
-      return signing!.sign(tail);
-    },
-  };
-}
-
-async function sign(deps: GenerateDeps, list: HandedOver, intent: CrlIntent): Promise<Buffer> {
-  try {
-    return await list.sign(intent.tbs.at(-1)!);
-  } catch (error) {
+  const signing = deps.signer.begin(keyId, intent.intentId, intent.octets);
+  const tbs = await read(deps, intent, (part) => {
+    check.update(part);
+    signing.push(part);
+  });
+  const signature = await signing.sign().catch(async (error) => {
     // Tombstoned by somebody who took this for dead. Any other failure may have left a signature behind: the next call closes it.
-    if (asGigvaultError(error).code === 'SIGNING_CLOSED') {
-      await abandon(deps, intent);
-    }
+    if (asGigvaultError(error).code === 'SIGNING_CLOSED') await abandon(deps, intent);
     throw error;
-  }
+  });
+  if (check.verify(signature)) return { tbs, signature };
+  // The number is lost; the open intent is abandoned by the next call, which finds the same wrong signature.
+  throw new GigvaultError('INTERNAL', 'The signature of a CRL does not verify.');
 }
 
-/** @param check has seen all of the intent's octets; absent when it has verified the signature already */
 async function publish(
   deps: GenerateDeps,
   issuer: ParsedCertificate,
   intent: CrlIntent,
-  signature: Buffer,
-  check?: OpenVerification,
+  { tbs, signature }: SignedList,
 ): Promise<PublishedCrl> {
-  if (check && !check.verify(signature)) {
-    // The number is lost; the open intent is abandoned by the next call, which finds the same wrong signature.
-    throw new GigvaultError('INTERNAL', 'The signature of a CRL does not verify.');
-  }
-  const length = intent.tbs.reduce((total, part) => total + part.length, 0);
-  const frame = frameSigned(length, algorithmOf(issuer), signature);
+  const frame = frameSigned(intent.octets, algorithmOf(issuer), signature);
   const published = await durableStep('crl.published', () => deps.store.publish(intent, frame));
-  if (published) return published;
+  // What was just read need not be read again.
+  if (published) return { ...published, parts: () => [frame.head, ...tbs, frame.tail] };
   throw new GigvaultError('CONFLICT', `CRL ${intent.crlNumber} is not open any more.`);
 }
 

@@ -12,11 +12,6 @@ export interface CrlPlan {
   readonly scheduled: boolean;
   /** What stands before and behind the entries in the TBSCertList of this number. Pure. @param octets of all entries */
   frame(crlNumber: number, octets: number): { readonly head: Buffer; readonly tail: Buffer };
-  /**
-   * Told of each part as it is written, in order, but for the tail: so that it can be hashed and handed over while the database goes on.
-   * Does not wait and never throws.
-   */
-  wrote(part: Buffer): void;
 }
 
 /** A CRL that may have been signed. */
@@ -24,8 +19,8 @@ export interface CrlIntent extends ShardKey {
   /** The UUID under which keymgr records the signature. */
   readonly intentId: string;
   readonly crlNumber: number;
-  /** TBSCertList, DER, in parts: what stands before the entries, whole entries, what stands behind them. */
-  readonly tbs: readonly Buffer[];
+  /** Of the TBSCertList. */
+  readonly octets: number;
 }
 
 /** What makes a CertificateList of a TBSCertList. */
@@ -33,6 +28,9 @@ export interface CrlFrame {
   readonly head: Buffer;
   readonly tail: Buffer;
 }
+
+/** What is published of a CRL, but for its octets. */
+export type PublishedFacts = Omit<PublishedCrl, 'parts'>;
 
 /** The life of a CRL: intended, then published or abandoned. */
 export interface CrlStore {
@@ -42,12 +40,14 @@ export interface CrlStore {
   openIntent(shard: ShardKey): Promise<CrlIntent | undefined>;
   /**
    * Takes the next number: the Unix time of thisUpdate in seconds, or one more than the last where that is higher. So numbers rise also
-   * across a restore of an old backup, which forgets the last (RFC 5280 §5.2.3: no more than 20 octets). Drops entries that need not stand any longer, builds over what is revoked, and writes the intent; one
+   * across a restore of an old backup, which forgets the last (RFC 5280 §5.2.3: no more than 20 octets). On schedule drops entries that need not stand any longer. Builds over what is revoked, and writes the intent, in one
    * transaction. Errors: CONFLICT when the shard has an open intent.
    */
   intend(shard: ShardKey, plan: CrlPlan): Promise<CrlIntent>;
+  /** The intent's TBSCertList, DER, in parts: what stands before the entries, whole entries, what stands behind them. */
+  tbs(intent: CrlIntent): AsyncIterable<Buffer>;
   /** Undefined when the intent was not open any more. */
-  publish(intent: CrlIntent, frame: CrlFrame): Promise<PublishedCrl | undefined>;
+  publish(intent: CrlIntent, frame: CrlFrame): Promise<PublishedFacts | undefined>;
   /** Deletes what is older than the last few. */
   prune(shard: ShardKey): Promise<void>;
   /** Closes the intent for ever; its number stays used, and the shard counts as changed at `now` (Unix ms). */
