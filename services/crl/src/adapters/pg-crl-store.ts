@@ -5,7 +5,7 @@ import type { Pool, PoolClient } from 'pg';
 import type { CrlFrame, CrlIntent, CrlPlan, CrlStore, PublishedFacts } from '../ports/crl-store.ts';
 import type { ShardKey } from '../ports/shard.ts';
 import { putLastPart, putPart, putRuns, readParts } from './pg-parts.ts';
-import { keepRuns, measureRuns, pruneRuns } from './pg-runs.ts';
+import { FULL_RUN, keepRuns, measureRuns, pruneRuns } from './pg-runs.ts';
 
 /** Older CRLs of a shard that stay in the table. */
 const KEPT = 5;
@@ -13,15 +13,15 @@ const KEPT = 5;
 /** Number of the part before a TBSCertList, which makes it a CertificateList. */
 const HEAD = 0;
 
-/** CRLs in tables `crl`, `crl_part`, `crl_run` and `shard`. */
-export function pgCrlStore(pool: Pool): CrlStore {
+/** CRLs in tables `crl`, `crl_part`, `crl_run` and `shard`. @param fullRun entries of a full run */
+export function pgCrlStore(pool: Pool, fullRun = FULL_RUN): CrlStore {
   return {
     exclusive: (shard, run) => exclusive(pool, shard, run),
     openIntent: (shard) => openIntent(pool, shard),
     async intend(shard, plan) {
       // By itself: what is too large to be signed is joined once, and not again at each try.
-      await transaction(pool, (client) => joinEntries(client, shard, plan));
-      return transaction(pool, (client) => intend(client, shard, plan));
+      await transaction(pool, (client) => joinEntries(client, shard, plan, fullRun));
+      return transaction(pool, (client) => intend(client, shard, plan, fullRun));
     },
     tbs: ({ intentId }) => readParts(pool, intentId, HEAD + 1),
     publish: (intent, frame) => transaction(pool, (client) => publish(client, intent, frame)),
@@ -84,7 +84,12 @@ async function openIntent(pool: Pool, shard: ShardKey): Promise<CrlIntent | unde
   return { issuerId, crlShard, intentId: row.intent_id, crlNumber, octets: Number(row.octets) };
 }
 
-async function joinEntries(client: PoolClient, shard: ShardKey, plan: CrlPlan): Promise<void> {
+async function joinEntries(
+  client: PoolClient,
+  shard: ShardKey,
+  plan: CrlPlan,
+  fullRun: number,
+): Promise<void> {
   const { issuerId, crlShard } = shard;
   await client.query('SELECT FROM shard WHERE issuer_id = $1 AND crl_shard = $2 FOR UPDATE', [
     issuerId,
@@ -92,10 +97,15 @@ async function joinEntries(client: PoolClient, shard: ShardKey, plan: CrlPlan): 
   ]);
   // Those that have expired are in every run: a list that somebody waits for rewrites none of them.
   if (plan.scheduled) await dropExpired(client, shard, plan.thisUpdate);
-  await keepRuns(client, shard);
+  await keepRuns(client, shard, fullRun);
 }
 
-async function intend(client: PoolClient, shard: ShardKey, plan: CrlPlan): Promise<CrlIntent> {
+async function intend(
+  client: PoolClient,
+  shard: ShardKey,
+  plan: CrlPlan,
+  fullRun: number,
+): Promise<CrlIntent> {
   const { issuerId, crlShard } = shard;
   // Locks the shard: revocations that commit later mark it changed again.
   const { rows } = await client.query<{ crl_number: number }>(
@@ -104,7 +114,7 @@ async function intend(client: PoolClient, shard: ShardKey, plan: CrlPlan): Promi
     [issuerId, crlShard, Math.floor(plan.thisUpdate / 1000)],
   );
   const crlNumber = Number(rows[0]?.crl_number);
-  await keepRuns(client, shard);
+  await keepRuns(client, shard, fullRun);
   const { count, octets } = await measureRuns(client, shard);
   const { head, tail } = plan.frame(crlNumber, octets);
   const { intentId } = plan;

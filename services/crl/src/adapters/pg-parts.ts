@@ -1,6 +1,7 @@
 import { query } from '@gigvault/database/query';
-import type { ClientBase, Pool } from 'pg';
+import { type ClientBase, escapeLiteral, type Pool } from 'pg';
 import type { ShardKey } from '../ports/shard.ts';
+import { copyRows } from './pg-copy.ts';
 
 const PUT = {
   name: 'crl-put-part',
@@ -18,12 +19,6 @@ const PUT_RUNS = {
   text: `INSERT INTO crl_part (intent_id, part_no, run_id)
          SELECT $3, $4 + row_number() OVER (ORDER BY last_seq) - 1, run_id
            FROM crl_run WHERE issuer_id = $1 AND crl_shard = $2 AND NOT replaced`,
-};
-
-const READ = {
-  name: 'crl-read-part',
-  text: `SELECT p.part_no, COALESCE(p.octets, r.octets) AS octets FROM crl_part p LEFT JOIN crl_run r USING (run_id)
-          WHERE p.intent_id = $1 AND p.part_no >= $2 ORDER BY p.part_no LIMIT 1`,
 };
 
 /** Writes one part. */
@@ -54,21 +49,11 @@ export async function putRuns(
   await query(client, { ...PUT_RUNS, values: [issuerId, crlShard, intentId, first] });
 }
 
-/** The parts from `first` on, one by one; the next one is read while one is handled. */
-export async function* readParts(
-  client: ClientBase | Pool,
-  intentId: string,
-  first: number,
-): AsyncGenerator<Buffer> {
-  const read = (from: number) =>
-    query<{ part_no: number; octets: Buffer }>(client, { ...READ, values: [intentId, from] });
-  let next = read(first);
-  for (;;) {
-    const [row] = (await next).rows;
-    if (!row) return;
-    next = read(row.part_no + 1);
-    // Told when it is waited for, which is never when nobody wants the rest.
-    next.catch(() => undefined);
-    yield row.octets;
-  }
+/** The parts from `first` on. */
+export function readParts(pool: Pool, intentId: string, first: number): AsyncIterable<Buffer> {
+  return copyRows(
+    pool,
+    `SELECT COALESCE(p.octets, r.octets) FROM crl_part p LEFT JOIN crl_run r USING (run_id)
+      WHERE p.intent_id = ${escapeLiteral(intentId)} AND p.part_no >= ${first} ORDER BY p.part_no`,
+  );
 }

@@ -3,7 +3,7 @@ import type { ClientBase, Pool } from 'pg';
 import type { ShardKey } from '../ports/shard.ts';
 
 /** Entries of a full run: about half a megabyte, which is handled within a few milliseconds. */
-const ENTRIES = 10_000;
+export const FULL_RUN = 10_000;
 
 /** The shard's last run takes up what came behind it, until it is full. */
 const REPLACE_LAST = {
@@ -11,7 +11,7 @@ const REPLACE_LAST = {
   text: `UPDATE crl_run SET replaced = true
           WHERE run_id = (SELECT run_id FROM crl_run WHERE issuer_id = $1 AND crl_shard = $2 AND NOT replaced
                            ORDER BY last_seq DESC LIMIT 1)
-            AND entry_count < ${ENTRIES}
+            AND entry_count < $3
             AND EXISTS (SELECT FROM revoked WHERE issuer_id = $1 AND crl_shard = $2 AND seq > last_seq)`,
 };
 
@@ -36,7 +36,7 @@ const PUT = {
          SELECT $1, $2, min(seq), max(seq), count(*), string_agg(entry, ''::bytea)
            FROM (SELECT seq, entry FROM revoked
                   WHERE issuer_id = $1 AND crl_shard = $2 AND seq > $3 AND seq < $4
-                  ORDER BY seq LIMIT ${ENTRIES}) AS entries
+                  ORDER BY seq LIMIT $5) AS entries
          HAVING count(*) > 0
          RETURNING last_seq::text`,
 };
@@ -53,20 +53,21 @@ const PRUNE = {
             AND NOT EXISTS (SELECT FROM crl_part WHERE run_id = r.run_id)`,
 };
 
-/** Makes the shard's runs what its entries are. The caller's transaction has locked the shard. */
+/** Makes the shard's runs what its entries are. The caller's transaction has locked the shard. @param fullRun entries of a full run */
 export async function keepRuns(
   client: ClientBase,
   { issuerId, crlShard }: ShardKey,
+  fullRun: number,
 ): Promise<void> {
   const shard = [issuerId, crlShard];
-  await query(client, { ...REPLACE_LAST, values: shard });
+  await query(client, { ...REPLACE_LAST, values: [...shard, fullRun] });
   const gaps = await query<{ above: string; below: string }>(client, { ...GAPS, values: shard });
   for (const { above, below } of gaps.rows) {
     let last: string | undefined = above;
     while (last !== undefined) {
       const put: { rows: { last_seq: string }[] } = await query(client, {
         ...PUT,
-        values: [...shard, last, below],
+        values: [...shard, last, below, fullRun],
       });
       last = put.rows[0]?.last_seq;
     }
