@@ -57,8 +57,16 @@ describe.each(MODES)('the document of the REST API, %s', (mode) => {
     await tried('listCsrs', 200, { query: '?limit=2' });
 
     await tried('generateKey', 201, { body: { keyId: 'my-key', keyType: 'ec-p256' } });
-    await tried('listKeys', 200, { query: '?limit=1' });
-    await tried('getKey', 200, { params: { keyId: 'my-key' } });
+    const params = { keyId: 'my-key' };
+    const data = Buffer.from('data').toString('base64');
+    const { signature } = await tried('signData', 200, { params, body: { data } });
+    await tried('verifySignature', 200, { params, body: { data, signature } });
+    await tried('rotateKey', 200, { params, body: {} });
+    await tried('changeKeyState', 200, { params, body: { state: 'suspended' } });
+    await tried('destroyKey', 200, { params });
+    await tried('listKeys', 200, { query: '?limit=1&state=deactivated' });
+    await tried('getKey', 200, { params });
+    await tried('restoreKey', 200, { params });
   });
 
   it('… of users, API keys and the audit log too', async () => {

@@ -4,7 +4,7 @@ import { changeState, SETTABLE_STATES } from '../keys/change-state.ts';
 import type { PersonDeps } from '../keys/require-own-key.ts';
 import { rotateKey } from '../keys/rotate-key.ts';
 import { scheduleDestruction, undoDestruction } from '../keys/schedule-destruction.ts';
-import { EXAMPLE, keyId, keySchema, toJson, version } from './key-json.ts';
+import { EXAMPLE, EXAMPLE_WAITING, keyId, keySchema, toJson, version } from './key-json.ts';
 
 const KEY = {
   tag: 'Keys',
@@ -19,12 +19,6 @@ const ERRORS = {
 } as const;
 
 const params = { keyId: 'my-key' };
-const WAITING = {
-  ...EXAMPLE,
-  state: 'deactivated',
-  destroyAt: '2026-02-07T12:00:00.000Z',
-} as const;
-
 /** The REST operations on what becomes of a key. */
 export function lifeRoutes(deps: PersonDeps): HttpRoute[] {
   return [rotation(deps), stateChange(deps), destruction(deps), undo(deps)];
@@ -96,7 +90,7 @@ function destruction(deps: PersonDeps): HttpRoute {
     description:
       'All its private keys are destroyed at `destroyAt`, or soon after. Until then `restore` undoes it. Its public keys stay. A repetition changes nothing.',
     permission: 'keys:destroy',
-    examples: { params, replies: { 200: WAITING } },
+    examples: { params, replies: { 200: EXAMPLE_WAITING } },
     errors: ERRORS,
     async handle({ params: { keyId: id }, principal }) {
       return { status: 200, body: toJson(await scheduleDestruction(deps, id, principal!)) };

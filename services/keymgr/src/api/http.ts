@@ -13,6 +13,7 @@ import { lifeRoutes } from './http-life.ts';
 import { useRoutes } from './http-use.ts';
 import {
   EXAMPLE,
+  EXAMPLE_WAITING,
   EXAMPLE_WITH_VERSIONS,
   keyId,
   keySchema,
@@ -67,8 +68,8 @@ export function keyRoutes(deps: PersonDeps): HttpRoute[] {
       query: z.strictObject({ ...PAGE_QUERY, state: z.enum(KEY_STATES).optional() }),
       replies: { 200: pageOf(keySchema) },
       examples: {
-        query: { limit: 50, state: 'active' },
-        replies: { 200: { items: [EXAMPLE], nextCursor: EXAMPLE.keyId } },
+        query: { limit: 50, state: 'deactivated' },
+        replies: { 200: { items: [EXAMPLE_WAITING], nextCursor: EXAMPLE.keyId } },
       },
       async handle({ query: { limit, cursor, state }, principal }) {
         const { tenantId } = principal!;

@@ -54,9 +54,16 @@ export const EXAMPLE: z.infer<typeof keySchema> = {
   backend: 'pkcs8',
 };
 
+/** The same while it waits for its destruction. */
+export const EXAMPLE_WAITING: z.infer<typeof keySchema> = {
+  ...EXAMPLE,
+  state: 'deactivated',
+  destroyAt: '2026-02-07T12:00:00.000Z',
+};
+
 /** A key with its versions in the document. */
 export const EXAMPLE_WITH_VERSIONS: z.infer<typeof keyWithVersionsSchema> = {
-  ...EXAMPLE,
+  ...EXAMPLE_WAITING,
   versions: [{ version: 1, publicKey: PEM, createdAt: EXAMPLE.createdAt, backend: 'pkcs8' }],
 };
 
