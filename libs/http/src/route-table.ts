@@ -22,6 +22,7 @@ const API: readonly Omit<RouteRow, 'listener'>[] = [
   { prefix: '/issuers', service: 'ca' },
   { prefix: '/csrs', service: 'ra' },
   { prefix: '/keys', service: 'keymgr' },
+  { prefix: '/backends', service: 'keymgr' },
   { prefix: '/audit', service: 'audit' },
   { prefix: '/token', service: 'auth' },
   { prefix: '/setup', service: 'auth' },

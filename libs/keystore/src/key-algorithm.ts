@@ -1,6 +1,7 @@
 import {
   createPublicKey,
   generateKeyPair,
+  getFips,
   type KeyObject,
   sign as signCallback,
   verify as verifyCallback,
@@ -8,7 +9,7 @@ import {
 import { promisify } from 'node:util';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import { type KeyType, keyTypeOf } from '@gigvault/x509/public-key';
-import type { SignatureFormat } from './key-store.ts';
+import type { BackendFacts, SignatureFormat } from './key-store.ts';
 
 const generatePair = promisify(generateKeyPair) as (
   type: string,
@@ -36,6 +37,17 @@ const ALGORITHMS: Readonly<Record<KeyType, Algorithm>> = {
 
 /** The key types that software backends make. */
 export const SOFTWARE_KEY_TYPES = Object.keys(ALGORITHMS) as readonly KeyType[];
+
+/** The facts of a backend that computes in this process. */
+export function softwareFacts(type: BackendFacts['type'], description: string): BackendFacts {
+  return {
+    type,
+    description,
+    keyTypes: SOFTWARE_KEY_TYPES,
+    hardware: false,
+    fips: getFips() === 1,
+  };
+}
 
 /** A key pair of node:crypto. Errors: INVALID_ARGUMENT for an unknown type. */
 export async function generateKeyObject(

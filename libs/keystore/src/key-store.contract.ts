@@ -33,6 +33,9 @@ export function describeKeyStore(name: string, make: () => Promise<KeyStoreUnder
     it('is well', async () => {
       await subject.store.check();
       expect(subject.store.backend).toMatch(/^[a-z0-9]+$/);
+      const { description, keyTypes } = await subject.store.facts();
+      expect(description).not.toBe('');
+      expect(keyTypes).toEqual(expect.arrayContaining([...subject.keyTypes]));
     });
 
     it('signs with each key type so that the public key verifies, in DER and in P1363', async () => {

@@ -10,6 +10,19 @@ export type KeyHandle = string & { readonly [keyHandle]: true };
 /** ECDSA only: `der` is the SEQUENCE that X.509 wants (RFC 3279 §2.2.3), `p1363` is r and s side by side as JWS wants (RFC 7518 §3.4). */
 export type SignatureFormat = 'der' | 'p1363';
 
+/** What a backend is and what it can do, for operators. */
+export interface BackendFacts {
+  readonly type: 'memory' | 'pkcs8' | 'pkcs11';
+  /** As `token 'ca' (SoftHSM v2, serial 0a1b)`. */
+  readonly description: string;
+  /** What it makes and signs with. */
+  readonly keyTypes: readonly KeyType[];
+  /** As the backend says it: software may call itself hardware. */
+  readonly hardware: boolean;
+  /** Undefined: it does not say. */
+  readonly fips: boolean | undefined;
+}
+
 /**
  * Where private keys live. A key never leaves it in the clear.
  * What only some backends can do (import, wrap, decrypt, attest) will be separate interfaces.
@@ -41,6 +54,8 @@ export interface KeyStore {
   ): Promise<OpenSignature>;
   /** Destroys the key; true afterwards whether or not it was there. Errors: INVALID_ARGUMENT (handle). */
   remove(handle: KeyHandle): Promise<void>;
+  /** Errors: KEY_UNAVAILABLE while it cannot be asked. */
+  facts(): Promise<BackendFacts>;
   /** Resolves when keys can be used now. Errors: KEY_UNAVAILABLE, with a message for operators. */
   check(): Promise<void>;
 }

@@ -1,6 +1,11 @@
 import { type KeyObject, randomUUID } from 'node:crypto';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
-import { generateKeyObject, signWith, subjectPublicKeyInfo } from './key-algorithm.ts';
+import {
+  generateKeyObject,
+  signWith,
+  softwareFacts,
+  subjectPublicKeyInfo,
+} from './key-algorithm.ts';
 import { type KeyHandle, type KeyStore, parseKeyHandle } from './key-store.ts';
 import { startSignature } from './streamed-signature.ts';
 
@@ -29,6 +34,7 @@ export function memoryKeyStore(backend = 'memory'): KeyStore {
     async remove(handle) {
       keys.delete(parseKeyHandle(handle));
     },
+    facts: async () => softwareFacts('memory', 'keys that die with this process'),
     check: async () => undefined,
   };
 }

@@ -5,7 +5,12 @@ import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import { syncFolder, writeFileDurably } from '@gigvault/files/durable-file';
-import { generateKeyObject, signWith, subjectPublicKeyInfo } from './key-algorithm.ts';
+import {
+  generateKeyObject,
+  signWith,
+  softwareFacts,
+  subjectPublicKeyInfo,
+} from './key-algorithm.ts';
 import { type KeyHandle, type KeyStore, parseKeyHandle } from './key-store.ts';
 import { OWNER_ONLY } from './secret-file.ts';
 import { startSignature } from './streamed-signature.ts';
@@ -72,6 +77,7 @@ export function pkcs8KeyStore(options: Pkcs8KeyStoreOptions): KeyStore {
       await rm(path, { force: true });
       await syncFolder(directory);
     },
+    facts: async () => softwareFacts('pkcs8', `encrypted files in ${directory}`),
     async check() {
       await access(directory, constants.R_OK | constants.W_OK).catch((cause: unknown) => {
         throw unavailable(`Key directory ${directory} cannot be read and written.`, cause);

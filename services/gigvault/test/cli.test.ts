@@ -138,6 +138,16 @@ describe.each(MODES)('the gigvault command, %s', (mode) => {
     expect(done(await cli('key', 'list'))).toContain('signing-2027');
   });
 
+  it('key backends are listed, shown and tried', async () => {
+    const { items } = await data<{ items: { name: string }[] }>('backends', 'list');
+    expect(items).toMatchObject([
+      { name: 'pkcs8', default: true, healthy: true, type: 'pkcs8', fips: false, hardware: false },
+    ]);
+    expect(done(await cli('backends', 'info', 'pkcs8'))).toMatch(/encrypted files in/);
+    expect(done(await cli('backends', 'test', 'pkcs8', '--key-type', 'ed25519'))).toMatch(/works/);
+    expect((await cli('backends', 'info', 'nobody')).code).toBe(5);
+  });
+
   it('a key signs a file, in each of its versions, until it is taken out of use', async () => {
     const { home } = shared.pki;
     const [file, signature, spki, der] = ['release.txt', 'a.sig', 'a.pem', 'a.der'].map((name) =>

@@ -18,8 +18,9 @@ const token = await softHsmToken({ label: 'pki' });
 Object.assign(process.env, token.environment);
 afterAll(() => token.remove());
 
-/** Exit code. */
+/** Exit codes. */
 const KEY_UNAVAILABLE = 9;
+const NOT_WELL = 10;
 const KILLS = 8;
 /** Milliseconds between two deaths of the driver, and how soon requests are answered again after one (T12). */
 const KILL_EVERY = 700;
@@ -38,6 +39,11 @@ describe.each(MODES)('all keys in a token, %s', (mode) => {
       await responder.stop();
     }
     expect(await backendsOf(shared.pki)).toEqual([{ backend: 'hsm', keys: expect.any(Number) }]);
+    const { stdout: listed } = await shared.pki.cli('backends', 'list', '-o', 'json');
+    expect(JSON.parse(listed)).toMatchObject({
+      items: [{ name: 'hsm', type: 'pkcs11', default: true, healthy: true }],
+    });
+    expect(await shared.pki.cli('backends', 'test', 'hsm')).toMatchObject({ code: 0 });
     // The services' own TLS keys, which prove who they are to each other, and the root's, encrypted.
     const others = /^(tls\/[a-z-]+\.key|root\/root\.key)$/;
     expect(privateKeyFiles(shared.pki.dataDir).filter((file) => !others.test(file))).toEqual([]);
@@ -65,11 +71,15 @@ describe.each(MODES)('all keys in a token, %s', (mode) => {
     'the token is taken away: not ready, nothing is issued, and all is well once it is back — covers: T11',
     async () => {
       const { client, responder } = await startAcmeClient(shared, 5_000);
+      const info = () => shared.pki.cli('backends', 'info', 'hsm', '-o', 'json');
       const ready = async () => (await shared.http.fetch(`${shared.pki.publicUrl}/ready`)).status;
       try {
         await rename(token.folder, `${token.folder}.away`);
         for (const pid of driversOf(shared.pki)) process.kill(pid, 'SIGKILL');
         await eventually(async () => expect(await ready()).toBe(503));
+        const { code, stdout } = await info();
+        expect(code).toBe(NOT_WELL);
+        expect(JSON.parse(stdout)).toMatchObject({ healthy: false, problem: expect.any(String) });
         await expect(client.certificate(['b.localhost'])).rejects.toThrow();
         expect(await backendsOf(shared.pki)).toHaveLength(1);
       } finally {

@@ -54,6 +54,9 @@ export type FromDriver =
 export interface OpenedToken {
   /** For operators, as `token 'ca' (SoftHSM v2, serial 0a1b)`. */
   readonly description: string;
+  readonly keyTypes: readonly KeyType[];
+  /** CKF_HW_SLOT. */
+  readonly hardware: boolean;
 }
 
 /** Why the driver gives up. */

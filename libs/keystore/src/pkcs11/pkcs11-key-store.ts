@@ -8,7 +8,7 @@ import { type PublicKeyInfo, readPublicKey } from '@gigvault/x509/public-key';
 import { algorithmOf } from '../key-algorithm.ts';
 import { type KeyHandle, type KeyStore, parseKeyHandle } from '../key-store.ts';
 import { requireOwnerOnly } from '../secret-file.ts';
-import type { OpenToken } from './driver-messages.ts';
+import type { OpenedToken, OpenToken } from './driver-messages.ts';
 import type { Pkcs11Uri } from './pkcs11-uri.ts';
 import { unavailable } from './return-value.ts';
 import { SupervisedDriver } from './supervised-driver.ts';
@@ -94,6 +94,10 @@ export function pkcs11KeyStore(options: Pkcs11Options): Pkcs11KeyStore {
     async remove(handle) {
       keys.delete(parseKeyHandle(handle));
       if (isUuid(handle)) await driver.call({ method: 'remove', handle });
+    },
+    async facts() {
+      await driver.call({ method: 'check' });
+      return { type: 'pkcs11', fips: undefined, ...(driver.opened as OpenedToken) };
     },
     async check() {
       await driver.call({ method: 'check' });

@@ -1,7 +1,7 @@
 import { AWAKE, type Clock } from '@gigvault/time/clock';
 import { within } from '@gigvault/time/within';
 import { CallQueue } from './call-queue.ts';
-import type { DriverCall, FromDriver, OpenToken } from './driver-messages.ts';
+import type { DriverCall, FromDriver, OpenedToken, OpenToken } from './driver-messages.ts';
 import { type DriverProcess, startDriver } from './driver-process.ts';
 import { unavailable } from './return-value.ts';
 
@@ -49,6 +49,7 @@ export class SupervisedDriver {
   #useless = 0;
   #reason = '';
   #refused: string | undefined;
+  #opened: OpenedToken | undefined;
 
   constructor(options: SupervisedDriverOptions) {
     this.#options = options;
@@ -58,6 +59,11 @@ export class SupervisedDriver {
   /** The process that runs now. */
   get pid(): number | undefined {
     return this.#driver?.pid;
+  }
+
+  /** The token that answered last. */
+  get opened(): OpenedToken | undefined {
+    return this.#opened;
   }
 
   /** Errors: KEY_UNAVAILABLE with what the token said last, the driver's own. */
@@ -111,6 +117,7 @@ export class SupervisedDriver {
       this.#flush();
     } else if ('opened' in message) {
       this.#ready = true;
+      this.#opened = message.opened;
       this.#options.report('opened', message.opened.description);
       this.#flush();
     } else {

@@ -12,6 +12,9 @@ import { vendorOf } from './vendors/choose-vendor.ts';
 /** CKF_OS_LOCKING_OK: without it the library believes that one thread calls it, and signing in several sessions corrupts its memory. */
 const OS_LOCKING_OK = 2;
 
+/** CKF_HW_SLOT. */
+const HW_SLOT = 4;
+
 /** A token that somebody is logged in to. */
 export interface OpenedSessions {
   readonly opened: OpenedToken;
@@ -47,7 +50,11 @@ export function openToken({ modulePath, token: query, pin, sessions }: OpenToken
   }
 
   return {
-    opened: { description: describeToken(token) },
+    opened: {
+      description: describeToken(token),
+      keyTypes,
+      hardware: (slot.flags & HW_SLOT) !== 0,
+    },
     async run(call) {
       switch (call.method) {
         case 'sign':

@@ -128,3 +128,26 @@ export interface WhoamiDocument {
   readonly permissions: readonly string[];
   readonly tenantId: string;
 }
+
+/** Where the key manager keeps keys. What only one that answers can say is missing otherwise. */
+export interface BackendDocument {
+  readonly name: string;
+  /** New keys are made there. */
+  readonly default: boolean;
+  readonly healthy: boolean;
+  readonly problem?: string;
+  readonly latencyMs: number;
+  readonly type?: string;
+  readonly description?: string;
+  readonly keyTypes?: readonly string[];
+  readonly abilities?: readonly string[];
+  readonly hardware?: boolean;
+  readonly fips?: boolean;
+}
+
+/** What came of trying a backend. */
+export interface BackendTrialDocument {
+  readonly keyType: string;
+  readonly generationMs: number;
+  readonly signatureMs: number;
+}

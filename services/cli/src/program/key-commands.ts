@@ -12,7 +12,7 @@ const REASON: OptionSpec = {
   description: 'why; stands in the audit log',
 };
 
-/** `gigvault key …`. */
+/** `gigvault key …`, `gigvault backends …`. */
 export const KEY_COMMANDS: readonly CommandSpec[] = [
   {
     usage: 'key generate <name>',
@@ -119,5 +119,30 @@ export const KEY_COMMANDS: readonly CommandSpec[] = [
     summary: 'undo the destruction of a key that waits for it',
     examples: ['gigvault key restore signing-2026'],
     load: async () => (await import('../commands/key-life.ts')).keyRestore,
+  },
+  {
+    usage: 'backends list',
+    summary: 'list where keys live, with health',
+    examples: ['gigvault backends list'],
+    load: async () => (await import('../commands/backends.ts')).backendsList,
+  },
+  {
+    usage: 'backends info <name>',
+    summary: 'show what a key backend can do, and how it is',
+    examples: ['gigvault backends info pkcs8'],
+    load: async () => (await import('../commands/backends.ts')).backendsInfo,
+  },
+  {
+    usage: 'backends test <name>',
+    summary: 'make a throw-away key there, sign with it, verify, remove it',
+    options: [
+      {
+        flags: '--key-type <type>',
+        description: 'default ec-p256',
+        choices: [...KEY_TYPES, 'rsa-4096', 'ed25519'],
+      },
+    ],
+    examples: ['gigvault backends test hsm', 'gigvault backends test hsm --key-type rsa-2048'],
+    load: async () => (await import('../commands/backends.ts')).backendsTest,
   },
 ];

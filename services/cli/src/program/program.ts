@@ -36,6 +36,7 @@ const OTHER_PROGRAMS = ['up', 'rootca'];
 export const NOUNS: Readonly<Record<string, string>> = {
   apikey: 'API keys of your own',
   audit: 'the audit log',
+  backends: 'where keys live',
   cert: 'certificates',
   context: 'the servers that this machine knows',
   csr: 'requests for certificates',

@@ -26,10 +26,10 @@ export function meteredKeyStore(store: KeyStore, metrics: Metrics): KeyStore {
   );
   return {
     backend,
-    async generate(keyType) {
+    async generate(keyType, options) {
       const labels = { backend, key_type: keyType };
       const stop = generation.startTimer(labels);
-      const handle = await store.generate(keyType);
+      const handle = await store.generate(keyType, options);
       stop();
       generated.inc(labels);
       return handle;
@@ -56,6 +56,7 @@ export function meteredKeyStore(store: KeyStore, metrics: Metrics): KeyStore {
       };
     },
     remove: (handle) => store.remove(handle),
+    facts: () => store.facts(),
     async check() {
       available.set({ backend }, 0);
       await store.check();

@@ -9,6 +9,7 @@ import { generateUserKey } from '../keys/generate-key.ts';
 import { KEY_STATES } from '../keys/key-state.ts';
 import type { PersonDeps } from '../keys/require-own-key.ts';
 import type { StoredKey } from '../keys/stored-key.ts';
+import { backendRoutes } from './http-backends.ts';
 import { lifeRoutes } from './http-life.ts';
 import { useRoutes } from './http-use.ts';
 import {
@@ -95,6 +96,7 @@ export function keyRoutes(deps: PersonDeps): HttpRoute[] {
     }),
     ...lifeRoutes(deps),
     ...useRoutes(deps),
+    ...backendRoutes(deps),
   ];
 }
 

@@ -47,7 +47,7 @@ export async function createKey(deps: KeyDeps, request: NewKey): Promise<StoredK
   parseKeyHandle(request.keyId);
   const keyType = requireKeyType(request.keyType);
   if ((await deps.keys.find(request.keyId)) !== undefined) throw alreadyExists(request.keyId);
-  const pair = await makeKeyPair(deps, keyType);
+  const pair = await makeKeyPair(deps, keyType, request.keyId);
   const { keyId, purposes, callers, issuerName, owner, tenantId, actor } = request;
   const now = deps.clock.now();
   const key: StoredKey = {
@@ -86,9 +86,10 @@ export async function createKey(deps: KeyDeps, request: NewKey): Promise<StoredK
 export async function makeKeyPair(
   { backends }: Pick<KeyDeps, 'backends'>,
   keyType: KeyType,
+  keyId: string,
 ): Promise<Pick<KeyVersion, 'publicKey' | 'backend' | 'handle'>> {
   const keyStore = backends.forNewKeys;
-  const handle = await keyStore.generate(keyType);
+  const handle = await keyStore.generate(keyType, { label: keyId });
   const publicKey = readPublicKey(await keyStore.publicKey(handle));
   return { publicKey, backend: keyStore.backend, handle };
 }

@@ -28,7 +28,7 @@ export async function rotateKey(
     throw await refuseUse(deps, keyId, use, `key is ${key.state}`, 'KEY_STATE_REFUSED');
   }
   if (version !== undefined && version !== key.version) throw changedMeanwhile(keyId);
-  const pair = await makeKeyPair(deps, key.publicKey.keyType);
+  const pair = await makeKeyPair(deps, key.publicKey.keyType, keyId);
   const next = { ...pair, version: key.version + 1, versionCreatedAt: deps.clock.now() };
   const event: KeyEvent = {
     type: 'key.rotated',

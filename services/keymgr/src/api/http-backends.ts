@@ -1,0 +1,132 @@
+import { type HttpRoute, operation } from '@gigvault/http/route';
+import { z } from 'zod';
+import { KEY_TYPES } from '../keys/create-key.ts';
+import {
+  type BackendState,
+  type InspectDeps,
+  inspectBackend,
+  inspectBackends,
+  tryBackend,
+} from '../keys/inspect-backends.ts';
+
+const name = z.string().regex(/^[a-z][a-z0-9-]{0,31}$/, 'a name: a-z, 0-9 and dashes');
+const milliseconds = z.number().min(0);
+
+const backendSchema = z.strictObject({
+  name,
+  default: z.boolean().describe('New keys are made there'),
+  healthy: z.boolean(),
+  problem: z.string().optional().describe('Why it is not healthy'),
+  latencyMs: milliseconds.describe('How long it took to answer'),
+  type: z.enum(['memory', 'pkcs8', 'pkcs11']).optional(),
+  description: z.string().optional(),
+  keyTypes: z.array(z.string()).optional().describe('What it makes and signs with'),
+  abilities: z.array(z.enum(['generate', 'sign', 'verify', 'rotate', 'destroy'])).optional(),
+  hardware: z.boolean().optional().describe('As the backend says it'),
+  fips: z.boolean().optional().describe('FIPS mode; absent when the backend does not say'),
+});
+
+const trialSchema = z.strictObject({
+  keyType: z.string(),
+  generationMs: milliseconds,
+  signatureMs: milliseconds,
+});
+
+/** Of every backend: what KeyStore has, and what keymgr makes of it. */
+const ABILITIES = ['generate', 'sign', 'verify', 'rotate', 'destroy'] as const;
+
+const EXAMPLE: z.infer<typeof backendSchema> = {
+  name: 'hsm',
+  default: true,
+  healthy: true,
+  latencyMs: 0.4,
+  type: 'pkcs11',
+  description: "token 'pki' (SoftHSM v2, serial 0a1b2c3d4e5f6071)",
+  keyTypes: ['ec-p256', 'ec-p384', 'rsa-2048'],
+  abilities: [...ABILITIES],
+  hardware: true,
+};
+
+/** The REST operations on key backends. */
+export function backendRoutes(deps: InspectDeps): HttpRoute[] {
+  return [
+    operation({
+      operationId: 'listBackends',
+      method: 'GET',
+      path: '/backends',
+      tag: 'Keys',
+      summary: 'List the key backends, with their health',
+      permission: 'keys:read',
+      replies: { 200: z.strictObject({ items: z.array(backendSchema) }) },
+      examples: { replies: { 200: { items: [EXAMPLE] } } },
+      handle: async () => ({
+        status: 200,
+        body: { items: (await inspectBackends(deps)).map(toJson) },
+      }),
+    }),
+    operation({
+      operationId: 'getBackend',
+      method: 'GET',
+      path: '/backends/:name',
+      tag: 'Keys',
+      summary: 'Get a key backend: what it can do, and how it is',
+      permission: 'keys:read',
+      params: z.strictObject({ name }),
+      replies: { 200: backendSchema },
+      examples: { params: { name: 'hsm' }, replies: { 200: EXAMPLE } },
+      errors: { NOT_FOUND: "There is no key backend 'hsm'; there is pkcs8." },
+      handle: async ({ params }) => ({
+        status: 200,
+        body: toJson(await inspectBackend(deps, params.name)),
+      }),
+    }),
+    operation({
+      operationId: 'testBackend',
+      method: 'POST',
+      path: '/backends/:name/test',
+      tag: 'Keys',
+      summary: 'Make a throw-away key in a backend, sign with it, verify, and remove it',
+      permission: 'keys:generate',
+      params: z.strictObject({ name }),
+      body: z.strictObject({ keyType: z.enum(KEY_TYPES).default('ec-p256') }),
+      replies: { 200: trialSchema },
+      examples: {
+        params: { name: 'hsm' },
+        body: { keyType: 'ec-p256' },
+        replies: { 200: { keyType: 'ec-p256', generationMs: 3.1, signatureMs: 0.3 } },
+      },
+      errors: {
+        NOT_FOUND: "There is no key backend 'hsm'; there is pkcs8.",
+        OPERATION_NOT_SUPPORTED: "token 'pki' makes no keys of type ed25519.",
+        KEY_UNAVAILABLE: 'The token said CKR_DEVICE_ERROR.',
+      },
+      async handle({ params, body, principal }) {
+        const trial = await tryBackend(deps, { ...params, ...body }, principal!.actor);
+        const { keyType, generation, signature } = trial;
+        const body200 = { keyType, generationMs: generation, signatureMs: signature };
+        return { status: 200, body: body200 };
+      },
+    }),
+  ];
+}
+
+function toJson({
+  name,
+  forNewKeys,
+  latency,
+  facts,
+  problem,
+}: BackendState): z.infer<typeof backendSchema> {
+  const state = { name, default: forNewKeys, healthy: problem === undefined, latencyMs: latency };
+  if (facts === undefined) return { ...state, ...(problem === undefined ? {} : { problem }) };
+  const { type, description, keyTypes, hardware, fips } = facts;
+  return {
+    ...state,
+    type,
+    description,
+    keyTypes: [...keyTypes],
+    abilities: [...ABILITIES],
+    hardware,
+    ...(fips === undefined ? {} : { fips }),
+  };
+}
