@@ -67,6 +67,10 @@ describe.each(MODES)('the document of the REST API, %s', (mode) => {
     await tried('listKeys', 200, { query: '?limit=1&state=deactivated' });
     await tried('getKey', 200, { params });
     await tried('restoreKey', 200, { params });
+    const backend = { params: { name: 'pkcs8' } };
+    await tried('listBackends', 200);
+    await tried('getBackend', 200, backend);
+    await tried('testBackend', 200, { ...backend, body: {} });
   });
 
   it('… of users, API keys and the audit log too', async () => {

@@ -36,15 +36,16 @@ const trialSchema = z.strictObject({
 const ABILITIES = ['generate', 'sign', 'verify', 'rotate', 'destroy'] as const;
 
 const EXAMPLE: z.infer<typeof backendSchema> = {
-  name: 'hsm',
+  name: 'pkcs8',
   default: true,
   healthy: true,
-  latencyMs: 0.4,
-  type: 'pkcs11',
-  description: "token 'pki' (SoftHSM v2, serial 0a1b2c3d4e5f6071)",
+  latencyMs: 0.1,
+  type: 'pkcs8',
+  description: 'encrypted files in /var/lib/gigvault/services/keymgr/keys',
   keyTypes: ['ec-p256', 'ec-p384', 'rsa-2048'],
   abilities: [...ABILITIES],
-  hardware: true,
+  hardware: false,
+  fips: false,
 };
 
 /** The REST operations on key backends. */
@@ -73,7 +74,7 @@ export function backendRoutes(deps: InspectDeps): HttpRoute[] {
       permission: 'keys:read',
       params: z.strictObject({ name }),
       replies: { 200: backendSchema },
-      examples: { params: { name: 'hsm' }, replies: { 200: EXAMPLE } },
+      examples: { params: { name: 'pkcs8' }, replies: { 200: EXAMPLE } },
       errors: { NOT_FOUND: "There is no key backend 'hsm'; there is pkcs8." },
       handle: async ({ params }) => ({
         status: 200,
