@@ -16,7 +16,10 @@ describe('a limit', () => {
     const { promise, reject } = Promise.withResolvers<never>();
     const waiting = within(clock, 10, promise, 'it took too long');
     clock.advance(10);
-    await expect(waiting).rejects.toThrow('it took too long');
+    await expect(waiting).rejects.toMatchObject({
+      code: 'DEADLINE_EXCEEDED',
+      message: 'it took too long',
+    });
     // Heard by nobody, and yet no unhandled rejection, which would fail this test.
     reject(new Error('too late'));
     await new Promise(setImmediate);

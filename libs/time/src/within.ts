@@ -1,6 +1,7 @@
+import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import { AWAKE, type Clock } from './clock.ts';
 
-/** What `work` comes to, unless that takes longer than `limit` milliseconds: then an Error with `message`, and `work` goes on unheard. */
+/** What `work` comes to, unless that takes longer than `limit` milliseconds: then DEADLINE_EXCEEDED with `message`, and `work` goes on unheard. */
 export async function within<T>(
   clock: Clock,
   limit: number,
@@ -9,7 +10,7 @@ export async function within<T>(
 ): Promise<T> {
   const over = new AbortController();
   const late = clock.sleep(limit, over.signal).then(() => {
-    throw new Error(message);
+    throw new GigvaultError('DEADLINE_EXCEEDED', message);
   });
   try {
     return await Promise.race([work, late]);

@@ -152,6 +152,38 @@ describe('OCSP caching and signing', () => {
     );
   });
 
+  it('the database is silent, and nothing is cached: tryLater after a second, with nonce and without — covers: T7', async () => {
+    await ocsp.started();
+    const { serialNumber } = ocsp.world.ca.issue();
+    await ocsp.recorded(1);
+    await ocsp.followed();
+    const owner = ocsp.database.ownerPool('ocsp');
+    const silence = await owner.connect();
+    try {
+      await silence.query('BEGIN; LOCK TABLE status');
+      const asked = [ocsp.ask(serialNumber, Buffer.from('nonce')), ocsp.ask('77')];
+      const looking = async () => {
+        const { rows } = await owner.query(
+          `SELECT 1 FROM pg_locks WHERE relation = 'status'::regclass AND NOT granted`,
+        );
+        expect(rows).toHaveLength(1);
+      };
+      await eventually(looking);
+      ocsp.world.clock.advance(1_000);
+      for (const answer of asked) expect(readAnswer(await answer).status).toBe(TRY_LATER);
+      // Not because the database's own limit was over.
+      await looking();
+      await silence.query('COMMIT');
+    } finally {
+      silence.release();
+      await owner.end();
+    }
+    await eventually(async () => {
+      const { data } = readAnswer(await ocsp.ask(serialNumber, Buffer.from('nonce')));
+      expect(data?.responses[0]?.status).toBe('good');
+    });
+  });
+
   it('serves the old answer while keymgr is down, until it ends; never a signature that does not verify', async () => {
     await ocsp.started();
     const { serialNumber } = ocsp.world.ca.issue();

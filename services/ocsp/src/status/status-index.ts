@@ -1,9 +1,13 @@
 import type { Clock } from '@gigvault/time/clock';
+import { within } from '@gigvault/time/within';
 import { LRUCache } from 'lru-cache';
 import type { CertificateKey, CertificateState } from '../ports/certificate-state.ts';
 import type { StatusSource } from '../ports/status-source.ts';
 import type { StatusStore } from '../ports/status-store.ts';
 import type { Freshness } from '../revocation/freshness.ts';
+
+/** How long the table may take, ms: an OCSP client waits no longer than a few seconds, for a connection alone the pool waits five. */
+const TABLE_LIMIT = 1_000;
 
 /** A state and the time up to which it is known to be true. */
 export interface KnownStatus {
@@ -15,7 +19,7 @@ export interface KnownStatus {
 
 /** Looks up states: memory, then the table, then `ca`. */
 export interface StatusIndex {
-  /** Errors: those of StatusStore.find and StatusSource.ask. */
+  /** Errors: those of StatusStore.find and StatusSource.ask; DEADLINE_EXCEEDED when the table is silent. */
   lookup(issuerId: string, serialNumber: string): Promise<KnownStatus>;
   /** Whether a revocation of what was good at `asOf`, Unix ms, would be known by now; if not, look it up again. */
   isCurrent(asOf: number): boolean;
@@ -52,7 +56,8 @@ export function createStatusIndex(deps: StatusIndexDeps): StatusIndex {
   const flights = new Map<string, Promise<Entry | undefined>>();
 
   async function load(issuerId: string, serialNumber: string): Promise<Entry | undefined> {
-    const stored = await deps.store.find(issuerId, serialNumber);
+    const found = deps.store.find(issuerId, serialNumber);
+    const stored = await within(deps.clock, TABLE_LIMIT, found, 'the table of states is silent');
     const entry = stored && { state: stored, askedAt: 0 };
     if (entry && !isStale(deps, known(deps, entry))) return entry;
     const askedAt = deps.clock.now();
