@@ -1,15 +1,18 @@
 import { installFaultHook } from '@gigvault/telemetry/durable-step';
 import { eventually } from '@gigvault/testkit/eventually';
+import { selfSignedCa } from '@gigvault/testkit/self-signed-ca';
 import { startTestDatabase, type TestDatabase } from '@gigvault/testkit/test-database';
 import { readCertificate } from '@gigvault/x509/certificate';
 import { readOcspResponse } from '@gigvault/x509/ocsp-client';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Pool } from 'pg';
 import { ocspService } from '../src/ocsp.module.ts';
-import { certId, ocspRequest } from './ocsp-request.ts';
+import { certId, ocspRequest, readAnswer } from './ocsp-request.ts';
 import { type OcspWorld, ocspWorld, startedOcspWorld } from './ocsp-world.ts';
 
 const DAY = 86_400_000;
+const TRY_LATER = 3;
+const UNAUTHORIZED = 6;
 
 let database: TestDatabase;
 let pool: Pool;
@@ -37,6 +40,57 @@ async function signer(serialNumber: string) {
   const { serialNumber: own, publicKey } = readCertificate(certificates[0]!);
   return { serialNumber: own, key: publicKey.spki.toString('hex') };
 }
+
+/** OCSPResponseStatus of what is said about a certificate of the public CA, and of one that is none. */
+async function statuses(): Promise<number[]> {
+  const { issuerCertificate } = world.ca;
+  const stranger = selfSignedCa('Nobody', world.clock.now()).certificate;
+  const requests = [issuerCertificate, stranger].map((ca) => ocspRequest([certId(ca, '01')]));
+  return Promise.all(requests.map(async (der) => readAnswer(await world.post(der)).status));
+}
+
+describe('without a responder', () => {
+  it('at a first start: tryLater, and unauthorized only once it is known which CAs are public', async () => {
+    world = await ocspWorld(pool);
+    world.ca.down = true;
+    await world.start();
+    expect(await statuses()).toEqual([TRY_LATER, TRY_LATER]);
+    world.ca.down = false;
+    world.keymgr.down = true;
+    await eventually(async () => {
+      world.clock.advance(5_000);
+      expect(await statuses()).toEqual([TRY_LATER, UNAUTHORIZED]);
+    });
+    await expect(world.health('ocsp.signer')).rejects.toThrow('no valid OCSP responder');
+    world.keymgr.down = false;
+    await eventually(async () => {
+      world.clock.advance(5_000);
+      expect(await statuses()).toEqual([0, UNAUTHORIZED]);
+    });
+  });
+
+  it('at a restart, until the table was read: tryLater — covers: T7, T19', async () => {
+    await started();
+    await world.stop();
+    world = await world.restart();
+    const owner = database.ownerPool('ocsp');
+    const slow = await owner.connect();
+    try {
+      await slow.query('BEGIN; LOCK TABLE responder');
+      await world.start();
+      await eventually(async () => {
+        const waiting = `SELECT 1 FROM pg_locks WHERE relation = 'responder'::regclass AND NOT granted`;
+        expect((await owner.query(waiting)).rows).toHaveLength(1);
+      });
+      expect(await statuses()).toEqual([TRY_LATER, TRY_LATER]);
+      await slow.query('COMMIT');
+    } finally {
+      slow.release();
+      await owner.end();
+    }
+    await eventually(async () => expect(await statuses()).toEqual([0, UNAUTHORIZED]));
+  });
+});
 
 describe('the responder certificate', () => {
   it('renews itself at half of its life', async () => {

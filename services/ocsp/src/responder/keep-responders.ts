@@ -27,8 +27,10 @@ function announce(log: Log, record: ResponderRecord, before: ResponderRecord | u
  */
 export async function keepResponders(deps: KeepDeps): Promise<void> {
   const stored = await deps.store.list();
+  const issuers = await deps.authority.issuers();
+  deps.responders.expect(issuers.map(({ certificate }) => certificate));
   const failures: unknown[] = [];
-  for (const issuer of await deps.authority.issuers()) {
+  for (const issuer of issuers) {
     try {
       const current = stored.find((record) => record.issuerId === issuer.issuerId);
       const record = await renewResponder(deps, issuer, current);

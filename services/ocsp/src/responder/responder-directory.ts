@@ -29,7 +29,11 @@ export type IssuerName = IssuerHashes & { readonly hashAlgorithm: CertIdHash };
 export interface ResponderDirectory {
   /** Undefined for a CA that this service does not answer for. */
   find(name: IssuerName): Responder | undefined;
+  /** Whether a CA that has no responder here may get one: it is public, or nobody has told yet which CAs are. */
+  mayCome(name: IssuerName): boolean;
   all(): readonly Responder[];
+  /** These are the public CAs, by their certificates, DER; each should have a responder. */
+  expect(issuerCertificates: readonly Buffer[]): void;
   /** Adds or replaces the issuer's responder. */
   put(record: ResponderRecord): Responder;
 }
@@ -38,21 +42,23 @@ export interface ResponderDirectory {
 export function createResponderDirectory(keyReplaced: () => void): ResponderDirectory {
   const byIssuer = new Map<string, Responder>();
   const byHashes = new Map<string, string>();
+  let expected: ReadonlySet<string> | undefined;
   return {
     find(name) {
       const issuerId = byHashes.get(keyOf(name));
       return issuerId === undefined ? undefined : byIssuer.get(issuerId);
     },
+    mayCome: (name) => expected === undefined || expected.has(keyOf(name)),
     all: () => [...byIssuer.values()],
+    expect(issuerCertificates) {
+      expected = new Set(issuerCertificates.flatMap(keysOf));
+    },
     put(record) {
       const responder = toResponder(record);
-      const hashes = certIdHashes(record.issuerCertificate);
       for (const [key, issuerId] of byHashes) {
         if (issuerId === record.issuerId) byHashes.delete(key);
       }
-      for (const hashAlgorithm of ['sha1', 'sha256'] as const) {
-        byHashes.set(keyOf({ hashAlgorithm, ...hashes[hashAlgorithm] }), record.issuerId);
-      }
+      for (const key of keysOf(record.issuerCertificate)) byHashes.set(key, record.issuerId);
       const before = byIssuer.get(record.issuerId);
       byIssuer.set(record.issuerId, responder);
       if (before && before.keyId !== responder.keyId) keyReplaced();
@@ -74,6 +80,13 @@ function toResponder(record: ResponderRecord): Responder {
     notBefore: record.notBefore,
     notAfter: record.notAfter,
   };
+}
+
+/** Of each name that a CertID may have for the CA. */
+function keysOf(issuerCertificate: Buffer): string[] {
+  const hashes = certIdHashes(issuerCertificate);
+  const algorithms = ['sha1', 'sha256'] as const;
+  return algorithms.map((hashAlgorithm) => keyOf({ hashAlgorithm, ...hashes[hashAlgorithm] }));
 }
 
 function keyOf({ hashAlgorithm, issuerNameHash, issuerKeyHash }: IssuerName): string {

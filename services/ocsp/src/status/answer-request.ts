@@ -62,7 +62,7 @@ export function answerRequest(deps: AnswerDeps, der: Buffer): OcspReply | Promis
   if (!request) return refuse('malformedRequest');
   // 2. one responder must be allowed to answer for every certificate of the request
   const responder = responderFor(deps.responders, request);
-  if (!responder) return refuse('unauthorized');
+  if (!responder) return refuse(isFinal(deps.responders, request) ? 'unauthorized' : 'tryLater');
   // 3. kept, or signed now
   const [first] = request.requests;
   const alone = request.requests.length === 1 && !request.nonce ? first : undefined;
@@ -99,6 +99,11 @@ function read(der: Buffer): OcspRequest | undefined {
 function responderFor(directory: ResponderDirectory, request: OcspRequest): Responder | undefined {
   const responders = request.requests.map((one) => directory.find(one));
   return responders.every((one) => one === responders[0]) ? responders[0] : undefined;
+}
+
+/** Clients may take `unauthorized` for good: while a responder that is missing may come, it would be a guess. */
+function isFinal(directory: ResponderDirectory, { requests }: OcspRequest): boolean {
+  return requests.every((one) => directory.find(one) !== undefined || !directory.mayCome(one));
 }
 
 /** The kept answer, up to half of its validity. */
