@@ -35,7 +35,10 @@ import { followIssuers } from './issuers/follow-issuers.ts';
 import { recordRevocations } from './revocation/record-revocations.ts';
 import { checkFreshness, checkPublished } from './serving/check-freshness.ts';
 import { createCrlGauges } from './serving/crl-gauges.ts';
-import { createServedCrls } from './serving/served-crls.ts';
+import { createServedCrls, type ServedCrls } from './serving/served-crls.ts';
+
+/** Its CRL is made offline. */
+const ROOT = { issuerId: 'root', crlShard: 0 };
 
 @Module({})
 class CrlModule {}
@@ -75,7 +78,8 @@ function wireCrl(context: Context) {
     'Time from a CRL being due until it is signed, published and served.',
     [],
   );
-  const served = createServedCrls(crlFiles(join(context.dataDir, 'published')));
+  const handedIn = config.rootCrlFile === undefined ? [] : [ROOT];
+  const served = createServedCrls(crlFiles(join(context.dataDir, 'published')), handedIn);
   const generator = generatorWorker(context, {
     store: pgCrlStore(database),
     directory: pgShardDirectory(database),
@@ -91,7 +95,7 @@ function wireCrl(context: Context) {
     held: failureLog(log, 'no CRL is made by this clock', 'CRLs are made again'),
     timer: () => duration.startTimer({}),
   });
-  const issuers = issuerWorker(context, generator.wake);
+  const issuers = issuerWorker(context, served, generator.wake);
   const consumer = followCa(context, {
     handle: (client, changes) =>
       recordRevocations(pgRevocationStore(client), changes.filter(isRevoked), clock.now()),
@@ -140,7 +144,7 @@ function generatorWorker(context: Context, deps: KeepDeps) {
   );
   async function refreshRoot(): Promise<void> {
     try {
-      await readRoot?.((crl) => deps.served.put({ issuerId: 'root', crlShard: 0 }, crl));
+      await readRoot?.((crl) => deps.served.put(ROOT, crl));
     } catch (error) {
       log.warn({ error, ca: 'root' }, 'the root CRL file cannot be read, or not be taken up');
     }
@@ -162,11 +166,12 @@ function generatorWorker(context: Context, deps: KeepDeps) {
   });
 }
 
-function issuerWorker(context: Context, changed: () => void) {
+function issuerWorker(context: Context, served: ServedCrls, changed: () => void) {
   const { clock, log, database } = context;
   const deps = {
     source: rpcIssuerSource(context.client(RPC.issuer, 'ca')),
     store: pgIssuerStore(database),
+    served,
     changed,
   };
   return periodic({

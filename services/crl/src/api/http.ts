@@ -6,13 +6,13 @@ import type { ServedCrl, ServedCrls } from '../serving/served-crls.ts';
 
 /** What the routes need. */
 export interface CrlHttpDeps {
-  readonly served: Pick<ServedCrls, 'get' | 'lost'>;
+  readonly served: Pick<ServedCrls, 'get' | 'lost' | 'mayCome'>;
   readonly clock: Clock;
   /** The longest that HTTP caches may keep a CRL, ms. */
   readonly httpMaxAge: number;
 }
 
-/** Seconds after which a client may ask again for a CRL that is overdue. */
+/** Seconds after which a client may ask again for a CRL that is overdue, or not there yet. */
 const RETRY_AFTER = 60;
 
 /** CRLs over HTTP (RFC 5280 §4.2.1.13, RFC 2585). What is served was taken up before: a path never reaches a file system. */
@@ -44,7 +44,11 @@ async function answer(
     return text(400, 'CRLs are at /crl/<issuer>/<number>.crl.');
   }
   const crl = deps.served.get(issuerId, Number(shard));
-  if (!crl) return text(404, 'There is no such CRL.');
+  if (!crl) {
+    return deps.served.mayCome(issuerId, Number(shard))
+      ? unavailable('The CRL is not there yet.')
+      : text(404, 'There is no such CRL.');
+  }
   const now = deps.clock.now();
   // T58: an expired CRL would tell clients nothing, or let them fall back to trusting everything.
   if (now >= crl.nextUpdate) {

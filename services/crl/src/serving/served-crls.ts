@@ -14,35 +14,57 @@ export interface ServedCrls {
   put(shard: ShardKey, crl: PublishedCrl): Promise<void>;
   /** Its octets are gone from where they were kept: it is not served, until it is taken up again. */
   lost(crl: ServedCrl): void;
-  /** Every shard that should have a CRL, from now on. */
+  /** These shards should have a CRL, from now on. */
   expect(shards: readonly ShardKey[]): void;
+  /** From now on every shard of every CA is expected. */
+  complete(): void;
+  /** Whether a shard that has no CRL here may get one: it is expected, or perhaps not known yet. */
+  mayCome(issuerId: string, crlShard: number): boolean;
   /** Expected shards without a CRL, and all CRLs. */
   overview(): { readonly missing: readonly ShardKey[]; readonly all: readonly ServedCrl[] };
 }
 
-/** Starts empty. */
-export function createServedCrls(bodies: CrlBodies): ServedCrls {
+/** Starts empty. @param handedIn whose CRLs others make: they may come at any time, and are not missed */
+export function createServedCrls(
+  bodies: CrlBodies,
+  handedIn: readonly ShardKey[] = [],
+): ServedCrls {
   const crls = new Map<string, ServedCrl>();
-  let expected: readonly ShardKey[] = [];
+  // A shard is never given up, so none is ever taken out.
+  const expected = new Map<string, ShardKey>();
+  const awaited = new Set(handedIn.map(keyOf));
+  let isComplete = false;
   return {
-    get: (issuerId, crlShard) => crls.get(`${issuerId}/${crlShard}`),
+    get: (issuerId, crlShard) => crls.get(keyOf({ issuerId, crlShard })),
     async put({ issuerId, crlShard }, { parts, ...crl }) {
       const body = await bodies.keep({ issuerId, crlShard }, { parts, ...crl });
-      const key = `${issuerId}/${crlShard}`;
+      const key = keyOf({ issuerId, crlShard });
       const before = crls.get(key);
       crls.set(key, { issuerId, crlShard, ...crl, body });
       await before?.body.discard();
     },
     lost(crl) {
-      const key = `${crl.issuerId}/${crl.crlShard}`;
+      const key = keyOf(crl);
       if (crls.get(key) === crl) crls.delete(key);
     },
     expect(shards) {
-      expected = shards.map(({ issuerId, crlShard }) => ({ issuerId, crlShard }));
+      for (const { issuerId, crlShard } of shards)
+        expected.set(keyOf({ issuerId, crlShard }), { issuerId, crlShard });
+    },
+    complete() {
+      isComplete = true;
+    },
+    mayCome(issuerId, crlShard) {
+      const key = keyOf({ issuerId, crlShard });
+      return !isComplete || expected.has(key) || awaited.has(key);
     },
     overview: () => ({
-      missing: expected.filter(({ issuerId, crlShard }) => !crls.has(`${issuerId}/${crlShard}`)),
+      missing: [...expected].filter(([key]) => !crls.has(key)).map(([, shard]) => shard),
       all: [...crls.values()],
     }),
   };
+}
+
+function keyOf({ issuerId, crlShard }: ShardKey): string {
+  return `${issuerId}/${crlShard}`;
 }
