@@ -12,7 +12,7 @@ import { type Kill, randomNumbers, titleOf } from './durable-steps.ts';
 import { execute, type KillDeps } from './execute-kill.ts';
 import { type Load, orderCertificate, PATIENCE, startLoad } from './load.ts';
 import { createOracle, type Oracle } from './oracle.ts';
-import { ocspStatus, type RelyingParty } from './relying-party.ts';
+import { askOcsp, type RelyingParty } from './relying-party.ts';
 
 /** What a world is made with. */
 export interface CrashWorldOptions {
@@ -131,10 +131,10 @@ function createWorld(
   /** A certificate that was asked for after the death, OCSP's word on it, and everybody's readiness. */
   async function serves(): Promise<void> {
     const name = `probe-${++probes}.localhost`;
-    const { serialNumber } = await orderCertificate(world.prober, oracle, name);
+    const certificate = await orderCertificate(world.prober, oracle, name);
     await eventually(
       async () => {
-        const status = await ocspStatus(world.relyingParty, serialNumber).catch(() => undefined);
+        const status = await askOcsp(world.relyingParty, certificate);
         if (status !== 'good') throw new Error(`OCSP says ${status} of ${name}`);
         const ready = await world.http.fetch(`${pki.publicUrl}/ready`);
         if (ready.status !== 200) throw new Error(`/ready answers ${ready.status}`);

@@ -1,6 +1,7 @@
 import type { HttpAnswer, HttpClient } from '@gigvault/testkit/http-client';
 import { systemClock } from '@gigvault/time/clock';
 import { readCertList } from '@gigvault/x509/crl';
+import { ocspErrorResponse } from '@gigvault/x509/ocsp';
 import { buildOcspRequest, isAuthorizedAnswer, readOcspResponse } from '@gigvault/x509/ocsp-client';
 import type { KnownCertificate } from './oracle.ts';
 
@@ -19,14 +20,19 @@ export interface RelyingParty {
   crlNumber: bigint;
 }
 
+type OcspStatus = 'good' | 'revoked' | 'unknown';
+
+/** OCSP's words for silence. Any other refusal is final: `unauthorized` says that there is no such CA. */
+const NOT_NOW = [ocspErrorResponse('tryLater'), ocspErrorResponse('internalError')];
+
 /** What OCSP says; undefined when there is no answer now. */
-export async function ocspStatus(
+async function ocspStatus(
   { http, statusUrl, issuer }: Pick<RelyingParty, 'http' | 'statusUrl' | 'issuer'>,
   serialNumber: string,
-): Promise<'good' | 'revoked' | 'unknown' | undefined> {
+): Promise<OcspStatus | undefined> {
   const answer = await ask(http, `${statusUrl}/ocsp`, buildOcspRequest(issuer, serialNumber));
-  // tryLater and internalError are no answers; they are five octets.
-  if (answer === undefined || answer.body.length < 10) return undefined;
+  if (answer === undefined || NOT_NOW.some((refusal) => refusal.equals(answer.body)))
+    return undefined;
   const response = readOcspResponse(answer.body);
   if (!isAuthorizedAnswer(response, issuer))
     throw new Error(
@@ -38,8 +44,11 @@ export async function ocspStatus(
   return typeof single.status === 'object' ? 'revoked' : single.status;
 }
 
-/** Asks OCSP about a certificate. Silence is allowed while something is down, a wrong answer never. */
-export async function askOcsp(party: RelyingParty, certificate: KnownCertificate): Promise<void> {
+/** Asks OCSP about a certificate. Silence, which is undefined, is allowed while something is down, a wrong answer never. */
+export async function askOcsp(
+  party: RelyingParty,
+  certificate: KnownCertificate,
+): Promise<OcspStatus | undefined> {
   const { name, serialNumber } = certificate;
   const mustBeRevoked = isDue(party, certificate);
   const mayBeRevoked = () => certificate.revoking !== undefined;
@@ -50,8 +59,10 @@ export async function askOcsp(party: RelyingParty, certificate: KnownCertificate
         party.found(`OCSP says revoked of ${name}, which nobody revoked`);
     } else if (status === 'unknown') party.found(`OCSP says unknown of ${name}, which was issued`);
     else if (mustBeRevoked) party.found(`OCSP says good of ${name}, which is revoked`);
+    return status;
   } catch (error) {
     party.found(`OCSP about ${name}: ${(error as Error).message}`);
+    return undefined;
   }
 }
 
@@ -61,8 +72,10 @@ export async function askCrl(
   known: readonly KnownCertificate[],
 ): Promise<void> {
   const due = known.filter((certificate) => isDue(party, certificate));
-  const answer = await ask(party.http, `${party.statusUrl}/crl/issuing/0.crl`);
-  if (answer === undefined || answer.status !== 200) return;
+  const answer = await ask(party.http, `${party.statusUrl}/crl/issuing/0.crl`).catch((error) =>
+    party.found(`the CRL: ${error.message}`),
+  );
+  if (!answer) return;
   const crl = readCertList(answer.body);
   if (crl.crlNumber < party.crlNumber)
     party.found(`CRL ${crl.crlNumber} is served after ${party.crlNumber}`);
@@ -80,7 +93,7 @@ function isDue({ allWellSince, within }: RelyingParty, { revokedAt }: KnownCerti
   return systemClock.now() >= Math.max(revokedAt, allWellSince()) + within();
 }
 
-/** Undefined when nobody answers, or somebody says that it is not possible now. */
+/** Undefined when nobody answers, or somebody says with a 503 that it is not possible now. Throws for any other status than 200: it is final. */
 async function ask(
   http: HttpClient,
   url: string,
@@ -88,11 +101,9 @@ async function ask(
 ): Promise<HttpAnswer | undefined> {
   const headers = { 'content-type': 'application/ocsp-request' };
   const question = ocspRequest ? { method: 'POST', headers, body: ocspRequest } : {};
-  try {
-    const answer = await http.fetch(url, question);
-    return answer.status >= 500 ? undefined : answer;
-  } catch {
-    // Its process is dead: that is what this is about, and recovery has its own limit.
-    return undefined;
-  }
+  // Its process is dead: that is what this is about, and recovery has its own limit.
+  const answer = await http.fetch(url, question).catch(() => undefined);
+  if (answer === undefined || answer.status === 503) return undefined;
+  if (answer.status !== 200) throw new Error(`${url} is answered ${answer.status} ${answer.text}`);
+  return answer;
 }
