@@ -66,10 +66,10 @@ function wire(
   context: ServiceContext<EnrollConfig>,
   eventLog: EventLog,
 ): { api: AcmeApiDeps; workers: Worker[] } {
-  const { config, clock, log, publicUrl } = context;
+  const { config, clock, clockGuard, log, publicUrl } = context;
   const orders = pgOrders(context.database, eventLog);
   const enrolment = rpcEnrolment(context.client(RPC.enrolment, 'ra'));
-  const completion = createOrderCompletion({ orders, enrolment, clock, log });
+  const completion = createOrderCompletion({ orders, enrolment, clock, clockGuard, log });
   const urls = acmeUrls(publicUrl);
   const perHour = { ...DEFAULT_LIMITS[context.environment], ...config.limits };
   const api: AcmeApiDeps = {
@@ -91,6 +91,7 @@ function wire(
     nonces: createNoncePool(config.nonceWindow),
     keyOf: accountKeys(config.accountKeyCache),
     clock,
+    clockGuard,
     urls,
     publicUrl,
     accountUrlPrefix: urls.accountPrefix,
@@ -107,11 +108,11 @@ function wire(
     meta: config,
   };
   const workers = [
-    resumeWorker(context, { sweep: orders, completion, clock }),
+    resumeWorker(context, { sweep: orders, completion, clockGuard }),
     reaper(context, {
       orders,
       sweep: orders,
-      clock: context.clockGuard,
+      clock: clockGuard,
       retention: config.orderRetention,
     }),
   ];

@@ -128,7 +128,7 @@ describe('pgOrders', () => {
         "SELECT 1 FROM order_ WHERE account_id = 'a' AND status <> 'invalid' ORDER BY created_at DESC, order_id DESC LIMIT 1",
         "SELECT 1 FROM order_ WHERE account_id = 'a' AND status IN ('pending', 'ready') LIMIT 1",
         "SELECT created_at FROM order_ WHERE account_id = 'a' ORDER BY created_at DESC, order_id DESC OFFSET 9 LIMIT 1",
-        "SELECT order_id FROM order_ WHERE status = 'processing' AND resume_at <= 1 ORDER BY resume_at LIMIT 1",
+        "SELECT order_id FROM order_ WHERE status = 'processing' AND (resume_at <= 1 OR resume_at > 9) ORDER BY resume_at LIMIT 1",
         "SELECT 1 FROM order_ WHERE status IN ('pending', 'ready') AND expires_at <= 1 ORDER BY expires_at LIMIT 1",
         "SELECT 1 FROM order_ WHERE status IN ('valid', 'invalid') AND expires_at <= 1 ORDER BY expires_at LIMIT 1",
         "SELECT 1 FROM account WHERE jwk_thumbprint = 'a'",

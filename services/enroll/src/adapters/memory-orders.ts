@@ -1,4 +1,10 @@
-import type { Order, OrderStep, OrderSweep, Orders } from '../ports/orders.ts';
+import {
+  LONGEST_PAUSE,
+  type Order,
+  type OrderStep,
+  type OrderSweep,
+  type Orders,
+} from '../ports/orders.ts';
 
 type Kept = Order & { readonly resumeAt: number };
 
@@ -39,7 +45,10 @@ export function memoryOrders(): Orders & OrderSweep {
       return stepped;
     },
     async claimProcessing(now, leaseUntil, limit) {
-      const due = all().filter((order) => order.status === 'processing' && order.resumeAt <= now);
+      const due = all().filter(
+        ({ status, resumeAt }) =>
+          status === 'processing' && (resumeAt <= now || resumeAt > now + LONGEST_PAUSE),
+      );
       const claimed = due.slice(0, limit).map((order) => ({ ...order, resumeAt: leaseUntil }));
       for (const order of claimed) byId.set(order.orderId, order);
       return claimed;

@@ -6,15 +6,16 @@ import { query } from '@gigvault/database/query';
 import { executeOnce } from '@gigvault/database/transaction';
 import type { ErrorRecord } from '@gigvault/errors/gigvault-error';
 import type { Pool } from 'pg';
-import type {
-  Identifier,
-  Order,
-  OrderLoad,
-  OrderStatus,
-  OrderStep,
-  OrderSweep,
-  Orders,
-  StepTarget,
+import {
+  type Identifier,
+  LONGEST_PAUSE,
+  type Order,
+  type OrderLoad,
+  type OrderStatus,
+  type OrderStep,
+  type OrderSweep,
+  type Orders,
+  type StepTarget,
 } from '../ports/orders.ts';
 import { orderCreated, orderStepped } from './order-event.ts';
 
@@ -104,7 +105,7 @@ const LOAD = `
 
 const CLAIM = `
   UPDATE order_ SET resume_at = $2 WHERE order_id IN (
-    SELECT order_id FROM order_ WHERE status = 'processing' AND resume_at <= $1
+    SELECT order_id FROM order_ WHERE status = 'processing' AND (resume_at <= $1 OR resume_at > $4)
     ORDER BY resume_at LIMIT $3 FOR UPDATE SKIP LOCKED)
   RETURNING ${COLUMNS}`;
 
@@ -160,7 +161,11 @@ export function pgOrders(pool: Pool, eventLog: EventLog): Orders & OrderSweep {
         events: orderStepped(target, taken).map(ofThisRequest),
       }),
     claimProcessing: (now, leaseUntil, limit) =>
-      rows(pool, { name: 'order_claim', text: CLAIM, values: [now, leaseUntil, limit] }),
+      rows(pool, {
+        name: 'order_claim',
+        text: CLAIM,
+        values: [now, leaseUntil, limit, now + LONGEST_PAUSE],
+      }),
     findExpired: (now, limit) =>
       rows(pool, { name: 'order_expired', text: EXPIRED, values: [now, limit] }),
     async purge(before, limit) {

@@ -1,5 +1,6 @@
 import { silentLog } from '@gigvault/telemetry/log';
 import { FakeClock } from '@gigvault/time/clock';
+import { type ClockGuard, createClockGuard } from '@gigvault/time/clock-guard';
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import { csrFor } from '../../test/acme-test-client.ts';
 import { memoryCertificateAuthority } from '../../test/memory-certificate-authority.ts';
@@ -16,6 +17,7 @@ import { resumeOrders } from './resume-orders.ts';
 const MINUTE = 60_000;
 
 let clock: FakeClock;
+let clockGuard: ClockGuard;
 let ra: MemoryRegistrationAuthority;
 let orders: ReturnType<typeof memoryOrders>;
 let completion: OrderCompletion;
@@ -24,8 +26,20 @@ beforeEach(() => {
   clock = new FakeClock(1_700_000_000_000);
   ra = memoryRegistrationAuthority(memoryCertificateAuthority(clock.now()), () => clock.now());
   orders = memoryOrders();
-  completion = createOrderCompletion({ orders, enrolment: ra, clock, log: silentLog });
+  restart();
 });
+
+/** A process that comes up and believes the clock as it is. */
+function restart(): void {
+  clockGuard = createClockGuard(clock);
+  completion = createOrderCompletion({
+    orders,
+    enrolment: ra,
+    clock,
+    clockGuard,
+    log: silentLog,
+  });
+}
 
 async function processingOrder(): Promise<Order> {
   const now = clock.now();
@@ -70,7 +84,7 @@ describe('completing an order', () => {
   it('asks later while people decide, with longer pauses as time goes on', async () => {
     const order = await processingOrder();
     ra.verdict = 'review';
-    const sweep = { sweep: orders, completion, clock };
+    const sweep = { sweep: orders, completion, clockGuard };
     clock.advance(MINUTE);
     expect(await resumeOrders(sweep, 'pause')).toBe(1);
     clock.advance(2_999);
@@ -85,8 +99,8 @@ describe('completing an order', () => {
 
   it('takes up at its start what the process before it had leased — covers: T5', async () => {
     const order = await processingOrder();
-    expect(await resumeOrders({ sweep: orders, completion, clock }, 'pause')).toBe(0);
-    expect(await resumeOrders({ sweep: orders, completion, clock }, 'start')).toBe(1);
+    expect(await resumeOrders({ sweep: orders, completion, clockGuard }, 'pause')).toBe(0);
+    expect(await resumeOrders({ sweep: orders, completion, clockGuard }, 'start')).toBe(1);
     expect((await orders.find(order.orderId))?.status).toBe('valid');
   });
 
@@ -97,12 +111,43 @@ describe('completing an order', () => {
       ra.verdict = verdict;
       clock.advance(30 * 24 * 60 * MINUTE);
       expect((await completion.complete(order)).status).toBe('processing');
-      const sweep = { sweep: orders, completion, clock };
+      const sweep = { sweep: orders, completion, clockGuard };
       clock.advance(10 * MINUTE - 1);
       expect(await resumeOrders(sweep, 'pause')).toBe(0);
       ra.verdict = 'issue';
       clock.advance(1);
       expect(await resumeOrders(sweep, 'pause')).toBe(1);
+      expect((await orders.find(order.orderId))?.status).toBe('valid');
+    },
+  );
+
+  it.each([
+    ['an hour ahead', 60 * MINUTE],
+    ['five minutes ahead', 5 * MINUTE],
+  ])('takes up within seconds what it paused while the clock was %s — covers: T15', async (_how, ahead) => {
+    const order = await processingOrder();
+    ra.verdict = 'unavailable';
+    clock.step(ahead);
+    expect((await completion.complete(order)).status).toBe('processing');
+    clock.step(-ahead);
+    ra.verdict = 'issue';
+    clock.advance(2_000);
+    expect(await resumeOrders({ sweep: orders, completion, clockGuard }, 'pause')).toBe(1);
+    expect((await orders.find(order.orderId))?.status).toBe('valid');
+  });
+
+  it.each(['start', 'pause'] as const)(
+    'takes up after a %s what a process paused that came up with the clock an hour ahead — covers: T15',
+    async (after) => {
+      clock.step(60 * MINUTE);
+      restart();
+      const order = await processingOrder();
+      ra.verdict = 'unavailable';
+      expect((await completion.complete(order)).status).toBe('processing');
+      clock.step(-60 * MINUTE);
+      restart();
+      ra.verdict = 'issue';
+      expect(await resumeOrders({ sweep: orders, completion, clockGuard }, after)).toBe(1);
       expect((await orders.find(order.orderId))?.status).toBe('valid');
     },
   );

@@ -4,8 +4,9 @@ import type { EnrolmentRequest } from '@gigvault/proto/ra/v1/enrolment';
 import { durableStep } from '@gigvault/telemetry/durable-step';
 import type { Log } from '@gigvault/telemetry/log';
 import { AWAKE, type Clock } from '@gigvault/time/clock';
+import type { ClockGuard } from '@gigvault/time/clock-guard';
 import { createSingleFlight } from '@gigvault/time/single-flight';
-import type { Order, OrderStep, Orders } from '../ports/orders.ts';
+import { LONGEST_PAUSE, type Order, type OrderStep, type Orders } from '../ports/orders.ts';
 import type { Enrolment } from '../ports/registration-authority.ts';
 import { submissionOf } from './submission.ts';
 
@@ -14,6 +15,8 @@ export interface CompleteOrderDeps {
   readonly orders: Orders;
   readonly enrolment: Enrolment;
   readonly clock: Clock;
+  /** Pauses go by what it believes: a clock that is set must not put an order off. */
+  readonly clockGuard: ClockGuard;
   readonly log: Log;
 }
 
@@ -29,7 +32,6 @@ export interface OrderCompletion {
 }
 
 const SHORTEST_PAUSE = 2_000;
-const LONGEST_PAUSE = 600_000;
 
 /** Refusals with which the RA has kept nothing: no certificate will come of the request. */
 const REFUSED_BY_RA: readonly ErrorCode[] = [
@@ -133,7 +135,7 @@ function refusalOf(request: EnrolmentRequest): ErrorRecord {
 
 /** The longer an order has waited, the longer the pause. A client that asks does not wait for it. */
 function resumeLater(deps: CompleteOrderDeps, order: Order): OrderStep {
-  const now = deps.clock.now();
+  const now = deps.clockGuard.believed();
   const pause = Math.min(LONGEST_PAUSE, Math.max(SHORTEST_PAUSE, (now - order.createdAt) / 20));
   return { from: 'processing', to: 'processing', resumeAt: Math.round(now + pause) };
 }

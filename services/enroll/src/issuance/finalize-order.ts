@@ -1,6 +1,7 @@
 import type { KeyObject } from 'node:crypto';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import { durableStep } from '@gigvault/telemetry/durable-step';
+import type { ClockGuard } from '@gigvault/time/clock-guard';
 import { type ReadOrderDeps, readOrder } from '../order/read-order.ts';
 import type { Order } from '../ports/orders.ts';
 import { checkCertificationRequest } from './check-certification-request.ts';
@@ -10,6 +11,8 @@ import { type RefuseUnissuableDeps, refuseUnissuable } from './refuse-unissuable
 /** What finalizing an order needs. */
 export interface FinalizeOrderDeps extends ReadOrderDeps, RefuseUnissuableDeps {
   readonly completion: OrderCompletion;
+  /** The lease goes by what it believes. */
+  readonly clockGuard: ClockGuard;
   /** Milliseconds that a client waits for its certificate before it is told to ask again. */
   readonly finalizeWait: number;
 }
@@ -38,7 +41,7 @@ export async function finalizeOrder(
       from: 'ready',
       to: 'processing',
       certificationRequest,
-      resumeAt: deps.clock.now() + 3 * deps.finalizeWait,
+      resumeAt: deps.clockGuard.believed() + 3 * deps.finalizeWait,
     }),
   );
   if (processing) return deps.completion.completeWithin(processing, deps.finalizeWait);

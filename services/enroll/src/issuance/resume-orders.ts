@@ -1,4 +1,4 @@
-import type { Clock } from '@gigvault/time/clock';
+import type { ClockGuard } from '@gigvault/time/clock-guard';
 import type { OrderSweep } from '../ports/orders.ts';
 import type { OrderCompletion } from './complete-order.ts';
 
@@ -6,7 +6,8 @@ import type { OrderCompletion } from './complete-order.ts';
 export interface ResumeOrdersDeps {
   readonly sweep: OrderSweep;
   readonly completion: OrderCompletion;
-  readonly clock: Clock;
+  /** Pauses and leases go by what it believes. */
+  readonly clockGuard: ClockGuard;
 }
 
 const BATCH = 32;
@@ -23,7 +24,7 @@ export async function resumeOrders(
   deps: ResumeOrdersDeps,
   after: 'start' | 'pause',
 ): Promise<number> {
-  const now = deps.clock.now();
+  const now = deps.clockGuard.believed();
   if (after === 'start') await deps.sweep.claimProcessing(now + LEASE, now, MANY);
   const orders = await deps.sweep.claimProcessing(now, now + LEASE, BATCH);
   const results = await Promise.allSettled(orders.map((order) => deps.completion.complete(order)));

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { expect, it } from '@jest/globals';
-import type { Order, OrderStep, OrderSweep, Orders } from './orders.ts';
+import { LONGEST_PAUSE, type Order, type OrderStep, type OrderSweep, type Orders } from './orders.ts';
 
 let made = 0;
 const START = 1_700_000_000_000;
@@ -141,6 +141,11 @@ export function ordersContract(
       resumeAt: START + 10,
     });
     expect(await claimed(START + 10)).toBe(true);
+    const ahead = START + 20 + LONGEST_PAUSE;
+    await subject().step(order, { from: 'processing', to: 'processing', resumeAt: ahead });
+    expect(await claimed(START + 20)).toBe(false);
+    // A clock that was ahead wrote it.
+    expect(await claimed(START + 19)).toBe(true);
     await subject().step(order, issue);
     expect(await claimed(START + 1_000_000)).toBe(false);
   });

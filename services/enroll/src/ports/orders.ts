@@ -92,9 +92,15 @@ export interface Orders {
   step(order: StepTarget, step: OrderStep): Promise<Order | undefined>;
 }
 
+/**
+ * The furthest ahead that an order's time to resume lies, milliseconds. What lies further ahead was written by a clock that was ahead: it
+ * counts as come.
+ */
+export const LONGEST_PAUSE = 600_000;
+
 /** Orders that nobody asks about. */
 export interface OrderSweep {
-  /** Leases up to `limit` processing orders whose time to resume has come, until `leaseUntil`. */
+  /** Leases up to `limit` processing orders whose time to resume has come at `now`, or lies more than LONGEST_PAUSE ahead, until `leaseUntil`. */
   claimProcessing(now: number, leaseUntil: number, limit: number): Promise<readonly Order[]>;
   /** Up to `limit` pending or ready orders that expired before `now`. */
   findExpired(now: number, limit: number): Promise<readonly Order[]>;
