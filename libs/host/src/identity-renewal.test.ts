@@ -145,6 +145,16 @@ describe('the renewal of an identity (covers: G88)', () => {
     expect(replaced?.privateKey).not.toBe(before.privateKey);
   });
 
+  it('replaces at once what is not valid yet — covers: T15', async () => {
+    const { identity, requests, worker, tick } = await world(anyCertificate, 100 * DAY);
+    const before = identity.current();
+    await worker.start();
+    await tick(0);
+    await worker.stop();
+    expect(requests).toHaveLength(1);
+    expect(identity.current().privateKey).not.toBe(before.privateKey);
+  });
+
   it('has another key within a minute of its revocation, and a warning', async () => {
     const { identity, files, requests, revoked, warnings, worker, tick } = await world(
       anyCertificate,

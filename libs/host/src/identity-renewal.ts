@@ -2,7 +2,7 @@ import { generateKeyPairSync, randomUUID } from 'node:crypto';
 import type { CertificateService } from '@gigvault/proto/ca/v1/certificate';
 import type { IssuanceService } from '@gigvault/proto/ca/v1/issuance';
 import type { Client } from '@gigvault/rpc/call';
-import { type MtlsIdentity, type MtlsMaterial, renewalTime } from '@gigvault/rpc/mtls-identity';
+import { isRenewalDue, type MtlsIdentity, type MtlsMaterial } from '@gigvault/rpc/mtls-identity';
 import { type PeerName, spiffeId } from '@gigvault/rpc/service-name';
 import { failureLog, type Log } from '@gigvault/telemetry/log';
 import type { Clock } from '@gigvault/time/clock';
@@ -38,7 +38,7 @@ export async function requestIdentity(
 }
 
 /**
- * Renews a peer's identity once two thirds of its life are over, and within a minute of its revocation, always with a new key;
+ * Renews a peer's identity once two thirds of its life are over, when it is not valid yet, and within a minute of its revocation, always with a new key;
  * connections in flight go on (requirement G88).
  */
 export function identityRenewal(options: {
@@ -62,7 +62,7 @@ export function identityRenewal(options: {
     interval: LOOK_INTERVAL,
     async round() {
       const current = identity.current();
-      const due = clock.now() >= renewalTime(current.certificate);
+      const due = isRenewalDue(current.certificate, clock.now());
       const revoked =
         !due && (await isRevoked(options.certificates, 'services', current.certificate));
       if (!due && !revoked) {

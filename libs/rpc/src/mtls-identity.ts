@@ -114,6 +114,15 @@ export function peerOf(
   return PEERS.find((peer) => certificate?.subjectaltname === `URI:${spiffeId(trustDomain, peer)}`);
 }
 
+/**
+ * Whether a certificate is to be replaced at `now`, Unix milliseconds: two thirds of its life are over, or it is not valid yet, which a clock
+ * that was ahead leaves behind.
+ */
+export function isRenewalDue(certificatePem: string, now: number): boolean {
+  const { validFrom } = new X509Certificate(certificatePem);
+  return now < Date.parse(validFrom) || now >= renewalTime(certificatePem);
+}
+
 /** Unix milliseconds at which two thirds of the certificate's life are over. */
 export function renewalTime(certificatePem: string): number {
   const certificate = new X509Certificate(certificatePem);

@@ -108,6 +108,24 @@ describe('the responder certificate', () => {
     );
   });
 
+  it('from a start with the clock 100 days ahead is replaced by the next with the right one — covers: T15', async () => {
+    world = await ocspWorld(pool);
+    world.clock.step(100 * DAY);
+    await world.start();
+    await eventually(() => world.health('ocsp.signer'));
+    await world.stop();
+    world.clock.step(-100 * DAY);
+    world = await world.restart();
+    await world.start();
+    await eventually(() => world.health('ocsp.signer'));
+    const { serialNumber } = world.ca.issue();
+    const own = await eventually(async () => (await signer(serialNumber)).serialNumber);
+    const [ahead, right] = world.ca.responderCertificates.map((der) => readCertificate(der));
+    expect(own).toBe(right?.serialNumber);
+    expect(right!.notBefore).toBeLessThanOrEqual(world.clock.now());
+    expect(ahead!.notBefore).toBeGreaterThan(world.clock.now());
+  });
+
   it.each(['before', 'after'] as const)(
     'a crash %s it is stored costs no second certificate',
     async (moment) => {

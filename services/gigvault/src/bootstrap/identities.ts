@@ -3,7 +3,7 @@ import { writeFileDurably } from '@gigvault/files/durable-file';
 import { readIdentity, storeIdentity } from '@gigvault/host/identity-files';
 import { requestIdentity } from '@gigvault/host/identity-renewal';
 import { RPC } from '@gigvault/rpc/contracts';
-import { renewalTime } from '@gigvault/rpc/mtls-identity';
+import { isRenewalDue } from '@gigvault/rpc/mtls-identity';
 import { type PeerName, SERVICE_NAMES } from '@gigvault/rpc/service-name';
 import type { Clock } from '@gigvault/time/clock';
 import type { SuiteProcess } from '../composition/one-process.ts';
@@ -12,7 +12,7 @@ import type { Pki } from './pki.ts';
 
 /**
  * Gives every peer that lacks a valid mTLS identity, or has lost a file of it, one, by the normal issuance flow over the in-process transport: it
- * works before anything listens, and when everything has expired while it was off (requirement G87).
+ * works before anything listens, and when everything has expired while it was off (requirement G87), or comes from a start whose clock was ahead.
  */
 export async function issueIdentities(options: {
   readonly suite: SuiteProcess;
@@ -33,7 +33,7 @@ export async function issueIdentities(options: {
         await writeFileDurably(files.servicesCa, options.pki.servicesCertificate, 0o644);
       if (
         [files.privateKey, files.certificate].every(existsSync) &&
-        clock.now() < renewalTime(readIdentity(files).certificate)
+        !isRenewalDue(readIdentity(files).certificate, clock.now())
       )
         return;
       await storeIdentity(

@@ -64,3 +64,21 @@ it('the public listener has another key and certificate within a minute of a rev
   const jwk = (pem: unknown) => createPrivateKey(String(pem)).export({ format: 'jwk' });
   expect(jwk(used[0]?.key)).not.toEqual(jwk(key));
 });
+
+it('what the public listener has from a start with the clock 100 days ahead is replaced by the next — covers: T15', async () => {
+  const identities = createTestIdentities();
+  const clock = new FakeClock(Date.now());
+  const files = { certificate: join(folder, 'ahead.crt'), privateKey: join(folder, 'ahead.key') };
+  const issuance = {
+    async issueInternalCertificate() {
+      const { certificate: pem } = identities.identity('edge').current();
+      return { certificate: new X509Certificate(pem).raw, chain: [] };
+    },
+  };
+  const certificate = { files, issuance, clock } as unknown as PublicCertificate;
+  const first = await publicTls(certificate);
+  expect(await publicTls(certificate)).toEqual(first);
+  // As seen by the right clock, the first one's time is yet to come.
+  clock.step(-100 * 86_400_000);
+  expect((await publicTls(certificate)).key).not.toEqual(first.key);
+});

@@ -8,7 +8,7 @@ import type { Reloader } from '@gigvault/host/service';
 import type { CertificateService } from '@gigvault/proto/ca/v1/certificate';
 import type { IssuanceService } from '@gigvault/proto/ca/v1/issuance';
 import type { Client } from '@gigvault/rpc/call';
-import { renewalTime } from '@gigvault/rpc/mtls-identity';
+import { isRenewalDue } from '@gigvault/rpc/mtls-identity';
 import { failureLog, type Log } from '@gigvault/telemetry/log';
 import type { Clock } from '@gigvault/time/clock';
 import { periodic, type Worker } from '@gigvault/time/worker';
@@ -51,7 +51,7 @@ function chainOf(pem: string): string {
 function isDue(options: PublicCertificate): boolean {
   if (!existsSync(options.files.privateKey)) return true;
   const pem = readPem(options);
-  return !pem.includes('BEGIN CERTIFICATE') || options.clock.now() >= renewalTime(pem);
+  return !pem.includes('BEGIN CERTIFICATE') || isRenewalDue(pem, options.clock.now());
 }
 
 /** Takes over a certificate of the public listener that somebody else put into its file. */

@@ -1,7 +1,4 @@
 import { X509Certificate } from 'node:crypto';
-import { globSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import type { ServiceName } from '@gigvault/rpc/service-name';
 import { newRequest } from '@gigvault/testkit/acme-client';
 import { connect } from '@gigvault/testkit/check-pki';
@@ -13,36 +10,11 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { type Operators, operatorsOf } from '../operators-of.ts';
 import { QUICK_CRL, startAcmeClient, usePki } from '../use-pki.ts';
 import { RECOVERY } from './limits.ts';
+import { useSetClock } from './set-clock.ts';
 
 const HOUR = 3_600_000;
 
-const folder = mkdtempSync(join(tmpdir(), 'gv-clock-'));
-const offset = join(folder, 'offset');
-
-/** Sets the time of day of every process that is tested. @param change as `+2h`, from the real one */
-function setClock(change: string): void {
-  writeFileSync(`${offset}.new`, `${change}\n`);
-  renameSync(`${offset}.new`, offset);
-}
-
-/** Debian's libfaketime: looks into the file once a second, and leaves alone the clock that timers go by. */
-const FAKETIME = {
-  LD_PRELOAD: globSync('/usr/lib/*/faketime/libfaketimeMT.so.1')[0],
-  FAKETIME_TIMESTAMP_FILE: offset,
-  FAKETIME_CACHE_DURATION: '1',
-  FAKETIME_DONT_FAKE_MONOTONIC: '1',
-};
-
-beforeAll(() => {
-  expect(FAKETIME.LD_PRELOAD).toBeDefined();
-  setClock('+0');
-  Object.assign(process.env, FAKETIME);
-});
-
-afterAll(() => {
-  for (const name of Object.keys(FAKETIME)) delete process.env[name];
-  rmSync(folder, { recursive: true });
-});
+const setClock = useSetClock();
 
 describe.each(MODES)('the clock, %s', (mode) => {
   const shared = usePki(mode, ...QUICK_CRL);

@@ -4,7 +4,8 @@ import type { Freshness } from '../revocation/freshness.ts';
 
 /** Throws when nothing can be signed: no responder certificate is valid. */
 export function checkSigner(responders: ResponderDirectory, clock: Clock): void {
-  if (!responders.all().some(({ notAfter }) => clock.now() < notAfter))
+  const now = clock.now();
+  if (!responders.all().some(({ notBefore, notAfter }) => notBefore <= now && now < notAfter))
     throw new Error('there is no valid OCSP responder certificate');
 }
 

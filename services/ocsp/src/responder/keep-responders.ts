@@ -22,7 +22,7 @@ function announce(log: Log, record: ResponderRecord, before: ResponderRecord | u
 }
 
 /**
- * Gives every public CA a responder certificate that is not revoked and not past half of its life. One CA's failure does not stop the others; the first
+ * Gives every public CA a responder certificate that is valid, not revoked and not past half of its life. One CA's failure does not stop the others; the first
  * is thrown at the end, so that the caller tries again soon.
  */
 export async function keepResponders(deps: KeepDeps): Promise<void> {

@@ -21,7 +21,7 @@ const DAY = 86_400_000;
 const OCSP_SIGNING_DER = Buffer.from('06082b06010505070309', 'hex');
 
 /**
- * The issuer's responder certificate, renewed when half of its life is over or the CA's certificate has changed; and when it is revoked,
+ * The issuer's responder certificate, renewed when half of its life is over, when it is not valid yet, or when the CA's certificate has changed; and when it is revoked,
  * with a new key, since then the old one has leaked.
  *
  * The request's id follows from the certificate that is replaced and the day, so a crash before the certificate is stored gets
@@ -73,10 +73,12 @@ function keyIdFor(issuerId: string, current: ResponderRecord | undefined, next: 
   return `${first}-K${number + 1}`;
 }
 
-/** Half of the life is over, or the CA has another certificate. */
+/** Half of the life is over or it has not begun, as a clock that was ahead leaves it; or the CA has another certificate. */
 function isDue(current: ResponderRecord, issuer: Issuer, now: number): boolean {
   const half = current.notBefore + (current.notAfter - current.notBefore) / 2;
-  return now >= half || !current.issuerCertificate.equals(issuer.certificate);
+  return (
+    now < current.notBefore || now >= half || !current.issuerCertificate.equals(issuer.certificate)
+  );
 }
 
 function requestId(
