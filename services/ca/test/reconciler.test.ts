@@ -1,4 +1,5 @@
 import { eventually } from '@gigvault/testkit/eventually';
+import { FakeClock } from '@gigvault/time/clock';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { issueCertificate } from '../src/issuance/issue-certificate.ts';
 import { reconcileIntents } from '../src/reconciliation/reconcile-intents.ts';
@@ -28,6 +29,19 @@ describe('the reconciler', () => {
       failed: 0,
     });
     expect(await reconcileIntents(ca.process().reconcile, 0)).toMatchObject({ abandoned: 1 });
+  });
+
+  it('settles what a process left behind whose clock was an hour ahead — covers: T15', async () => {
+    const dead = ca.process();
+    await dieAt(dead, request(dead), 'keymgr.signature', 'before');
+    const { reconcile } = ca.process();
+    // As seen by the right clock, it was opened an hour from now.
+    const clock = new FakeClock(reconcile.clock.now() - 3_600_000);
+    expect(await reconcileIntents({ ...reconcile, clock }, 60_000)).toEqual({
+      finished: 0,
+      abandoned: 1,
+      failed: 0,
+    });
   });
 
   it('reaches what is left behind any number that this process works on (covers: T3, T4)', async () => {

@@ -61,8 +61,11 @@ SELECT i.intent_id, i.request_id, i.issuer_id, i.serial_number, i.profile, i.pro
 FROM intent i LEFT JOIN certificate c ON c.serial_number = i.serial_number AND c.issuer_id = i.issuer_id
 WHERE i.request_id = $1 AND i.status IN ('open', 'issued')`;
 
-/** Open intents, oldest first. $1 created at or before, $2 who asks, $3 the same for those that another process works on, $4 and $5 only those after this one, $6 limit. */
+/**
+ * Open intents, oldest first. $1 created at or before, $2 who asks, $3 the same for those that another process works on, $4 and $5 only those after
+ * this one, $6 limit, $7 or created after.
+ */
 export const LIST_OPEN = `SELECT ${INTENT_COLUMNS} FROM intent i
-WHERE i.status = 'open' AND i.created_at <= $1 AND (i.created_at <= $3 OR NOT ${HELD})
+WHERE i.status = 'open' AND (i.created_at <= $3 OR (i.created_at <= $1 OR i.created_at > $7) AND NOT ${HELD})
   AND (i.created_at, i.intent_id) > ($4::bigint, $5::uuid)
 ORDER BY i.created_at, i.intent_id LIMIT $6`;

@@ -84,12 +84,12 @@ export function createPgIntentStore(options: PgIntentStoreOptions): IntentStore 
       return rows[0] && toState(rows[0]);
     },
     isKeyBlocked: (spkiSha256) => blocked.submit(spkiSha256),
-    async listOpen({ createdBefore, heldBefore }, after, limit) {
+    async listOpen({ createdBefore, createdAfter, heldBefore }, after, limit) {
       const { createdAt, intentId } = after ?? BEFORE_ALL;
       const { rows } = await query<IntentRow>(pool, {
         name: 'ca.list-open-intents',
         text: LIST_OPEN,
-        values: [createdBefore, holder.id(), heldBefore, createdAt, intentId, limit],
+        values: [createdBefore, holder.id(), heldBefore, createdAt, intentId, limit, createdAfter],
       });
       return rows.map(toIntent);
     },

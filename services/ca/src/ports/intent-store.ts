@@ -68,11 +68,16 @@ export interface IntentStore {
   /** Whether no certificate is issued for the key: one of a CA, or reported compromised. Lower-case hex of its SHA-256. */
   isKeyBlocked(spkiSha256: string): Promise<boolean>;
   /**
-   * Open intents created at or before `createdBefore`, oldest first; those that another process opened, which lives, at or before `heldBefore`.
+   * Open intents created at or before `createdBefore` or after `createdAfter`, oldest first; those that another process opened, which lives, at or
+   * before `heldBefore`.
    * Only those that come after `after` in that order.
    */
   listOpen(
-    age: { readonly createdBefore: number; readonly heldBefore: number },
+    age: {
+      readonly createdBefore: number;
+      readonly createdAfter: number;
+      readonly heldBefore: number;
+    },
     after: Pick<Intent, 'createdAt' | 'intentId'> | undefined,
     limit: number,
   ): Promise<readonly Intent[]>;

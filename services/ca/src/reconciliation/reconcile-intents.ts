@@ -1,6 +1,7 @@
 import { asGigvaultError } from '@gigvault/errors/gigvault-error';
 import type { Log } from '@gigvault/telemetry/log';
 import type { Clock } from '@gigvault/time/clock';
+import { TOLERANCE } from '@gigvault/time/clock-guard';
 import { flightOf } from '../issuance/flight.ts';
 import type { Intent } from '../ports/intent-store.ts';
 import { type SettleDeps, settleIntent } from './settle-intent.ts';
@@ -45,7 +46,12 @@ export async function reconcileIntents(
 async function* openIntents(deps: ReconcileDeps, age: number): AsyncGenerator<Intent> {
   const { pageSize = 500 } = deps;
   const now = deps.clock.now();
-  const ages = { createdBefore: now - age, heldBefore: now - Math.max(age, deps.heldIntentGrace) };
+  const ages = {
+    createdBefore: now - age,
+    // A process whose clock was ahead left them behind.
+    createdAfter: now + TOLERANCE,
+    heldBefore: now - Math.max(age, deps.heldIntentGrace),
+  };
   let page: readonly Intent[] = [];
   do {
     page = await deps.intents.listOpen(ages, page.at(-1), pageSize);
