@@ -91,6 +91,21 @@ describe('a clock that is an hour ahead for a while (covers: T15)', () => {
     await worker.stop();
   });
 
+  it('puts nothing off for a process that comes up when it is right again', async () => {
+    const clock = new FakeClock(systemClock.now() + HOUR);
+    world.restart(clock);
+    const requestId = await failing();
+    clock.step(-HOUR);
+    world.restart(clock);
+    const worker = issuingWorker(workerOptions());
+    await worker.start();
+    await eventually(
+      async () => (await readRequest(world.api.requests, requestId)).status === 'issued',
+      systemClock,
+    );
+    await worker.stop();
+  });
+
   it.each([
     ['later', 0, HOUR],
     ['before, and back', -24 * HOUR, 24 * HOUR],

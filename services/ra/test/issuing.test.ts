@@ -140,7 +140,7 @@ describe('a CA that fails', () => {
     const store = pgRequestStore(world.pool, world.api.eventLog);
     const now = systemClock.now();
     const claims = await Promise.all(
-      [1, 2, 3, 4].map(() => store.claimApproved(16, now, now + DAY)),
+      [1, 2, 3, 4].map(() => store.claimApproved(16, now, now + 60_000)),
     );
     expect(claims.flat().filter(({ requestId }) => requestId === request.requestId)).toHaveLength(
       1,

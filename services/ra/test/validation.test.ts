@@ -294,6 +294,17 @@ describe('validating', () => {
     expect((await settled(made!.authorizationId)).status).toBe('valid');
   });
 
+  it('is due at once for a process that comes up with the right clock, after one whose clock was ahead — covers: T15', async () => {
+    const clock = new FakeClock(systemClock.now() + HOUR);
+    const ahead = fixture.setUp(clock);
+    const [made] = await ahead.order('a.localhost');
+    await ahead.respond(made!);
+    clock.step(-HOUR);
+    const right = fixture.setUp(clock);
+    await right.start();
+    expect((await right.settled(made!.authorizationId)).status).toBe('valid');
+  });
+
   it('stores nothing when the step fails before its commit, and finishes later', async () => {
     const { order, respond, start, settled, get, worker, eventLog } = fixture.setUp();
     let failures = 0;

@@ -7,7 +7,7 @@ import { executeOnce, transaction } from '@gigvault/database/transaction';
 import type { IssuedCertificate } from '@gigvault/proto/ca/v1/issuance';
 import type { Pool, PoolClient } from 'pg';
 import type { JudgedRequest, StoredRequest } from '../enrolment/stored-request.ts';
-import type { IssuingStore, RequestStore } from '../ports/request-store.ts';
+import { type IssuingStore, LONGEST_DELAY, type RequestStore } from '../ports/request-store.ts';
 import { COLUMNS, type RequestRow, toStoredRequest } from './pg-request-row.ts';
 import { factsOf, failedEvent } from './request-event.ts';
 
@@ -42,7 +42,7 @@ const FAILED = `UPDATE enrolment_request SET status = 'failed', error_code = $2,
 const POSTPONE = `UPDATE enrolment_request SET attempts = attempts + 1, due_at = $2 WHERE request_id = $1 AND status = 'approved'`;
 
 const CLAIM = `WITH due AS (
-    SELECT request_id FROM enrolment_request WHERE status = 'approved' AND due_at <= $2
+    SELECT request_id FROM enrolment_request WHERE status = 'approved' AND (due_at <= $2 OR due_at > $4)
     ORDER BY due_at LIMIT $1 FOR UPDATE SKIP LOCKED)
   UPDATE enrolment_request r SET due_at = $3 FROM due WHERE r.request_id = due.request_id
   RETURNING ${COLUMNS}`;
@@ -98,7 +98,7 @@ export function pgRequestStore(pool: Pool, eventLog: EventLog): RequestStore & I
       const { rows } = await query<RequestRow>(pool, {
         name: 'ra_request_claim',
         text: CLAIM,
-        values: [limit, now, leasedUntil],
+        values: [limit, now, leasedUntil, now + LONGEST_DELAY],
       });
       return rows.map(toStoredRequest);
     },

@@ -40,6 +40,8 @@ const RENEW = `UPDATE challenge c SET due_at = $3
   FROM unnest($1::uuid[], $2::bigint[]) AS held (challenge_id, until)
   WHERE c.challenge_id = held.challenge_id AND c.status = 'processing' AND c.due_at = held.until`;
 
+const RECALL = `UPDATE challenge SET due_at = $1 WHERE status = 'processing' AND due_at > $2`;
+
 // An attempt counts when it has ended: one whose lease was lost says nothing about the server.
 const POSTPONE = `UPDATE challenge SET attempts = $3, due_at = $2
   WHERE challenge_id = $1 AND status = 'processing' AND attempts < $3`;
@@ -90,6 +92,9 @@ export function pgValidationQueue(pool: Pool, eventLog: EventLog): ValidationQue
         values,
       });
       return rows.map(toClaimed);
+    },
+    async recall(now, latest) {
+      await query(pool, { name: 'ra_challenge_recall', text: RECALL, values: [now, latest] });
     },
     async renew(held, until) {
       const ids = held.map(({ challengeId }) => challengeId);

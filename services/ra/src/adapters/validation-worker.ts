@@ -1,10 +1,15 @@
 import { EventEmitter } from 'node:events';
 import { failureLog, type Log } from '@gigvault/telemetry/log';
 import type { Clock } from '@gigvault/time/clock';
+import { TOLERANCE } from '@gigvault/time/clock-guard';
 import { nap } from '@gigvault/time/nap';
 import { periodic, type Worker } from '@gigvault/time/worker';
 import type { ClaimedChallenge } from '../ports/validation-queue.ts';
-import { type ValidateDeps, validateChallenge } from '../validation/validate-challenge.ts';
+import {
+  longestPause,
+  type ValidateDeps,
+  validateChallenge,
+} from '../validation/validate-challenge.ts';
 
 /** How long a claim lasts, milliseconds: short, since that is what a validation waits for whose process died. It is renewed. */
 const LEASE = 4_000;
@@ -54,6 +59,10 @@ export function validationWorker(options: ValidationWorkerOptions): Validator {
     }
   }
 
+  /** Further ahead than that nothing is due by a clock as right as others are. */
+  const latest = TOLERANCE + Math.max(lease, longestPause(options));
+  let recalled = false;
+
   const loop = periodic({
     name: 'ra.validation',
     clock,
@@ -62,6 +71,8 @@ export function validationWorker(options: ValidationWorkerOptions): Validator {
       const free = concurrency - inFlight.size;
       if (free <= 0) return;
       const now = clockGuard.believed();
+      if (!recalled) await queue.recall(now, now + latest);
+      recalled = true;
       const share = { each, inFlight: countByRequester(inFlight.values()) };
       const claimed = await queue.claim(free, now, now + lease, share);
       for (const challenge of claimed) {

@@ -4,7 +4,7 @@ import { durableStep } from '@gigvault/telemetry/durable-step';
 import type { ClockGuard } from '@gigvault/time/clock-guard';
 import { createSingleFlight } from '@gigvault/time/single-flight';
 import type { CertificateAuthority } from '../ports/certificate-authority.ts';
-import type { IssuingStore, RequestStore } from '../ports/request-store.ts';
+import { type IssuingStore, LONGEST_DELAY, type RequestStore } from '../ports/request-store.ts';
 import { type ProveDeps, proveNames } from './prove-names.ts';
 import { issuanceOf, type StoredRequest } from './stored-request.ts';
 
@@ -17,7 +17,6 @@ const UNEXPLAINED: readonly ErrorCode[] = [
 ];
 /** Milliseconds since the CA was first asked, after which they are final. */
 const UNEXPLAINED_FOR = 3_600_000;
-const LONGEST_DELAY = 60_000;
 
 /** What issuing needs. */
 export interface IssueDeps extends ProveDeps {

@@ -1,6 +1,12 @@
 import type { IssuedCertificate } from '@gigvault/proto/ca/v1/issuance';
 import type { JudgedRequest, StoredRequest } from '../enrolment/stored-request.ts';
 
+/**
+ * The longest pause before an approved request is tried again, milliseconds; a lease is shorter. What is not due for longer was put off by a
+ * clock that was ahead: it counts as due.
+ */
+export const LONGEST_DELAY = 60_000;
+
 /** Which requests a list shows. Empty texts: no filter. */
 export interface RequestFilter {
   readonly status: string;
@@ -45,7 +51,7 @@ export interface IssuingStore {
   markFailed(request: StoredRequest, errorCode: string, errorMessage: string): Promise<boolean>;
   /** Counts an attempt and lets the worker try again from `dueAt`. */
   postpone(requestId: string, dueAt: number): Promise<void>;
-  /** Leases up to `limit` approved requests that are due at `now`, until `leasedUntil`. */
+  /** Leases up to `limit` approved requests that are due at `now`, or not for more than LONGEST_DELAY, until `leasedUntil`. */
   claimApproved(limit: number, now: number, leasedUntil: number): Promise<StoredRequest[]>;
 }
 

@@ -48,6 +48,8 @@ export interface ValidationQueue {
    * in flight first, and nobody gets more than their share.
    */
   claim(limit: number, now: number, leasedUntil: number, share: Share): Promise<ClaimedChallenge[]>;
+  /** Makes due at `now` what is not due until after `latest`: further ahead than any lease or pause, it was put off by a clock that was ahead. */
+  recall(now: number, latest: number): Promise<void>;
   /** Leases for longer, until `until`, what is still leased as it is held. */
   renew(held: readonly Lease[], until: number): Promise<void>;
   /** Ends this attempt, and lets the challenge be claimed for the next from `dueAt`. Nothing happens when somebody else has ended it. */

@@ -29,8 +29,8 @@ export async function validateChallenge(
   const { queue, clock } = deps;
   const { evidence, failure } = await validateHttp01(deps, { ...challenge, signal });
   if (failure?.retry && challenge.attempt < deps.attempts) {
-    const pause = deps.retryDelay * 2 ** (challenge.attempt - 1);
-    await queue.postpone(challenge, deps.clockGuard.believed() + pause);
+    const dueAt = deps.clockGuard.believed() + pauseAfter(deps, challenge.attempt);
+    await queue.postpone(challenge, dueAt);
     return;
   }
   const at = clock.now();
@@ -43,4 +43,13 @@ export async function validateChallenge(
     ...(problem ? { problem } : {}),
   };
   await durableStep('ra.authorization', () => queue.finish(outcome));
+}
+
+/** The longest pause between two attempts, milliseconds. */
+export function longestPause(deps: Pick<ValidateDeps, 'attempts' | 'retryDelay'>): number {
+  return pauseAfter(deps, deps.attempts - 1);
+}
+
+function pauseAfter({ retryDelay }: Pick<ValidateDeps, 'retryDelay'>, attempt: number): number {
+  return retryDelay * 2 ** (attempt - 1);
 }
