@@ -35,6 +35,7 @@ export const MAY_WRITE_WITHOUT_STEP: Exceptions = {
   'services/ra/src/adapters/pg-request-store.ts#claimApproved': 'a lease ends by itself',
   'services/ra/src/adapters/pg-request-store.ts#postpone': 'says when the next attempt is',
   'services/ra/src/adapters/pg-validation-queue.ts#claim': 'a lease ends by itself',
+  'services/ra/src/adapters/pg-validation-queue.ts#recall': 'says when the next attempt is',
   'services/ra/src/adapters/pg-validation-queue.ts#renew': 'a lease ends by itself',
   'services/ra/src/adapters/pg-validation-queue.ts#postpone': 'says when the next attempt is',
 };

@@ -131,10 +131,11 @@ function statusWorkers(
     clock,
     interval: FRESHNESS_INTERVAL,
     round: async () => {
+      const now = clock.now();
       const remembered = await store.load();
-      if (remembered !== undefined && remembered <= clock.now()) freshness.advance(remembered);
+      if (remembered !== undefined && remembered <= now) freshness.advance(remembered);
       const asOf = freshness.asOf();
-      if (asOf !== undefined && asOf !== remembered) await store.save(asOf);
+      if (asOf !== undefined && asOf !== remembered) await store.save(asOf, now);
     },
     onError: (error) => log.warn({ error }, 'the freshness is not noted'),
   });

@@ -192,6 +192,20 @@ describe('OCSP without ca', () => {
     expect(await ocsp.statusOf(bad)).toMatchObject({ reasonCode: 1 });
   });
 
+  it('what was remembered by a clock that was ahead is replaced once it is right — covers: T15', async () => {
+    await ocsp.started();
+    await ocsp.pool.query(
+      `INSERT INTO freshness (producer, as_of) VALUES ('ca', $1)
+       ON CONFLICT (producer) DO UPDATE SET as_of = EXCLUDED.as_of`,
+      [ocsp.world.clock.now() + 2_400 * HOUR],
+    );
+    await eventually(async () => {
+      ocsp.world.clock.advance(15_000);
+      const { rows } = await ocsp.pool.query('SELECT as_of FROM freshness');
+      expect(Number(rows[0].as_of)).toBeLessThanOrEqual(ocsp.world.clock.now());
+    });
+  });
+
   it('keeps no good for longer than the event log is followed: then ca is asked, and believed', async () => {
     await ocsp.started();
     const { serialNumber } = ocsp.world.ca.issue();

@@ -5,7 +5,7 @@ import { eventually } from '@gigvault/testkit/eventually';
 import { MODES } from '@gigvault/testkit/pki-process';
 import { systemClock } from '@gigvault/time/clock';
 import { buildOcspRequest, readOcspResponse } from '@gigvault/x509/ocsp-client';
-import { describe, expect, it } from '@jest/globals';
+import { beforeAll, describe, expect, it } from '@jest/globals';
 import { QUICK_CRL, START_TIMEOUT, startAcmeClient, usePki } from '../use-pki.ts';
 import { RECOVERY } from './limits.ts';
 import { useSetClock } from './set-clock.ts';
@@ -13,6 +13,7 @@ import { useSetClock } from './set-clock.ts';
 const setClock = useSetClock();
 
 describe.each(MODES)('a start with the clock 100 days ahead, %s', (mode) => {
+  beforeAll(() => setClock('+0'));
   const shared = usePki(mode, ...QUICK_CRL);
 
   it(

@@ -12,11 +12,12 @@ export function pgFreshnessStore(pool: Pool): FreshnessStore {
       );
       return rows[0] && Number(rows[0].as_of);
     },
-    async save(asOf) {
+    async save(asOf, now) {
       await query(pool, {
         text: `INSERT INTO freshness (producer, as_of) VALUES ('ca', $1)
-         ON CONFLICT (producer) DO UPDATE SET as_of = greatest(freshness.as_of, EXCLUDED.as_of)`,
-        values: [asOf],
+         ON CONFLICT (producer) DO UPDATE
+         SET as_of = greatest(CASE WHEN freshness.as_of <= $2 THEN freshness.as_of END, EXCLUDED.as_of)`,
+        values: [asOf, now],
       });
     },
   };

@@ -2,6 +2,6 @@
 export interface FreshnessStore {
   /** Unix ms; undefined before the first. */
   load(): Promise<number | undefined>;
-  /** Never moves backwards. */
-  save(asOf: number): Promise<void>;
+  /** Never moves backwards, but from after `now`: a clock that was ahead remembered that. Unix ms. */
+  save(asOf: number, now: number): Promise<void>;
 }
