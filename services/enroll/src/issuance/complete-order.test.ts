@@ -124,17 +124,20 @@ describe('completing an order', () => {
   it.each([
     ['an hour ahead', 60 * MINUTE],
     ['five minutes ahead', 5 * MINUTE],
-  ])('takes up within seconds what it paused while the clock was %s — covers: T15', async (_how, ahead) => {
-    const order = await processingOrder();
-    ra.verdict = 'unavailable';
-    clock.step(ahead);
-    expect((await completion.complete(order)).status).toBe('processing');
-    clock.step(-ahead);
-    ra.verdict = 'issue';
-    clock.advance(2_000);
-    expect(await resumeOrders({ sweep: orders, completion, clockGuard }, 'pause')).toBe(1);
-    expect((await orders.find(order.orderId))?.status).toBe('valid');
-  });
+  ])(
+    'takes up within seconds what it paused while the clock was %s — covers: T15',
+    async (_how, ahead) => {
+      const order = await processingOrder();
+      ra.verdict = 'unavailable';
+      clock.step(ahead);
+      expect((await completion.complete(order)).status).toBe('processing');
+      clock.step(-ahead);
+      ra.verdict = 'issue';
+      clock.advance(2_000);
+      expect(await resumeOrders({ sweep: orders, completion, clockGuard }, 'pause')).toBe(1);
+      expect((await orders.find(order.orderId))?.status).toBe('valid');
+    },
+  );
 
   it.each(['start', 'pause'] as const)(
     'takes up after a %s what a process paused that came up with the clock an hour ahead — covers: T15',

@@ -1,6 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import { expect, it } from '@jest/globals';
-import { LONGEST_PAUSE, type Order, type OrderStep, type OrderSweep, type Orders } from './orders.ts';
+import {
+  LONGEST_PAUSE,
+  type Order,
+  type OrderStep,
+  type OrderSweep,
+  type Orders,
+} from './orders.ts';
 
 let made = 0;
 const START = 1_700_000_000_000;

@@ -40,6 +40,7 @@ export function validationWorker(options: ValidationWorkerOptions): Validator {
   const each = Math.ceil(concurrency / 4);
   const inFlight = new Map<Promise<void>, ClaimedChallenge>();
   const leases = keptLeases(options, lease);
+  const recall = createRecall(options, lease);
   /** Emits the id of each challenge whose attempt has ended. */
   const attempts = new EventEmitter().setMaxListeners(0);
 
@@ -59,10 +60,6 @@ export function validationWorker(options: ValidationWorkerOptions): Validator {
     }
   }
 
-  /** Further ahead than that nothing is due by a clock as right as others are. */
-  const latest = TOLERANCE + Math.max(lease, longestPause(options));
-  let recalled = false;
-
   const loop = periodic({
     name: 'ra.validation',
     clock,
@@ -71,8 +68,7 @@ export function validationWorker(options: ValidationWorkerOptions): Validator {
       const free = concurrency - inFlight.size;
       if (free <= 0) return;
       const now = clockGuard.believed();
-      if (!recalled) await queue.recall(now, now + latest);
-      recalled = true;
+      await recall(now);
       const share = { each, inFlight: countByRequester(inFlight.values()) };
       const claimed = await queue.claim(free, now, now + lease, share);
       for (const challenge of claimed) {
@@ -107,6 +103,16 @@ export function validationWorker(options: ValidationWorkerOptions): Validator {
       loop.wake();
       return ended;
     },
+  };
+}
+
+/** Recalls, once, what is due further ahead than by any clock that is as right as this one. */
+function createRecall(options: ValidationWorkerOptions, lease: number) {
+  const latest = TOLERANCE + Math.max(lease, longestPause(options));
+  let recalled = false;
+  return async (now: number): Promise<void> => {
+    if (!recalled) await options.queue.recall(now, now + latest);
+    recalled = true;
   };
 }
 
