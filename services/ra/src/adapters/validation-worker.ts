@@ -40,7 +40,6 @@ export function validationWorker(options: ValidationWorkerOptions): Validator {
   const each = Math.ceil(concurrency / 4);
   const inFlight = new Map<Promise<void>, ClaimedChallenge>();
   const leases = keptLeases(options, lease);
-  const recall = createRecall(options, lease);
   /** Emits the id of each challenge whose attempt has ended. */
   const attempts = new EventEmitter().setMaxListeners(0);
 
@@ -68,7 +67,7 @@ export function validationWorker(options: ValidationWorkerOptions): Validator {
       const free = concurrency - inFlight.size;
       if (free <= 0) return;
       const now = clockGuard.believed();
-      await recall(now);
+      await leases.recall(now);
       const share = { each, inFlight: countByRequester(inFlight.values()) };
       const claimed = await queue.claim(free, now, now + lease, share);
       for (const challenge of claimed) {
@@ -134,7 +133,8 @@ function emitted(emitter: EventEmitter, event: string, clock: Clock, limit: numb
  * The leases of what is in flight here. They are renewed at a pace of their own, and after a failure as soon as ever: an outage of the
  * database that is shorter than a lease costs none.
  */
-function keptLeases({ queue, clock, clockGuard, log }: ValidationWorkerOptions, lease: number) {
+function keptLeases(options: ValidationWorkerOptions, lease: number) {
+  const { queue, clock, clockGuard, log } = options;
   /** Their ends, by the challenge's id. */
   const ends = new Map<string, number>();
   const failures = failureLog(log, 'leases are not renewed', 'leases are renewed again');
@@ -163,6 +163,7 @@ function keptLeases({ queue, clock, clockGuard, log }: ValidationWorkerOptions, 
   return {
     start: worker.start,
     stop: worker.stop,
+    recall: createRecall(options, lease),
     take: (challengeId: string, until: number) => void ends.set(challengeId, until),
     drop: (challengeId: string) => void ends.delete(challengeId),
   };
