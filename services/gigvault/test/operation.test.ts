@@ -34,7 +34,11 @@ describe.each(MODES)('operating it, %s', (mode) => {
       const { pki } = shared;
       const fresh = join(pki.home, 'taken');
       const [port = 0, ...free] = await freePorts(16, { first: 5_000, block: 20, blocks: 100 });
-      const others = ['--https-port', '--http-port'].flatMap((flag, i) => [flag, `${free[i]}`]);
+      const others = ['--https-port', '--http-port'].flatMap((flag, i) => [
+        flag,
+        // Behind those that split mode takes from the first one on.
+        `${free.at(-1 - i)}`,
+      ]);
       const flags = ['--data-dir', fresh, ...others, '--grpc-port', '0'];
       const refused = pki.tryStart(...flags, '--metrics-port', `${port}`);
       const making = join(fresh, 'pg', 'cluster.new');
