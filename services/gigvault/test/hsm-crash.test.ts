@@ -15,8 +15,6 @@ const KILLS: readonly Kill[] = [
   { at: 'keymgr.signature:before' },
   { at: 'keymgr.signature:after' },
   { at: 'keymgr.key:before', cause: 'responder revoked' },
-  { at: 'crl.intent:after' },
-  { at: 'ca.intent:after' },
 ];
 const SEED = 4;
 /** Milliseconds: other tests run beside, and a start opens the token as well. */

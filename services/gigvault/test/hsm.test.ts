@@ -21,7 +21,7 @@ afterAll(() => token.remove());
 /** Exit codes. */
 const KEY_UNAVAILABLE = 9;
 const NOT_WELL = 10;
-const KILLS = 8;
+const KILLS = 4;
 /** Milliseconds between two deaths of the driver, and how soon requests are answered again after one (T12). */
 const KILL_EVERY = 700;
 const RECOVERY = 2_000;
@@ -52,7 +52,7 @@ describe.each(MODES)('all keys in a token, %s', (mode) => {
   it(
     'the driver is killed again and again under load: nothing wrong is signed, and it goes on — covers: T12, T13',
     async () => {
-      const { load, probe } = await startUnderLoad(shared, 4);
+      const { load, probe } = await startUnderLoad(shared, 2);
       for (let i = 0; i < KILLS; i++) {
         await eventually(() => expect(driversOf(shared.pki)).not.toEqual([]));
         for (const pid of driversOf(shared.pki)) process.kill(pid, 'SIGKILL');
