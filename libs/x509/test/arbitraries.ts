@@ -31,7 +31,10 @@ export const generalName: fc.Arbitrary<GeneralName> = fc.oneof(
 
 const printable = fc
   .string({ unit: 'grapheme', minLength: 1, maxLength: 20 })
-  .filter((text) => [...text].length <= 60 && /^[^\p{C}\p{Zl}\p{Zp}]+$/u.test(text) && text.isWellFormed());
+  .filter(
+    (text) =>
+      [...text].length <= 60 && /^[^\p{C}\p{Zl}\p{Zp}]+$/u.test(text) && text.isWellFormed(),
+  );
 
 /** Attributes of a subject, of the types that stand in certificates. */
 export const attributes: fc.Arbitrary<Attribute[]> = fc.array(
