@@ -54,7 +54,9 @@ export async function start(options: StartOptions): Promise<RunningSuite> {
   const pki = await preparePki({ config, directory, ...pools, log, metrics, progress, print });
 
   // 4. The first mTLS identities, issued by the normal flow before anything listens; again when all have expired.
-  await suite.start('keymgr');
+  const keymgr = await suite.start('keymgr');
+  // A token that cannot be used says so now; the self check would only wait for it.
+  for (const { check } of keymgr.healthChecks) await check();
   await suite.start('ca');
   await registerIssuers(suite, pki);
   const { trustDomain, split } = config;

@@ -1,6 +1,6 @@
 import { createCaKey } from '@gigvault/keymgr/keys/create-ca-key';
 import { requestCaCertificate } from '@gigvault/keymgr/keys/request-ca-certificate';
-import { type Keymgr, openKeymgr } from '@gigvault/keymgr/open-keymgr';
+import { openKeymgr } from '@gigvault/keymgr/open-keymgr';
 import { requestedKey } from '@gigvault/rootca/ceremony/sign-subordinate-ca';
 import { caSubject, type Plan, type SubordinateKind } from '@gigvault/rootca/plan/plan';
 import type { Log } from '@gigvault/telemetry/log';
@@ -27,28 +27,6 @@ export interface KeymgrParts {
   readonly metrics: Metrics;
 }
 
-/** Errors: KEY_UNAVAILABLE saying why keys cannot be used: a wrong PIN, a token that is not there. */
-export async function requireBackends(parts: KeymgrParts): Promise<void> {
-  const { healthChecks, close } = openOwnKeymgr(parts);
-  try {
-    for (const { check } of healthChecks) await check();
-  } finally {
-    await close();
-  }
-}
-
-/** Before anything listens; to be closed. */
-function openOwnKeymgr({ config, directory, pool, log, metrics }: KeymgrParts): Keymgr {
-  return openKeymgr({
-    config: config.keymgr,
-    dataDir: directory.of('keymgr'),
-    database: pool,
-    clock: systemClock,
-    log,
-    metrics,
-  });
-}
-
 /** What the root is asked to sign. */
 export interface CaRequest {
   /** PKCS #10, DER. */
@@ -65,7 +43,15 @@ export async function requestCas(
   parts: KeymgrParts,
   plan: Plan,
 ): Promise<Record<SubordinateKind, CaRequest>> {
-  const { keys, close } = openOwnKeymgr(parts);
+  const { config, directory, pool, log, metrics } = parts;
+  const { keys, close } = openKeymgr({
+    config: config.keymgr,
+    dataDir: directory.of('keymgr'),
+    database: pool,
+    clock: systemClock,
+    log,
+    metrics,
+  });
   const requestOf = async (kind: SubordinateKind): Promise<CaRequest> => {
     const keyId = CA_KEYS[kind];
     // Left there by a start that died before the root signed.

@@ -17,7 +17,7 @@ import type { Pool } from 'pg';
 import type { SuiteProcess } from '../composition/one-process.ts';
 import { type GigvaultConfig, HSM } from '../gigvault.config.ts';
 import type { Progress } from '../report/progress.ts';
-import { CA_KEYS, type KeymgrParts, requestCas, requireBackends } from './ca-keys.ts';
+import { CA_KEYS, type KeymgrParts, requestCas } from './ca-keys.ts';
 import {
   askOfflineRoot,
   isRootAwaited,
@@ -67,7 +67,6 @@ export async function preparePki(options: PkiOptions): Promise<Pki> {
   if (isNew && (await hasIssuers(options.caPool))) throw rootLost(directory);
   await requireKeys(options);
   await prepareMasterKey(config.keymgr, directory.of('keymgr'));
-  await requireBackends(options);
   const isOffline = config.offlineRoot !== undefined || isRootAwaited(directory.root);
   if (isNew) await (isOffline ? takeOfflineRoot(options) : createPki(options));
   else requireThisRoot(config.offlineRoot, directory.rootCertificate);
