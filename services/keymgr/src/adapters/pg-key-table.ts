@@ -4,7 +4,7 @@ import { shareStatement } from '@gigvault/database/lookup';
 import { ofThisRequest } from '@gigvault/database/new-event';
 import { query } from '@gigvault/database/query';
 import { transaction } from '@gigvault/database/transaction';
-import type { Pool } from 'pg';
+import type { Pool, PoolClient } from 'pg';
 import type { KeyVersion, StoredKey } from '../keys/stored-key.ts';
 import type { KeyEvent } from '../ports/key-event.ts';
 import type { KeyCourse, KeyPage, KeyTable } from '../ports/key-table.ts';
@@ -34,7 +34,7 @@ const STILL_SO = `WITH told AS (
 export function pgKeyTable(pool: Pool, eventLog: EventLog): KeyTable {
   const use = shareStatement('keymgr.use', (uses: readonly Use[]) => recordUses(eventLog, uses));
   return {
-    insert: (key, event) => insert(pool, eventLog, key, event),
+    insert: (key, event) => told(pool, eventLog, event, (client) => insert(client, key)),
 
     async find(keyId) {
       const { rows } = await query<KeyRow>(pool, {
@@ -60,8 +60,9 @@ export function pgKeyTable(pool: Pool, eventLog: EventLog): KeyTable {
       return rows.map(toKeyVersion);
     },
 
-    move: (key, next, event) => move(pool, eventLog, key, next, event),
-    rotate: (key, next, event) => rotate(pool, eventLog, key, next, event),
+    move: (key, next, event) => told(pool, eventLog, event, (client) => move(client, key, next)),
+    rotate: (key, next, event) =>
+      told(pool, eventLog, event, (client) => rotate(client, key, next)),
     recordUse: (key, event) => use({ key, event: ofThisRequest(event) }),
 
     async due(until, after, limit) {
@@ -94,70 +95,65 @@ function listing({ limit, after, tenantId, state }: KeyPage) {
   };
 }
 
-function insert(pool: Pool, eventLog: EventLog, key: StoredKey, event: KeyEvent): Promise<boolean> {
+/** A change with its event, in one transaction. False, and nothing is told, when there was nothing to change. */
+function told(
+  pool: Pool,
+  eventLog: EventLog,
+  event: KeyEvent,
+  change: (client: PoolClient) => Promise<boolean>,
+): Promise<boolean> {
   return transaction(pool, async (client) => {
-    const { rowCount } = await client.query({
-      name: 'key-insert',
-      text: `INSERT INTO key (${KEY_COLUMNS}, key_type)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) ON CONFLICT (key_id) DO NOTHING`,
-      values: [...keyValues(key), key.publicKey.keyType],
-    });
-    if (rowCount === 0) return false;
+    if (!(await change(client))) return false;
     await eventLog.append(client, [event]);
     return true;
   });
 }
 
-function move(
-  pool: Pool,
-  eventLog: EventLog,
+async function insert(client: PoolClient, key: StoredKey): Promise<boolean> {
+  const { rowCount } = await client.query({
+    name: 'key-insert',
+    text: `INSERT INTO key (${KEY_COLUMNS}, key_type)
+           VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) ON CONFLICT (key_id) DO NOTHING`,
+    values: [...keyValues(key), key.publicKey.keyType],
+  });
+  return rowCount !== 0;
+}
+
+async function move(
+  client: PoolClient,
   key: StoredKey,
   { state, destroyAt, restoreState }: KeyCourse,
-  event: KeyEvent,
 ): Promise<boolean> {
-  return transaction(pool, async (client) => {
-    const { rowCount } = await client.query({
-      name: 'key-move',
-      text: `UPDATE key SET state = $6, destroy_at = $7, restore_state = $8 WHERE ${AS_BEFORE}`,
-      values: [...asBefore(key), state, toDate(destroyAt), restoreState],
-    });
-    if (rowCount === 0) return false;
-    await eventLog.append(client, [event]);
-    return true;
+  const { rowCount } = await client.query({
+    name: 'key-move',
+    text: `UPDATE key SET state = $6, destroy_at = $7, restore_state = $8 WHERE ${AS_BEFORE}`,
+    values: [...asBefore(key), state, toDate(destroyAt), restoreState],
   });
+  return rowCount !== 0;
 }
 
-function rotate(
-  pool: Pool,
-  eventLog: EventLog,
-  key: StoredKey,
-  next: KeyVersion,
-  event: KeyEvent,
-): Promise<boolean> {
-  return transaction(pool, async (client) => {
-    // Locked by the first statement: who comes second finds another version.
-    const { rowCount } = await client.query({
-      name: 'key-keep-version',
-      text: `INSERT INTO key_version (key_id, version, spki, backend, handle, created_at)
-             SELECT key_id, version, spki, backend, handle, version_created_at FROM key WHERE ${AS_BEFORE} FOR UPDATE`,
-      values: asBefore(key),
-    });
-    if (rowCount === 0) return false;
-    await client.query({
-      name: 'key-rotate',
-      text: `UPDATE key SET version = $2, spki = $3, backend = $4, handle = $5, version_created_at = $6 WHERE key_id = $1`,
-      values: [
-        key.keyId,
-        next.version,
-        next.publicKey.spki,
-        next.backend,
-        next.handle,
-        new Date(next.versionCreatedAt),
-      ],
-    });
-    await eventLog.append(client, [event]);
-    return true;
+async function rotate(client: PoolClient, key: StoredKey, next: KeyVersion): Promise<boolean> {
+  // Locked by the first statement: who comes second finds another version.
+  const { rowCount } = await client.query({
+    name: 'key-keep-version',
+    text: `INSERT INTO key_version (key_id, version, spki, backend, handle, created_at)
+           SELECT key_id, version, spki, backend, handle, version_created_at FROM key WHERE ${AS_BEFORE} FOR UPDATE`,
+    values: asBefore(key),
   });
+  if (rowCount === 0) return false;
+  await client.query({
+    name: 'key-rotate',
+    text: `UPDATE key SET version = $2, spki = $3, backend = $4, handle = $5, version_created_at = $6 WHERE key_id = $1`,
+    values: [
+      key.keyId,
+      next.version,
+      next.publicKey.spki,
+      next.backend,
+      next.handle,
+      new Date(next.versionCreatedAt),
+    ],
+  });
+  return true;
 }
 
 function asBefore(key: StoredKey): unknown[] {
