@@ -5,71 +5,52 @@ import { startHttpServer } from '@gigvault/http/http-server';
 import { installFaultHook } from '@gigvault/telemetry/durable-step';
 import { failureLog, type Log, silentLog } from '@gigvault/telemetry/log';
 import { eventually } from '@gigvault/testkit/eventually';
-import { startTestDatabase, type TestDatabase } from '@gigvault/testkit/test-database';
 import { createClockGuard } from '@gigvault/time/clock-guard';
 import { toPem } from '@gigvault/x509/pem';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
-import type { Pool } from 'pg';
+import { describe, expect, it } from '@jest/globals';
 import { crlFiles } from '../src/adapters/crl-files.ts';
 import { rootCrlFile as readRootCrlFile } from '../src/adapters/file-root-crl.ts';
 import { pgCrlStore } from '../src/adapters/pg-crl-store.ts';
 import { pgShardDirectory } from '../src/adapters/pg-shard-directory.ts';
 import { rpcCrlSigner } from '../src/adapters/rpc-crl-signer.ts';
-import { crlService } from '../src/crl.module.ts';
 import { keepCrls } from '../src/generation/keep-crls.ts';
 import { createServedCrls } from '../src/serving/served-crls.ts';
-import { type CrlWorld, crlWorld, startedCrlWorld } from './crl-world.ts';
+import { crlWorld } from './crl-world.ts';
 import { opensslCrl } from './openssl-crl.ts';
+import { useCrl } from './use-crl.ts';
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
 
-let database: TestDatabase;
-let pool: Pool;
-let world: CrlWorld;
-
-beforeAll(async () => {
-  database = await startTestDatabase();
-  pool = await database.pool('crl', crlService.migrations);
-});
-afterAll(() => database.stop());
-afterEach(async () => {
-  installFaultHook(undefined);
-  await world.stop();
-});
-
-async function started(config = {}): Promise<CrlWorld> {
-  world = await startedCrlWorld(pool, config);
-  return world;
-}
+const shared = useCrl();
 
 describe('publication', () => {
   it('an empty CRL of each shard of each issuer stands at the start, and openssl verifies it', async () => {
-    world = await crlWorld(pool);
-    world.ca.addIssuer('services', 3, world.keymgr.keys);
-    await world.start();
+    shared.world = await crlWorld(shared.pool);
+    shared.world.ca.addIssuer('services', 3, shared.world.keymgr.keys);
+    await shared.world.start();
     const paths = ['issuing/0', 'services/0', 'services/1', 'services/2'];
     for (const path of paths) {
-      const crl = await eventually(() => world.crl(`/crl/${path}.crl`));
-      expect([crl.list, crl.crlNumber]).toEqual([[], BigInt(world.clock.now() / 1000)]);
+      const crl = await eventually(() => shared.world.crl(`/crl/${path}.crl`));
+      expect([crl.list, crl.crlNumber]).toEqual([[], BigInt(shared.world.clock.now() / 1000)]);
       expect(crl.distributionPointUrl).toBe(`http://status.test/crl/${path}.crl`);
       expect(crl.nextUpdate - crl.thisUpdate).toBe(24 * HOUR);
-      const issuer = world.ca.issuers.find((one) => path.startsWith(one.issuerId))!;
+      const issuer = shared.world.ca.issuers.find((one) => path.startsWith(one.issuerId))!;
       expect(await opensslCrl(crl.der, issuer.certificate)).toContain('verify OK');
     }
-    await world.health('crl.freshness');
+    await shared.world.health('crl.freshness');
   });
 
   it('openssl reads revoked entries; reason 0 and hold are left out, never written (covers: T59)', async () => {
-    await started();
-    const serials = [0, 1, 6, 9].map((reasonCode) => world.ca.revoke({ reasonCode }));
-    const { crl } = await world.listed(serials[3]!);
+    await shared.started();
+    const serials = [0, 1, 6, 9].map((reasonCode) => shared.world.ca.revoke({ reasonCode }));
+    const { crl } = await shared.world.listed(serials[3]!);
     const reasons = serials.map(
       (serial) => crl.list.find((one) => one.serialNumber === serial)?.reasonCode,
     );
     expect(reasons).toEqual([0, 1, 0, 9]);
-    const text = await opensslCrl(crl.der, world.ca.issuers[0]!.certificate);
+    const text = await opensslCrl(crl.der, shared.world.ca.issuers[0]!.certificate);
     expect(text).toContain('verify OK');
     expect(text.match(/CRL Reason Code/g)).toHaveLength(2);
     expect(text).toMatch(
@@ -79,52 +60,52 @@ describe('publication', () => {
   });
 
   it('a revocation is on the CRL at once after a quiet time, a burst on one more CRL (covers: T55)', async () => {
-    await started({ coalesce: '10s' });
-    world.clock.advance(60_000);
-    const first = world.ca.revoke();
+    await shared.started({ coalesce: '10s' });
+    shared.world.clock.advance(60_000);
+    const first = shared.world.ca.revoke();
     const quiet = await eventually(async () => {
-      const crl = await world.crl();
+      const crl = await shared.world.crl();
       expect(crl.list.map((one) => one.serialNumber)).toEqual([first]);
       return crl;
     });
-    const burst = Array.from({ length: 20 }, () => world.ca.revoke());
+    const burst = Array.from({ length: 20 }, () => shared.world.ca.revoke());
     await eventually(async () =>
-      expect((await pool.query('SELECT 1 FROM revoked')).rows).toHaveLength(21),
+      expect((await shared.pool.query('SELECT 1 FROM revoked')).rows).toHaveLength(21),
     );
-    expect((await world.crl()).crlNumber).toBe(quiet.crlNumber);
-    const start = world.clock.now();
-    const { crl } = await world.listed(burst[19]!);
-    expect(world.clock.now() - start).toBeLessThanOrEqual(60_000);
+    expect((await shared.world.crl()).crlNumber).toBe(quiet.crlNumber);
+    const start = shared.world.clock.now();
+    const { crl } = await shared.world.listed(burst[19]!);
+    expect(shared.world.clock.now() - start).toBeLessThanOrEqual(60_000);
     expect(crl.list).toHaveLength(21);
-    expect(await world.ordinal(crl)).toBe((await world.ordinal(quiet)) + 1);
+    expect(await shared.world.ordinal(crl)).toBe((await shared.world.ordinal(quiet)) + 1);
   });
 
   it('is published and served, though the old ones cannot be deleted', async () => {
-    await started();
+    await shared.started();
     installFaultHook((step) => {
       if (step === 'crl.pruned') throw new Error('no disk');
     });
-    await world.listed(world.ca.revoke());
+    await shared.world.listed(shared.world.ca.revoke());
     await eventually(async () =>
-      expect(await world.metrics.exposition()).toMatch(
+      expect(await shared.world.metrics.exposition()).toMatch(
         /gigvault_crl_generation_duration_seconds_count 2/,
       ),
     );
   });
 
   it('a later reason replaces the first; an abandoned certificate counts as revoked', async () => {
-    await started();
-    const serialNumber = world.ca.revoke({ reasonCode: 4 });
-    await world.listed(serialNumber);
-    world.ca.revoke({ serialNumber, reasonCode: 1 });
+    await shared.started();
+    const serialNumber = shared.world.ca.revoke({ reasonCode: 4 });
+    await shared.world.listed(serialNumber);
+    shared.world.ca.revoke({ serialNumber, reasonCode: 1 });
     const data = {
       issuerId: 'issuing',
       serialNumber: 'abcd',
       crlShard: 0,
-      notAfter: world.clock.now() + DAY,
+      notAfter: shared.world.clock.now() + DAY,
     };
-    world.ca.events.append('certificate.abandoned', 'abcd', data);
-    const { crl } = await world.listed('abcd');
+    shared.world.ca.events.append('certificate.abandoned', 'abcd', data);
+    const { crl } = await shared.world.listed('abcd');
     expect(crl.list.map((one) => [one.serialNumber, one.reasonCode]).sort()).toEqual(
       [
         [serialNumber, 1],
@@ -134,17 +115,19 @@ describe('publication', () => {
   });
 
   it('makes a CRL each interval, and keeps an entry for one scheduled CRL past the end of its certificate', async () => {
-    await started();
-    const serialNumber = world.ca.revoke({ notAfter: world.clock.now() + 90 * 60_000 });
-    await world.listed(serialNumber);
+    await shared.started();
+    const serialNumber = shared.world.ca.revoke({
+      notAfter: shared.world.clock.now() + 90 * 60_000,
+    });
+    await shared.world.listed(serialNumber);
     const onScheduled: boolean[] = [];
     for (let i = 0; i < 4; i++) {
-      const before = (await world.crl()).crlNumber;
-      world.clock.advance(HOUR);
+      const before = (await shared.world.crl()).crlNumber;
+      shared.world.clock.advance(HOUR);
       const crl = await eventually(async () => {
         // The round before may have been under way, and have gone to sleep since.
-        world.clock.advance(1_000);
-        const next = await world.crl();
+        shared.world.clock.advance(1_000);
+        const next = await shared.world.crl();
         expect(next.crlNumber).toBeGreaterThan(before);
         return next;
       });
@@ -156,43 +139,43 @@ describe('publication', () => {
 
 describe('the clock', () => {
   const fromTheFuture = () =>
-    pool.query('SELECT 1 FROM crl WHERE this_update > $1', [world.clock.now()]);
+    shared.pool.query('SELECT 1 FROM crl WHERE this_update > $1', [shared.world.clock.now()]);
 
   it('is set forward: no CRL is made until it is back, and then nothing is late — covers: T15', async () => {
-    await started();
-    const before = await world.crl();
-    world.clock.step(2 * HOUR);
-    await expect(world.health('crl.clock')).rejects.toThrow('The clock was set');
+    await shared.started();
+    const before = await shared.world.crl();
+    shared.world.clock.step(2 * HOUR);
+    await expect(shared.world.health('crl.clock')).rejects.toThrow('The clock was set');
     // `ca` does not believe the clock either.
-    const serialNumber = world.ca.revoke({ revokedAt: before.thisUpdate });
+    const serialNumber = shared.world.ca.revoke({ revokedAt: before.thisUpdate });
     await eventually(async () => {
-      world.clock.advance(1_000);
-      expect((await pool.query('SELECT 1 FROM revoked')).rows).toHaveLength(1);
+      shared.world.clock.advance(1_000);
+      expect((await shared.pool.query('SELECT 1 FROM revoked')).rows).toHaveLength(1);
     });
     // Rounds of the generator: it is due, by the schedule and by the revocation.
-    const rounds = world.clock.now() + 60_000;
+    const rounds = shared.world.clock.now() + 60_000;
     await eventually(async () => {
-      world.clock.advance(1_000);
-      expect((await world.crl()).crlNumber).toBe(before.crlNumber);
-      expect(world.clock.now()).toBeGreaterThan(rounds);
+      shared.world.clock.advance(1_000);
+      expect((await shared.world.crl()).crlNumber).toBe(before.crlNumber);
+      expect(shared.world.clock.now()).toBeGreaterThan(rounds);
     });
-    world.clock.step(-2 * HOUR);
-    const back = world.clock.now();
-    await world.listed(serialNumber);
-    expect(world.clock.now() - back).toBeLessThan(MINUTE);
+    shared.world.clock.step(-2 * HOUR);
+    const back = shared.world.clock.now();
+    await shared.world.listed(serialNumber);
+    expect(shared.world.clock.now() - back).toBeLessThan(MINUTE);
     expect((await fromTheFuture()).rows).toEqual([]);
-    await world.health('crl.clock');
+    await shared.world.health('crl.clock');
   });
 
   it('is set back: all are due, and none is tried; that is said once — covers: T15', async () => {
-    await started();
+    await shared.started();
     const said: [object, string][] = [];
     const line = (fields: object, msg: string) => said.push([fields, msg]);
     const log: Log = { ...silentLog, warn: line, error: line, info: line };
-    const { clock, keymgr } = world;
+    const { clock, keymgr } = shared.world;
     const deps = {
-      store: pgCrlStore(pool),
-      directory: pgShardDirectory(pool),
+      store: pgCrlStore(shared.pool),
+      directory: pgShardDirectory(shared.pool),
       signer: rpcCrlSigner(keymgr.signing),
       served: createServedCrls(crlFiles('/nonexistent')),
       schedule: { interval: HOUR, coalesce: 10_000 },
@@ -205,56 +188,60 @@ describe('the clock', () => {
       held: failureLog(log, 'no CRL is made', 'CRLs are made again'),
       timer: () => () => undefined,
     };
-    const { crlNumber } = await world.crl();
+    const { crlNumber } = await shared.world.crl();
     clock.step(-2 * HOUR);
     for (let round = 0; round < 3; round++) expect(await keepCrls(deps)).toBe(5_000);
     expect(said).toEqual([[{ error: expect.anything() }, 'no CRL is made']]);
     clock.step(2 * HOUR);
     await keepCrls(deps);
     expect(said.map(([, msg]) => msg)).toEqual(['no CRL is made', 'CRLs are made again']);
-    expect((await world.crl()).crlNumber).toBe(crlNumber);
+    expect((await shared.world.crl()).crlNumber).toBe(crlNumber);
   });
 
   it('was wrong at a start: the CRL from the future is replaced once it is right, and lists all that it must — covers: T15', async () => {
-    await started();
-    const serialNumber = world.ca.revoke({ notAfter: world.clock.now() + 90 * MINUTE });
-    await world.listed(serialNumber);
+    await shared.started();
+    const serialNumber = shared.world.ca.revoke({
+      notAfter: shared.world.clock.now() + 90 * MINUTE,
+    });
+    await shared.world.listed(serialNumber);
     for (const change of [2 * HOUR, -2 * HOUR]) {
-      const { thisUpdate } = await world.crl();
-      await world.stop();
-      world.clock.step(change);
-      world = world.another();
-      await world.start();
-      await eventually(async () => expect((await world.crl()).thisUpdate).not.toBe(thisUpdate));
+      const { thisUpdate } = await shared.world.crl();
+      await shared.world.stop();
+      shared.world.clock.step(change);
+      shared.world = shared.world.another();
+      await shared.world.start();
+      await eventually(async () =>
+        expect((await shared.world.crl()).thisUpdate).not.toBe(thisUpdate),
+      );
     }
-    const { crl } = await world.listed(serialNumber);
-    expect(crl.thisUpdate).toBeLessThanOrEqual(world.clock.now());
+    const { crl } = await shared.world.listed(serialNumber);
+    expect(crl.thisUpdate).toBeLessThanOrEqual(shared.world.clock.now());
   });
 });
 
 describe('serving', () => {
   it('alarms at half of the life and never serves an expired CRL (covers: T58)', async () => {
-    await started();
-    world.keymgr.mode = 'down';
-    world.clock.advance(11 * HOUR);
-    await world.health('crl.freshness');
-    world.clock.advance(2 * HOUR);
-    await expect(world.health('crl.freshness')).rejects.toThrow('not renewed');
-    await world.ready();
-    expect((await world.fetch('/crl/issuing/0.crl')).status).toBe(200);
-    world.clock.advance(11 * HOUR);
-    const reply = await world.fetch('/crl/issuing/0.crl');
+    await shared.started();
+    shared.world.keymgr.mode = 'down';
+    shared.world.clock.advance(11 * HOUR);
+    await shared.world.health('crl.freshness');
+    shared.world.clock.advance(2 * HOUR);
+    await expect(shared.world.health('crl.freshness')).rejects.toThrow('not renewed');
+    await shared.world.ready();
+    expect((await shared.world.fetch('/crl/issuing/0.crl')).status).toBe(200);
+    shared.world.clock.advance(11 * HOUR);
+    const reply = await shared.world.fetch('/crl/issuing/0.crl');
     expect([reply.status, reply.headers?.['retry-after']]).toEqual([503, '60']);
-    world.keymgr.mode = 'well';
+    shared.world.keymgr.mode = 'well';
     await eventually(async () => {
-      world.clock.advance(60_000);
-      await world.health('crl.freshness');
+      shared.world.clock.advance(60_000);
+      await shared.world.health('crl.freshness');
     });
-    expect((await world.fetch('/crl/issuing/0.crl')).status).toBe(200);
+    expect((await shared.world.fetch('/crl/issuing/0.crl')).status).toBe(200);
   });
 
   it('HTTP: type, caching, 304, HEAD, 404, and no way out of memory (covers: T67)', async () => {
-    await started();
+    await shared.started();
     const server = await listen();
     const url = `http://127.0.0.1:${server.port}/crl`;
     try {
@@ -293,75 +280,81 @@ describe('serving', () => {
   });
 
   it('a restart without ca and keymgr serves what was published', async () => {
-    await started();
-    const { crl } = await world.listed(world.ca.revoke());
-    await world.stop();
-    world.ca.down = true;
-    world.ca.events.down = true;
-    world.keymgr.mode = 'down';
-    world = world.another();
-    await world.start();
-    expect((await eventually(() => world.crl())).der).toEqual(crl.der);
+    await shared.started();
+    const { crl } = await shared.world.listed(shared.world.ca.revoke());
+    await shared.world.stop();
+    shared.world.ca.down = true;
+    shared.world.ca.events.down = true;
+    shared.world.keymgr.mode = 'down';
+    shared.world = shared.world.another();
+    await shared.world.start();
+    expect((await eventually(() => shared.world.crl())).der).toEqual(crl.der);
     // Set in a round of its own, which does not wait for who fetches, nor they for it.
     await eventually(async () =>
-      expect(await world.metrics.exposition()).toMatch(/gigvault_crl_entries\{ca="issuing"\} 1/),
+      expect(await shared.world.metrics.exposition()).toMatch(
+        /gigvault_crl_entries\{ca="issuing"\} 1/,
+      ),
     );
   });
 
   it('events arrive again after a restart of the consumer and change nothing', async () => {
-    await started();
-    await world.listed(world.ca.revoke());
-    await world.stop();
-    await pool.query('DELETE FROM event_cursor');
-    world = world.another();
-    await world.start();
-    const { crl } = await world.listed(world.ca.revoke());
+    await shared.started();
+    await shared.world.listed(shared.world.ca.revoke());
+    await shared.world.stop();
+    await shared.pool.query('DELETE FROM event_cursor');
+    shared.world = shared.world.another();
+    await shared.world.start();
+    const { crl } = await shared.world.listed(shared.world.ca.revoke());
     expect(crl.list).toHaveLength(2);
   });
 
   it('stands still before an event that it cannot read, says so, and leaves none out — covers: T17', async () => {
-    await started();
-    await world.listed(world.ca.revoke());
-    const cursor = async () => (await pool.query('SELECT position FROM event_cursor')).rows;
+    await shared.started();
+    await shared.world.listed(shared.world.ca.revoke());
+    const cursor = async () => (await shared.pool.query('SELECT position FROM event_cursor')).rows;
     const before = await cursor();
-    world.ca.events.append('certificate.revoked', 'abcd', { issuerId: 'issuing' });
-    const behind = world.ca.revoke();
+    shared.world.ca.events.append('certificate.revoked', 'abcd', { issuerId: 'issuing' });
+    const behind = shared.world.ca.revoke();
     await eventually(() =>
-      expect(world.health('crl.consumer')).rejects.toThrow('the event log of ca is not followed'),
+      expect(shared.world.health('crl.consumer')).rejects.toThrow(
+        'the event log of ca is not followed',
+      ),
     );
-    const { list } = await world.crl();
+    const { list } = await shared.world.crl();
     expect(list.map(({ serialNumber }) => serialNumber)).not.toContain(behind);
     expect(await cursor()).toEqual(before);
   });
 
   it('serves the root CRL from its file, and a newer one without a restart', async () => {
-    await started();
+    await shared.started();
     const directory = await mkdtemp(join(tmpdir(), 'gigvault-crl-'));
     const rootCrlFile = join(directory, 'root.crl');
-    const first = (await world.crl()).der;
+    const first = (await shared.world.crl()).der;
     await writeFile(rootCrlFile, first);
     const look = readRootCrlFile(rootCrlFile);
     await expect(look(() => Promise.reject(new Error('no disk')))).rejects.toThrow('no disk');
     const taken: number[] = [];
     for (let i = 0; i < 2; i++) await look(async ({ octets }) => void taken.push(octets));
     expect(taken).toEqual([first.length]);
-    await world.stop();
-    world = world.another({ rootCrlFile });
-    await world.start();
+    await shared.world.stop();
+    shared.world = shared.world.another({ rootCrlFile });
+    await shared.world.start();
     try {
-      expect((await eventually(() => world.crl('/crl/root/0.crl'))).der).toEqual(first);
-      const { crl } = await world.listed(world.ca.revoke());
+      expect((await eventually(() => shared.world.crl('/crl/root/0.crl'))).der).toEqual(first);
+      const { crl } = await shared.world.listed(shared.world.ca.revoke());
       await writeFile(rootCrlFile, toPem('X509 CRL', crl.der));
       await eventually(async () => {
-        world.clock.advance(5_000);
-        expect((await world.crl('/crl/root/0.crl')).crlNumber).toBe(crl.crlNumber);
+        shared.world.clock.advance(5_000);
+        expect((await shared.world.crl('/crl/root/0.crl')).crlNumber).toBe(crl.crlNumber);
       });
-      world.clock.advance(22 * HOUR);
+      shared.world.clock.advance(22 * HOUR);
       // People renew it, offline: an alarm, and no reason to take everything else out of service.
       await eventually(() =>
-        expect(world.health('crl.freshness')).rejects.toThrow('CRL 0 of root is not renewed'),
+        expect(shared.world.health('crl.freshness')).rejects.toThrow(
+          'CRL 0 of root is not renewed',
+        ),
       );
-      await world.ready();
+      await shared.world.ready();
     } finally {
       await rm(directory, { recursive: true, force: true });
     }
@@ -375,12 +368,12 @@ function listen() {
     port: 0,
     baseUrl: 'http://127.0.0.1',
     behindProxy: false,
-    routes: world.routes.map((route) => ({
+    routes: shared.world.routes.map((route) => ({
       service: 'crl',
       route,
       authenticator: { authenticate: () => Promise.reject(new Error('not used')) },
     })),
     log: silentLog,
-    metrics: world.metrics,
+    metrics: shared.world.metrics,
   });
 }
