@@ -1,42 +1,31 @@
 import { X509Certificate } from 'node:crypto';
 import { readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { beforeEach, describe, expect, it } from '@jest/globals';
 import { newCertificationRequest, newPrivateKey } from '../src/commands/local-key.ts';
-import { API, type FakeServer, problem, startFakeServer } from './fake-server.ts';
+import { API, problem } from './fake-server.ts';
 import { LISTED, REQUEST, SERIAL } from './sample-documents.ts';
-import { createTestMachine, type TestMachine } from './test-terminal.ts';
+import { useCli } from './use-cli.ts';
 
-let server: FakeServer;
-let machine: TestMachine;
+const cli = useCli();
 
-beforeAll(async () => {
-  server = await startFakeServer();
-});
-
-afterAll(() => server.stop());
-
-beforeEach(async () => {
-  machine = await createTestMachine(server);
-  server.requests.length = 0;
-  server.routes[`POST ${API}/certificates`] = ({ body }) => ({
+beforeEach(() => {
+  cli.server.routes[`POST ${API}/certificates`] = ({ body }) => ({
     status: 201,
     body: {
       ...REQUEST,
       status: 'issued',
       serialNumber: SERIAL,
-      certificate: server.authority.issue(body.certificationRequest, SERIAL),
-      chain: server.authority.issuing + server.authority.root,
+      certificate: cli.server.authority.issue(body.certificationRequest, SERIAL),
+      chain: cli.server.authority.issuing + cli.server.authority.root,
     },
   });
 });
 
-afterEach(() => machine.remove());
-
 // covers: G68
 describe('cert create', () => {
   it('prints where the certificate is and what is in it', async () => {
-    const run = await machine.run('cert create api.localhost');
+    const run = await cli.machine.run('cert create api.localhost');
     expect(run).toMatchObject({ code: 0, err: '' });
     expect(run.out).toMatchInlineSnapshot(`
 "✔ Issued  api.localhost                                   serial 5f:03:ab:ab:ab:ab:ab:ab:ab:ab:ab:ab:ab:ab:ab:ab:ab:ab:ab:c2
@@ -50,33 +39,36 @@ describe('cert create', () => {
   });
 
   it('shortens the serial number on a terminal, in colour', async () => {
-    const run = await machine.run('cert create api.localhost', { stdoutIsTty: true });
+    const run = await cli.machine.run('cert create api.localhost', { stdoutIsTty: true });
     expect(run.out.split('\n')[0]).toMatchInlineSnapshot(
       `"[32m✔[0m Issued  api.localhost                                   serial 5f:03:…:c2"`,
     );
   });
 
   it('writes leaf and chain without the root, and the key for its owner only', async () => {
-    await machine.run('cert create api.localhost --san www.localhost --ip 127.0.0.1');
-    const pem = await readFile(join(machine.cwd, 'api.localhost.crt'), 'utf8');
+    await cli.machine.run('cert create api.localhost --san www.localhost --ip 127.0.0.1');
+    const pem = await readFile(join(cli.machine.cwd, 'api.localhost.crt'), 'utf8');
     const chain = pem.match(/-----BEGIN[^-]+-----[^-]+-----END CERTIFICATE-----/g) ?? [];
     const [leaf, issuer] = chain.map((text) => new X509Certificate(text));
     expect(chain).toHaveLength(2);
     expect(leaf?.subjectAltName).toBe('DNS:api.localhost, DNS:www.localhost, IP Address:127.0.0.1');
     expect(issuer?.subject).toBe('CN=GigVault Test Issuing CA');
-    expect((await stat(join(machine.cwd, 'api.localhost.key'))).mode & 0o777).toBe(0o600);
-    expect((await readdir(machine.cwd)).sort()).toEqual(['api.localhost.crt', 'api.localhost.key']);
+    expect((await stat(join(cli.machine.cwd, 'api.localhost.key'))).mode & 0o777).toBe(0o600);
+    expect((await readdir(cli.machine.cwd)).sort()).toEqual([
+      'api.localhost.crt',
+      'api.localhost.key',
+    ]);
   });
 
   it.each(['ec-p256', 'ec-p384', 'rsa-2048', 'rsa-3072'])(
     'makes a key of type %s',
     async (keyType) => {
-      expect((await machine.run(`cert create k.localhost --key-type ${keyType}`)).code).toBe(0);
+      expect((await cli.machine.run(`cert create k.localhost --key-type ${keyType}`)).code).toBe(0);
     },
   );
 
   it('says it in json, yaml, and by name alone', async () => {
-    const json = JSON.parse((await machine.run('cert create a.localhost -o json')).out);
+    const json = JSON.parse((await cli.machine.run('cert create a.localhost -o json')).out);
     expect(json).toEqual({
       serialNumber: SERIAL,
       subject: 'a.localhost',
@@ -88,27 +80,29 @@ describe('cert create', () => {
       requestId: REQUEST.requestId,
       files: { certificate: './a.localhost.crt', key: './a.localhost.key' },
     });
-    expect((await machine.run('cert create b.localhost -o yaml')).out).toContain(
+    expect((await cli.machine.run('cert create b.localhost -o yaml')).out).toContain(
       `serialNumber: ${SERIAL}\n`,
     );
-    expect((await machine.run('cert create c.localhost -q')).out).toBe(`${SERIAL}\n`);
+    expect((await cli.machine.run('cert create c.localhost -q')).out).toBe(`${SERIAL}\n`);
   });
 
   it('never replaces a file, and asks the server for nothing then', async () => {
-    await writeFile(join(machine.cwd, 'api.localhost.key'), 'precious');
-    const run = await machine.run('cert create api.localhost');
+    await writeFile(join(cli.machine.cwd, 'api.localhost.key'), 'precious');
+    const run = await cli.machine.run('cert create api.localhost');
     expect(run.code).toBe(6);
     expect(run.err).toContain('api.localhost.key exists already');
-    expect(await readFile(join(machine.cwd, 'api.localhost.key'), 'utf8')).toBe('precious');
-    expect(server.requests).toEqual([]);
-    expect((await machine.run('cert create api.localhost --force')).code).toBe(0);
-    expect(await readFile(join(machine.cwd, 'api.localhost.key'), 'utf8')).toContain('PRIVATE KEY');
+    expect(await readFile(join(cli.machine.cwd, 'api.localhost.key'), 'utf8')).toBe('precious');
+    expect(cli.server.requests).toEqual([]);
+    expect((await cli.machine.run('cert create api.localhost --force')).code).toBe(0);
+    expect(await readFile(join(cli.machine.cwd, 'api.localhost.key'), 'utf8')).toContain(
+      'PRIVATE KEY',
+    );
   });
 
   it('keeps its files in the folder', async () => {
-    await machine.run(['cert', 'create', '../../etc/passwd']);
-    await machine.run(['cert', 'create', '*.corp.example']);
-    expect((await readdir(machine.cwd)).sort()).toEqual([
+    await cli.machine.run(['cert', 'create', '../../etc/passwd']);
+    await cli.machine.run(['cert', 'create', '*.corp.example']);
+    expect((await readdir(cli.machine.cwd)).sort()).toEqual([
       '_.corp.example.crt',
       '_.corp.example.key',
       '__.._etc_passwd.crt',
@@ -117,29 +111,29 @@ describe('cert create', () => {
   });
 
   it('leaves no key behind when there is no certificate', async () => {
-    server.routes[`POST ${API}/certificates`] = () =>
+    cli.server.routes[`POST ${API}/certificates`] = () =>
       problem(503, 'UNAVAILABLE', 'The CA cannot be reached.');
-    const run = await machine.run('cert create api.localhost');
+    const run = await cli.machine.run('cert create api.localhost');
     expect(run.code).toBe(9);
     expect(run.err).toContain('try   gigvault cert list --cn api.localhost   (a certificate may');
-    expect(await readdir(machine.cwd)).toEqual([]);
+    expect(await readdir(cli.machine.cwd)).toEqual([]);
   });
 
   it('takes a request that was made elsewhere', async () => {
     const csr = newCertificationRequest(newPrivateKey('ec-p256'), 'own.localhost', [
       { type: 'dns', value: 'own.localhost' },
     ]);
-    await writeFile(join(machine.cwd, 'own.csr'), csr);
-    const run = await machine.run(
+    await writeFile(join(cli.machine.cwd, 'own.csr'), csr);
+    const run = await cli.machine.run(
       'cert create own.localhost --csr own.csr --ttl 2w --profile edge',
     );
     expect(run.code).toBe(0);
-    expect(server.requests.at(-1)?.body).toEqual({
+    expect(cli.server.requests.at(-1)?.body).toEqual({
       certificationRequest: csr,
       profile: 'edge',
       validity: '14d',
     });
-    expect((await readdir(machine.cwd)).sort()).toEqual(['own.csr', 'own.localhost.crt']);
+    expect((await readdir(cli.machine.cwd)).sort()).toEqual(['own.csr', 'own.localhost.crt']);
   });
 
   it('tells a denial in the words of the policy', async () => {
@@ -152,14 +146,14 @@ describe('cert create', () => {
       code: 'POLICY_DENIED',
       message,
     }));
-    server.routes[`POST ${API}/certificates`] = () =>
+    cli.server.routes[`POST ${API}/certificates`] = () =>
       problem(
         403,
         'POLICY_DENIED',
         `policy "web-servers" refused this certificate: ${why.join('; ')}`,
         errors,
       );
-    const run = await machine.run('cert create api.localhost');
+    const run = await cli.machine.run('cert create api.localhost');
     expect(run).toMatchObject({ code: 7, out: '' });
     expect(run.err).toMatchInlineSnapshot(`
 "error: policy "web-servers" refused this certificate           GV-POLICY-DENIED
@@ -174,26 +168,26 @@ describe('cert create', () => {
   it('waits for people when told, and keeps the key when not', async () => {
     const pending = { ...REQUEST, status: 'pending', approvalsNeeded: 1 };
     let body: { certificationRequest: string } | undefined;
-    server.routes[`POST ${API}/certificates`] = (request) => {
+    cli.server.routes[`POST ${API}/certificates`] = (request) => {
       body = request.body;
       return { status: 202, body: pending };
     };
-    const first = await machine.run('cert create one.localhost');
+    const first = await cli.machine.run('cert create one.localhost');
     expect(first.code).toBe(8);
     expect(first.out).toBe(`${REQUEST.requestId}  pending\n`);
     expect(first.err).toContain(`gigvault csr approve ${REQUEST.requestId}`);
-    expect(await readdir(machine.cwd)).toEqual(['one.localhost.key']);
+    expect(await readdir(cli.machine.cwd)).toEqual(['one.localhost.key']);
     let polls = 0;
-    server.routes[`GET ${API}/csrs/${REQUEST.requestId}`] = () => {
+    cli.server.routes[`GET ${API}/csrs/${REQUEST.requestId}`] = () => {
       polls += 1;
       if (polls < 3) return { status: 200, body: pending };
-      const certificate = server.authority.issue(body?.certificationRequest ?? '', SERIAL);
+      const certificate = cli.server.authority.issue(body?.certificationRequest ?? '', SERIAL);
       return {
         status: 200,
         body: { ...pending, status: 'issued', serialNumber: SERIAL, certificate, chain: '' },
       };
     };
-    expect((await machine.run('cert create two.localhost --wait')).code).toBe(0);
+    expect((await cli.machine.run('cert create two.localhost --wait')).code).toBe(0);
     expect(polls).toBe(3);
   });
 
@@ -201,16 +195,16 @@ describe('cert create', () => {
     const other = newCertificationRequest(newPrivateKey('ec-p256'), 'api.localhost', [
       { type: 'dns', value: 'api.localhost' },
     ]);
-    server.routes[`POST ${API}/certificates`] = () => ({
+    cli.server.routes[`POST ${API}/certificates`] = () => ({
       status: 201,
       body: {
         ...REQUEST,
         status: 'issued',
-        certificate: server.authority.issue(other, SERIAL),
+        certificate: cli.server.authority.issue(other, SERIAL),
         chain: '',
       },
     });
-    const run = await machine.run('cert create api.localhost');
+    const run = await cli.machine.run('cert create api.localhost');
     expect(run.code).toBe(1);
     expect(run.err).toContain('another key');
   });
@@ -218,7 +212,7 @@ describe('cert create', () => {
 
 describe('cert list and get', () => {
   it('lists in a table that can be read by programs too, over several pages', async () => {
-    server.routes[`GET ${API}/certificates`] = ({ query }) => {
+    cli.server.routes[`GET ${API}/certificates`] = ({ query }) => {
       const revoked = {
         ...LISTED,
         serialNumber: '0badc0de',
@@ -231,39 +225,42 @@ describe('cert list and get', () => {
         body: last ? { items: [revoked] } : { items: [LISTED], nextCursor: 'next' },
       };
     };
-    const run = await machine.run('cert list --status valid');
+    const run = await cli.machine.run('cert list --status valid');
     expect(run.out).toMatchInlineSnapshot(`
 "SERIAL                                                       NAME               PROFILE     STATUS   EXPIRES
 5f:03:ab:ab:ab:ab:ab:ab:ab:ab:ab:ab:ab:ab:ab:ab:ab:ab:ab:c2  api.localhost      tls-server  valid    2027-01-07 (in 47 d)
 0b:ad:c0:de                                                  old�[2J.localhost  tls-server  revoked  2027-01-07 (in 47 d)
 "
 `);
-    expect(server.requests.at(-2)?.query.get('status')).toBe('valid');
-    expect(server.requests.at(-1)?.query.get('cursor')).toBe('next');
-    const json = JSON.parse((await machine.run('cert list -o json')).out);
+    expect(cli.server.requests.at(-2)?.query.get('status')).toBe('valid');
+    expect(cli.server.requests.at(-1)?.query.get('cursor')).toBe('next');
+    const json = JSON.parse((await cli.machine.run('cert list -o json')).out);
     expect(json.items[0]).toEqual(LISTED);
-    expect((await machine.run('cert list -q --limit 1')).out).toBe(`${SERIAL}\n`);
+    expect((await cli.machine.run('cert list -q --limit 1')).out).toBe(`${SERIAL}\n`);
   });
 
   it.each(['5F:03:AB', '5f 03 ab', '0x5f03ab', '5F03AB'])(
     'takes the serial number %s',
     async (text) => {
-      server.routes[`GET ${API}/certificates/5f03ab`] = () => ({
+      cli.server.routes[`GET ${API}/certificates/5f03ab`] = () => ({
         status: 200,
         body: { ...LISTED, chain: '' },
       });
-      expect((await machine.run(['cert', 'get', text])).code).toBe(0);
-      expect((await machine.run('cert get 6226859 --decimal')).code).toBe(0);
+      expect((await cli.machine.run(['cert', 'get', text])).code).toBe(0);
+      expect((await cli.machine.run('cert get 6226859 --decimal')).code).toBe(0);
     },
   );
 
   it('shows one, as PEM when told', async () => {
-    const { authority } = server;
+    const { authority } = cli.server;
     const request = newCertificationRequest(newPrivateKey('ec-p256'), 'api.localhost', []);
     const leaf = authority.issue(request, SERIAL);
     const document = { ...LISTED, certificate: leaf, chain: authority.issuing + authority.root };
-    server.routes[`GET ${API}/certificates/${SERIAL}`] = () => ({ status: 200, body: document });
-    expect((await machine.run(`cert get ${SERIAL}`)).out).toMatchInlineSnapshot(`
+    cli.server.routes[`GET ${API}/certificates/${SERIAL}`] = () => ({
+      status: 200,
+      body: document,
+    });
+    expect((await cli.machine.run(`cert get ${SERIAL}`)).out).toMatchInlineSnapshot(`
 "serial     5f:03:ab:ab:ab:ab:ab:ab:ab:ab:ab:ab:ab:ab:ab:ab:ab:ab:ab:c2
 name       api.localhost
 names      api.localhost
@@ -275,13 +272,15 @@ requester  ada
 "
 `);
     for (const flag of ['--pem', '-o pem'])
-      expect((await machine.run(`cert get ${SERIAL} ${flag}`)).out).toBe(leaf + authority.issuing);
+      expect((await cli.machine.run(`cert get ${SERIAL} ${flag}`)).out).toBe(
+        leaf + authority.issuing,
+      );
   });
 
   it('exits 5 for what is not there', async () => {
-    server.routes[`GET ${API}/certificates/aa`] = () =>
+    cli.server.routes[`GET ${API}/certificates/aa`] = () =>
       problem(404, 'CERTIFICATE_NOT_FOUND', 'There is no certificate aa.');
-    const run = await machine.run('cert get aa');
+    const run = await cli.machine.run('cert get aa');
     expect(run.code).toBe(5);
     expect(run.err).toMatchInlineSnapshot(`
 "error: There is no certificate aa.                             GV-CERTIFICATE-NOT-FOUND

@@ -1,9 +1,9 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
 import { newCertificationRequest, newPrivateKey } from '../src/commands/local-key.ts';
-import { API, type FakeServer, problem, startFakeServer } from './fake-server.ts';
-import { createTestMachine, type TestMachine } from './test-terminal.ts';
+import { API, problem } from './fake-server.ts';
+import { useCli } from './use-cli.ts';
 
 const ID = '0f8c2d1e-0000-4000-8000-000000000001';
 const CSR = {
@@ -37,30 +37,16 @@ const NAMED = {
   votes: CSR.votes.map((vote) => ({ ...vote, actorName: 'kay' })),
 };
 
-let server: FakeServer;
-let machine: TestMachine;
+const cli = useCli();
 
-beforeAll(async () => {
-  server = await startFakeServer();
-});
-
-afterAll(() => server.stop());
-
-beforeEach(async () => {
-  machine = await createTestMachine(server);
-  server.requests.length = 0;
-});
-
-afterEach(() => machine.remove());
-
-const last = () => server.requests.at(-1);
+const last = () => cli.server.requests.at(-1);
 
 // covers: G69, G18
 describe('csr', () => {
   it('submit sends the file and exits 8 while people have not decided', async () => {
-    await writeFile(join(machine.cwd, 'shop.csr'), 'PEM');
-    server.routes[`POST ${API}/csrs`] = () => ({ status: 202, body: CSR });
-    const run = await machine.run(['csr', 'submit', 'shop.csr', '--reason', 'new shop']);
+    await writeFile(join(cli.machine.cwd, 'shop.csr'), 'PEM');
+    cli.server.routes[`POST ${API}/csrs`] = () => ({ status: 202, body: CSR });
+    const run = await cli.machine.run(['csr', 'submit', 'shop.csr', '--reason', 'new shop']);
     expect(run.code).toBe(8);
     expect(run.out).toBe(`${ID}  pending\n`);
     expect(run.err).toMatchInlineSnapshot(`
@@ -76,9 +62,9 @@ describe('csr', () => {
   });
 
   it('submit exits 0 when it was issued at once', async () => {
-    await writeFile(join(machine.cwd, 'shop.csr'), 'PEM');
-    server.routes[`POST ${API}/csrs`] = () => ({ status: 201, body: ISSUED });
-    expect(await machine.run('csr submit shop.csr -q')).toEqual({
+    await writeFile(join(cli.machine.cwd, 'shop.csr'), 'PEM');
+    cli.server.routes[`POST ${API}/csrs`] = () => ({ status: 201, body: ISSUED });
+    expect(await cli.machine.run('csr submit shop.csr -q')).toEqual({
       code: 0,
       out: `${ID}\n`,
       err: '',
@@ -86,19 +72,19 @@ describe('csr', () => {
   });
 
   it('list and get', async () => {
-    server.routes[`GET ${API}/csrs`] = () => ({
+    cli.server.routes[`GET ${API}/csrs`] = () => ({
       status: 200,
       body: { items: [CSR], nextCursor: '' },
     });
-    server.routes[`GET ${API}/csrs/${ID}`] = () => ({ status: 200, body: CSR });
-    expect((await machine.run('csr list --status pending')).out).toMatchInlineSnapshot(`
+    cli.server.routes[`GET ${API}/csrs/${ID}`] = () => ({ status: 200, body: CSR });
+    expect((await cli.machine.run('csr list --status pending')).out).toMatchInlineSnapshot(`
 "ID                                    NAMES                          PROFILE     STATUS   VOTES   REQUESTER  CREATED
 0f8c2d1e-0000-4000-8000-000000000001  shop.example,www.shop.example  tls-server  pending  1 of 2  ada        2026-11-21 (60 min ago)
 "
 `);
-    const listed = server.requests.find(({ route }) => route === `GET ${API}/csrs`);
+    const listed = cli.server.requests.find(({ route }) => route === `GET ${API}/csrs`);
     expect(listed?.query.get('status')).toBe('pending');
-    expect((await machine.run(`csr get ${ID}`)).out).toMatchInlineSnapshot(`
+    expect((await cli.machine.run(`csr get ${ID}`)).out).toMatchInlineSnapshot(`
 "id         0f8c2d1e-0000-4000-8000-000000000001
 names      shop.example  www.shop.example
 profile    tls-server
@@ -111,238 +97,78 @@ approvals  1 of 2
 vote       user:u2 approved fine
 "
 `);
-    expect((await machine.run(`csr get ${ID} --pem`)).code).toBe(8);
+    expect((await cli.machine.run(`csr get ${ID} --pem`)).code).toBe(8);
   });
 
   it('get gives what a server presents: the certificate and its intermediates, not the root', async () => {
-    const { authority } = server;
+    const { authority } = cli.server;
     const key = newPrivateKey('ec-p256');
     const leaf = authority.issue(newCertificationRequest(key, 'shop.example', []), '5f03ab');
     const body = { ...ISSUED, certificate: leaf, chain: authority.issuing + authority.root };
-    server.routes[`GET ${API}/csrs/${ID}`] = () => ({ status: 200, body });
+    cli.server.routes[`GET ${API}/csrs/${ID}`] = () => ({ status: 200, body });
     for (const flag of ['--pem', '-o pem'])
-      expect((await machine.run(`csr get ${ID} ${flag}`)).out).toBe(leaf + authority.issuing);
+      expect((await cli.machine.run(`csr get ${ID} ${flag}`)).out).toBe(leaf + authority.issuing);
   });
 
   it('name people as the request does, without asking who they are', async () => {
-    server.routes[`GET ${API}/csrs`] = () => ({ status: 200, body: { items: [NAMED] } });
-    server.routes[`GET ${API}/csrs/${ID}`] = () => ({ status: 200, body: NAMED });
-    expect((await machine.run('csr list')).out).toMatch(/ lin {8}2026/);
-    const shown = (await machine.run(`csr get ${ID}`)).out;
+    cli.server.routes[`GET ${API}/csrs`] = () => ({ status: 200, body: { items: [NAMED] } });
+    cli.server.routes[`GET ${API}/csrs/${ID}`] = () => ({ status: 200, body: NAMED });
+    expect((await cli.machine.run('csr list')).out).toMatch(/ lin {8}2026/);
+    const shown = (await cli.machine.run(`csr get ${ID}`)).out;
     expect(shown).toContain('requester  lin (user:u1)\n');
     expect(shown).toContain('vote       kay (user:u2) approved fine\n');
-    expect(server.requests.filter(({ route }) => route.endsWith('/whoami'))).toEqual([]);
-    const json = JSON.parse((await machine.run('csr list -o json')).out);
+    expect(cli.server.requests.filter(({ route }) => route.endsWith('/whoami'))).toEqual([]);
+    const json = JSON.parse((await cli.machine.run('csr list -o json')).out);
     expect(json.items[0]).toMatchObject({ requester: 'user:u1', requesterName: 'lin' });
   });
 
   it('name people where the caller may know who they are', async () => {
-    server.routes[`GET ${API}/csrs/${ID}`] = () => ({ status: 200, body: CSR });
+    cli.server.routes[`GET ${API}/csrs/${ID}`] = () => ({ status: 200, body: CSR });
     const whoami = `GET ${API}/whoami`;
-    const { [whoami]: ordinary } = server.routes;
+    const { [whoami]: ordinary } = cli.server.routes;
     const me = { userId: 'u1', name: 'ada', roles: [], tenantId: 'default' };
-    server.routes[whoami] = () => ({ status: 200, body: { ...me, permissions: ['users:manage'] } });
-    server.routes[`GET ${API}/users`] = () => ({
+    cli.server.routes[whoami] = () => ({
+      status: 200,
+      body: { ...me, permissions: ['users:manage'] },
+    });
+    cli.server.routes[`GET ${API}/users`] = () => ({
       status: 200,
       body: { items: [{ userId: 'u2', name: 'grace' }] },
     });
-    expect((await machine.run(`csr get ${ID}`)).out).toContain(
+    expect((await cli.machine.run(`csr get ${ID}`)).out).toContain(
       'vote       grace (user:u2) approved fine',
     );
-    server.requests.length = 0;
-    expect((await machine.run(`csr get ${ID} -o json`)).out).toContain('"requester": "user:u1"');
-    expect(server.requests.filter(({ route }) => route === whoami)).toEqual([]);
-    if (ordinary) server.routes[whoami] = ordinary;
+    cli.server.requests.length = 0;
+    expect((await cli.machine.run(`csr get ${ID} -o json`)).out).toContain(
+      '"requester": "user:u1"',
+    );
+    expect(cli.server.requests.filter(({ route }) => route === whoami)).toEqual([]);
+    if (ordinary) cli.server.routes[whoami] = ordinary;
   });
 
   it('approve and reject send the vote', async () => {
-    server.routes[`POST ${API}/csrs/${ID}/approve`] = () => ({ status: 200, body: ISSUED });
-    server.routes[`POST ${API}/csrs/${ID}/reject`] = () => ({
+    cli.server.routes[`POST ${API}/csrs/${ID}/approve`] = () => ({ status: 200, body: ISSUED });
+    cli.server.routes[`POST ${API}/csrs/${ID}/reject`] = () => ({
       status: 200,
       body: { ...CSR, status: 'rejected', votes: [] },
     });
-    expect((await machine.run(`csr approve ${ID} --comment ok`)).out).toMatchInlineSnapshot(`
+    expect((await cli.machine.run(`csr approve ${ID} --comment ok`)).out).toMatchInlineSnapshot(`
 "✔ Approved (1 of 2)  shop.example  www.shop.example   issued
   serial    5f:03:ab
 "
 `);
     expect(last()?.body).toEqual({ comment: 'ok' });
-    await machine.run(`csr approve ${ID} --reason ok`);
+    await cli.machine.run(`csr approve ${ID} --reason ok`);
     expect(last()?.body).toEqual({ comment: 'ok' });
-    expect((await machine.run(`csr reject ${ID}`)).out).toContain('Rejected');
+    expect((await cli.machine.run(`csr reject ${ID}`)).out).toContain('Rejected');
   });
 
   it('approve of one’s own request exits 4 and says who can', async () => {
-    server.routes[`POST ${API}/csrs/${ID}/approve`] = () =>
+    cli.server.routes[`POST ${API}/csrs/${ID}/approve`] = () =>
       problem(403, 'SELF_APPROVAL', 'Nobody approves their own request.');
-    const run = await machine.run(`csr approve ${ID}`);
+    const run = await cli.machine.run(`csr approve ${ID}`);
     expect(run.code).toBe(4);
     expect(run.err).toContain('another person decides');
-  });
-});
-
-// covers: G70
-describe('key', () => {
-  const KEY = {
-    keyId: 'my-key',
-    keyType: 'ec-p384',
-    version: 1,
-    publicKey: '-----BEGIN PUBLIC KEY-----\nAA==\n-----END PUBLIC KEY-----\n',
-    state: 'active',
-    createdAt: '2026-11-21T11:00:00.000Z',
-    owner: 'user:u1',
-    purposes: [],
-    backend: 'pkcs8',
-  };
-
-  it('generate and list', async () => {
-    server.routes[`POST ${API}/keys`] = () => ({ status: 201, body: KEY });
-    server.routes[`GET ${API}/keys`] = () => ({
-      status: 200,
-      body: { items: [KEY], nextCursor: '' },
-    });
-    expect(
-      (await machine.run('key generate my-key --key-type ec-p384')).out,
-    ).toMatchInlineSnapshot(`
-"✔ Generated  my-key   ec-p384   active   backend pkcs8
------BEGIN PUBLIC KEY-----
-AA==
------END PUBLIC KEY-----
-"
-`);
-    expect(last()?.body).toEqual({ keyId: 'my-key', keyType: 'ec-p384' });
-    expect((await machine.run('key list')).out).toMatchInlineSnapshot(`
-"NAME    TYPE     VERSION  STATE   BACKEND  OWNER  PURPOSES  CREATED
-my-key  ec-p384  1        active  pkcs8    ada    -         2026-11-21
-"
-`);
-  });
-
-  it('generate exits 6 when the name is taken and 2 for what the server finds wrong, with each fact', async () => {
-    server.routes[`POST ${API}/keys`] = () =>
-      problem(409, 'ALREADY_EXISTS', "Key 'my-key' exists already.");
-    const taken = await machine.run('key generate my-key');
-    expect(taken.code).toBe(6);
-    expect(taken.err).toContain('try   gigvault key list');
-    const message = '1 to 255 letters, digits and dashes';
-    server.routes[`POST ${API}/keys`] = () =>
-      problem(400, 'INVALID_ARGUMENT', `/keyId: ${message}`, [
-        { pointer: '/keyId', code: 'INVALID_ARGUMENT', message },
-      ]);
-    const run = await machine.run(['key', 'generate', 'my key']);
-    expect(run.code).toBe(2);
-    expect(run.err).toMatchInlineSnapshot(`
-"error: Invalid request                                         GV-INVALID-ARGUMENT
-  ✖ <name>   1 to 255 letters, digits and dashes
-  try   gigvault key generate --help
-  more  https://docs.gigvault.dev/errors/GV-INVALID-ARGUMENT      trace 4bf92f3577b34da6a3ce929d0e0e4736
-"
-`);
-  });
-
-  it('list takes a state, get shows the versions', async () => {
-    const waiting = { ...KEY, state: 'deactivated', destroyAt: '2026-11-28T11:00:00.000Z' };
-    server.routes[`GET ${API}/keys`] = () => ({ status: 200, body: { items: [waiting] } });
-    expect((await machine.run('key list --state deactivated')).out).toContain(
-      'deactivated, destroyed on 2026-11-28',
-    );
-    const listed = server.requests.findLast(({ route }) => route === `GET ${API}/keys`);
-    expect(listed?.query.get('state')).toBe('deactivated');
-    expect((await machine.run('key list --state odd')).code).toBe(2);
-    const versions = [2, 1].map((version) => ({ ...KEY, version }));
-    server.routes[`GET ${API}/keys/my-key`] = () => ({
-      status: 200,
-      body: { ...KEY, version: 2, versions },
-    });
-    expect((await machine.run('key get my-key')).out).toMatchInlineSnapshot(`
-"key       my-key
-type      ec-p384
-state     active
-owner     ada
-created   2026-11-21
-VERSION  BACKEND  CREATED
-2        pkcs8    2026-11-21
-1        pkcs8    2026-11-21
-"
-`);
-    expect((await machine.run('key get my-key -o pem')).out).toBe(KEY.publicKey);
-  });
-
-  it('rotate, disable, enable and restore say what the key is now', async () => {
-    server.routes[`POST ${API}/keys/my-key/rotate`] = () => ({
-      status: 200,
-      body: { ...KEY, version: 2 },
-    });
-    expect((await machine.run('key rotate my-key')).out).toContain('Rotated  my-key   version 2');
-    const bodies: unknown[] = [];
-    server.routes[`POST ${API}/keys/my-key/state`] = ({ body }) => {
-      bodies.push(body);
-      return { status: 200, body: { ...KEY, ...(body as object) } };
-    };
-    const disable = ['key', 'disable', 'my-key', '--reason', 'lost laptop'];
-    expect((await machine.run(disable)).out).toBe('✔ Disabled  my-key   suspended\n');
-    expect((await machine.run('key enable my-key')).out).toBe('✔ Enabled  my-key   active\n');
-    const compromised = 'key disable my-key --as compromised';
-    expect((await machine.run(compromised)).code).toBe(2);
-    expect((await machine.run(`${compromised} --yes`)).code).toBe(0);
-    expect(bodies).toEqual([
-      { state: 'suspended', reason: 'lost laptop' },
-      { state: 'active', reason: '' },
-      { state: 'compromised', reason: '' },
-    ]);
-    server.routes[`POST ${API}/keys/my-key/restore`] = () => ({ status: 200, body: KEY });
-    expect((await machine.run('key restore my-key')).out).toBe('✔ Restored  my-key   active\n');
-  });
-
-  it('destroy asks, and says until when it can be undone', async () => {
-    const body = { ...KEY, state: 'deactivated', destroyAt: '2026-11-28T11:00:00.000Z' };
-    server.routes[`DELETE ${API}/keys/my-key`] = () => ({ status: 200, body });
-    const hesitant = await machine.run('key destroy my-key');
-    expect([hesitant.code, hesitant.err]).toEqual([2, expect.stringContaining('--yes')]);
-    const run = await machine.run('key destroy my-key --yes');
-    expect(run.out).toBe('✔ Disabled  my-key   deactivated, destroyed on 2026-11-28\n');
-    expect(run.err).toContain('gigvault key restore my-key');
-  });
-
-  it('sign prints the signature alone; verify takes it back, and exits 10 when it is another', async () => {
-    await writeFile(join(machine.cwd, 'release.bin'), Buffer.of(0, 255, 10));
-    const signature = Buffer.of(0x30, 0x03, 0x02, 0x01, 0x07);
-    const base64 = signature.toString('base64');
-    const signed = {
-      keyId: 'my-key',
-      version: 2,
-      algorithm: 'ecdsa-with-SHA384',
-      signature: base64,
-    };
-    server.routes[`POST ${API}/keys/my-key/sign`] = () => ({ status: 200, body: signed });
-    const run = await machine.run('key sign my-key release.bin');
-    expect(run.out).toBe(`${base64}\n`);
-    expect(run.err).toContain('ecdsa-with-SHA384 by version 2');
-    expect(last()?.body).toEqual({ data: 'AP8K', format: 'der' });
-
-    await writeFile(join(machine.cwd, 'release.sig'), run.out);
-    await writeFile(join(machine.cwd, 'release.der'), signature);
-    server.routes[`POST ${API}/keys/my-key/verify`] = () => ({
-      status: 200,
-      body: { valid: true, version: 1, state: 'suspended' },
-    });
-    for (const file of ['release.sig', 'release.der']) {
-      const verified = await machine.run(`key verify my-key release.bin --signature ${file}`);
-      expect(verified.out).toBe('✔ Verified  by version 1 of my-key, a key that is suspended\n');
-      expect(last()?.body).toEqual({ data: 'AP8K', signature: base64, format: 'der' });
-    }
-    server.routes[`POST ${API}/keys/my-key/verify`] = () => ({
-      status: 200,
-      body: { valid: false, state: 'active' },
-    });
-    const wrong = 'key verify my-key release.bin --signature release.sig --key-version 1';
-    const refused = await machine.run(wrong);
-    expect([refused.code, refused.err]).toEqual([
-      10,
-      expect.stringContaining('GV-SIGNATURE-NOT-VERIFIED'),
-    ]);
-    expect(last()?.body).toMatchObject({ version: 1 });
-    expect((await machine.run('key sign my-key nothing.bin')).code).toBe(2);
   });
 });
 
@@ -358,7 +184,7 @@ describe('user and apikey', () => {
   };
 
   it('user create prints the token to hand over', async () => {
-    server.routes[`POST ${API}/users`] = () => ({
+    cli.server.routes[`POST ${API}/users`] = () => ({
       status: 201,
       body: {
         ...USER,
@@ -367,7 +193,7 @@ describe('user and apikey', () => {
       },
     });
     expect(
-      (await machine.run('user create grace --role approver --role auditor')).out,
+      (await cli.machine.run('user create grace --role approver --role auditor')).out,
     ).toMatchInlineSnapshot(`
 "✔ Created  grace   approver, auditor
   hand over   gigvault setup gv_setup_XYZ
@@ -375,23 +201,25 @@ describe('user and apikey', () => {
 "
 `);
     expect(last()?.body).toEqual({ name: 'grace', roles: ['approver', 'auditor'] });
-    expect((await machine.run('user create grace --role approver -q')).out).toBe('gv_setup_XYZ\n');
-    expect((await machine.run('user create grace')).code).toBe(2);
+    expect((await cli.machine.run('user create grace --role approver -q')).out).toBe(
+      'gv_setup_XYZ\n',
+    );
+    expect((await cli.machine.run('user create grace')).code).toBe(2);
   });
 
   it('user list and disable', async () => {
-    server.routes[`GET ${API}/users`] = () => ({ status: 200, body: { items: [USER] } });
-    server.routes[`POST ${API}/users/grace/disable`] = () => ({
+    cli.server.routes[`GET ${API}/users`] = () => ({ status: 200, body: { items: [USER] } });
+    cli.server.routes[`POST ${API}/users/grace/disable`] = () => ({
       status: 200,
       body: { ...USER, status: 'disabled' },
     });
-    expect((await machine.run('user list')).out).toMatchInlineSnapshot(`
+    expect((await cli.machine.run('user list')).out).toMatchInlineSnapshot(`
 "NAME   ROLES             STATUS   CREATED     ID
 grace  approver,auditor  invited  2026-11-21  u9
 "
 `);
-    expect((await machine.run('user disable grace')).code).toBe(2);
-    expect((await machine.run('user disable grace --yes')).code).toBe(0);
+    expect((await cli.machine.run('user disable grace')).code).toBe(2);
+    expect((await cli.machine.run('user disable grace --yes')).code).toBe(0);
   });
 
   it('apikey create prints the secret alone, list never, revoke asks', async () => {
@@ -401,23 +229,23 @@ grace  approver,auditor  invited  2026-11-21  u9
       createdAt: '2026-11-21T12:00:00.000Z',
       expiresAt: '2027-02-19T12:00:00.000Z',
     };
-    server.routes[`POST ${API}/api-keys`] = () => ({
+    cli.server.routes[`POST ${API}/api-keys`] = () => ({
       status: 201,
       body: { ...key, apiKey: 'gv_key_secret' },
     });
-    server.routes[`GET ${API}/api-keys`] = () => ({ status: 200, body: { items: [key] } });
-    server.routes[`DELETE ${API}/api-keys/0123456789abcdef`] = () => ({ status: 204 });
-    expect((await machine.run('apikey create pipeline --expires-in 90d')).out).toBe(
+    cli.server.routes[`GET ${API}/api-keys`] = () => ({ status: 200, body: { items: [key] } });
+    cli.server.routes[`DELETE ${API}/api-keys/0123456789abcdef`] = () => ({ status: 204 });
+    expect((await cli.machine.run('apikey create pipeline --expires-in 90d')).out).toBe(
       'gv_key_secret\n',
     );
     expect(last()?.body).toEqual({ label: 'pipeline', expiresIn: 7_776_000 });
-    expect((await machine.run('apikey list')).out).toMatchInlineSnapshot(`
+    expect((await cli.machine.run('apikey list')).out).toMatchInlineSnapshot(`
 "ID                LABEL     STATUS  EXPIRES               LAST USED  CREATED
 0123456789abcdef  pipeline  active  2027-02-19 (in 90 d)  never      2026-11-21
 "
 `);
-    expect((await machine.run('apikey revoke 0123456789abcdef')).code).toBe(2);
-    expect((await machine.run('apikey revoke 0123456789abcdef --yes')).code).toBe(0);
+    expect((await cli.machine.run('apikey revoke 0123456789abcdef')).code).toBe(2);
+    expect((await cli.machine.run('apikey revoke 0123456789abcdef --yes')).code).toBe(0);
   });
 
   it.each([
@@ -425,33 +253,35 @@ grace  approver,auditor  invited  2026-11-21  u9
     ['"expiresIn" must be at least 60.', 'error: --expires-in (in seconds) must be at least 60. '],
     ['"name" must not be empty.', 'error: "name" must not be empty. '],
   ])('tell what is wrong by the names that were typed: %s', async (said, shown) => {
-    server.routes[`POST ${API}/users`] = () => problem(400, 'INVALID_ARGUMENT', said);
-    const run = await machine.run('user create grace --role kid');
+    cli.server.routes[`POST ${API}/users`] = () => problem(400, 'INVALID_ARGUMENT', said);
+    const run = await cli.machine.run('user create grace --role kid');
     expect(run.code).toBe(2);
     expect(run.err.startsWith(shown)).toBe(true);
   });
 
   it('say of names that came from a request what is wrong with them, not where they stand', async () => {
     const message = 'DNS name "a..b" is refused: a label is empty.';
-    server.routes[`POST ${API}/users`] = () =>
+    cli.server.routes[`POST ${API}/users`] = () =>
       problem(400, 'REJECTED_IDENTIFIER', 'Identifier refused.', [
         { pointer: '/subjectAltName/0', code: 'X', message },
       ]);
-    expect((await machine.run('user create grace --role admin')).err).toContain(`  ✖ ${message}`);
+    expect((await cli.machine.run('user create grace --role admin')).err).toContain(
+      `  ✖ ${message}`,
+    );
   });
 
   it('exit 4 for who may not', async () => {
-    server.routes[`GET ${API}/users`] = () =>
+    cli.server.routes[`GET ${API}/users`] = () =>
       problem(403, 'FORBIDDEN', 'ada lacks the permission users:manage.');
-    expect((await machine.run('user list')).code).toBe(4);
+    expect((await cli.machine.run('user list')).code).toBe(4);
   });
 
   it('exit 9 when asked to slow down, and say for how long', async () => {
-    server.routes[`GET ${API}/users`] = () => ({
+    cli.server.routes[`GET ${API}/users`] = () => ({
       ...problem(429, 'RATE_LIMITED', 'Too many requests.'),
       headers: { 'retry-after': '17' },
     });
-    const run = await machine.run('user list');
+    const run = await cli.machine.run('user list');
     expect(run.code).toBe(9);
     expect(run.err).toContain('try again in 17 s');
   });
@@ -459,23 +289,23 @@ grace  approver,auditor  invited  2026-11-21  u9
 
 describe('what the server says', () => {
   it('cannot steer the terminal', async () => {
-    server.routes[`GET ${API}/users`] = () =>
+    cli.server.routes[`GET ${API}/users`] = () =>
       problem(500, 'INTERNAL', 'broken \u001b]0;owned\u0007\u001b[2J');
-    const run = await machine.run('user list');
+    const run = await cli.machine.run('user list');
     expect(run.code).toBe(1);
     expect(run.err).not.toContain('\u001b');
   });
 
   it('of a newer version, with a code that this one does not know, is told by its status', async () => {
-    server.routes[`GET ${API}/users`] = () => problem(409, 'BRAND_NEW', 'Something new.');
-    const run = await machine.run('user list');
+    cli.server.routes[`GET ${API}/users`] = () => problem(409, 'BRAND_NEW', 'Something new.');
+    const run = await cli.machine.run('user list');
     expect(run.code).toBe(6);
     expect(run.err).toContain('GV-BRAND-NEW');
   });
 
   it('that is no JSON is a failure of its own', async () => {
-    server.routes[`GET ${API}/users`] = () => ({ status: 502, body: 'gateway' });
-    expect((await machine.run('user list')).code).toBe(1);
+    cli.server.routes[`GET ${API}/users`] = () => ({ status: 502, body: 'gateway' });
+    expect((await cli.machine.run('user list')).code).toBe(1);
   });
 });
 
