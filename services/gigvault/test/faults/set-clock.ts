@@ -1,4 +1,4 @@
-import { globSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, globSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect } from '@jest/globals';
@@ -25,12 +25,20 @@ export function useSetClock(): (change: string) => void {
 
   beforeAll(() => {
     expect(environment.LD_PRELOAD).toBeDefined();
+    removeLeftovers();
     setClock('+0');
     Object.assign(process.env, environment);
   });
   afterAll(() => {
     for (const name of Object.keys(environment)) delete process.env[name];
     rmSync(folder, { recursive: true });
+    removeLeftovers();
   });
   return setClock;
+}
+
+/** What the library left in shared memory of processes that were killed. Their numbers come again: another user's process could not open it. */
+function removeLeftovers(): void {
+  for (const path of globSync('/dev/shm/{faketime_shm,sem.faketime_sem}_*'))
+    if (!existsSync(`/proc/${path.split('_').at(-1)}`)) rmSync(path, { force: true });
 }
