@@ -50,8 +50,6 @@ export async function checkPki(
   const http = keepingAnswers(httpClient(), answers);
   try {
     const unsettled = await settle(database);
-    // One moment: the services go on, and what one table says of a later one is no finding.
-    await database.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
     const listener = { url: pki.statusUrl, http };
     const report = await checkRecords(database, listener, acknowledged);
     const strictly = async () => {
