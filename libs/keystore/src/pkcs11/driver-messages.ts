@@ -28,6 +28,7 @@ export type DriverCall =
       readonly data: Uint8Array;
     }
   | { readonly method: 'remove'; readonly handle: string }
+  | { readonly method: 'changePin'; readonly newPin: string }
   | { readonly method: 'check' };
 
 /** A call under its number; answers come in any order. */

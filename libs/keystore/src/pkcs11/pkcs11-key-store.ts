@@ -19,6 +19,8 @@ import { vendorEnvironment } from './vendors/choose-vendor.ts';
 export interface Pkcs11Options {
   /** The token must be there and initialised: see `parsePkcs11Uri`. */
   readonly uri: Pkcs11Uri;
+  /** Instead of the one in the URI's file, which is not read then. */
+  readonly pin?: string;
   /** Operations that the token does at once; default: as many as are of use with this vendor's library. */
   readonly sessions?: number;
   /** Milliseconds that a call may take, all retries included; making a key may take twelve times as long. Default 5,000. */
@@ -38,6 +40,11 @@ export interface Pkcs11Options {
 export interface Pkcs11KeyStore extends KeyStore {
   /** The process that holds the library, while there is one. */
   driverPid(): number | undefined;
+  /**
+   * Changes the user's PIN (C_SetPIN). Afterwards this store is of no use any more: open one with the new PIN. Errors: KEY_UNAVAILABLE, also for a PIN
+   * that the token does not take.
+   */
+  changePin(newPin: string): Promise<void>;
   /** Logs out and ends it; calls in flight are KEY_UNAVAILABLE. */
   close(): Promise<void>;
 }
@@ -51,7 +58,7 @@ const CACHED_KEYS = 1_000;
  */
 export function pkcs11KeyStore(options: Pkcs11Options): Pkcs11KeyStore {
   const driver = new SupervisedDriver({
-    open: () => openToken(options.uri, options.sessions),
+    open: () => openToken(options),
     environment: {
       // A session that signs holds one of libuv's threads, of which there are four unless somebody says so.
       UV_THREADPOOL_SIZE: String(Math.max(options.sessions ?? 0, 4)),
@@ -103,16 +110,24 @@ export function pkcs11KeyStore(options: Pkcs11Options): Pkcs11KeyStore {
       await driver.call({ method: 'check' });
     },
     driverPid: () => driver.pid,
+    async changePin(newPin) {
+      await driver.call({ method: 'changePin', newPin });
+    },
     close: () => driver.close(),
   };
 }
 
+function openToken({ uri, pin, sessions }: Pkcs11Options): OpenToken {
+  const { modulePath, token, pinFile } = uri;
+  return { modulePath, token, pin: pin ?? readPin(pinFile), sessions };
+}
+
 /** The PIN is read anew at each start, and held nowhere in this process. Errors: KEY_UNAVAILABLE. */
-function openToken({ modulePath, token, pinFile }: Pkcs11Uri, sessions?: number): OpenToken {
+function readPin(pinFile: string): string {
   requireOwnerOnly(pinFile);
   const pin = readFileSync(pinFile, 'utf8').replace(/\r?\n$/, '');
   if (pin === '') throw unavailable(`${pinFile} is empty.`);
-  return { modulePath, token, pin, sessions };
+  return pin;
 }
 
 /** A key that somebody else put there may be weak. Errors: KEY_UNAVAILABLE. */

@@ -67,6 +67,8 @@ export function openToken({ modulePath, token: query, pin, sessions }: OpenToken
         case 'remove':
           handles.delete(call.handle);
           return pool.use((session) => removeKey(session, call.handle)).then(() => undefined);
+        case 'changePin':
+          return pool.use((session) => session.setPin(pin, call.newPin)).then(() => undefined);
         case 'check':
           return check(pool, found).then(() => undefined);
       }
