@@ -12,7 +12,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import { buildProgram, COMMANDS, NOUNS } from '../src/program/program.ts';
+import { buildProgram, COMMANDS, NOUNS, OTHER_PROGRAMS } from '../src/program/program.ts';
 import { createTestMachine, type TestMachine } from './test-terminal.ts';
 
 let machine: TestMachine;
@@ -28,7 +28,7 @@ describe('the command line', () => {
     '%s has help of at most 80 columns',
     async (_usage, spec) => {
       const words = spec.usage.replace(/ [<[].*$/, '').split(' ');
-      if (words[0] === 'up' || words[0] === 'rootca') return;
+      if (OTHER_PROGRAMS.includes(words[0] ?? '')) return;
       const run = await machine.run([...words, '--help']);
       expect(run).toMatchObject({ code: 0, err: '' });
       expect(run.out.startsWith('Examples:\n  gigvault ')).toBe(true);
@@ -122,11 +122,14 @@ describe('the command line', () => {
     expect(run.out.startsWith(`Examples:\n  gigvault ${noun} `)).toBe(true);
   });
 
-  it.each(['up', 'rootca create --plan p'])('%s is another program', async (line) => {
-    const run = await machine.run(line);
-    expect(run).toMatchObject({ code: 2, out: '' });
-    expect(run.err).toContain('in the folder of GigVault');
-  });
+  it.each(['up', 'rootca create --plan p', 'init --ceremony', 'ceremony verify b'])(
+    '%s is another program',
+    async (line) => {
+      const run = await machine.run(line);
+      expect(run).toMatchObject({ code: 2, out: '' });
+      expect(run.err).toContain('in the folder of GigVault');
+    },
+  );
 
   it('uses colour only where it is wanted', async () => {
     const colour = '\u001b[';
@@ -210,6 +213,8 @@ describe('bin/gigvault', () => {
       status: 0,
       stdout: 'rootca ["verify","--dir","a b"]\n',
     });
+    expect(start('init', '--ceremony').stdout).toBe('rootca ["init","--ceremony"]\n');
+    expect(start('ceremony', 'verify', 'b').stdout).toBe('rootca ["ceremony","verify","b"]\n');
     expect(start('up', '--https-port', '1')).toMatchObject({
       status: 0,
       stdout: 'server ["up","--https-port","1"]\n',

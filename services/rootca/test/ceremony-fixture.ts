@@ -1,5 +1,7 @@
 import { generateKeyPairSync, type KeyObject } from 'node:crypto';
-import { FakeClock } from '@gigvault/time/clock';
+import { PassThrough } from 'node:stream';
+import { fileURLToPath } from 'node:url';
+import { type Clock, FakeClock } from '@gigvault/time/clock';
 import { assembleSigned } from '@gigvault/x509/certificate';
 import { compileTemplate } from '@gigvault/x509/certificate-template';
 import { buildCertificationRequest } from '@gigvault/x509/certification-request';
@@ -8,6 +10,7 @@ import { publicKeyInfoOf } from '@gigvault/x509/public-key';
 import { newSerialNumber } from '@gigvault/x509/serial-number';
 import { signatureAlgorithm, signTbs } from '@gigvault/x509/signature';
 import { caSubject, type Plan, type SubordinateKind, standardPlan } from '../src/plan/plan.ts';
+import type { Surroundings } from '../src/program.ts';
 
 /** Now, so that openssl and this test agree on it. */
 export const clock = new FakeClock(new Date().toISOString());
@@ -17,6 +20,12 @@ export const plan: Plan = standardPlan({
   trustDomain: 'gigvault.local',
   statusUrl: 'http://localhost:8080',
 });
+
+/** No terminal: nobody can be asked. */
+export function surroundings(on: Clock = clock): Surroundings {
+  const program = fileURLToPath(new URL('../src/main.ts', import.meta.url));
+  return { clock: on, streams: { input: new PassThrough(), output: new PassThrough() }, program };
+}
 
 /** A key pair of the planned type. */
 export function newKey(): KeyObject {

@@ -14,7 +14,7 @@ import { signSubordinateCa } from '../src/ceremony/sign-subordinate-ca.ts';
 import type { SubordinateKind } from '../src/plan/plan.ts';
 import { rootcaProgram } from '../src/program.ts';
 import { VERSION } from '../src/version.ts';
-import { clock, newKey, plan, request } from './ceremony-fixture.ts';
+import { clock, newKey, plan, request, surroundings } from './ceremony-fixture.ts';
 
 let directory: string;
 let output: string[];
@@ -57,7 +57,7 @@ async function rootca(...args: string[]): Promise<string> {
         exitCode = code;
       },
     },
-    clock,
+    surroundings(),
   );
   await program.parseAsync(args, { from: 'user' });
   return output.join('\n');

@@ -7,7 +7,7 @@ import { systemClock } from '@gigvault/time/clock';
 import { toPem } from '@gigvault/x509/pem';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { rootcaProgram } from '../src/program.ts';
-import { newKey, plan, request } from './ceremony-fixture.ts';
+import { newKey, plan, request, surroundings } from './ceremony-fixture.ts';
 
 let token: TestToken;
 let folder: string;
@@ -30,7 +30,9 @@ async function rootca(...args: string[]): Promise<{ output: string; exitCode: nu
   const setExitCode = (code: number) => {
     exitCode = code;
   };
-  await rootcaProgram({ print, setExitCode }, systemClock).parseAsync(args, { from: 'user' });
+  await rootcaProgram({ print, setExitCode }, surroundings(systemClock)).parseAsync(args, {
+    from: 'user',
+  });
   return { output: lines.join('\n'), exitCode };
 }
 

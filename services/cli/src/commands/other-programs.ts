@@ -11,10 +11,10 @@ export const up: Action = async () => {
   });
 };
 
-/** `gigvault rootca …`. */
+/** `gigvault rootca …`, `init`, `ceremony verify`. */
 export const rootca: Action = async () => {
   throw usage('this program has no root', {
-    command: 'services/cli/bin/gigvault rootca',
-    note: 'in the folder of GigVault',
+    command: 'services/cli/bin/gigvault rootca --help',
+    note: 'in the folder of GigVault; so are init and ceremony',
   });
 };

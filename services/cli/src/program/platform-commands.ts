@@ -1,12 +1,22 @@
 import type { CommandSpec } from './command-spec.ts';
 
-/** `gigvault up`, `status`. */
+/** `gigvault up`, `init`, `status`. */
 export const START_COMMANDS: readonly CommandSpec[] = [
   {
     usage: 'up',
     summary: 'start GigVault on this machine',
     examples: ['gigvault up', 'gigvault up --https-port 9443', 'gigvault up --help'],
     load: async () => (await import('../commands/other-programs.ts')).up,
+  },
+  {
+    usage: 'init',
+    summary: 'write the plan of a PKI, or hold its key ceremony on an offline machine',
+    examples: [
+      'gigvault init --ceremony --rehearse --plan plan.yaml --out rehearsal/',
+      'gigvault init --ceremony --plan plan.yaml --out root/',
+      'gigvault init --help',
+    ],
+    load: async () => (await import('../commands/other-programs.ts')).rootca,
   },
   {
     usage: 'status',
@@ -16,7 +26,7 @@ export const START_COMMANDS: readonly CommandSpec[] = [
   },
 ];
 
-/** `gigvault audit …`, `rootca`, `version`. */
+/** `gigvault audit …`, `rootca`, `ceremony verify`, `version`. */
 export const PLATFORM_COMMANDS: readonly CommandSpec[] = [
   {
     usage: 'audit verify',
@@ -50,6 +60,12 @@ export const PLATFORM_COMMANDS: readonly CommandSpec[] = [
       'gigvault rootca verify --dir root/',
       'gigvault rootca --help',
     ],
+    load: async () => (await import('../commands/other-programs.ts')).rootca,
+  },
+  {
+    usage: 'ceremony',
+    summary: 'check what a key ceremony has left',
+    examples: ['gigvault ceremony verify bundle/', 'gigvault ceremony verify --help'],
     load: async () => (await import('../commands/other-programs.ts')).rootca,
   },
   {

@@ -29,8 +29,8 @@ export interface Invocation {
 
 const HELP_WIDTH = 79;
 
-/** They have flags of their own. */
-const OTHER_PROGRAMS = ['up', 'rootca'];
+/** First words of commands that `bin/gigvault` runs in other programs: they have flags of their own. */
+export const OTHER_PROGRAMS: readonly string[] = ['up', 'init', 'rootca', 'ceremony'];
 
 /** First words that stand before a verb. */
 export const NOUNS: Readonly<Record<string, string>> = {

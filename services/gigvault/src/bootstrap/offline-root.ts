@@ -6,7 +6,12 @@ import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import { writeFileDurably } from '@gigvault/files/durable-file';
 import type { Hierarchy } from '@gigvault/rootca/ceremony/check-hierarchy';
 import { transcriptFiles } from '@gigvault/rootca/commands/recorded-steps';
-import { ROOT_FILES, readPem, readText } from '@gigvault/rootca/commands/root-directory';
+import {
+  HIERARCHY_FILES,
+  ROOT_FILES,
+  readPem,
+  readText,
+} from '@gigvault/rootca/commands/root-directory';
 import { type Plan, parsePlan, planHash } from '@gigvault/rootca/plan/plan';
 import { readCertificate } from '@gigvault/x509/certificate';
 import { readCertList } from '@gigvault/x509/crl';
@@ -14,7 +19,7 @@ import { toPem } from '@gigvault/x509/pem';
 import { stringify } from 'yaml';
 import type { CaRequest } from './ca-keys.ts';
 import { RootAwaited } from './root-awaited.ts';
-import { type FileProblem, HIERARCHY_FILES, refuseProblems } from './store-hierarchy.ts';
+import { type FileProblem, refuseProblems } from './store-hierarchy.ts';
 
 /** What the root's machine is given. `issuing.csr` is written last. */
 const REQUEST_FILES = { services: 'services.csr', issuing: 'issuing.csr' } as const;

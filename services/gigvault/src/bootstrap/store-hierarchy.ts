@@ -3,19 +3,11 @@ import { asGigvaultError, GigvaultError } from '@gigvault/errors/gigvault-error'
 import { writeFileDurably } from '@gigvault/files/durable-file';
 import { checkHierarchy, type Hierarchy } from '@gigvault/rootca/ceremony/check-hierarchy';
 import { verifyTranscript } from '@gigvault/rootca/ceremony/transcript';
-import { ROOT_FILES } from '@gigvault/rootca/commands/root-directory';
+import { HIERARCHY_FILES, ROOT_FILES } from '@gigvault/rootca/commands/root-directory';
 import { type Plan, planHash, type SubordinateKind } from '@gigvault/rootca/plan/plan';
 import { toPem } from '@gigvault/x509/pem';
 import { stringify } from 'yaml';
 import { CA_KEYS, type CaRequest } from './ca-keys.ts';
-
-/** What the root has signed, and where each part lies in a root's directory. */
-export const HIERARCHY_FILES: Readonly<Record<keyof Hierarchy, string>> = {
-  root: ROOT_FILES.certificate,
-  issuing: 'issuing.crt',
-  services: 'services.crt',
-  rootCrl: ROOT_FILES.crl,
-};
 
 /** What becomes the installation's root directory. */
 export interface SignedHierarchy {

@@ -24,15 +24,30 @@ export function protectRootKey(privateKey: KeyObject, passphrase: string): strin
 
 /** Errors: INVALID_ARGUMENT for a malformed passphrase, KEY_UNAVAILABLE for a wrong one or a damaged file. */
 export function unlockRootKey(encryptedRootKey: string | Buffer, passphrase: string): KeyObject {
-  const secret = Buffer.from(normalizePassphrase(passphrase));
+  return decrypt(encryptedRootKey, normalizePassphrase(passphrase), 'this passphrase');
+}
+
+/**
+ * The root key as encrypted PKCS #8, as protectRootKey makes it, under a secret that was split: the passphrase is the secret in lower-case
+ * hex, so that any tool opens the file once the secret is known.
+ */
+export function protectUnderSecret(privateKey: KeyObject, secret: Buffer): string {
+  return encryptedPkcs8(privateKey, secret.toString('hex'));
+}
+
+/** Errors: KEY_UNAVAILABLE for another secret or a damaged file. */
+export function unlockWithSecret(encryptedRootKey: string, secret: Buffer): KeyObject {
+  return decrypt(encryptedRootKey, secret.toString('hex'), 'these shares');
+}
+
+function decrypt(encrypted: string | Buffer, passphrase: string, what: string): KeyObject {
+  const secret = Buffer.from(passphrase);
   try {
-    return createPrivateKey({ key: encryptedRootKey, format: 'pem', passphrase: secret });
+    return createPrivateKey({ key: encrypted, format: 'pem', passphrase: secret });
   } catch (cause) {
-    throw new GigvaultError(
-      'KEY_UNAVAILABLE',
-      'The root key cannot be decrypted with this passphrase.',
-      { cause },
-    );
+    throw new GigvaultError('KEY_UNAVAILABLE', `The root key cannot be decrypted with ${what}.`, {
+      cause,
+    });
   } finally {
     secret.fill(0);
   }

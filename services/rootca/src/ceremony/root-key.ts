@@ -1,6 +1,7 @@
 import { generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { type PublicKeyInfo, publicKeyInfoOf } from '@gigvault/x509/public-key';
 import { signTbs } from '@gigvault/x509/signature';
+import type { OpenRootKey } from '../ports/key-keeper.ts';
 
 /** The root's key, wherever it lives. */
 export interface RootKey {
@@ -26,4 +27,9 @@ export function memoryRootKey(privateKey: KeyObject): MemoryRootKey {
 /** A new P-384 key, in memory only. */
 export function newMemoryRootKey(): MemoryRootKey {
   return memoryRootKey(generateKeyPairSync('ec', { namedCurve: 'P-384' }).privateKey);
+}
+
+/** The key of an encrypted file, as keys in tokens are: with nothing to close. */
+export function openMemoryRootKey(privateKey: KeyObject): OpenRootKey {
+  return { ...memoryRootKey(privateKey), close: async () => undefined };
 }

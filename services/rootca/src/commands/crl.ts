@@ -1,6 +1,5 @@
 import { join } from 'node:path';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
-import type { Clock } from '@gigvault/time/clock';
 import type { ParsedCertificate } from '@gigvault/x509/certificate';
 import { type CrlEntry, readCertList } from '@gigvault/x509/crl';
 import { isReasonCode, REASON_CODE } from '@gigvault/x509/reason-code';
@@ -10,6 +9,7 @@ import { issueRootCrl } from '../ceremony/issue-root-crl.ts';
 import { startTranscript } from '../ceremony/transcript.ts';
 import { crlStep, newestCrlNumber, recordedSteps } from './recorded-steps.ts';
 import {
+  type CommandDeps,
   ROOT_FILES,
   type RootAccess,
   readPem,
@@ -32,11 +32,11 @@ export interface CrlOptions extends RootAccess {
  * `rootca crl`: the root's next CRL, with what it revokes besides, and its transcript. Returns what to print.
  * Errors: INVALID_ARGUMENT when root.crl is not this root's newest, so that no revocation is forgotten; those of withRoot.
  */
-export async function crl(options: CrlOptions, clock: Clock): Promise<string> {
+export async function crl(options: CrlOptions, { clock, operator }: CommandDeps): Promise<string> {
   const path = join(options.root, ROOT_FILES.crl);
   const revoked = options.revoke.map((text) => parseRevocation(text, clock.now()));
   const previous = readPem(path, 'X509 CRL');
-  return withRoot(options, async (root) => {
+  return withRoot(options, operator, async (root) => {
     requireNewest(options.root, previous, root.certificate);
     const der = await issueRootCrl(root, clock, { previous, revoked });
     const { crlNumber } = readCertList(der);

@@ -3,14 +3,20 @@ import { mkdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import { draftFile, writeFileDurably } from '@gigvault/files/durable-file';
+import type { Clock } from '@gigvault/time/clock';
 import { readCertificate } from '@gigvault/x509/certificate';
 import { fromPem, toPem } from '@gigvault/x509/pem';
-import { unlockRootKey } from '../ceremony/protect-root-key.ts';
+import type { Hierarchy } from '../ceremony/check-hierarchy.ts';
+import { unlockRootKey, unlockWithSecret } from '../ceremony/protect-root-key.ts';
 import type { Root } from '../ceremony/root.ts';
-import { memoryRootKey, type RootKey } from '../ceremony/root-key.ts';
+import { openMemoryRootKey } from '../ceremony/root-key.ts';
 import { verifyTranscript } from '../ceremony/transcript.ts';
+import { askForShares, sharesOfFiles } from '../custody/collect-shares.ts';
+import { type CustodyRecord, readCustodyRecord } from '../custody/custody-record.ts';
 import { type Plan, parsePlan, planHash } from '../plan/plan.ts';
-import { findTokenRootKey, readTokenRecord } from './token-root-key.ts';
+import type { OpenRootKey } from '../ports/key-keeper.ts';
+import type { Operator } from '../ports/operator.ts';
+import { findTokenRootKey, readTokenRecord, tokenPin } from './token-root-key.ts';
 
 /** The files of a root. All but the key are public. */
 export const ROOT_FILES = {
@@ -21,7 +27,19 @@ export const ROOT_FILES = {
   token: 'token.yaml',
   crl: 'root.crl',
   transcript: 'transcript.json',
+  /** Of a key ceremony: who holds the shares that open the key. */
+  custody: 'custody.json',
+  /** Of a key ceremony: for people to print and sign. */
+  record: 'record.txt',
 } as const;
+
+/** What a root has signed, and where each part lies in a root's directory. */
+export const HIERARCHY_FILES: Readonly<Record<keyof Hierarchy, string>> = {
+  root: ROOT_FILES.certificate,
+  issuing: 'issuing.crt',
+  services: 'services.crt',
+  rootCrl: ROOT_FILES.crl,
+};
 
 /** Errors: ALREADY_EXISTS when the directory holds a root: a root is never overwritten. */
 export async function prepareRootDirectory(directory: string): Promise<void> {
@@ -45,20 +63,34 @@ export interface RootAccess {
   readonly passphraseFile?: string;
   /** For a key in a token that has another URI than when it was made. */
   readonly hsm?: string;
+  /** For a key of a ceremony: files with shares, one each. Without them holders are asked. */
+  readonly shareFile?: readonly string[];
+}
+
+/** What happens around a command. */
+export interface CommandDeps {
+  readonly clock: Clock;
+  /** Asked for what no flag says. */
+  readonly operator: Operator;
 }
 
 /**
  * Runs `use` with the root of a directory, and lets go of its key. Errors: NOT_FOUND for a missing file, KEY_UNAVAILABLE for a wrong passphrase, a token
- * that does not answer or a key that is not the certificate's, INVALID_ARGUMENT, also for another plan than the one that the root was made with.
+ * that does not answer or a key that is not the certificate's, INVALID_ARGUMENT, also for another plan than the one that the root was made with, and for
+ * shares that do not open the key.
  */
-export async function withRoot<T>(access: RootAccess, use: (root: Root) => Promise<T>): Promise<T> {
+export async function withRoot<T>(
+  access: RootAccess,
+  operator: Operator,
+  use: (root: Root) => Promise<T>,
+): Promise<T> {
   const directory = access.root;
   const plan = parsePlan(readText(join(directory, ROOT_FILES.plan)));
   const certificate = readCertificate(
     readPem(join(directory, ROOT_FILES.certificate), 'CERTIFICATE'),
   );
   requireOwnPlan(directory, plan, certificate.der);
-  const key = await openKey(access);
+  const key = await openKey(access, operator);
   try {
     if (!key.publicKey.spki.equals(certificate.spki)) {
       throw new GigvaultError(
@@ -72,22 +104,52 @@ export async function withRoot<T>(access: RootAccess, use: (root: Root) => Promi
   }
 }
 
-async function openKey({
-  root,
-  passphraseFile,
-  hsm,
-}: RootAccess): Promise<RootKey & { close(): Promise<void> }> {
-  const tokenFile = join(root, ROOT_FILES.token);
-  if (existsSync(tokenFile)) return findTokenRootKey(readTokenRecord(readText(tokenFile)), hsm);
-  if (passphraseFile === undefined) {
+async function openKey(access: RootAccess, operator: Operator): Promise<OpenRootKey> {
+  const inRoot = (file: string) => join(access.root, file);
+  const custody = inRoot(ROOT_FILES.custody);
+  if (existsSync(custody)) {
+    const secret = await heldSecret(readCustodyRecord(readText(custody)), access, operator);
+    return openWithSecret(access, secret).finally(() => secret.fill(0));
+  }
+  if (access.shareFile !== undefined) {
+    throw new GigvaultError('INVALID_ARGUMENT', 'No shares were made of what opens this root.');
+  }
+  const token = inRoot(ROOT_FILES.token);
+  if (existsSync(token)) return findTokenRootKey(readTokenRecord(readText(token)), access);
+  if (access.passphraseFile === undefined) {
     throw new GigvaultError(
       'INVALID_ARGUMENT',
       "The root's key is in a file: give --passphrase-file.",
     );
   }
-  const encrypted = readText(join(root, ROOT_FILES.key));
-  const privateKey = unlockRootKey(encrypted, readText(passphraseFile));
-  return { ...memoryRootKey(privateKey), close: async () => undefined };
+  const encrypted = readText(inRoot(ROOT_FILES.key));
+  return openMemoryRootKey(unlockRootKey(encrypted, readText(access.passphraseFile)));
+}
+
+async function heldSecret(
+  record: CustodyRecord,
+  { passphraseFile, shareFile }: RootAccess,
+  operator: Operator,
+): Promise<Buffer> {
+  if (passphraseFile !== undefined) {
+    throw new GigvaultError(
+      'INVALID_ARGUMENT',
+      'This root has no passphrase: its key opens with the shares of its holders.',
+    );
+  }
+  if (shareFile === undefined) return askForShares(record, operator);
+  return sharesOfFiles(
+    record,
+    shareFile.map((path) => ({ path, text: readText(path) })),
+  );
+}
+
+async function openWithSecret({ root, hsm }: RootAccess, secret: Buffer): Promise<OpenRootKey> {
+  const token = join(root, ROOT_FILES.token);
+  if (existsSync(token)) {
+    return findTokenRootKey(readTokenRecord(readText(token)), { hsm, pin: tokenPin(secret) });
+  }
+  return openMemoryRootKey(unlockWithSecret(readText(join(root, ROOT_FILES.key)), secret));
 }
 
 /** A plan edited after `create` would sign what nobody agreed to. */

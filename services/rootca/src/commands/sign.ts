@@ -1,10 +1,10 @@
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
-import type { Clock } from '@gigvault/time/clock';
 import { toPem } from '@gigvault/x509/pem';
 import { signSubordinateCa } from '../ceremony/sign-subordinate-ca.ts';
 import { startTranscript } from '../ceremony/transcript.ts';
 import { fingerprint } from './fingerprint.ts';
 import {
+  type CommandDeps,
   type RootAccess,
   readPem,
   requireNew,
@@ -24,14 +24,17 @@ export interface SignOptions extends RootAccess {
  * `rootca sign`: signs a CA below the root, with a transcript beside the certificate. Returns what to print.
  * Errors: ALREADY_EXISTS when either file is there, and those of withRoot and signSubordinateCa.
  */
-export async function signCommand(options: SignOptions, clock: Clock): Promise<string> {
+export async function signCommand(
+  options: SignOptions,
+  { clock, operator }: CommandDeps,
+): Promise<string> {
   const { kind } = options;
   if (kind !== 'issuing' && kind !== 'services') {
     throw new GigvaultError('INVALID_ARGUMENT', '--kind is "issuing" or "services".');
   }
   requireNew(options.out, transcriptOf(options.out));
   const request = readPem(options.csr, 'CERTIFICATE REQUEST');
-  return withRoot(options, async (root) => {
+  return withRoot(options, operator, async (root) => {
     const transcript = startTranscript(clock);
     const certificate = await signSubordinateCa(root, kind, request, clock);
     transcript.note(`signed the ${kind} CA`, certificate.der);

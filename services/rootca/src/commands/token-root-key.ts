@@ -1,6 +1,7 @@
+import { hkdfSync } from 'node:crypto';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import { type KeyHandle, parseKeyHandle } from '@gigvault/keystore/key-store';
-import { pkcs11KeyStore } from '@gigvault/keystore/pkcs11/pkcs11-key-store';
+import { type Pkcs11KeyStore, pkcs11KeyStore } from '@gigvault/keystore/pkcs11/pkcs11-key-store';
 import { parsePkcs11Uri } from '@gigvault/keystore/pkcs11/pkcs11-uri';
 import { readPublicKey } from '@gigvault/x509/public-key';
 import { parse, stringify } from 'yaml';
@@ -29,20 +30,33 @@ export async function newTokenRootKey(uri: string, plan: Plan): Promise<TokenRoo
   return openTokenRootKey(uri, (store) => store.generate(plan.root.keyType));
 }
 
-/** A key that newTokenRootKey has made. @param uri of the token, when it is another one than at that time. Errors: INVALID_ARGUMENT, KEY_NOT_FOUND, KEY_UNAVAILABLE. */
+/** How a token is reached, where it is not as its record says. */
+export interface TokenAccess {
+  /** Its URI now. */
+  readonly hsm?: string | undefined;
+  /** Instead of the one in the URI's file. */
+  readonly pin?: string;
+}
+
+/** A key that newTokenRootKey has made. Errors: INVALID_ARGUMENT, KEY_NOT_FOUND, KEY_UNAVAILABLE. */
 export async function findTokenRootKey(
   record: TokenRecord,
-  uri = record.uri,
+  { hsm, pin }: TokenAccess = {},
 ): Promise<TokenRootKey> {
-  return openTokenRootKey(uri, async () => parseKeyHandle(record.handle));
+  return openTokenRootKey(hsm ?? record.uri, async () => parseKeyHandle(record.handle), pin);
+}
+
+/** The PIN of a token whose root key opens with shares: 128 bits that are derived from their secret. */
+export function tokenPin(secret: Buffer): string {
+  return Buffer.from(hkdfSync('sha256', secret, '', 'GigVault token PIN v1', 16)).toString('hex');
 }
 
 async function openTokenRootKey(
   uri: string,
-  handleIn: (store: ReturnType<typeof pkcs11KeyStore>) => Promise<KeyHandle>,
+  handleIn: (store: Pkcs11KeyStore) => Promise<KeyHandle>,
+  pin?: string,
 ): Promise<TokenRootKey> {
-  // signAsRoot verifies every signature.
-  const store = pkcs11KeyStore({ uri: parsePkcs11Uri(uri), verify: false });
+  const store = openToken(uri, pin);
   try {
     const handle = await handleIn(store);
     return {
@@ -55,6 +69,16 @@ async function openTokenRootKey(
     await store.close();
     throw error;
   }
+}
+
+/** A token. @param pin instead of the one in the URI's file. */
+export function openToken(uri: string, pin?: string): Pkcs11KeyStore {
+  // signAsRoot verifies every signature.
+  return pkcs11KeyStore({
+    uri: parsePkcs11Uri(uri),
+    verify: false,
+    ...(pin !== undefined && { pin }),
+  });
 }
 
 /** As it is stored. */

@@ -16,6 +16,8 @@ export interface Check {
   readonly what: string;
   /** Undefined: it is well. */
   readonly problem: string | undefined;
+  /** What should be known of it all the same. */
+  readonly note?: string;
 }
 
 interface Subject {
@@ -66,7 +68,8 @@ function missing(directory: string): Check[] {
     .map((what) => ({ what, problem: 'is missing' }));
 }
 
-function check(what: string, run: () => string | undefined): Check {
+/** What `run` says is wrong, or throws. */
+export function check(what: string, run: () => string | undefined): Check {
   try {
     return { what, problem: run() };
   } catch (error) {

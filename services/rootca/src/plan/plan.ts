@@ -20,6 +20,44 @@ const subordinate = z.strictObject({
   validityYears: z.number().int().min(1).max(10),
 });
 
+/** Who holds the shares of the secret that the root's key is encrypted under, in the order in which they are called. */
+const custodySchema = z
+  .strictObject({
+    /** How many of them are needed to use the key: 2 to all. */
+    threshold: z.number().int().min(2),
+    holders: z
+      .array(
+        z
+          .string()
+          .max(40)
+          .regex(/^[^\p{C}\s]([^\p{C}]*[^\p{C}\s])?$/u, 'must be one line of text'),
+      )
+      .min(2)
+      .max(16),
+  })
+  .refine(({ threshold, holders }) => threshold <= holders.length, {
+    message: 'must not be more than there are holders',
+    path: ['threshold'],
+  })
+  .refine(({ holders }) => new Set(holders).size === holders.length, {
+    message: 'must be different from one another',
+    path: ['holders'],
+  });
+
+/** Of `m` of `n`: `threshold` is m, from 2; there are 2 to 16 holders. */
+export type Custody = z.infer<typeof custodySchema>;
+
+/** Errors: INVALID_ARGUMENT. */
+export function numberedCustody(holders: number, threshold: number): Custody {
+  const names = Array.from({ length: holders }, (_, i) => `Holder ${i + 1}`);
+  const result = custodySchema.safeParse({ threshold, holders: names });
+  if (result.success) return result.data;
+  throw new GigvaultError(
+    'INVALID_ARGUMENT',
+    'There are 2 to 16 shares, and 2 or more of them are needed: as --shares 5 --threshold 3.',
+  );
+}
+
 /** Everything that ends up in a certificate is named; nothing has a default. */
 const planSchema = z.strictObject({
   /** Of the services' identities: `spiffe://<trustDomain>/service/…`. */
@@ -40,6 +78,8 @@ const planSchema = z.strictObject({
   rootCrl: z.strictObject({ validityDays: z.number().int().min(1).max(400) }),
   /** How far notBefore of CA certificates lies before the ceremony: leaf certificates are backdated too, and may not begin before their CA. */
   backdateMinutes: z.number().int().min(0).max(1440),
+  /** For a key ceremony; a root without one has a passphrase that one person holds. */
+  custody: custodySchema.optional(),
 });
 
 /** What a ceremony is to make. */
@@ -50,7 +90,11 @@ export type SubordinateKind = 'issuing' | 'services';
 
 /** Errors: INVALID_ARGUMENT with one problem for each thing that is wrong, unknown keys included. */
 export function parsePlan(text: string): Plan {
-  const result = planSchema.safeParse(readYaml(text));
+  return checkedPlan(readYaml(text));
+}
+
+function checkedPlan(value: unknown): Plan {
+  const result = planSchema.safeParse(value);
   if (result.success) return result.data;
   const problems = result.error.issues.map((issue) => ({
     pointer: `/${issue.path.join('/')}`,
@@ -65,15 +109,16 @@ export function planHash(plan: Plan): string {
   return createHash('sha256').update(canonicalJson(plan)).digest('hex');
 }
 
-/** The plan that bootstrap uses: root 20 years, CAs 5 years, root CRL one year. */
+/** The plan that bootstrap uses: root 20 years, CAs 5 years, root CRL one year. Errors: INVALID_ARGUMENT. */
 export function standardPlan(options: {
   readonly organization: string;
   readonly trustDomain: string;
   readonly statusUrl: string;
+  readonly custody?: Custody;
 }): Plan {
-  const { organization, trustDomain, statusUrl } = options;
+  const { organization, trustDomain, statusUrl, custody } = options;
   const named = (name: string) => ({ commonName: `${organization} ${name}`, organization });
-  return planSchema.parse({
+  return checkedPlan({
     trustDomain,
     statusUrl,
     root: { subject: named('Root CA'), keyType: 'ec-p384', validityYears: 20 },
@@ -81,6 +126,7 @@ export function standardPlan(options: {
     services: { subject: named('Services CA'), keyType: 'ec-p256', validityYears: 5 },
     rootCrl: { validityDays: 365 },
     backdateMinutes: 60,
+    ...(custody && { custody }),
   });
 }
 

@@ -1,0 +1,24 @@
+import { protectUnderSecret, unlockWithSecret } from '../ceremony/protect-root-key.ts';
+import { newMemoryRootKey, openMemoryRootKey } from '../ceremony/root-key.ts';
+import { ROOT_FILES } from '../commands/root-directory.ts';
+import type { KeyKeeper } from '../ports/key-keeper.ts';
+
+/** The key in this process's memory, and in a file encrypted under the secret. */
+export function memoryKeyKeeper(): KeyKeeper {
+  return {
+    file: { name: ROOT_FILES.key, mode: 0o600 },
+    place: 'in a file, encrypted under what the shares are of',
+    async make(_plan, secret) {
+      const { privateKey } = newMemoryRootKey();
+      return {
+        key: openMemoryRootKey(privateKey),
+        content: protectUnderSecret(privateKey, secret),
+      };
+    },
+    // It never opened with anything else.
+    lock: async () => undefined,
+    open: async (content, secret) => openMemoryRootKey(unlockWithSecret(content, secret)),
+    // Whoever removes the file removes the key.
+    destroy: async () => undefined,
+  };
+}

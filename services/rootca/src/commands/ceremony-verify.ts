@@ -1,0 +1,175 @@
+import { createHash } from 'node:crypto';
+import { existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Clock } from '@gigvault/time/clock';
+import { readCertificate } from '@gigvault/x509/certificate';
+import {
+  type CeremonyFacts,
+  type TranscriptRecord,
+  verifyTranscript,
+} from '../ceremony/transcript.ts';
+import { readFingerprint } from '../custody/fingerprint.ts';
+import { type Custody, parsePlan } from '../plan/plan.ts';
+import { VERSION } from '../version.ts';
+import { HIERARCHY_FILES, ROOT_FILES, readPem, readText, transcriptOf } from './root-directory.ts';
+import { type Check, check, verify } from './verify.ts';
+
+/** What somebody knows of a ceremony who was there. */
+export interface Known {
+  /** The root's, hex or words, as it was written down. */
+  readonly fingerprint?: string;
+  /** The program's sum, as it was written down. */
+  readonly programSha256?: string;
+  /** A rehearsal is what is expected; otherwise one is a failure. */
+  readonly isRehearsal?: boolean;
+}
+
+/**
+ * `ceremony verify`: what a ceremony has left, looked at on any machine with nothing but the folder: everything that `rootca verify` checks (the
+ * transcript's signature, chain, CRL, that certificates say what the plan says), and that the transcript is a ceremony's, that each of its files is
+ * there as it was, whose shares were read back, by which program, and in what room. Errors: NOT_FOUND without a root certificate; INVALID_ARGUMENT for a fingerprint that
+ * is none.
+ */
+export function ceremonyVerify(directory: string, known: Known, clock: Clock): Check[] {
+  const checks = verify(directory, clock);
+  const root = readCertificate(readPem(join(directory, ROOT_FILES.certificate), 'CERTIFICATE'));
+  if (known.fingerprint !== undefined) {
+    checks.push({ what: 'fingerprint', problem: fingerprintProblem(root.der, known.fingerprint) });
+  }
+  checks.push({ what: 'no root key', problem: keyProblem(directory) });
+  let record: TranscriptRecord | undefined;
+  const what = 'ceremony';
+  checks.push(
+    check(what, () => {
+      record = verifyTranscript(readText(join(directory, ROOT_FILES.transcript)), root.der);
+      if (record.ceremony !== undefined) return undefined;
+      return 'the transcript does not tell of a key ceremony';
+    }),
+  );
+  if (record?.ceremony === undefined) return checks;
+  return [...checks, ...ceremonyChecks(directory, record, record.ceremony, known, root.der)];
+}
+
+function ceremonyChecks(
+  directory: string,
+  record: TranscriptRecord,
+  ceremony: CeremonyFacts,
+  known: Known,
+  root: Buffer,
+): Check[] {
+  return [
+    kindOf(ceremony, known),
+    ...Object.entries(ceremony.files).map(([file, sum]) =>
+      check(`sum of ${file}`, () => sumProblem(directory, file, sum, root)),
+    ),
+    check('shares', () => shareProblem(directory, record, ceremony)),
+    ...programChecks(record, ceremony, known),
+    ...ceremony.room
+      .filter(({ accepted }) => accepted !== undefined)
+      .map(({ what, found, accepted }) => ({
+        what: `room: ${what}`,
+        problem: undefined,
+        note: `${found}. Accepted: ${accepted}`,
+      })),
+  ];
+}
+
+function fingerprintProblem(root: Buffer, given: string): string | undefined {
+  const isSame = readFingerprint(given) === createHash('sha256').update(root).digest('hex');
+  return isSame ? undefined : 'is not the one that was given: this is another root';
+}
+
+function keyProblem(directory: string): string | undefined {
+  if (!existsSync(join(directory, ROOT_FILES.key))) return undefined;
+  return `${ROOT_FILES.key} is here: it must never leave the offline machine`;
+}
+
+function kindOf({ isRehearsal }: CeremonyFacts, known: Known): Check {
+  if (isRehearsal === (known.isRehearsal ?? false)) {
+    return isRehearsal
+      ? { what: 'rehearsal', problem: undefined, note: 'of no use outside of it' }
+      : { what: 'no rehearsal', problem: undefined };
+  }
+  return isRehearsal
+    ? { what: 'no rehearsal', problem: 'is one: nothing of it may be used' }
+    : { what: 'rehearsal', problem: 'is none: this is a real root' };
+}
+
+/** A CRL that was issued since has a transcript of its own. */
+function sumProblem(
+  directory: string,
+  file: string,
+  sum: string,
+  root: Buffer,
+): string | undefined {
+  const path = join(directory, file);
+  if (!existsSync(path)) return 'is missing';
+  if (createHash('sha256').update(readText(path)).digest('hex') === sum) return undefined;
+  const isLater = file === HIERARCHY_FILES.rootCrl && isLaterCrl(directory, root);
+  return isLater ? undefined : 'was changed after the ceremony';
+}
+
+function isLaterCrl(directory: string, root: Buffer): boolean {
+  const der = readPem(join(directory, HIERARCHY_FILES.rootCrl), 'X509 CRL');
+  const sum = createHash('sha256').update(der).digest('hex');
+  const begins = `${HIERARCHY_FILES.rootCrl}.`;
+  return readdirSync(directory)
+    .filter((file) => file.startsWith(begins) && file.endsWith(transcriptOf('')))
+    .some((file) =>
+      verifyTranscript(readText(join(directory, file)), root).steps.some(
+        ({ sha256 }) => sha256 === sum,
+      ),
+    );
+}
+
+/** Everybody whom the plan names must have read a share back of the set with which the key was locked. */
+function shareProblem(
+  directory: string,
+  { steps }: TranscriptRecord,
+  { custody }: CeremonyFacts,
+): string | undefined {
+  const planned = parsePlan(readText(join(directory, ROOT_FILES.plan))).custody;
+  if (planned !== undefined && !isSameCustody(planned, custody)) {
+    return 'are not held by those whom the plan names';
+  }
+  const set = createHash('sha256').update(custody.setId).digest('hex');
+  const told = new Set(steps.filter(({ sha256 }) => sha256 === set).map(({ step }) => step));
+  const missing = custody.holders.filter(
+    ({ name }, i) => !told.has(`share ${i + 1} of ${custody.holders.length} read back by ${name}`),
+  );
+  if (missing.length > 0)
+    return `were not read back by ${missing.map(({ name }) => name).join(', ')}`;
+  return told.has('locked the root key under the shares') ? undefined : 'do not lock the key';
+}
+
+function isSameCustody(planned: Custody, held: CeremonyFacts['custody']): boolean {
+  const names = held.holders.map(({ name }) => name);
+  return (
+    planned.threshold === held.threshold &&
+    planned.holders.length === names.length &&
+    planned.holders.every((name, i) => name === names[i])
+  );
+}
+
+function programChecks(
+  { program }: TranscriptRecord,
+  { room }: CeremonyFacts,
+  { programSha256 }: Known,
+): Check[] {
+  const found = new Set(room.filter(({ what }) => what === 'program').map((item) => item.found));
+  const sums = [...found].map((text) => text.split(' ').at(-1));
+  const what = 'program';
+  if (newer(program.version, VERSION)) {
+    const problem = `is rootca ${program.version}, this is ${VERSION}: verify with that one`;
+    return [{ what, problem }];
+  }
+  if (found.size === 0) return [{ what, problem: 'the transcript does not say which it was' }];
+  if (programSha256 !== undefined && sums.some((sum) => sum !== programSha256.toLowerCase())) {
+    return [{ what, problem: 'is not the one that was given' }];
+  }
+  return [{ what, problem: undefined, note: [...found].join('; ') }];
+}
+
+function newer(version: string, than: string): boolean {
+  return version.localeCompare(than, 'en', { numeric: true }) > 0;
+}

@@ -1,0 +1,30 @@
+import type { RootKey } from '../ceremony/root-key.ts';
+import type { Plan } from '../plan/plan.ts';
+
+/** A root key that can sign until it is closed. */
+export interface OpenRootKey extends RootKey {
+  close(): Promise<void>;
+}
+
+/** A new key, and what is kept of it beside the certificate. */
+export interface KeptKey {
+  readonly key: OpenRootKey;
+  /** Content of the keeper's file: without the secret of no use. */
+  readonly content: string;
+}
+
+/** Where a ceremony makes the root's key, so that afterwards only the shares of a secret open it. */
+export interface KeyKeeper {
+  /** In the root's directory. */
+  readonly file: { readonly name: string; readonly mode: number };
+  /** As `in a file, encrypted`. */
+  readonly place: string;
+  /** A new key of the plan's type; nothing of it is on the disk. Errors: KEY_UNAVAILABLE. */
+  make(plan: Plan, secret: Buffer): Promise<KeptKey>;
+  /** From now on the key opens with the secret only. May be repeated. Errors: KEY_UNAVAILABLE. */
+  lock(content: string, secret: Buffer): Promise<void>;
+  /** A key that lock has locked, or that was not locked yet. Errors: KEY_UNAVAILABLE. */
+  open(content: string, secret: Buffer): Promise<OpenRootKey>;
+  /** Destroys a key that is of no use any more. Errors: KEY_UNAVAILABLE. */
+  destroy(content: string): Promise<void>;
+}

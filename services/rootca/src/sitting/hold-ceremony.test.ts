@@ -1,0 +1,353 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { produced } from '@gigvault/testkit/produced';
+import { fromPem, toPem } from '@gigvault/x509/pem';
+import { describe, expect, it } from '@jest/globals';
+import { stringify } from 'yaml';
+import { plan as basePlan, clock, newKey, request } from '../../test/ceremony-fixture.ts';
+import { Died, type MemoryFiles, memoryFiles } from '../../test/memory-files.ts';
+import {
+  type Script,
+  type ScriptedOperator,
+  scriptedOperator,
+} from '../../test/scripted-operator.ts';
+import { memoryKeyKeeper } from '../adapters/memory-key-keeper.ts';
+import { verifyTranscript } from '../ceremony/transcript.ts';
+import { ceremonyVerify } from '../commands/ceremony-verify.ts';
+import type { Check } from '../commands/verify.ts';
+import { decodeShare, encodeShare } from '../custody/share.ts';
+import type { Plan } from '../plan/plan.ts';
+import type { RoomFacts } from '../ports/room.ts';
+import type { CeremonyOrder } from './ceremony-order.ts';
+import { holdCeremony } from './hold-ceremony.ts';
+import { rehearsalPlan, rehearsalRequest } from './rehearsal.ts';
+
+const custody = { threshold: 2, holders: ['Ada', 'Grace', 'Edsger'] };
+const plan: Plan = { ...basePlan, custody };
+const requests = {
+  issuing: toPem('CERTIFICATE REQUEST', request('issuing', newKey())),
+  services: toPem('CERTIFICATE REQUEST', request('services', newKey())),
+};
+const ORDER: CeremonyOrder = {
+  plan,
+  planText: stringify(plan),
+  custody,
+  isRehearsal: false,
+  request: async (kind) => requests[kind],
+};
+const rehearsed = rehearsalPlan(plan);
+const REHEARSAL: CeremonyOrder = {
+  ...ORDER,
+  plan: rehearsed,
+  planText: stringify(rehearsed),
+  isRehearsal: true,
+  request: (kind) => rehearsalRequest(rehearsed, kind),
+};
+const QUIET: RoomFacts = {
+  entropyBits: 256,
+  networkUp: [],
+  networkDown: [],
+  swap: [],
+  program: { version: '0.1.0', sha256: 'a'.repeat(64) },
+  node: { version: 'v26.10.0', sha256: 'b'.repeat(64) },
+};
+const BUNDLE = [
+  'issuing.crt',
+  'plan.yaml',
+  'record.txt',
+  'root.crl',
+  'root.crt',
+  'services.crt',
+  'transcript.json',
+];
+
+/** One ceremony, with its machine and its people; processes that hold it may die. */
+class Sitting {
+  readonly files = new Map<string, string>();
+  readonly bundle = new Map<string, string>();
+  readonly paper = new Map<string, string>();
+  facts = QUIET;
+  operator: ScriptedOperator = scriptedOperator();
+
+  /** One process: to its end, or until `hear` throws. */
+  hold(
+    options: {
+      readonly order?: CeremonyOrder;
+      readonly script?: Script;
+      readonly hear?: Parameters<typeof memoryFiles>[1];
+    } = {},
+  ): Promise<readonly Check[]> {
+    const { order = ORDER, script, hear } = options;
+    this.operator = scriptedOperator(script, this.paper);
+    return holdCeremony(order, {
+      operator: this.operator,
+      room: { look: async () => this.facts },
+      files: memoryFiles(this.files, hear),
+      bundle: memoryFiles(this.bundle, hear),
+      keeper: memoryKeyKeeper(),
+      clock,
+      verify: () => verifyMemory(this.bundle, order.isRehearsal),
+    });
+  }
+
+  get record() {
+    const [root] = fromPem(this.bundle.get('root.crt') as string, 'CERTIFICATE');
+    return verifyTranscript(this.bundle.get('transcript.json') as string, root as Buffer);
+  }
+
+  get steps(): string[] {
+    return this.record.steps.map(({ step }) => step);
+  }
+}
+
+/** As a stranger does, who has files. */
+function verifyMemory(bundle: MemoryFiles['contents'], isRehearsal: boolean): Check[] {
+  const folder = mkdtempSync(join(tmpdir(), 'gigvault-bundle-'));
+  try {
+    for (const [name, text] of bundle) writeFileSync(join(folder, name), text);
+    return ceremonyVerify(folder, { isRehearsal }, clock);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+const problems = (checks: readonly Check[]) =>
+  checks.flatMap(({ what, problem }) => (problem === undefined ? [] : [`${what} ${problem}`]));
+
+describe('a key ceremony', () => {
+  it('ends with a bundle that a stranger believes, and nothing secret anywhere — covers: T64, T66', async () => {
+    const sitting = new Sitting();
+    const written: string[] = [];
+    const hear = () => void written.push(...sitting.files.values(), ...sitting.bundle.values());
+    expect(problems(await sitting.hold({ hear }))).toEqual([]);
+    for (const [name, label, kind] of [
+      ['root.crt', 'CERTIFICATE', 'certificate'],
+      ['issuing.crt', 'CERTIFICATE', 'certificate'],
+      ['services.crt', 'CERTIFICATE', 'certificate'],
+      ['root.crl', 'X509 CRL', 'crl'],
+    ] as const)
+      produced(kind, fromPem(sitting.bundle.get(name) as string, label)[0] as Buffer);
+
+    expect([...sitting.bundle.keys()].sort()).toEqual(BUNDLE);
+    expect([...sitting.files.keys()].sort()).toEqual(
+      [...BUNDLE, 'custody.json', 'root.key'].sort(),
+    );
+    expect(sitting.steps).toEqual([
+      'confirmed the plan',
+      'looked at the room',
+      'made the root key',
+      'signed the root certificate',
+      ...custody.holders.map((name, i) => `share ${i + 1} of 3 read back by ${name}`),
+      'locked the root key under the shares',
+      'read the request of the issuing CA',
+      'signed the issuing CA',
+      'read the request of the services CA',
+      'signed the services CA',
+      'issued the root CRL',
+    ]);
+    expect(sitting.record.ceremony).toMatchObject({
+      isRehearsal: false,
+      custody: { threshold: 2 },
+    });
+    // Every version of every file that there ever was, and all that was said.
+    const everywhere = [...written, ...sitting.operator.said].join('\n');
+    for (const text of sitting.paper.values()) {
+      const { octets } = decodeShare(text);
+      const words = encodeShare(decodeShare(text)).join(' ');
+      for (const form of [
+        words,
+        text.trim(),
+        hexOf(octets),
+        Buffer.from(octets).toString('base64'),
+      ])
+        expect(everywhere).not.toContain(form);
+    }
+    expect(everywhere).not.toMatch(/BEGIN (EC )?PRIVATE KEY/);
+  });
+
+  it('prints what fits on a narrow screen and on paper, with a line to sign for everybody', async () => {
+    const sitting = new Sitting();
+    await sitting.hold();
+    const record = sitting.bundle.get('record.txt') as string;
+    const paper = [...sitting.paper.values()];
+    for (const text of [record, ...paper, ...sitting.operator.said])
+      for (const line of text.split('\n')) expect([...line].length).toBeLessThan(80);
+    for (const name of custody.holders) expect(record).toMatch(new RegExp(`_ +${name}$`, 'm'));
+    expect(record).toContain(sitting.record.planSha256);
+  });
+
+  it('shows one share at a time, and goes on once it was read back', async () => {
+    const sitting = new Sitting();
+    const wrong = ['qqqqqqqq', '', undefined];
+    const script: Script = ({ id }, paper) => {
+      if (id === 'share.2') return wrong.shift();
+      return id === 'share.3' &&
+        !sitting.operator.said.some((text) => text.includes('share 2, this'))
+        ? paper.get('share.2')
+        : undefined;
+    };
+    await sitting.hold({ script });
+    const shares = sitting.operator.asked.filter((id) => id.includes('share'));
+    expect(shares).toEqual([
+      ...['show share.1', 'share.1'],
+      ...['show share.2', 'share.2', 'share.2', 'show share.2', 'share.2'],
+      ...['show share.3', 'share.3', 'share.3'],
+    ]);
+    expect(sitting.operator.said).toContain('✘ Word 1, "qqqqqqqq", is not in the list.');
+    expect(sitting.operator.said).toContain('✘ That is share 2, this is share 3.');
+  });
+
+  it('stops at a share that nobody can read back, and goes on there with another process', async () => {
+    const sitting = new Sitting();
+    const lost: Script = ({ id }) => (id === 'share.3' ? 'zoo' : undefined);
+    await expect(sitting.hold({ script: lost })).rejects.toThrow(
+      'Share 3 of 3, for Edsger, was not read back',
+    );
+    expect(sitting.bundle.size).toBe(0);
+    const before = sitting.files.get('root.crt');
+    expect(problems(await sitting.hold())).toEqual([]);
+    expect(sitting.operator.asked.filter((id) => id.includes('share'))).toEqual([
+      ...['held-share.1', 'held-share.2', 'show share.3', 'share.3'],
+    ]);
+    expect(sitting.bundle.get('root.crt')).toBe(before);
+  });
+
+  it('gives up a root that too few can open, and says so in the transcript', async () => {
+    const sitting = new Sitting();
+    const lost: Script = ({ id }) => (id === 'share.2' ? 'zoo' : undefined);
+    await expect(sitting.hold({ script: lost })).rejects.toThrow('not read back');
+    const [before, paper] = [sitting.files.get('root.crt'), sitting.paper.get('share.1') as string];
+    expect(problems(await sitting.hold())).toEqual([]);
+    expect(sitting.bundle.get('root.crt')).not.toBe(before);
+    expect(sitting.steps).toContain('gave up the root key: 1 of 3 shares were out');
+    expect(sitting.record.ceremony?.custody.setId).not.toBe(decodeShare(paper).setId);
+  });
+
+  it.each<readonly [string, Script, string]>([
+    [
+      'the plan is not what was agreed on',
+      ({ id }) => (id === 'plan' ? 'no' : undefined),
+      'did not say yes',
+    ],
+    ['the clock is wrong', ({ id }) => (id === 'clock' ? 'no' : undefined), 'did not say yes'],
+    [
+      'there is a network',
+      ({ id }) => (id === 'accept.network' ? '' : undefined),
+      'this machine has a network',
+    ],
+  ])('makes nothing when %s', async (_what, script, message) => {
+    const sitting = new Sitting();
+    sitting.facts = { ...QUIET, networkUp: ['eth0'] };
+    await expect(sitting.hold({ script })).rejects.toMatchObject({
+      code: 'INVALID_ARGUMENT',
+      message: expect.stringContaining(message),
+    });
+    expect([...sitting.files.keys()]).toEqual([]);
+  });
+
+  it('tells strangers of a room that was not as it should be', async () => {
+    const sitting = new Sitting();
+    sitting.facts = { ...QUIET, entropyBits: 100, networkUp: ['eth0'], swap: ['/dev/sda2'] };
+    const script: Script = ({ id }) => (id.startsWith('accept.') ? `because of ${id}` : undefined);
+    const notes = (await sitting.hold({ script })).flatMap(({ note }) => note ?? []);
+    expect(notes).toEqual(
+      expect.arrayContaining([
+        '100 bits. Accepted: because of accept.entropy',
+        'eth0. Accepted: because of accept.network',
+        '/dev/sda2. Accepted: because of accept.swap',
+      ]),
+    );
+  });
+
+  it('goes on with its own only, and never on a folder that holds a root', async () => {
+    const sitting = new Sitting();
+    const lost: Script = ({ id }) => (id === 'share.3' ? 'zoo' : undefined);
+    await expect(sitting.hold({ script: lost })).rejects.toThrow('not read back');
+    const others: CeremonyOrder[] = [
+      { ...ORDER, plan: { ...plan, backdateMinutes: 1 } },
+      { ...ORDER, isRehearsal: true },
+      { ...ORDER, custody: { ...custody, threshold: 3 } },
+    ];
+    for (const order of others)
+      await expect(sitting.hold({ order })).rejects.toThrow('Another ceremony was begun');
+    const refuse: Script = ({ id }) => (id === 'resume' ? 'no' : undefined);
+    await expect(sitting.hold({ script: refuse })).rejects.toThrow('did not say yes');
+    await sitting.hold();
+    await expect(sitting.hold()).rejects.toMatchObject({ code: 'ALREADY_EXISTS' });
+  });
+
+  it('needs the holders again when it died after they had their shares', async () => {
+    const sitting = new Sitting();
+    const hear = dieAt('before', 'write issuing.crt');
+    await expect(sitting.hold({ hear })).rejects.toThrow(Died);
+    const kept = new Map(sitting.files);
+    const nobody: Script = ({ id }) => (id.startsWith('held-') ? '' : undefined);
+    await expect(sitting.hold({ script: nobody })).rejects.toThrow('2 shares are needed, 0 came');
+    const lastOne: Script = ({ id }, paper) =>
+      id === 'held-share.2' ? paper.get('share.1') : undefined;
+    await expect(sitting.hold({ script: lastOne })).rejects.toThrow('2 shares are needed, 1 came');
+    expect(sitting.operator.said).toContain('✘ Share 1, Ada, was given already.');
+    expect(sitting.files.get('root.key')).toBe(kept.get('root.key'));
+    expect(problems(await sitting.hold())).toEqual([]);
+  });
+});
+
+describe('a rehearsal', () => {
+  it('does all of it, and none of it is of use', async () => {
+    const sitting = new Sitting();
+    expect(problems(await sitting.hold({ order: REHEARSAL }))).toEqual([]);
+    expect([...sitting.files.keys()]).not.toContain('root.key');
+    expect(sitting.bundle.get('record.txt')).toMatch(/^RECORD OF A REHEARSAL/);
+    expect(sitting.operator.said[0]).toContain('REHEARSAL');
+    expect(decodeShare(sitting.paper.get('share.1') as string).isRehearsal).toBe(true);
+    expect(sitting.bundle.get('plan.yaml')).toContain('rehearsal.invalid');
+    expect(problems(verifyMemory(sitting.bundle, false))).toEqual([
+      'no rehearsal is one: nothing of it may be used',
+    ]);
+  });
+
+  it('has names that still fit', () => {
+    const long = { ...plan, root: { ...plan.root, subject: { commonName: 'x'.repeat(64) } } };
+    expect(rehearsalPlan(long).root.subject.commonName).toMatch(/^REHEARSAL x{54}$/);
+  });
+});
+
+describe('a process that dies', () => {
+  it.each(['real', 'rehearsed'])('at any write is taken up by the next one, %s', async (kind) => {
+    const order = kind === 'real' ? ORDER : REHEARSAL;
+    const changes: string[] = [];
+    await new Sitting().hold({
+      order,
+      hear: (moment, change) => changes.push(`${moment} ${change}`),
+    });
+    expect(changes.length).toBeGreaterThan(50);
+    // The last one removes what there was to go on with: there is nothing left to do.
+    for (const at of changes.slice(0, -1).keys()) {
+      const sitting = new Sitting();
+      let left = at;
+      const hear = () => {
+        if (left-- === 0) throw new Died();
+      };
+      await expect(sitting.hold({ order, hear })).rejects.toThrow(Died);
+      const signed = sitting.bundle.get('transcript.json');
+      expect([at, problems(await sitting.hold({ order }))]).toEqual([at, []]);
+      expect(sitting.files.has('ceremony.json')).toBe(false);
+      if (signed !== undefined && kind === 'real')
+        expect(
+          sitting.record.steps.filter(({ step }) => step === 'signed the issuing CA'),
+        ).toHaveLength(1);
+    }
+  });
+});
+
+/** Dies at the first such change. */
+function dieAt(moment: 'before' | 'after', change: string): Parameters<typeof memoryFiles>[1] {
+  return (at, what) => {
+    if (at === moment && what === change) throw new Died();
+  };
+}
+
+function hexOf(octets: Uint8Array): string {
+  return Buffer.from(octets).toString('hex');
+}

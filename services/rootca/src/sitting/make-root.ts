@@ -1,0 +1,85 @@
+import { toPem } from '@gigvault/x509/pem';
+import { createRoot } from '../ceremony/create-root.ts';
+import { ROOT_FILES } from '../commands/root-directory.ts';
+import { fingerprintLines } from '../custody/fingerprint.ts';
+import { sealShares, unsealShares } from '../custody/sealed-shares.ts';
+import type { Share } from '../custody/share.ts';
+import { newSplitSecret } from '../custody/split-secret.ts';
+import type { CeremonyDeps, CeremonyOrder } from './ceremony-order.ts';
+import { secretOfHolders } from './give-shares.ts';
+import { requireYes } from './prepare.ts';
+import type { Ledger } from './progress.ts';
+
+/** A root whose key opens with a secret, and the shares of it that nobody has read back yet. */
+export interface MadeRoot {
+  readonly secret: Buffer;
+  readonly shares: readonly Share[];
+}
+
+/**
+ * Root key, certificate and shares; or, where a process died while they were given out, those that were made then, if enough holders have theirs.
+ * Otherwise that root is given up and another one made: it has signed nothing but its own certificate.
+ */
+export async function makeRoot(
+  order: CeremonyOrder,
+  deps: CeremonyDeps,
+  ledger: Ledger,
+): Promise<MadeRoot> {
+  const { confirmed, custody, stage, sealedShares } = ledger.progress;
+  if (stage === 'keyed') {
+    if (custody !== undefined && confirmed.length >= custody.threshold) {
+      const secret = await secretOfHolders(deps, ledger);
+      return { secret, shares: await unsealShares(sealedShares as string, secret) };
+    }
+    await giveUp(deps, ledger);
+  }
+  return makeAnew(order, deps, ledger);
+}
+
+async function makeAnew(
+  { plan, custody, isRehearsal }: CeremonyOrder,
+  deps: CeremonyDeps,
+  ledger: Ledger,
+): Promise<MadeRoot> {
+  const { files, keeper, operator, clock } = deps;
+  const { secret, shares, record } = await newSplitSecret(custody, isRehearsal);
+  const { key, content } = await keeper.make(plan, secret);
+  const root = await createRoot(plan, key, clock).finally(() => key.close());
+  const { der, publicKey } = root.certificate;
+  ledger.note('made the root key', publicKey.spki);
+  ledger.note('signed the root certificate', der);
+  await files.write(keeper.file.name, content, keeper.file.mode);
+  await files.write(ROOT_FILES.certificate, toPem('CERTIFICATE', der), 0o644);
+  await ledger.save({
+    stage: 'keyed',
+    custody: record,
+    confirmed: [],
+    sealedShares: await sealShares(shares, secret),
+  });
+  operator.say(`\n✔ the root’s key is made, ${keeper.place}`);
+  operator.say(['✔ its certificate, signed by itself:', ...fingerprintLines(der)].join('\n'));
+  await requireYes(
+    operator,
+    'fingerprint',
+    'Everybody writes the fingerprint or its words down. Done? Type yes:',
+  );
+  return { secret, shares };
+}
+
+async function giveUp(deps: CeremonyDeps, ledger: Ledger): Promise<void> {
+  const { files, keeper, operator } = deps;
+  const { confirmed, custody } = ledger.progress;
+  const content = files.read(keeper.file.name);
+  if (content !== undefined) await keeper.destroy(content);
+  const out = `${confirmed.length} of ${custody?.holders.length ?? 0} shares were out`;
+  ledger.note(`gave up the root key: ${out}`, files.read(ROOT_FILES.certificate) ?? '');
+  operator.say(
+    `\nThe root that was begun is given up: ${out}, too few to open it. It has signed nothing.\nWho has a share of set ${custody?.setId} destroys it. Another root is made now.`,
+  );
+  await ledger.save({
+    stage: 'begun',
+    custody: undefined,
+    confirmed: [],
+    sealedShares: undefined,
+  });
+}
