@@ -23,6 +23,18 @@ const memoryBackend = z.strictObject({ type: z.literal('memory') });
 export type BackendConfig = z.infer<typeof backendConfig>;
 const backendConfig = z.discriminatedUnion('type', [pkcs11Backend, memoryBackend]);
 
+const perMinute = z.int().min(0).max(1_000_000_000);
+
+/** How often each client may, in a minute; 0 is no limit. What counts as what: LimitedUse. */
+const limits = (generate: number, sign: number, list: number) =>
+  z
+    .strictObject({
+      generate: perMinute.default(generate),
+      sign: perMinute.default(sign),
+      list: perMinute.default(list),
+    })
+    .prefault({});
+
 /** Section `keymgr` of the configuration. */
 export const keymgrConfig = z
   .strictObject({
@@ -46,6 +58,10 @@ export const keymgrConfig = z
       .optional(),
     /** How long a key waits for its destruction, which may be undone meanwhile. */
     destructionWait: durationBetween('1d', '30d').prefault('7d'),
+    /** Of each person, with all of their API keys, and of each service. */
+    limits: z
+      .strictObject({ people: limits(10, 100, 50), services: limits(60, 3_000_000, 600) })
+      .prefault({}),
   })
   .refine(({ backend, backends }) => backend === FILES || Object.hasOwn(backends, backend), {
     message: 'is neither pkcs8 nor one of keymgr.backends',

@@ -14,6 +14,7 @@ import { openBackends } from './adapters/open-backends.ts';
 import { pgKeyTable } from './adapters/pg-key-table.ts';
 import { pgKeyUsage } from './adapters/pg-key-usage.ts';
 import { pgSignatureTable } from './adapters/pg-signature-table.ts';
+import { useLimits } from './adapters/use-limits.ts';
 import { FILES, type KeymgrConfig, keymgrPaths } from './keymgr.config.ts';
 import type { KeyDeps } from './keys/create-key.ts';
 import type { SignListDeps } from './signing/sign-list.ts';
@@ -46,13 +47,15 @@ export function openKeymgr(context: KeymgrContext): Keymgr {
   const keys = pgKeyTable(pool, eventLog);
   const signatures = pgSignatureTable(pool, eventLog, clock);
   const usage = pgKeyUsage({ pool, eventLog, clock, log });
+  const limits = useLimits(config.limits, { usage, clock });
   return {
-    keys: { backends, keys, clock },
+    keys: { backends, keys, limits, clock },
     signing: {
       backends,
       keys: cachedKeyTable(keys, clock),
       signatures,
       usage,
+      limits,
       inFlight: singleFlight(),
       log,
       clock,

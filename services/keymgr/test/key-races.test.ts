@@ -48,6 +48,7 @@ async function twoReplicas() {
       backends: backendsOf([store], 'memory'),
       keys: pgKeyTable(pool, eventLog),
       usage: memoryTables().usage,
+      limits: memoryTables().limits,
       log: silentLog,
       clock,
       clockGuard: createClockGuard(clock),

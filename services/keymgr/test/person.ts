@@ -53,6 +53,7 @@ export function personWorld() {
     backends: backendsOf([store], 'memory'),
     keys: tables.keys,
     usage: tables.usage,
+    limits: tables.limits,
     log: silentLog,
     clock,
     clockGuard: createClockGuard(clock),

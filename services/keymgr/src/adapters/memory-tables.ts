@@ -2,6 +2,7 @@ import type { KeyEvent } from '../ports/key-event.ts';
 import type { KeyTable } from '../ports/key-table.ts';
 import { actorOf, type KeyUsage } from '../ports/key-usage.ts';
 import type { IntentRecord, SignatureTable } from '../ports/signature-table.ts';
+import type { UseLimits } from '../ports/use-limits.ts';
 import { memoryKeyTable } from './memory-key-table.ts';
 
 /** Every port of this service, in memory, for tests of flows. */
@@ -9,6 +10,8 @@ export interface MemoryTables {
   readonly keys: KeyTable;
   readonly signatures: SignatureTable;
   readonly usage: KeyUsage;
+  /** None. */
+  readonly limits: UseLimits;
   readonly events: KeyEvent[];
 }
 
@@ -61,5 +64,6 @@ export function memoryTables(): MemoryTables {
         events.push({ type: 'key.refused', actor: actorOf(caller), subject: keyId, data });
       },
     },
+    limits: { take: async () => undefined },
   };
 }

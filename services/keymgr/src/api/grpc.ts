@@ -52,8 +52,13 @@ export class KeyRpc {
   }
 
   @GrpcMethod('KeyService', 'ListKeys')
-  async listKeys(request: ListKeysRequest): Promise<ListKeysResponse> {
-    const { items, nextCursor } = await listKeys(this.deps, request);
+  async listKeys(
+    request: ListKeysRequest,
+    _metadata: unknown,
+    call: CallContext,
+  ): Promise<ListKeysResponse> {
+    const page = { ...request, actor: `service:${call.peer}` };
+    const { items, nextCursor } = await listKeys(this.deps, page);
     return { items: items.map(toMessage), nextCursor };
   }
 }

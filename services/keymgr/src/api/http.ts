@@ -73,8 +73,9 @@ export function keyRoutes(deps: PersonDeps): HttpRoute[] {
         replies: { 200: { items: [EXAMPLE_WAITING], nextCursor: EXAMPLE.keyId } },
       },
       async handle({ query: { limit, cursor, state }, principal }) {
-        const { tenantId } = principal!;
-        const { items, nextCursor } = await listKeys(deps, { limit, cursor, tenantId, state });
+        const { tenantId, actor } = principal!;
+        const asked = { limit, cursor, tenantId, state, actor };
+        const { items, nextCursor } = await listKeys(deps, asked);
         return { status: 200, body: page(items.map(toJson), nextCursor) };
       },
     }),

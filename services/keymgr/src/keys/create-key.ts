@@ -6,6 +6,7 @@ import type { Clock } from '@gigvault/time/clock';
 import { type KeyType, readPublicKey } from '@gigvault/x509/public-key';
 import type { Backends } from '../backends/backends.ts';
 import type { KeyTable } from '../ports/key-table.ts';
+import type { UseLimits } from '../ports/use-limits.ts';
 import type { Purpose } from './grants.ts';
 import type { KeyVersion, StoredKey } from './stored-key.ts';
 
@@ -13,6 +14,7 @@ import type { KeyVersion, StoredKey } from './stored-key.ts';
 export interface KeyDeps {
   readonly backends: Backends;
   readonly keys: KeyTable;
+  readonly limits: UseLimits;
   readonly clock: Clock;
 }
 

@@ -1,6 +1,7 @@
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import { parseKeyHandle } from '@gigvault/keystore/key-store';
 import type { KeyTable } from '../ports/key-table.ts';
+import type { UseLimits } from '../ports/use-limits.ts';
 import type { KeyState } from './key-state.ts';
 import type { KeyVersion, StoredKey } from './stored-key.ts';
 
@@ -29,14 +30,15 @@ export async function getKey(
 }
 
 /**
- * @param page limit 1 to 1000, 0 for 100; `cursor` empty for the first page.
- * Errors: INVALID_ARGUMENT.
+ * @param page limit 1 to 1000, 0 for 100; `cursor` empty for the first page; `actor` asks, as in events
+ * Errors: RATE_LIMITED, INVALID_ARGUMENT.
  */
 export async function listKeys(
-  deps: { readonly keys: Pick<KeyTable, 'list'> },
+  deps: { readonly keys: Pick<KeyTable, 'list'>; readonly limits: UseLimits },
   page: {
     readonly limit: number;
     readonly cursor: string;
+    readonly actor: string;
     readonly tenantId?: string;
     readonly state?: KeyState | undefined;
   },
@@ -46,6 +48,7 @@ export async function listKeys(
     throw new GigvaultError('INVALID_ARGUMENT', `limit is 1 to ${MAX_LIMIT}.`);
   }
   if (page.cursor !== '') parseKeyHandle(page.cursor);
+  await deps.limits.take('list', page.actor, '*');
   const found = await deps.keys.list({
     limit: limit + 1,
     after: page.cursor,

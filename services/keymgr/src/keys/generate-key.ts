@@ -20,7 +20,7 @@ export interface ServiceKeyRequest {
 
 /**
  * A key for the calling service, which alone may use it, for purposes that GENERATE_GRANTS gives it. Its id begins with the service's name,
- * so that none takes another's. Errors: KEY_USE_REFUSED for any other purpose or id, INVALID_ARGUMENT, ALREADY_EXISTS, KEY_UNAVAILABLE.
+ * so that none takes another's. Errors: RATE_LIMITED, KEY_USE_REFUSED for any other purpose or id, INVALID_ARGUMENT, ALREADY_EXISTS, KEY_UNAVAILABLE.
  */
 export async function generateServiceKey(
   deps: KeyDeps,
@@ -28,6 +28,7 @@ export async function generateServiceKey(
   caller: PeerName,
 ): Promise<StoredKey> {
   const owner = `service:${caller}`;
+  await deps.limits.take('generate', owner, request.keyId);
   if (!request.keyId.startsWith(`${caller}-`)) {
     throw new GigvaultError('KEY_USE_REFUSED', `Ids of ${caller}'s keys begin with '${caller}-'.`);
   }
@@ -55,7 +56,7 @@ export const RESERVED = /^(ca|ocsp|audit|auth)-/i;
 
 /**
  * A general key that belongs to the person. It has no purposes and no callers, so the RPC Sign refuses it.
- * Errors: INVALID_ARGUMENT, ALREADY_EXISTS, KEY_UNAVAILABLE.
+ * Errors: RATE_LIMITED, INVALID_ARGUMENT, ALREADY_EXISTS, KEY_UNAVAILABLE.
  */
 export async function generateUserKey(
   deps: KeyDeps,
@@ -68,6 +69,7 @@ export async function generateUserKey(
       'Key ids that begin with ca-, ocsp-, audit- or auth- are kept for services.',
     );
   }
+  await deps.limits.take('generate', principal.actor, request.keyId ?? '*');
   return createKey(deps, {
     keyId: request.keyId ?? randomUUID(),
     keyType: request.keyType,

@@ -18,7 +18,7 @@ function setUp() {
   const backends = backendsOf([memoryKeyStore()], 'memory');
   const tables = memoryTables();
   return {
-    deps: { backends, keys: tables.keys, clock: new FakeClock(NOW) },
+    deps: { backends, keys: tables.keys, limits: tables.limits, clock: new FakeClock(NOW) },
     events: tables.events,
   };
 }
@@ -192,17 +192,27 @@ describe('listKeys', () => {
       { keyId: 'd', keyType: 'ec-p256' },
       { ...alice, tenantId: 'other' },
     );
-    const first = await listKeys(deps, { limit: 2, cursor: '', tenantId: 'default' });
+    const first = await listKeys(deps, {
+      limit: 2,
+      cursor: '',
+      tenantId: 'default',
+      actor: alice.actor,
+    });
     expect([first.items.map(({ keyId }) => keyId), first.nextCursor]).toEqual([['a', 'b'], 'b']);
     const second = await listKeys(deps, {
       limit: 2,
       cursor: first.nextCursor,
       tenantId: 'default',
+      actor: alice.actor,
     });
     expect([second.items.map(({ keyId }) => keyId), second.nextCursor]).toEqual([['c'], '']);
-    expect((await listKeys(deps, { limit: 0, cursor: '' })).items).toHaveLength(4);
+    expect((await listKeys(deps, { limit: 0, cursor: '', actor: alice.actor })).items).toHaveLength(
+      4,
+    );
     await expect(getKey(deps, 'd', 'default')).rejects.toMatchObject({ code: 'KEY_NOT_FOUND' });
-    await expect(listKeys(deps, { limit: 1001, cursor: '' })).rejects.toMatchObject({
+    await expect(
+      listKeys(deps, { limit: 1001, cursor: '', actor: alice.actor }),
+    ).rejects.toMatchObject({
       code: 'INVALID_ARGUMENT',
     });
   });

@@ -1,6 +1,7 @@
 import type { Principal, Role } from '@gigvault/access/permissions';
 import { parseKeyHandle } from '@gigvault/keystore/key-store';
 import type { ClockGuard } from '@gigvault/time/clock-guard';
+import type { LimitedUse } from '../ports/use-limits.ts';
 import type { KeyDeps } from './create-key.ts';
 import { keyNotFound } from './find-keys.ts';
 import { RESERVED } from './generate-key.ts';
@@ -31,9 +32,15 @@ const FOR_OTHERS: Readonly<Record<PersonUse, readonly Role[]>> = {
   restore: MANAGERS,
 };
 
+/** What each counts as. What is seldom and undone counts as nothing. */
+const COUNTS_AS: Readonly<Partial<Record<PersonUse, LimitedUse>>> = {
+  sign: 'sign',
+  rotate: 'generate',
+};
+
 /**
  * The key, as it is in the table now, if this person may do this with it whatever its state. Each refusal is an event (T63).
- * Errors: INVALID_ARGUMENT for what cannot be a key id; KEY_NOT_FOUND, also for another tenant's key; KEY_USE_REFUSED for a key of a service, or of
+ * Errors: RATE_LIMITED; INVALID_ARGUMENT for what cannot be a key id; KEY_NOT_FOUND, also for another tenant's key; KEY_USE_REFUSED for a key of a service, or of
  * somebody else.
  */
 export async function requireOwnKey(
@@ -42,7 +49,10 @@ export async function requireOwnKey(
   use: PersonUse,
   principal: Principal,
 ): Promise<StoredKey> {
-  const key = await deps.keys.find(parseKeyHandle(keyId));
+  const counted = COUNTS_AS[use];
+  const handle = parseKeyHandle(keyId);
+  if (counted) await deps.limits.take(counted, principal.actor, keyId);
+  const key = await deps.keys.find(handle);
   if (key === undefined) throw keyNotFound(keyId);
   const reason = whyNotTheirs(key, use, principal);
   if (reason === undefined) return key;

@@ -24,7 +24,7 @@ async function setUp() {
   const tables = memoryTables();
   const clock = new FakeClock(NOW);
   const key = await createCaKey(
-    { backends, keys: tables.keys, clock },
+    { backends, keys: tables.keys, limits: tables.limits, clock },
     { keyId: 'ca-issuing', keyType: 'ec-p256', subject: ISSUER },
   );
   const deps: SignListDeps = {

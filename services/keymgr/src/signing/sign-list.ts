@@ -72,6 +72,7 @@ export async function signListPart(
   const reason = whyUseRefused(key, PURPOSE, caller) ?? whyWrongSize(request);
   if (reason !== undefined)
     throw await refuseUse(deps, key.keyId, { purpose: PURPOSE, caller }, reason);
+  if (offset === 0) await deps.limits.take('sign', `service:${caller}`, keyId);
   const list = offset === 0 ? await openList(deps, key, request, caller) : known(deps, request);
   if (list.caller !== caller || list.keyId !== keyId || list.seen !== offset)
     throw beginAgain(intentId);

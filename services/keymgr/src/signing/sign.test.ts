@@ -27,7 +27,7 @@ async function setUp() {
   const tables = memoryTables();
   const clock = new FakeClock(NOW);
   const backends = backendsOf([keyStore], 'memory');
-  const keyDeps = { backends, keys: tables.keys, clock };
+  const keyDeps = { backends, keys: tables.keys, limits: tables.limits, clock };
   const key = await createCaKey(keyDeps, {
     keyId: 'ca-issuing',
     keyType: 'ec-p256',

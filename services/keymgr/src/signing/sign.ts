@@ -14,6 +14,7 @@ import type { StoredKey } from '../keys/stored-key.ts';
 import type { KeyTable } from '../ports/key-table.ts';
 import type { KeyUsage } from '../ports/key-usage.ts';
 import type { SignatureTable } from '../ports/signature-table.ts';
+import type { UseLimits } from '../ports/use-limits.ts';
 import type { SingleFlight } from './single-flight.ts';
 import { PURPOSE_RULES, whyRefused } from './to-be-signed.ts';
 
@@ -23,6 +24,7 @@ export interface SignDeps {
   readonly keys: Pick<KeyTable, 'find'>;
   readonly signatures: SignatureTable;
   readonly usage: KeyUsage;
+  readonly limits: UseLimits;
   readonly inFlight: SingleFlight<Buffer>;
   readonly log: Log;
 }
@@ -32,7 +34,7 @@ export interface SignDeps {
  * that to the caller.
  * The same intent with the same bytes gets the signature on record, however often it asks.
  * Errors: KEY_NOT_FOUND, KEY_USE_REFUSED (caller, purpose, content, state), SIGNING_CLOSED (tombstoned, or used for other bytes),
- * KEY_UNAVAILABLE, INVALID_ARGUMENT (intent id).
+ * KEY_UNAVAILABLE, INVALID_ARGUMENT (intent id), RATE_LIMITED.
  */
 export async function sign(
   deps: SignDeps,
@@ -40,6 +42,7 @@ export async function sign(
   caller: PeerName,
 ): Promise<Buffer> {
   const key = await getKey(deps, request.keyId);
+  await deps.limits.take('sign', `service:${caller}`, request.keyId);
   const purpose = await requireAllowed(deps, key, request, caller);
   const { intentId, tbs } = request;
   const { record } = PURPOSE_RULES[purpose];

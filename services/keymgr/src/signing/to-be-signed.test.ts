@@ -32,7 +32,7 @@ async function openKey(): Promise<{ deps: SignDeps; key: StoredKey; events: { ty
   const backends = backendsOf([memoryKeyStore()], 'memory');
   const tables = memoryTables();
   const key = await createKey(
-    { backends, keys: tables.keys, clock: new FakeClock(NOW) },
+    { backends, keys: tables.keys, limits: tables.limits, clock: new FakeClock(NOW) },
     {
       keyId: 'k',
       keyType: 'ec-p256',

@@ -1,0 +1,102 @@
+import { FakeClock } from '@gigvault/time/clock';
+import { describe, expect, it } from '@jest/globals';
+import { person, personWorld } from '../../test/person.ts';
+import { NOW } from '../../test/signing-fixture.ts';
+import { keymgrConfig } from '../keymgr.config.ts';
+import { listKeys } from '../keys/find-keys.ts';
+import { generateServiceKey, generateUserKey } from '../keys/generate-key.ts';
+import { rotateKey } from '../keys/rotate-key.ts';
+import { signForPerson } from '../signing/sign-for-person.ts';
+import { memoryTables } from './memory-tables.ts';
+import { useLimits } from './use-limits.ts';
+
+const MINUTE = 60_000;
+const SIGN = { data: Buffer.from('a'), format: 'der' } as const;
+
+/** A world whose people and services have the limits that a configuration without a word about them gives. */
+function limitedWorld(limits: object = {}) {
+  const world = personWorld();
+  const { clock } = world;
+  const { usage } = world.deps;
+  const config = keymgrConfig.parse({ limits });
+  return { ...world, deps: { ...world.deps, limits: useLimits(config.limits, { usage, clock }) } };
+}
+
+/** How many of `times` calls pass, and the error of the first that does not. */
+async function passed(times: number, call: () => Promise<unknown>) {
+  for (let n = 0; n < times; n++) {
+    const error = await call().then(
+      () => undefined,
+      (e: unknown) => e,
+    );
+    if (error !== undefined) return { n, error };
+  }
+  return { n: times, error: undefined };
+}
+
+describe('limits of people, by default', () => {
+  it('10 new keys in a minute, rotations among them; another person has their own', async () => {
+    const { deps, alice, clock } = limitedWorld();
+    const make = (who = alice) => generateUserKey(deps, { keyType: 'ec-p256' }, who);
+    const { keyId } = await make();
+    expect(await passed(5, () => rotateKey(deps, keyId, undefined, alice))).toMatchObject({ n: 5 });
+    const { n, error } = await passed(20, make);
+    expect(n).toBe(4);
+    expect(error).toMatchObject({ code: 'RATE_LIMITED', retryAfter: 6 });
+    await make(person('bob'));
+    clock.advance(6_000);
+    expect(await passed(2, make)).toMatchObject({ n: 1, error: { code: 'RATE_LIMITED' } });
+  });
+
+  it('100 signatures and 50 lists in a minute', async () => {
+    const { deps, alice, key, clock } = limitedWorld();
+    await key();
+    const sign = () => signForPerson(deps, 'k', SIGN, alice);
+    expect(await passed(101, sign)).toMatchObject({ n: 100, error: { code: 'RATE_LIMITED' } });
+    const list = () => listKeys(deps, { limit: 1, cursor: '', actor: alice.actor });
+    expect(await passed(51, list)).toMatchObject({ n: 50, error: { code: 'RATE_LIMITED' } });
+    clock.advance(MINUTE);
+    expect(await passed(51, list)).toMatchObject({ n: 50 });
+  });
+
+  it('the refusals of a client that asks on and on are one event', async () => {
+    const { deps, alice, key, events, clock } = limitedWorld({ people: { sign: 2 } });
+    await key();
+    const sign = () => signForPerson(deps, 'k', SIGN, alice);
+    const refusals = () => events.filter(({ type }) => type === 'key.refused');
+    await passed(2, sign);
+    for (let n = 0; n < 5; n++) await expect(sign()).rejects.toMatchObject({ retryAfter: 30 });
+    expect(refusals()).toEqual([
+      expect.objectContaining({ actor: 'user:alice', subject: 'k', data: expect.anything() }),
+    ]);
+    clock.advance(MINUTE / 2);
+    await sign();
+    await expect(sign()).rejects.toMatchObject({ code: 'RATE_LIMITED' });
+    expect(refusals()).toHaveLength(2);
+  });
+});
+
+describe('limits of services', () => {
+  it('are their own, and each service’s', async () => {
+    const { deps } = limitedWorld({ people: { generate: 0 }, services: { generate: 1 } });
+    const make = (peer: 'ocsp' | 'auth', purpose: string) => {
+      const keyId = `${peer}-${crypto.randomUUID()}`;
+      const request = { keyId, keyType: 'ec-p256', purposes: [purpose], actor: '' };
+      return generateServiceKey(deps, request, peer);
+    };
+    await make('ocsp', 'ocspSign');
+    await expect(make('ocsp', 'ocspSign')).rejects.toMatchObject({ code: 'RATE_LIMITED' });
+    await make('auth', 'jwtSign');
+  });
+
+  it('of signatures are above what one core signs, and 0 is none', async () => {
+    const { limits } = keymgrConfig.parse({});
+    expect(limits.services.sign / MINUTE).toBeGreaterThan(40);
+    const { usage } = memoryTables();
+    const none = useLimits(keymgrConfig.parse({ limits: { people: { list: 0 } } }).limits, {
+      usage,
+      clock: new FakeClock(NOW),
+    });
+    expect(await passed(1_000, () => none.take('list', 'user:a', '*'))).toMatchObject({ n: 1_000 });
+  });
+});

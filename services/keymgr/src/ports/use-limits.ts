@@ -1,0 +1,13 @@
+/** What is counted of a client. A rotation makes a key as well; encrypting and decrypting count as signing. */
+export type LimitedUse = 'generate' | 'sign' | 'list';
+
+/** How often one client may. */
+export interface UseLimits {
+  /**
+   * Counts it, whatever comes of it. The first refusal of a row is in the audit log when it is thrown.
+   * @param actor as in events: `user:<id>`, with all of the user's API keys, or `service:<name>`
+   * @param keyId for the event; `*` when it is not about one key
+   * Errors: RATE_LIMITED with the seconds to wait.
+   */
+  take(use: LimitedUse, actor: string, keyId: string): Promise<void>;
+}
