@@ -9,6 +9,7 @@ import { pkcs8File } from '@gigvault/keystore/pkcs8-key-store';
 import type { Worker } from '@gigvault/time/worker';
 import type { Pool } from 'pg';
 import { cachedKeyTable } from './adapters/cached-key-table.ts';
+import { circuitBreaker, underBreaker } from './adapters/circuit-breaker.ts';
 import { keyCounter } from './adapters/key-counter.ts';
 import { openBackends } from './adapters/open-backends.ts';
 import { pgKeyTable } from './adapters/pg-key-table.ts';
@@ -44,8 +45,9 @@ export function openKeymgr(context: KeymgrContext): Keymgr {
   const { config, dataDir, database: pool, clock, log } = context;
   const backends = openBackends(config, dataDir, context);
   const eventLog = createEventLog({ pool, producer: 'keymgr', consumers: ['audit'], clock });
-  const keys = pgKeyTable(pool, eventLog);
-  const signatures = pgSignatureTable(pool, eventLog, clock);
+  const breaker = circuitBreaker(log);
+  const keys = underBreaker(pgKeyTable(pool, eventLog), breaker);
+  const signatures = underBreaker(pgSignatureTable(pool, eventLog, clock), breaker);
   const usage = pgKeyUsage({ pool, eventLog, clock, log });
   const limits = useLimits(config.limits, { usage, clock });
   return {
@@ -67,7 +69,10 @@ export function openKeymgr(context: KeymgrContext): Keymgr {
       name: store.backend === config.backend ? 'keystore' : `keystore.${store.backend}`,
       check: () => store.check(),
     })),
-    close: () => backends.close(),
+    close: () => {
+      breaker.close();
+      return backends.close();
+    },
   };
 }
 

@@ -1,9 +1,11 @@
 import { createEventLog, type EventLog } from '@gigvault/database/event-log';
 import { silentLog } from '@gigvault/telemetry/log';
+import { eventually } from '@gigvault/testkit/eventually';
 import { startTestDatabase, type TestDatabase } from '@gigvault/testkit/test-database';
 import { systemClock } from '@gigvault/time/clock';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import type { Pool } from 'pg';
+import { Client, type Pool } from 'pg';
+import { circuitBreaker, underBreaker } from '../src/adapters/circuit-breaker.ts';
 import { pgKeyTable } from '../src/adapters/pg-key-table.ts';
 import { pgKeyUsage } from '../src/adapters/pg-key-usage.ts';
 import { pgSignatureTable } from '../src/adapters/pg-signature-table.ts';
@@ -44,6 +46,42 @@ async function storedKeyId(): Promise<string> {
   await pgKeyTable(pool, eventLog).insert(key, generated(key));
   return key.keyId;
 }
+
+describe('a database that lets nobody in', () => {
+  it('is not asked again and again, and is asked again once it does', async () => {
+    const breaker = circuitBreaker(silentLog);
+    const inner = pgKeyTable(pool, eventLog);
+    let asked = 0;
+    const counted = {
+      find(keyId: string) {
+        asked += 1;
+        return inner.find(keyId);
+      },
+    };
+    const table = underBreaker(counted, breaker);
+    const admin = new Client(database.admin);
+    await admin.connect();
+    const { rows } = await pool.query<{ role: string }>('SELECT current_user AS role');
+    const role = rows[0]?.role as string;
+    try {
+      const keyId = await storedKeyId();
+      await admin.query(`ALTER ROLE ${role} NOLOGIN`);
+      await admin.query(
+        'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = $1',
+        [role],
+      );
+      for (let n = 0; n < 20; n++)
+        await expect(table.find(keyId)).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+      expect(asked).toBeLessThan(20);
+      await admin.query(`ALTER ROLE ${role} LOGIN`);
+      await eventually(async () => expect(await table.find(keyId)).toMatchObject({ keyId }));
+    } finally {
+      await admin.query(`ALTER ROLE ${role} LOGIN`);
+      await admin.end();
+      breaker.close();
+    }
+  });
+});
 
 describeKeyTable('PostgreSQL', async () => ({
   table: pgKeyTable(pool, eventLog),
