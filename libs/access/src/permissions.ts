@@ -14,6 +14,7 @@ export const PERMISSIONS = [
   'keys:rotate',
   'keys:disable',
   'keys:destroy',
+  'keys:grant',
   'users:manage',
   'apikeys:manage',
   'audit:read',
@@ -41,6 +42,7 @@ export const ROLES = {
     'keys:rotate',
     'keys:disable',
     'keys:destroy',
+    'keys:grant',
     'audit:read',
     'status:read',
   ],
@@ -59,6 +61,8 @@ export const ROLES = {
     'certificates:create',
     'status:read',
   ],
+  /** Uses keys that others have made and granted. */
+  'key-user': ['keys:read', 'keys:sign', 'keys:rotate', 'status:read'],
   auditor: [
     'certificates:read',
     'certificates:read-all',
@@ -71,6 +75,9 @@ export const ROLES = {
 
 /** One of ROLES. */
 export type Role = keyof typeof ROLES;
+
+/** The names of ROLES. */
+export const ROLE_NAMES = Object.keys(ROLES) as [Role, ...Role[]];
 
 /** True when `name` is one of ROLES. */
 export function isRole(name: string): name is Role {

@@ -1,3 +1,4 @@
+import { ROLE_NAMES } from '@gigvault/access/permissions';
 import { durationBetween } from '@gigvault/config/duration';
 import { z } from 'zod';
 
@@ -7,6 +8,9 @@ export const FILES = 'pkcs8';
 /** What a token's URI may be. */
 export const PKCS11_URI = 'a PKCS #11 URI (RFC 7512), pkcs11:token=…?module-path=…&pin-source=…';
 
+/** Who may make keys in a backend and use those that are there, as far as their permissions go. Default: every role. */
+const roles = z.array(z.enum(ROLE_NAMES)).min(1).optional();
+
 /** A token behind a vendor's PKCS #11 library, in an HSM or a TPM. */
 const pkcs11Backend = z.strictObject({
   type: z.literal('pkcs11'),
@@ -14,10 +18,11 @@ const pkcs11Backend = z.strictObject({
   uri: z.string().regex(/^pkcs11:/, PKCS11_URI),
   /** Operations that the token does at once. Default: as many as are of use with the vendor's library. */
   sessions: z.int().min(1).max(64).optional(),
+  roles,
 });
 
 /** Keys that die with the process. */
-const memoryBackend = z.strictObject({ type: z.literal('memory') });
+const memoryBackend = z.strictObject({ type: z.literal('memory'), roles });
 
 /** One entry of `keymgr.backends`. */
 export type BackendConfig = z.infer<typeof backendConfig>;
@@ -49,6 +54,8 @@ export const keymgrConfig = z
         backendConfig,
       )
       .default({}),
+    /** The backend `pkcs8`: `backends` says the same of the others. */
+    pkcs8: z.strictObject({ roles }).prefault({}),
     /** Directory of the encrypted key files, absolute. Default: `keys` in the service's data directory. */
     directory: z.string().startsWith('/').optional(),
     /** Place of the master key that encrypts them, `file:///…`. Default: `secrets/keymgr-master.key` in the service's data directory. */

@@ -5,7 +5,7 @@ import { silentLog } from '@gigvault/telemetry/log';
 import { FakeClock } from '@gigvault/time/clock';
 import { createClockGuard } from '@gigvault/time/clock-guard';
 import { memoryTables } from '../src/adapters/memory-tables.ts';
-import { backendsOf } from '../src/backends/backends.ts';
+import { type BackendRoles, backendsOf } from '../src/backends/backends.ts';
 import { generateUserKey } from '../src/keys/generate-key.ts';
 import type { PersonDeps } from '../src/keys/require-own-key.ts';
 import type { StoredKey } from '../src/keys/stored-key.ts';
@@ -26,8 +26,8 @@ export interface CountedKeyStore extends KeyStore {
 }
 
 /** One that has none yet. */
-export function countedKeyStore(): CountedKeyStore {
-  const inner = memoryKeyStore();
+export function countedKeyStore(backend?: string): CountedKeyStore {
+  const inner = memoryKeyStore(backend);
   const handles = new Set<KeyHandle>();
   return {
     ...inner,
@@ -44,13 +44,17 @@ export function countedKeyStore(): CountedKeyStore {
   };
 }
 
-/** Everything in memory, with a clock that a test moves. */
-export function personWorld() {
+/**
+ * Everything in memory, with a clock that a test moves: the backend `memory`, where new keys go, and `vault`.
+ *
+ * @param rolesOf whom each backend is for; absent: everybody
+ */
+export function personWorld(rolesOf: BackendRoles = {}) {
   const store = countedKeyStore();
   const tables = memoryTables();
   const clock = new FakeClock(NOW);
   const deps: PersonDeps = {
-    backends: backendsOf([store], 'memory'),
+    backends: backendsOf([store, countedKeyStore('vault')], 'memory', rolesOf),
     keys: tables.keys,
     usage: tables.usage,
     limits: tables.limits,

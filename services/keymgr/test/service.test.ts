@@ -229,13 +229,18 @@ describe('REST', () => {
     tenantId: 'default',
   };
 
-  async function call(operationId: string, input: object) {
-    const operation = service.routes
+  const operationOf = (operationId: string): Operation =>
+    service.routes
       .map(({ route }) => route)
       .find(
         (route): route is Operation =>
           route.kind === 'operation' && route.operationId === operationId,
       )!;
+
+  const bodyOf = (operationId: string) => operationOf(operationId).body!;
+
+  async function call(operationId: string, input: object) {
+    const operation = operationOf(operationId);
     const reply = await operation.handle({ principal, headers: {}, ...input } as never);
     operation.replies[reply.status]!.parse(reply.body);
     return reply;
@@ -337,6 +342,30 @@ describe('REST', () => {
       await expect(
         pool.query(`UPDATE key SET ${change} WHERE key_id = 'ca-issuing'`),
       ).rejects.toThrow('key_of_service_check');
+  });
+
+  it('covers: X17, T63. grants uses of a key, and takes nothing else with it', async () => {
+    const params = { keyId: 'my-key' };
+    const made = (await call('getKey', { params })).body;
+    expect((await call('getKeyGrants', { params })).body).toEqual({ version: 0, grants: [] });
+    const body = { grants: [{ user: 'user:bob', uses: ['sign'] }], version: 0 };
+    const granted = { version: 1, grants: body.grants };
+    expect((await call('setKeyGrants', { params, body })).body).toEqual(granted);
+    expect((await call('getKeyGrants', { params })).body).toEqual(granted);
+    await expect(call('setKeyGrants', { params, body })).rejects.toMatchObject({
+      code: 'CONFLICT',
+    });
+    for (const more of [
+      { owner: 'user:bob' },
+      { grants: [{ user: 'user:bob', uses: ['destroy'] }] },
+      { grants: [{ user: 'service:ca', uses: ['sign'] }] },
+      { grants: [{ user: 'user:bob', uses: ['sign'], tenantId: 'other' }] },
+      { grantsVersion: 7 },
+    ])
+      expect(bodyOf('setKeyGrants').safeParse({ grants: [], ...more }).success).toBe(false);
+    for (const more of [{ owner: 'user:bob' }, { roles: ['admin'] }, { grants: body.grants }])
+      expect(bodyOf('generateKey').safeParse({ keyType: 'ec-p256', ...more }).success).toBe(false);
+    expect((await call('getKey', { params })).body).toEqual(made);
   });
 
   it('makes keys that no service may sign with', async () => {

@@ -1,10 +1,9 @@
-import { ROLES, type Role } from '@gigvault/access/permissions';
+import { ROLE_NAMES } from '@gigvault/access/permissions';
 import { PAGE_QUERY, pageOf } from '@gigvault/http/paging';
 import { z } from 'zod';
 
 /** Also those that turn the direction of a line: such texts are shown in terminals and logs. */
 const CONTROL = /[\p{Cc}\u2028-\u202e\u2066-\u2069]/u;
-const roleNames = Object.keys(ROLES) as [Role, ...Role[]];
 const shownText = z
   .string()
   .refine((text) => !CONTROL.test(text), 'must not have control characters');
@@ -12,7 +11,7 @@ const shownText = z
 const time = z.iso.datetime().describe('RFC 3339, UTC');
 
 /** One of the roles. */
-export const role = z.enum(roleNames);
+export const role = z.enum(ROLE_NAMES);
 
 /** POST /token. */
 export const tokenRequest = z.strictObject({

@@ -2,12 +2,13 @@ import { parseKeyHandle } from '@gigvault/keystore/key-store';
 import type { PeerName } from '@gigvault/rpc/service-name';
 import { readPublicKey } from '@gigvault/x509/public-key';
 import type { Purpose } from '../keys/grants.ts';
+import type { KeyGrant } from '../keys/key-grant.ts';
 import type { KeyState } from '../keys/key-state.ts';
 import type { KeyVersion, StoredKey } from '../keys/stored-key.ts';
 
 /** Of `key`, in the order of `keyValues`. */
 export const KEY_COLUMNS = `key_id, state, version, spki, backend, handle, version_created_at, destroy_at, restore_state, purposes, callers,
-  issuer_name, owner, tenant_id, created_at`;
+  issuer_name, owner, tenant_id, created_at, grants, grants_version`;
 
 /** A row of `key_version`. */
 export interface VersionRow {
@@ -30,6 +31,8 @@ export interface KeyRow extends VersionRow {
   readonly owner: string;
   readonly tenant_id: string;
   readonly created_at: Date;
+  readonly grants: KeyGrant[];
+  readonly grants_version: number;
 }
 
 /** One parameter for each of KEY_COLUMNS. */
@@ -50,6 +53,8 @@ export function keyValues(key: StoredKey): unknown[] {
     key.owner,
     key.tenantId,
     new Date(key.createdAt),
+    JSON.stringify(key.grants),
+    key.grantsVersion,
   ];
 }
 
@@ -83,5 +88,7 @@ export function toStoredKey(row: KeyRow): StoredKey {
     owner: row.owner,
     tenantId: row.tenant_id,
     createdAt: row.created_at.getTime(),
+    grants: row.grants,
+    grantsVersion: row.grants_version,
   };
 }

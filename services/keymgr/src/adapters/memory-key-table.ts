@@ -41,6 +41,8 @@ export function memoryKeyTable(events: KeyEvent[]): KeyTable {
       earlier.set(key.keyId, [kept, ...(earlier.get(key.keyId) ?? [])]);
       return true;
     },
+    grant: async (key, grants, event) =>
+      change(key, { grants, grantsVersion: key.grantsVersion + 1 }, event),
     recordUse: async (key, event) => change(key, {}, event),
     async due(until, after, limit) {
       return [...keys.values()]
@@ -53,7 +55,7 @@ export function memoryKeyTable(events: KeyEvent[]): KeyTable {
 }
 
 function isAsBefore(known: StoredKey, key: StoredKey): boolean {
-  const parts = ['version', 'state', 'destroyAt', 'restoreState'] as const;
+  const parts = ['version', 'state', 'destroyAt', 'restoreState', 'grantsVersion'] as const;
   return parts.every((part) => known[part] === key[part]);
 }
 

@@ -7,7 +7,7 @@ import { pkcs11KeyStore } from '@gigvault/keystore/pkcs11/pkcs11-key-store';
 import { parsePkcs11Uri } from '@gigvault/keystore/pkcs11/pkcs11-uri';
 import type { Log } from '@gigvault/telemetry/log';
 import type { Metrics } from '@gigvault/telemetry/metrics';
-import { type Backends, backendsOf } from '../backends/backends.ts';
+import { type BackendRoles, type Backends, backendsOf } from '../backends/backends.ts';
 import { type BackendConfig, FILES, type KeymgrConfig, keymgrPaths } from '../keymgr.config.ts';
 import { meteredKeyStore } from './metered-key-store.ts';
 
@@ -38,11 +38,18 @@ export function openBackends(
     ...backendsOf(
       stores.map((store) => meteredKeyStore(store, metrics)),
       config.backend,
+      rolesOf(config),
     ),
     async close() {
       await Promise.all(stores.map((store) => store.close?.()));
     },
   };
+}
+
+/** Whom each backend is for. */
+function rolesOf({ backends, pkcs8 }: KeymgrConfig): BackendRoles {
+  const named = Object.entries(backends).map(([name, { roles }]) => [name, roles] as const);
+  return { ...Object.fromEntries(named), [FILES]: pkcs8.roles };
 }
 
 function open(backend: string, config: BackendConfig, log: Log): Closeable {

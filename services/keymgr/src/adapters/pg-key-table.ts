@@ -5,6 +5,7 @@ import { ofThisRequest } from '@gigvault/database/new-event';
 import { query } from '@gigvault/database/query';
 import { transaction } from '@gigvault/database/transaction';
 import type { Pool, PoolClient } from 'pg';
+import type { KeyGrant } from '../keys/key-grant.ts';
 import type { KeyVersion, StoredKey } from '../keys/stored-key.ts';
 import type { KeyEvent } from '../ports/key-event.ts';
 import type { KeyCourse, KeyPage, KeyTable } from '../ports/key-table.ts';
@@ -18,15 +19,15 @@ import {
   type VersionRow,
 } from './key-rows.ts';
 
-/** Parameters $1 to $5 of `asBefore`. */
+/** Parameters $1 to $6 of `asBefore`. */
 const AS_BEFORE = `key_id = $1 AND version = $2 AND state = $3
-  AND destroy_at IS NOT DISTINCT FROM $4::timestamptz AND restore_state IS NOT DISTINCT FROM $5`;
+  AND destroy_at IS NOT DISTINCT FROM $4::timestamptz AND restore_state IS NOT DISTINCT FROM $5 AND grants_version = $6`;
 
 /** Of what is asked for together, what is still so. Shared: whoever changes one of these keys waits until the events are in the log. */
 const STILL_SO = `WITH told AS (
     SELECT u.n::text AS key
-    FROM unnest($1::text[], $2::integer[], $3::text[]) WITH ORDINALITY AS u (key_id, version, state, n)
-    JOIN key AS k ON k.key_id = u.key_id AND k.version = u.version AND k.state = u.state
+    FROM unnest($1::text[], $2::integer[], $3::text[], $4::integer[]) WITH ORDINALITY AS u (key_id, version, state, grants_version, n)
+    JOIN key AS k ON k.key_id = u.key_id AND k.version = u.version AND k.state = u.state AND k.grants_version = u.grants_version
     FOR SHARE OF k
   )`;
 
@@ -63,6 +64,8 @@ export function pgKeyTable(pool: Pool, eventLog: EventLog): KeyTable {
     move: (key, next, event) => told(pool, eventLog, event, (client) => move(client, key, next)),
     rotate: (key, next, event) =>
       told(pool, eventLog, event, (client) => rotate(client, key, next)),
+    grant: (key, grants, event) =>
+      told(pool, eventLog, event, (client) => grant(client, key, grants)),
     recordUse: (key, event) => use({ key, event: ofThisRequest(event) }),
 
     async due(until, after, limit) {
@@ -113,7 +116,7 @@ async function insert(client: PoolClient, key: StoredKey): Promise<boolean> {
   const { rowCount } = await client.query({
     name: 'key-insert',
     text: `INSERT INTO key (${KEY_COLUMNS}, key_type)
-           VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) ON CONFLICT (key_id) DO NOTHING`,
+           VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18) ON CONFLICT (key_id) DO NOTHING`,
     values: [...keyValues(key), key.publicKey.keyType],
   });
   return rowCount !== 0;
@@ -126,7 +129,7 @@ async function move(
 ): Promise<boolean> {
   const { rowCount } = await client.query({
     name: 'key-move',
-    text: `UPDATE key SET state = $6, destroy_at = $7, restore_state = $8 WHERE ${AS_BEFORE}`,
+    text: `UPDATE key SET state = $7, destroy_at = $8, restore_state = $9 WHERE ${AS_BEFORE}`,
     values: [...asBefore(key), state, toDate(destroyAt), restoreState],
   });
   return rowCount !== 0;
@@ -156,8 +159,22 @@ async function rotate(client: PoolClient, key: StoredKey, next: KeyVersion): Pro
   return true;
 }
 
+async function grant(
+  client: PoolClient,
+  key: StoredKey,
+  grants: readonly KeyGrant[],
+): Promise<boolean> {
+  const { rowCount } = await client.query({
+    name: 'key-grant',
+    text: `UPDATE key SET grants = $7, grants_version = grants_version + 1 WHERE ${AS_BEFORE}`,
+    values: [...asBefore(key), JSON.stringify(grants)],
+  });
+  return rowCount !== 0;
+}
+
 function asBefore(key: StoredKey): unknown[] {
-  return [key.keyId, key.version, key.state, toDate(key.destroyAt), key.restoreState];
+  const { keyId, version, state, destroyAt, restoreState, grantsVersion } = key;
+  return [keyId, version, state, toDate(destroyAt), restoreState, grantsVersion];
 }
 
 interface Use {
@@ -173,6 +190,7 @@ async function recordUses(eventLog: EventLog, uses: readonly Use[]): Promise<boo
       column.text(uses.map(({ key }) => key.keyId)),
       column.integer(uses.map(({ key }) => key.version)),
       column.text(uses.map(({ key }) => key.state)),
+      column.integer(uses.map(({ key }) => key.grantsVersion)),
     ],
     returning: 'SELECT key FROM told',
     events: uses.map(({ event }, n) => ({ key: String(n + 1), event })),

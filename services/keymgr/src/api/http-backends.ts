@@ -9,11 +9,14 @@ import {
   tryBackend,
 } from '../keys/inspect-backends.ts';
 
-const name = z.string().regex(/^[a-z][a-z0-9-]{0,31}$/, 'a name: a-z, 0-9 and dashes');
+/** The name of a backend. */
+export const backendName = z
+  .string()
+  .regex(/^[a-z][a-z0-9-]{0,31}$/, 'a name: a-z, 0-9 and dashes');
 const milliseconds = z.number().min(0);
 
 const backendSchema = z.strictObject({
-  name,
+  name: backendName,
   default: z.boolean().describe('New keys are made there'),
   healthy: z.boolean(),
   problem: z.string().optional().describe('Why it is not healthy'),
@@ -72,7 +75,7 @@ export function backendRoutes(deps: InspectDeps): HttpRoute[] {
       tag: 'Keys',
       summary: 'Get a key backend: what it can do, and how it is',
       permission: 'keys:read',
-      params: z.strictObject({ name }),
+      params: z.strictObject({ name: backendName }),
       replies: { 200: backendSchema },
       examples: { params: { name: 'pkcs8' }, replies: { 200: EXAMPLE } },
       errors: { NOT_FOUND: "There is no key backend 'hsm'; there is pkcs8." },
@@ -88,7 +91,7 @@ export function backendRoutes(deps: InspectDeps): HttpRoute[] {
       tag: 'Keys',
       summary: 'Make a throw-away key in a backend, sign with it, verify, and remove it',
       permission: 'keys:generate',
-      params: z.strictObject({ name }),
+      params: z.strictObject({ name: backendName }),
       body: z.strictObject({ keyType: z.enum(KEY_TYPES).default('ec-p256') }),
       replies: { 200: trialSchema },
       examples: {
@@ -98,11 +101,12 @@ export function backendRoutes(deps: InspectDeps): HttpRoute[] {
       },
       errors: {
         NOT_FOUND: "There is no key backend 'hsm'; there is pkcs8.",
+        KEY_USE_REFUSED: "Key '*' refused: the backend hsm is not for their roles.",
         OPERATION_NOT_SUPPORTED: "token 'pki' makes no keys of type ed25519.",
         KEY_UNAVAILABLE: 'The token said CKR_DEVICE_ERROR.',
       },
       async handle({ params, body, principal }) {
-        const trial = await tryBackend(deps, { ...params, ...body }, principal!.actor);
+        const trial = await tryBackend(deps, { ...params, ...body }, principal!);
         const { keyType, generation, signature } = trial;
         const body200 = { keyType, generationMs: generation, signatureMs: signature };
         return { status: 200, body: body200 };

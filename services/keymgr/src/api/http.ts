@@ -3,13 +3,14 @@ import { idempotencyKeyOf, requestIdOf } from '@gigvault/http/idempotency';
 import { PAGE_QUERY, page, pageOf } from '@gigvault/http/paging';
 import { type HttpRequest, type HttpRoute, operation } from '@gigvault/http/route';
 import { z } from 'zod';
-import { KEY_TYPES, type KeyDeps } from '../keys/create-key.ts';
+import { KEY_TYPES } from '../keys/create-key.ts';
 import { earlierVersions, getKey, listKeys } from '../keys/find-keys.ts';
 import { generateUserKey } from '../keys/generate-key.ts';
 import { KEY_STATES } from '../keys/key-state.ts';
 import type { PersonDeps } from '../keys/require-own-key.ts';
 import type { StoredKey } from '../keys/stored-key.ts';
-import { backendRoutes } from './http-backends.ts';
+import { backendName, backendRoutes } from './http-backends.ts';
+import { grantRoutes } from './http-grants.ts';
 import { lifeRoutes } from './http-life.ts';
 import { useRoutes } from './http-use.ts';
 import {
@@ -28,6 +29,9 @@ type KeyRequest = z.infer<typeof generateBody>;
 const generateBody = z.strictObject({
   keyId: keyId.optional().describe('A random one when absent'),
   keyType: z.enum(KEY_TYPES),
+  backend: backendName
+    .optional()
+    .describe('One of `GET /backends`; the one of new keys when absent'),
 });
 
 /** The REST operations on keys. Private keys have none. */
@@ -46,7 +50,11 @@ export function keyRoutes(deps: PersonDeps): HttpRoute[] {
         body: { keyId: 'my-key', keyType: 'ec-p256' },
         replies: { 201: EXAMPLE },
       },
-      errors: { ALREADY_EXISTS: "Key 'my-key' already exists." },
+      errors: {
+        ALREADY_EXISTS: "Key 'my-key' already exists.",
+        NOT_FOUND: "There is no key backend 'hsm'; there is pkcs8.",
+        KEY_USE_REFUSED: "Key 'my-key' refused: the backend hsm is not for their roles.",
+      },
       location: 'The key, as `GET /keys/{keyId}` shows it',
       idempotencyKey:
         'Without a key id, a repetition by the same principal is answered with the key that it made. A key id of your own does as well: it is made once.',
@@ -95,6 +103,7 @@ export function keyRoutes(deps: PersonDeps): HttpRoute[] {
         return { status: 200, body: toJsonWithVersions(key, await earlierVersions(deps, key)) };
       },
     }),
+    ...grantRoutes(deps),
     ...lifeRoutes(deps),
     ...useRoutes(deps),
     ...backendRoutes(deps),
@@ -103,7 +112,7 @@ export function keyRoutes(deps: PersonDeps): HttpRoute[] {
 
 /** With an Idempotency-Key and no id of its own, the key gets an id that a repetition finds again. */
 async function generate(
-  deps: KeyDeps,
+  deps: PersonDeps,
   request: Pick<HttpRequest<never, never, KeyRequest>, 'body' | 'headers' | 'principal'>,
 ): Promise<StoredKey> {
   const { body, principal } = request;

@@ -22,6 +22,8 @@ export interface KeyDeps {
 export interface NewKey {
   readonly keyId: string;
   readonly keyType: string;
+  /** Absent: the one of new keys. */
+  readonly backend?: string | undefined;
   readonly purposes: readonly Purpose[];
   readonly callers: readonly PeerName[];
   readonly issuerName: Buffer | null;
@@ -43,13 +45,13 @@ export const KEY_TYPES = [
 
 /**
  * Makes a key pair in the backend, then the row by which it is known, with its `key.generated` event.
- * Errors: INVALID_ARGUMENT (key id, key type), ALREADY_EXISTS, KEY_UNAVAILABLE.
+ * Errors: INVALID_ARGUMENT (key id, key type), ALREADY_EXISTS, NOT_FOUND (backend), KEY_UNAVAILABLE.
  */
 export async function createKey(deps: KeyDeps, request: NewKey): Promise<StoredKey> {
   parseKeyHandle(request.keyId);
   const keyType = requireKeyType(request.keyType);
   if ((await deps.keys.find(request.keyId)) !== undefined) throw alreadyExists(request.keyId);
-  const pair = await makeKeyPair(deps, keyType, request.keyId);
+  const pair = await makeKeyPair(deps, keyType, request.keyId, request.backend);
   const { keyId, purposes, callers, issuerName, owner, tenantId, actor } = request;
   const now = deps.clock.now();
   const key: StoredKey = {
@@ -64,6 +66,8 @@ export async function createKey(deps: KeyDeps, request: NewKey): Promise<StoredK
     callers,
     issuerName,
     owner,
+    grants: [],
+    grantsVersion: 0,
     tenantId,
     createdAt: now,
   };
@@ -84,13 +88,18 @@ export async function createKey(deps: KeyDeps, request: NewKey): Promise<StoredK
   throw alreadyExists(keyId);
 }
 
-/** A new key pair in the backend of new keys. Nobody names it yet: who does not store it removes it. Errors: KEY_UNAVAILABLE. */
+/**
+ * A new key pair in a backend. Nobody names it yet: who does not store it removes it. Errors: NOT_FOUND (backend), KEY_UNAVAILABLE.
+ *
+ * @param backend undefined: the one of new keys
+ */
 export async function makeKeyPair(
   { backends }: Pick<KeyDeps, 'backends'>,
   keyType: KeyType,
   keyId: string,
+  backend?: string,
 ): Promise<Pick<KeyVersion, 'publicKey' | 'backend' | 'handle'>> {
-  const keyStore = backends.forNewKeys;
+  const keyStore = backend === undefined ? backends.forNewKeys : backends.named(backend);
   const handle = await keyStore.generate(keyType, { label: keyId });
   const publicKey = readPublicKey(await keyStore.publicKey(handle));
   return { publicKey, backend: keyStore.backend, handle };

@@ -4,6 +4,7 @@ import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import type { PeerName } from '@gigvault/rpc/service-name';
 import { createKey, type KeyDeps } from './create-key.ts';
 import { GENERATE_GRANTS, isPurpose, type Purpose } from './grants.ts';
+import { type RefusalDeps, refuseUse } from './refuse-use.ts';
 import type { StoredKey } from './stored-key.ts';
 
 /** The tenant of the platform's own keys. */
@@ -49,6 +50,8 @@ export interface UserKeyRequest {
   /** Absent: a random one. */
   readonly keyId?: string | undefined;
   readonly keyType: string;
+  /** Absent: the one of new keys. */
+  readonly backend?: string | undefined;
 }
 
 /** Ids of the services' own keys. The table's constraint `key_of_service_check` says the same. */
@@ -56,10 +59,11 @@ export const RESERVED = /^(ca|ocsp|audit|auth)-/i;
 
 /**
  * A general key that belongs to the person. It has no purposes and no callers, so the RPC Sign refuses it.
- * Errors: RATE_LIMITED, INVALID_ARGUMENT, ALREADY_EXISTS, KEY_UNAVAILABLE.
+ * Errors: RATE_LIMITED, INVALID_ARGUMENT, NOT_FOUND for a backend that there is not, KEY_USE_REFUSED for one that is not for their roles, ALREADY_EXISTS,
+ * KEY_UNAVAILABLE.
  */
 export async function generateUserKey(
-  deps: KeyDeps,
+  deps: KeyDeps & RefusalDeps,
   request: UserKeyRequest,
   principal: Principal,
 ): Promise<StoredKey> {
@@ -70,9 +74,11 @@ export async function generateUserKey(
     );
   }
   await deps.limits.take('generate', principal.actor, request.keyId ?? '*');
+  await requireBackend(deps, request, principal);
   return createKey(deps, {
     keyId: request.keyId ?? randomUUID(),
     keyType: request.keyType,
+    backend: request.backend,
     purposes: [],
     callers: [],
     issuerName: null,
@@ -80,6 +86,24 @@ export async function generateUserKey(
     tenantId: principal.tenantId,
     actor: principal.actor,
   });
+}
+
+/** The refusal is an event. Errors: NOT_FOUND, KEY_USE_REFUSED. */
+async function requireBackend(
+  deps: KeyDeps & RefusalDeps,
+  { keyId = '*', backend }: UserKeyRequest,
+  { actor, roles }: Principal,
+): Promise<void> {
+  const { backends } = deps;
+  const store = backend === undefined ? backends.forNewKeys : backends.named(backend);
+  if (backends.admits(store.backend, roles)) return;
+  const use = { purpose: 'generate', caller: actor };
+  throw await refuseUse(deps, keyId, use, notForRoles(store.backend));
+}
+
+/** Why somebody may neither make keys there nor use them. */
+export function notForRoles(backend: string): string {
+  return `the backend ${backend} is not for their roles`;
 }
 
 function grantedPurposes(asked: readonly string[], caller: PeerName): readonly Purpose[] {

@@ -1,14 +1,15 @@
+import type { Principal } from '@gigvault/access/permissions';
 import { asGigvaultError, GigvaultError } from '@gigvault/errors/gigvault-error';
 import { verifyWith } from '@gigvault/keystore/key-algorithm';
 import type { BackendFacts, KeyStore } from '@gigvault/keystore/key-store';
-import type { Log } from '@gigvault/telemetry/log';
 import { type KeyType, readPublicKey } from '@gigvault/x509/public-key';
 import type { Backends } from '../backends/backends.ts';
+import { notForRoles } from './generate-key.ts';
+import { type RefusalDeps, refuseUse } from './refuse-use.ts';
 
 /** What looking at backends needs. */
-export interface InspectDeps {
+export interface InspectDeps extends RefusalDeps {
   readonly backends: Backends;
-  readonly log: Log;
 }
 
 /** A backend as it is now. */
@@ -31,7 +32,7 @@ export function inspectBackends(deps: InspectDeps): Promise<BackendState[]> {
 
 /** Errors: NOT_FOUND. */
 export function inspectBackend(deps: InspectDeps, name: string): Promise<BackendState> {
-  return inspect(deps, backendNamed(deps, name));
+  return inspect(deps, deps.backends.named(name));
 }
 
 /** Milliseconds of each step of a trial. */
@@ -45,14 +46,16 @@ const DATA = Buffer.from('GigVault tries this backend.');
 
 /**
  * Makes a key that nobody knows, signs with it, verifies, and removes it again.
- * Errors: NOT_FOUND, OPERATION_NOT_SUPPORTED for a type that it does not make, KEY_UNAVAILABLE, also for a signature that does not verify.
+ * Errors: NOT_FOUND, KEY_USE_REFUSED for a backend that is not for their roles, OPERATION_NOT_SUPPORTED for a type that it does not make, KEY_UNAVAILABLE, also for a signature that does not verify.
  */
 export async function tryBackend(
   deps: InspectDeps,
   { name, keyType }: { readonly name: string; readonly keyType: KeyType },
-  actor: string,
+  { actor, roles }: Principal,
 ): Promise<BackendTrial> {
-  const store = backendNamed(deps, name);
+  const store = deps.backends.named(name);
+  if (!deps.backends.admits(name, roles))
+    throw await refuseUse(deps, '*', { purpose: 'test', caller: actor }, notForRoles(name));
   deps.log.info({ backend: name, operation: 'try-backend', actor }, 'a backend is tried');
   const start = performance.now();
   const handle = await store.generate(keyType, { label: 'gigvault-trial' });
@@ -78,11 +81,4 @@ async function inspect({ backends }: InspectDeps, store: KeyStore): Promise<Back
     (error: unknown) => ({ facts: undefined, problem: asGigvaultError(error).message }),
   );
   return { name, forNewKeys, latency: performance.now() - start, ...outcome };
-}
-
-function backendNamed({ backends }: InspectDeps, name: string): KeyStore {
-  const store = backends.all.find(({ backend }) => backend === name);
-  if (store !== undefined) return store;
-  const names = backends.all.map(({ backend }) => backend).join(', ');
-  throw new GigvaultError('NOT_FOUND', `There is no key backend '${name}'; there is ${names}.`);
 }

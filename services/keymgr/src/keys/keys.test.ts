@@ -1,6 +1,7 @@
 import { type Principal, permissionsOf } from '@gigvault/access/permissions';
 import { memoryKeyStore } from '@gigvault/keystore/memory-key-store';
 import { SERVICE_NAMES } from '@gigvault/rpc/service-name';
+import { silentLog } from '@gigvault/telemetry/log';
 import { FakeClock } from '@gigvault/time/clock';
 import { parseCertificationRequest } from '@gigvault/x509/certification-request';
 import { encodeName } from '@gigvault/x509/name';
@@ -18,7 +19,14 @@ function setUp() {
   const backends = backendsOf([memoryKeyStore()], 'memory');
   const tables = memoryTables();
   return {
-    deps: { backends, keys: tables.keys, limits: tables.limits, clock: new FakeClock(NOW) },
+    deps: {
+      backends,
+      keys: tables.keys,
+      limits: tables.limits,
+      usage: tables.usage,
+      log: silentLog,
+      clock: new FakeClock(NOW),
+    },
     events: tables.events,
   };
 }

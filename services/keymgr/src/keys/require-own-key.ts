@@ -4,7 +4,8 @@ import type { ClockGuard } from '@gigvault/time/clock-guard';
 import type { LimitedUse } from '../ports/use-limits.ts';
 import type { KeyDeps } from './create-key.ts';
 import { keyNotFound } from './find-keys.ts';
-import { RESERVED } from './generate-key.ts';
+import { notForRoles, RESERVED } from './generate-key.ts';
+import { isGranted } from './key-grant.ts';
 import { type RefusalDeps, refuseUse } from './refuse-use.ts';
 import type { StoredKey } from './stored-key.ts';
 
@@ -16,7 +17,7 @@ export interface PersonDeps extends KeyDeps, RefusalDeps {
 }
 
 /** What people do with a key; stands as purpose in the event of a refusal. */
-export type PersonUse = 'sign' | 'rotate' | 'change-state' | 'destroy' | 'restore';
+export type PersonUse = 'sign' | 'rotate' | 'change-state' | 'destroy' | 'restore' | 'grant';
 
 const MANAGERS: readonly Role[] = ['admin', 'operator'];
 
@@ -30,6 +31,7 @@ const FOR_OTHERS: Readonly<Record<PersonUse, readonly Role[]>> = {
   'change-state': MANAGERS,
   destroy: MANAGERS,
   restore: MANAGERS,
+  grant: ['admin'],
 };
 
 /** What each counts as. What is seldom and undone counts as nothing. */
@@ -40,8 +42,8 @@ const COUNTS_AS: Readonly<Partial<Record<PersonUse, LimitedUse>>> = {
 
 /**
  * The key, as it is in the table now, if this person may do this with it whatever its state. Each refusal is an event (T63).
- * Errors: RATE_LIMITED; INVALID_ARGUMENT for what cannot be a key id; KEY_NOT_FOUND, also for another tenant's key; KEY_USE_REFUSED for a key of a service, or of
- * somebody else.
+ * Errors: RATE_LIMITED; INVALID_ARGUMENT for what cannot be a key id; KEY_NOT_FOUND, also for another tenant's key; KEY_USE_REFUSED for a key of a service, of
+ * somebody else who did not grant it, or in a backend that is not for their roles.
  */
 export async function requireOwnKey(
   deps: PersonDeps,
@@ -54,17 +56,25 @@ export async function requireOwnKey(
   if (counted) await deps.limits.take(counted, principal.actor, keyId);
   const key = await deps.keys.find(handle);
   if (key === undefined) throw keyNotFound(keyId);
-  const reason = whyNotTheirs(key, use, principal);
+  const reason = whyNotTheirs(deps, key, use, principal);
   if (reason === undefined) return key;
   const refusal = await refuseUse(deps, keyId, { purpose: use, caller: principal.actor }, reason);
   throw key.tenantId === principal.tenantId ? refusal : keyNotFound(keyId);
 }
 
-function whyNotTheirs(key: StoredKey, use: PersonUse, principal: Principal): string | undefined {
+function whyNotTheirs(
+  { backends }: Pick<PersonDeps, 'backends'>,
+  key: StoredKey,
+  use: PersonUse,
+  principal: Principal,
+): string | undefined {
   if (key.tenantId !== principal.tenantId) return 'it is a key of another tenant';
   if (isOfService(key)) return 'it is a key of a service';
-  const may = key.owner === principal.actor || principal.roles.some(isIn(FOR_OTHERS[use]));
-  return may ? undefined : 'it is a key of somebody else';
+  const { actor, roles } = principal;
+  const may =
+    key.owner === actor || isGranted(key, use, actor) || roles.some(isIn(FOR_OTHERS[use]));
+  if (!may) return 'it is a key of somebody else';
+  return backends.admits(key.backend, roles) ? undefined : notForRoles(key.backend);
 }
 
 /** What relying parties trust, or services sign with. Any one of these says so. */

@@ -9,9 +9,9 @@ import { type PersonDeps, requireOwnKey } from './require-own-key.ts';
 import type { StoredKey } from './stored-key.ts';
 
 /**
- * Makes a new key pair of the same type the current version; the earlier ones verify. The pair is made first, in the backend of new keys, then one
- * transaction names it. Errors: those of requireOwnKey, KEY_STATE_REFUSED unless the key is active, CONFLICT when somebody changed it meanwhile
- * or `version` is not the current one, KEY_UNAVAILABLE, OPERATION_NOT_SUPPORTED when the backend of new keys makes none of this type.
+ * Makes a new key pair of the same type the current version; the earlier ones verify. The pair is made first, where the current version is, then one
+ * transaction names it: nobody who chose a token finds the next version in a file. Errors: those of requireOwnKey, KEY_STATE_REFUSED unless the key is active, CONFLICT when somebody changed it meanwhile
+ * or `version` is not the current one, KEY_UNAVAILABLE, OPERATION_NOT_SUPPORTED when the backend makes none of this type.
  *
  * @param version the version that is to be replaced, so that a repetition replaces no other; undefined: whichever is current
  */
@@ -28,7 +28,7 @@ export async function rotateKey(
     throw await refuseUse(deps, keyId, use, `key is ${key.state}`, 'KEY_STATE_REFUSED');
   }
   if (version !== undefined && version !== key.version) throw changedMeanwhile(keyId);
-  const pair = await makeKeyPair(deps, key.publicKey.keyType, keyId);
+  const pair = await makeKeyPair(deps, key.publicKey.keyType, keyId, key.backend);
   const next = { ...pair, version: key.version + 1, versionCreatedAt: deps.clock.now() };
   const event: KeyEvent = {
     type: 'key.rotated',

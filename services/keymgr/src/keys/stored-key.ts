@@ -2,6 +2,7 @@ import type { KeyHandle } from '@gigvault/keystore/key-store';
 import type { PeerName } from '@gigvault/rpc/service-name';
 import type { PublicKeyInfo } from '@gigvault/x509/public-key';
 import type { Purpose } from './grants.ts';
+import type { KeyGrant } from './key-grant.ts';
 import type { KeyState } from './key-state.ts';
 
 /** One key pair of a key: the private part stays in the backend. */
@@ -31,6 +32,10 @@ export interface StoredKey extends KeyVersion {
   readonly issuerName: Buffer | null;
   /** Who it belongs to, as an event's actor. */
   readonly owner: string;
+  /** Who else may do what with it. */
+  readonly grants: readonly KeyGrant[];
+  /** Counts the changes of `grants`, from 0. */
+  readonly grantsVersion: number;
   readonly tenantId: string;
   /** Unix milliseconds. */
   readonly createdAt: number;

@@ -5,6 +5,7 @@ export interface KeyEvent {
     | 'key.used'
     | 'key.refused'
     | 'key.rotated'
+    | 'key.grants-changed'
     | 'key.activated'
     | 'key.suspended'
     | 'key.deactivated'

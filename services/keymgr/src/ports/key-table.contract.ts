@@ -24,6 +24,8 @@ export function someKey(difference: Partial<StoredKey> = {}): StoredKey {
     callers: ['ca', 'crl'],
     issuerName: Buffer.from('3000', 'hex'),
     owner: 'service:ca',
+    grants: [],
+    grantsVersion: 0,
     tenantId: 'default',
     createdAt: 1_767_225_600_123,
     ...difference,
@@ -158,6 +160,22 @@ function describeChanges(make: () => Promise<UnderTest>): void {
     expect(await table.recordUse(key, told(key))).toBe(false);
     expect(await table.versions(key.keyId, 9, 10)).toEqual([]);
     expect(await count()).toBe(3);
+  });
+
+  it('changes grants once, and no change or use goes by the earlier ones', async () => {
+    const { table, key, count } = await stored();
+    const grants = [{ user: 'user:b', uses: ['sign', 'rotate'] }] as const;
+    const rivals = Array.from({ length: 5 }, () => table.grant(key, grants, told(key)));
+    expect((await Promise.all(rivals)).filter(Boolean)).toHaveLength(1);
+    const granted = { ...key, grants, grantsVersion: 1 };
+    expect(await table.find(key.keyId)).toEqual(granted);
+    expect(await table.recordUse(key, told(key))).toBe(false);
+    expect(await table.move(key, WAITING, told(key))).toBe(false);
+    expect(await table.rotate(key, nextVersion(key), told(key))).toBe(false);
+    expect(await count()).toBe(2);
+    expect(await table.recordUse(granted, told(key))).toBe(true);
+    expect(await table.grant(granted, [], told(key))).toBe(true);
+    expect(await table.find(key.keyId)).toEqual({ ...key, grantsVersion: 2 });
   });
 
   it('tells of each of many uses, except of those whose key has changed', async () => {

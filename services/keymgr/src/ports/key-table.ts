@@ -1,3 +1,4 @@
+import type { KeyGrant } from '../keys/key-grant.ts';
 import type { KeyState } from '../keys/key-state.ts';
 import type { KeyVersion, StoredKey } from '../keys/stored-key.ts';
 import type { KeyEvent } from './key-event.ts';
@@ -26,12 +27,14 @@ export interface KeyTable {
   list(page: KeyPage): Promise<readonly StoredKey[]>;
   /** The earlier versions, the newest first, from the one before `before` on; at most `limit`. */
   versions(keyId: string, before: number, limit: number): Promise<readonly KeyVersion[]>;
-  /** Stores what comes of the key, with its event. False when course or version of the key are no longer those of `key`. */
+  /** Stores what comes of the key, with its event. False when course, version or grants of the key are no longer those of `key`. */
   move(key: StoredKey, next: KeyCourse, event: KeyEvent): Promise<boolean>;
   /** Makes `next` the current version and keeps the one of `key`, with the event. False as for `move`. */
   rotate(key: StoredKey, next: KeyVersion, event: KeyEvent): Promise<boolean>;
+  /** Makes this the list of the key's grants and counts its version on, with the event. False as for `move`. */
+  grant(key: StoredKey, grants: readonly KeyGrant[], event: KeyEvent): Promise<boolean>;
   /**
-   * Stores the event of a use if course and version of the key are still those of `key`: whatever changed the key before then comes first, and
+   * Stores the event of a use if course, version and grants of the key are still those of `key`: whatever changed the key before then comes first, and
    * whatever changes it later comes after the event in the log. False otherwise, and then nothing is stored.
    */
   recordUse(key: StoredKey, event: KeyEvent): Promise<boolean>;
