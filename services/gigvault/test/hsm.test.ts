@@ -100,8 +100,6 @@ describe.each(MODES)('all keys in a token, %s', (mode) => {
     async () => {
       const { pki } = shared;
       expect(await pki.stop()).toBe(0);
-      await pki.start();
-      expect(await pki.stop()).toBe(0);
       await writeFile(token.pinFile, '000000\n');
       const wrong = await pki.tryStart();
       await writeFile(token.pinFile, `${TEST_PIN}\n`);

@@ -17,6 +17,13 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { runUp } from './up-command.ts';
 import { START_TIMEOUT } from './use-pki.ts';
 
+/** How far a first start had got when it died, and the files of the root that it left. */
+const DEATHS: readonly (readonly [string, readonly string[]])[] = [
+  ['made its keys', []],
+  ['written the root key', ['root.key']],
+  ['written some certificates', ['root.key', 'plan.yaml', 'root.crl', 'issuing.crt']],
+];
+
 describe.each(MODES)('a data directory that has lost something, %s', (mode) => {
   let pki: PkiProcess;
   let issuingKey: string;
@@ -192,11 +199,8 @@ describe.each(MODES)('a data directory that has lost something, %s', (mode) => {
     START_TIMEOUT,
   );
 
-  it.each([
-    ['made its keys', []],
-    ['written the root key', ['root.key']],
-    ['written some certificates', ['root.key', 'plan.yaml', 'root.crl', 'issuing.crt']],
-  ])(
+  // The main process does it before it starts the others: where those are processes once is enough.
+  it.each(mode === 'split' ? DEATHS.slice(-1) : DEATHS)(
     'heals by itself where a first start died that had %s',
     async (_what, files) => {
       const fresh = join(pki.home, 'fresh');
