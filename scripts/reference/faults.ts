@@ -15,6 +15,7 @@ export const FAULTS: Readonly<Record<string, string>> = {
   T15: 'a clock that is set by more than a minute: nothing is signed',
   T16: 'times of 2050 and later have their own form',
   T17: 'an event or a job that always fails holds up no other, where that is safe, and is told of',
+  T18: 'a webhook that is down or slow is told later, and holds up nobody',
   T19: 'a stop under load drains; who comes too late is told when to try again',
   T20: 'more load than can be served is refused at once, with Retry-After; after a restart everybody comes back and is served',
   T22: 'requests with too many names or octets are refused before they cost anything',
@@ -78,7 +79,6 @@ export const LESSONS: Readonly<Record<string, string>> = {
 export const NOT_BUILT: Readonly<Record<string, string>> = {
   T9: 'reads go to the primary; there are no replicas to read from',
   T10: 'nothing depends on a cache server',
-  T18: 'channels of notify: so far it writes log lines',
   T21: 'old and new versions side by side: there is one version',
   T39: 'external account binding',
   T41: 'renewal information',

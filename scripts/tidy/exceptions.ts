@@ -22,6 +22,8 @@ export const MAY_CONNECT: Exceptions = {
     'the server that its user has chosen, on the user’s machine',
   'services/gigvault/src/edge/edge-proxy.ts': 'the services, as the route table says',
   'services/gigvault/src/self-check/status-client.ts': 'its own listeners',
+  'services/notify/src/adapters/https-webhook-sender.ts':
+    'webhooks, as configured; to no address that the rules of libs/egress refuse',
   'services/ra/src/adapters/dns-resolver.ts': 'name servers, as configured',
   'services/ra/src/adapters/node-http-fetcher.ts': 'it is the fetcher',
 };

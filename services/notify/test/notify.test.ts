@@ -9,6 +9,7 @@ import { systemClock } from '@gigvault/time/clock';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Pool } from 'pg';
 import type { MigrationInterface, QueryRunner } from 'typeorm';
+import { notifyConfig } from '../src/notify.config.ts';
 import { followEvents, notifyService } from '../src/notify.module.ts';
 
 class Producer1700000000000 implements MigrationInterface {
@@ -75,7 +76,7 @@ describe('the notify service', () => {
       event('certificate.intended', '02'),
     );
     for (let run = 0; run < 2; run += 1) {
-      const worker = followEvents(context, 'ca');
+      const worker = followEvents(context, 'ca', []);
       await worker.start();
       if (run === 1) await say(event('certificate.revoked', '01', REVOKED));
       await worker.caughtUp();
@@ -106,6 +107,7 @@ describe('the notify service', () => {
       name: 'notify',
       client: () => source,
       clock: systemClock,
+      config: notifyConfig.parse({}),
       database: pool,
       log,
       metrics,
@@ -116,7 +118,7 @@ describe('the notify service', () => {
       event('certificate.issued', '0c', { commonName: 'after.example' }),
     );
     await caPool.query("UPDATE outbox SET data = 'null' WHERE subject = '0b'");
-    const worker = followEvents(context as never, 'ca');
+    const worker = followEvents(context as never, 'ca', []);
     await worker.start();
     await worker.caughtUp();
     await worker.stop();

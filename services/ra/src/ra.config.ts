@@ -1,16 +1,7 @@
 import { positiveDuration } from '@gigvault/config/duration';
+import { parseIp } from '@gigvault/egress/network';
+import { networks } from '@gigvault/egress/network-config';
 import { z } from 'zod';
-import { type Network, parseIp, parseNetwork } from './validation/network.ts';
-
-const NETWORK = z.string().transform((text, context): Network => {
-  const network = parseNetwork(text);
-  if (network) return network;
-  context.addIssue({
-    code: 'custom',
-    message: 'an address or a network, as "10.0.0.0/8" or "fd00::/8"',
-  });
-  return z.NEVER;
-});
 
 /** `[address]:port` or `address:port`. */
 const SERVER = /^(?:\[(.+)\]|([^:]+)):([1-9][0-9]{0,4})$/;
@@ -30,7 +21,7 @@ export const raConfig = z
     /** Port of the first http-01 request; only in development, where absent means 80 too. */
     http01Port: z.int().min(1).max(65_535).optional(),
     /** Networks that http-01 may connect to although their use is special: private, loopback and the like. */
-    allowedNetworks: z.array(NETWORK).default([]),
+    allowedNetworks: networks.default([]),
     /** The DNS servers that validations ask, in order; none: those of the operating system. */
     dnsServers: z.array(DNS_SERVER).default([]),
     /** How long the proof of control of a name is used again. */

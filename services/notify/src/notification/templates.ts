@@ -46,6 +46,15 @@ const TEMPLATES = {
   'apikey.created': { 'apikey-created': { fields: ['userId', 'label', 'roles', 'expiresAt'] } },
 } as const satisfies Record<string, Readonly<Record<string, Template>>>;
 
+/** Every template. */
+export const TEMPLATE_NAMES = Object.values(TEMPLATES).flatMap(
+  (templates) => Object.keys(templates) as TemplateName[],
+);
+
+type Named<T> = T extends unknown ? keyof T : never;
+/** One of TEMPLATE_NAMES. */
+export type TemplateName = Named<(typeof TEMPLATES)[keyof typeof TEMPLATES]>;
+
 /** What people are to be told. */
 export interface Notification {
   readonly producer: string;

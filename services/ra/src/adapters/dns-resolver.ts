@@ -1,7 +1,7 @@
 import { Resolver as DnsQuery } from 'node:dns/promises';
+import { isLocalName } from '@gigvault/egress/address-rules';
 import { AWAKE, type Clock } from '@gigvault/time/clock';
 import type { Resolver } from '../ports/resolver.ts';
-import { isLocalName } from '../validation/address-rules.ts';
 import { ChallengeFailure } from '../validation/challenge-failure.ts';
 
 /** Milliseconds that a server has for its answer; c-ares doubles it with each round through the servers. */

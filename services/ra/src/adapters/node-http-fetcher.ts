@@ -1,9 +1,9 @@
 import http from 'node:http';
 import https from 'node:https';
 import { isIP } from 'node:net';
+import { parseIp } from '@gigvault/egress/network';
 import type { HopFetcher, HopReply, HopRequest } from '../ports/hop-fetcher.ts';
 import { ChallengeFailure } from '../validation/challenge-failure.ts';
-import { parseIp } from '../validation/network.ts';
 
 const MAX_HEADERS = 8192;
 const CONNECT_TIMEOUT = 4000;

@@ -1,4 +1,5 @@
 import { randomBytes, randomUUID } from 'node:crypto';
+import type { AddressRules } from '@gigvault/egress/address-rules';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import type {
   Authorization,
@@ -8,7 +9,6 @@ import type {
 import { durableStep } from '@gigvault/telemetry/durable-step';
 import type { Clock } from '@gigvault/time/clock';
 import type { AuthorizationStore, NewAuthorization } from '../ports/authorization-store.ts';
-import type { AddressRules } from '../validation/address-rules.ts';
 import { normalizeIdentifiers } from './normalize-identifiers.ts';
 
 /** A reused authorization lasts at least this much longer, so that an order can be finished with it. */

@@ -1,8 +1,8 @@
+import { type AddressRules, refusalOf } from '@gigvault/egress/address-rules';
 import { asGigvaultError, GigvaultError, type Problem } from '@gigvault/errors/gigvault-error';
 import type { Identifier } from '@gigvault/proto/ra/v1/authorization';
 import { normalizeDnsName } from '@gigvault/x509/dns-name';
 import { normalizeIpAddress } from '@gigvault/x509/ip-address';
-import { type AddressRules, refusalOf } from '../validation/address-rules.ts';
 
 const MAX_IDENTIFIERS = 100;
 

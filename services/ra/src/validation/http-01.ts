@@ -1,12 +1,12 @@
 import { createHash } from 'node:crypto';
+import { type AddressRules, refusalOf } from '@gigvault/egress/address-rules';
+import { parseIp } from '@gigvault/egress/network';
 import type { Identifier } from '@gigvault/proto/ra/v1/authorization';
 import { AWAKE, type Clock } from '@gigvault/time/clock';
 import { normalizeDnsName } from '@gigvault/x509/dns-name';
 import type { HopFetcher, HopReply } from '../ports/hop-fetcher.ts';
 import type { Resolver } from '../ports/resolver.ts';
-import { type AddressRules, refusalOf } from './address-rules.ts';
 import { ChallengeFailure } from './challenge-failure.ts';
-import { parseIp } from './network.ts';
 
 const MAX_REDIRECTS = 10;
 const MAX_BODY = 512;

@@ -1,6 +1,6 @@
 import { contains, type Network, parseIp, parseNetwork } from './network.ts';
 
-/** Which addresses the validator may connect to. */
+/** Which addresses may be connected to where somebody else says where. */
 export interface AddressRules {
   /** Lets `localhost` and `*.localhost`, and only these, reach loopback. */
   readonly development: boolean;
@@ -46,7 +46,7 @@ const GLOBAL_IPV6 = networkOf('2000::/3');
 const LOOPBACK = [networkOf('127.0.0.0/8'), networkOf('::1/128')];
 
 /**
- * Why the validator may not connect to this address for this host, or undefined when it may (T42, T43; RFC 8555 §10.4).
+ * Why nobody may connect to this address for this host, or undefined when it may (T42, T43; RFC 8555 §10.4).
  *
  * @param host The name of the URL; it matters only to loopback in development.
  */

@@ -1,0 +1,15 @@
+import { z } from 'zod';
+import { type Network, parseNetwork } from './network.ts';
+
+/** Networks in a configuration, each an address or a block. */
+export const networks = z.array(
+  z.string().transform((text, context): Network => {
+    const network = parseNetwork(text);
+    if (network) return network;
+    context.addIssue({
+      code: 'custom',
+      message: 'an address or a network, as "10.0.0.0/8" or "fd00::/8"',
+    });
+    return z.NEVER;
+  }),
+);

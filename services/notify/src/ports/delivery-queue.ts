@@ -1,0 +1,35 @@
+import type { PoolClient } from 'pg';
+import type { Notification } from '../notification/templates.ts';
+
+/** A notification on its way to one webhook. */
+export interface Delivery {
+  /** UUID; the same at each attempt, so that the receiver knows a repetition. */
+  readonly deliveryId: string;
+  /** JSON, as it is signed and sent. */
+  readonly body: string;
+  /** This one, from 1. */
+  readonly attempt: number;
+}
+
+/** What waits for one webhook. */
+export interface DeliveryQueue {
+  /** Takes what has its turn, so that nobody else does within the lease. @param limit 1 to 100 @param lease milliseconds */
+  claim(limit: number, lease: number): Promise<readonly Delivery[]>;
+  /** It has arrived: forgets it. */
+  delivered(deliveryId: string): Promise<void>;
+  /** @param failure in words @param dueAt of the next attempt, Unix milliseconds; undefined: it is given up */
+  failed(deliveryId: string, failure: string, dueAt: number | undefined): Promise<void>;
+  /** What was given up has its turn again. */
+  retryAll(): Promise<void>;
+  count(): Promise<{ readonly waiting: number; readonly givenUp: number }>;
+}
+
+/** Where notifications wait. */
+export interface DeliveryStore {
+  /** In the transaction of the events that they are of: each is there once, whatever dies. */
+  add(client: PoolClient, webhook: string, notifications: readonly Notification[]): Promise<void>;
+  /** Of the webhook with this name. */
+  queue(webhook: string): DeliveryQueue;
+  /** Forgets what waits for webhooks that are not configured any more. Returns how many there were. */
+  forgetOthers(webhooks: readonly string[]): Promise<number>;
+}
