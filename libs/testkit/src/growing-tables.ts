@@ -56,6 +56,11 @@ export const GROWING_TABLES: Readonly<Record<string, Differing>> = {
   'keymgr.key_version': { key_id: text('filled'), handle: text('filled') },
   'keymgr.outbox': OUTBOX,
   'keymgr.signature': { intent_id: uuid('intent'), tbs_sha256: hash('tbs') },
+  // Of a webhook that is away: each has its turn in an hour.
+  'notify.delivery': {
+    delivery_id: uuid('delivery'),
+    due_at: `extract(epoch FROM now())::bigint * 1000 + 3600000`,
+  },
   'ocsp.status': { serial_number: SERIAL_NUMBER },
   'ra.authorization_': {
     authorization_id: uuid('authorization'),
