@@ -1,5 +1,8 @@
+import { spawn } from 'node:child_process';
 import { createPublicKey, type KeyObject } from 'node:crypto';
+import { once } from 'node:events';
 import { readFile, rename, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { eventually } from '@gigvault/testkit/eventually';
 import { lives } from '@gigvault/testkit/lives';
 import { runOrFail } from '@gigvault/testkit/run-program';
@@ -143,6 +146,18 @@ describe('a driver that dies', () => {
       message: expect.stringContaining('in time'),
     });
     await eventually(signRight, RECOVERY);
+    await eventually(() => expect(lives(pid)).toBe(false));
+  });
+
+  it('covers: T12. whose main thread hangs while its parent is killed: it does not stay', async () => {
+    const logins = await token.logins();
+    await token.fail('C_Login', 'hang');
+    const script = join(import.meta.dirname, 'orphaned-parent.ts');
+    const parent = spawn(process.execPath, [script, token.uri, JSON.stringify(token.environment)]);
+    const [line] = (await once(parent.stdout, 'data')) as [Buffer];
+    const pid = Number(line.toString());
+    await eventually(async () => expect(await token.logins()).toBeGreaterThan(logins));
+    parent.kill('SIGKILL');
     await eventually(() => expect(lives(pid)).toBe(false));
   });
 

@@ -2,6 +2,7 @@
  * The process that holds a vendor's library, so that a crash in it is not ours: a bundle of its own, `dist/pkcs11-driver.js`. It is told what
  * to open and what to do over the channel to its parent, and ends with it.
  */
+import { Worker } from 'node:worker_threads';
 import { asGigvaultError, toErrorRecord } from '@gigvault/errors/gigvault-error';
 import { keepMemoryPrivate } from '@gigvault/files/private-memory';
 import type {
@@ -75,7 +76,14 @@ function end(): void {
   process.kill(process.pid, 'SIGKILL');
 }
 
+/** Looks from a thread of its own: the main one may hang in the library when the parent dies, and then hears of nothing. */
+const WATCH = `
+  const { workerData: parent } = require('node:worker_threads');
+  setInterval(() => process.ppid === parent || process.kill(process.pid, 'SIGKILL'), 1_000);
+`;
+
 keepMemoryPrivate();
+new Worker(WATCH, { eval: true, workerData: process.ppid }).unref();
 process.on('message', (message: ToDriver) => {
   if ('open' in message) open(message.open);
   else if ('calls' in message) for (const call of message.calls) run(token!, call);
