@@ -37,36 +37,7 @@ const generateBody = z.strictObject({
 /** The REST operations on keys. Private keys have none. */
 export function keyRoutes(deps: PersonDeps): HttpRoute[] {
   return [
-    operation({
-      operationId: 'generateKey',
-      method: 'POST',
-      path: '/keys',
-      tag: 'Keys',
-      summary: 'Generate a key pair; the private key stays in the backend',
-      permission: 'keys:generate',
-      body: generateBody,
-      replies: { 201: keySchema },
-      examples: {
-        body: { keyId: 'my-key', keyType: 'ec-p256' },
-        replies: { 201: EXAMPLE },
-      },
-      errors: {
-        ALREADY_EXISTS: "Key 'my-key' already exists.",
-        NOT_FOUND: "There is no key backend 'hsm'; there is pkcs8.",
-        KEY_USE_REFUSED: "Key 'my-key' refused: the backend hsm is not for their roles.",
-      },
-      location: 'The key, as `GET /keys/{keyId}` shows it',
-      idempotencyKey:
-        'Without a key id, a repetition by the same principal is answered with the key that it made. A key id of your own does as well: it is made once.',
-      async handle(request) {
-        const key = await generate(deps, request);
-        return {
-          status: 201,
-          headers: { location: `/api/v1/keys/${key.keyId}` },
-          body: toJson(key),
-        };
-      },
-    }),
+    generation(deps),
     operation({
       operationId: 'listKeys',
       method: 'GET',
@@ -108,6 +79,39 @@ export function keyRoutes(deps: PersonDeps): HttpRoute[] {
     ...useRoutes(deps),
     ...backendRoutes(deps),
   ];
+}
+
+function generation(deps: PersonDeps): HttpRoute {
+  return operation({
+    operationId: 'generateKey',
+    method: 'POST',
+    path: '/keys',
+    tag: 'Keys',
+    summary: 'Generate a key pair; the private key stays in the backend',
+    permission: 'keys:generate',
+    body: generateBody,
+    replies: { 201: keySchema },
+    examples: {
+      body: { keyId: 'my-key', keyType: 'ec-p256' },
+      replies: { 201: EXAMPLE },
+    },
+    errors: {
+      ALREADY_EXISTS: "Key 'my-key' already exists.",
+      NOT_FOUND: "There is no key backend 'hsm'; there is pkcs8.",
+      KEY_USE_REFUSED: "Key 'my-key' refused: the backend hsm is not for their roles.",
+    },
+    location: 'The key, as `GET /keys/{keyId}` shows it',
+    idempotencyKey:
+      'Without a key id, a repetition by the same principal is answered with the key that it made. A key id of your own does as well: it is made once.',
+    async handle(request) {
+      const key = await generate(deps, request);
+      return {
+        status: 201,
+        headers: { location: `/api/v1/keys/${key.keyId}` },
+        body: toJson(key),
+      };
+    },
+  });
 }
 
 /** With an Idempotency-Key and no id of its own, the key gets an id that a repetition finds again. */
