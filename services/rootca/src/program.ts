@@ -1,3 +1,4 @@
+import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import { type Clock, systemClock } from '@gigvault/time/clock';
 import { Command } from 'commander';
 import { machineRoom } from './adapters/machine-room.ts';
@@ -158,8 +159,9 @@ function addInit(program: Command, output: Output, around: Surroundings): void {
     .action(async (typed) => {
       const { from: plan, ...options } = typed;
       if (options.ceremony !== true) return output.print(await initPlan({ plan, ...options }));
-      if (options.out === undefined)
-        return program.error('error: --ceremony needs --out <directory>');
+      if (options.out === undefined) {
+        throw new GigvaultError('INVALID_ARGUMENT', '--ceremony needs --out <directory>.');
+      }
       const deps = { clock, operator: terminalOperator(streams), room: machineRoom(file) };
       return showChecks(output, await initCeremony({ plan, ...options }, deps));
     });

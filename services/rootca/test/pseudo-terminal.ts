@@ -54,6 +54,8 @@ export function pseudoTerminal(command: string): PseudoTerminal {
     type: (line) => void child.stdin.write(`${line}\r`),
     ended: () => exit,
     async kill() {
+      // Its number may be another's by now.
+      if (isOver) return;
       // script puts what it runs in a session of its own; with its terminal gone that ends too, but by SIGHUP.
       for (const pid of descendants(child.pid as number).reverse()) process.kill(pid, 'SIGKILL');
       await exit;

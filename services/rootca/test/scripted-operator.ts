@@ -6,6 +6,8 @@ export interface ScriptedOperator extends Operator {
   readonly said: string[];
   /** Secrets by id, the newest one each: what holders have on paper. */
   readonly paper: Map<string, string>;
+  /** What was said where only one could see it. */
+  readonly whispered: string[];
   /** Ids in the order in which they were asked. */
   readonly asked: string[];
 }
@@ -20,6 +22,7 @@ export function scriptedOperator(
 ): ScriptedOperator {
   const said: string[] = [];
   const asked: string[] = [];
+  const whispered: string[] = [];
   const answer = (question: Question) => {
     asked.push(question.id);
     return script(question, paper);
@@ -28,13 +31,16 @@ export function scriptedOperator(
     said,
     paper,
     asked,
+    whispered,
     say: (text) => void said.push(text),
     ask: async (question) => answer(question) ?? 'yes',
     async showSecret({ id, text }) {
       asked.push(`show ${id}`);
       paper.set(id, text.slice(text.indexOf('\n\n')));
     },
-    askSecret: async (question) =>
-      answer(question) ?? paper.get(question.id.replace(/^held-/, '')) ?? '',
+    async askSecret(question) {
+      whispered.push(question.text);
+      return answer(question) ?? paper.get(question.id.replace(/^held-/, '')) ?? '';
+    },
   };
 }

@@ -1,11 +1,14 @@
+import { randomBytes } from 'node:crypto';
 import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { parsePkcs11Uri } from '@gigvault/keystore/pkcs11/pkcs11-uri';
 import { runOrFail } from '@gigvault/testkit/run-program';
-import { softHsmToken } from '@gigvault/testkit/softhsm-token';
-import type { TestToken } from '@gigvault/testkit/test-token';
+import { addSoftHsmToken, softHsmToken } from '@gigvault/testkit/softhsm-token';
+import { TEST_PIN, type TestToken } from '@gigvault/testkit/test-token';
 import { systemClock } from '@gigvault/time/clock';
 import { toPem } from '@gigvault/x509/pem';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { tokenKeyKeeper } from '../src/adapters/token-key-keeper.ts';
 import { rootcaProgram } from '../src/program.ts';
 import { newKey, plan, request, surroundings } from './ceremony-fixture.ts';
 
@@ -44,6 +47,27 @@ const sign = (root: string, ...more: string[]) =>
     ...['sign', '--root', at(root), '--kind', 'issuing', '--csr', at('issuing.csr')],
     ...['--out', at(`${root}/issuing.crt`), ...more],
   );
+
+/** A ceremony whose shares go into `<out>-shares`. */
+async function hold(out: string, uri: string, ...more: string[]): Promise<string> {
+  const yes = { plan: true, clock: true, fingerprint: true, resume: true };
+  const accepted = ['network', 'swap', 'entropy'].map((what) => [`accept.${what}`, 'for tests']);
+  const answers = { ...yes, ...Object.fromEntries(accepted) };
+  await writeFile(
+    at('answers.yaml'),
+    JSON.stringify({ answers, shareFolder: at(`${out}-shares`) }),
+  );
+  const custody = more.includes('--shares') ? [] : ['--shares', '3', '--threshold', '2'];
+  const { output, exitCode } = await rootca(
+    ...['init', '--ceremony', '--plan', at('plan.yaml'), '--out', at(out), '--hsm', uri],
+    ...['--answers', at('answers.yaml'), ...custody, ...more],
+  );
+  expect([exitCode, output]).toEqual([0, expect.not.stringContaining('[fail]')]);
+  return output;
+}
+
+const shares = (...indexes: number[]) =>
+  indexes.flatMap((index) => ['--share-file', at(`held-shares/share.${index}`)]);
 
 describe('a root in a token', () => {
   it('is created, signs, issues CRLs and is verified, and its key is in no file — covers: G91', async () => {
@@ -95,3 +119,70 @@ describe('a root in a token', () => {
     await expect(sign('file')).rejects.toThrow('--passphrase-file');
   });
 });
+
+describe('a ceremony with the root in a token', () => {
+  let held: string;
+
+  beforeAll(async () => {
+    await addSoftHsmToken(token, 'held');
+    held = token.uri.replace('token=root', 'token=held');
+    for (const kind of ['issuing', 'services'] as const)
+      await writeFile(at(`${kind}.csr`), toPem('CERTIFICATE REQUEST', request(kind, newKey())));
+  });
+
+  it('is rehearsed with a key that is destroyed, and leaves the PIN as it is', async () => {
+    await hold('rehearsal', held, '--rehearse');
+    const files = await readdir(at('rehearsal'));
+    expect(files).not.toContain('token.yaml');
+    expect(await privateKeysIn('held')).toBe('');
+    // The same lists a key where there is one.
+    await tokenKeyKeeper(held, true)
+      .make(plan, randomBytes(32))
+      .then(({ key }) => key.close());
+    expect(await privateKeysIn('held')).toContain('Private Key Object');
+  });
+
+  it('leaves a token that opens with enough shares, and with no PIN that anybody knows — covers: T64', async () => {
+    await hold('held', held);
+    await expect(create('beside', held)).rejects.toThrow('The PIN is wrong');
+    const crl = (...more: string[]) => rootca('crl', '--root', at('held'), ...more);
+    await expect(crl(...shares(1))).rejects.toThrow('2 shares are needed, here are 1');
+    expect((await crl(...shares(3, 1))).output).toContain('number  2');
+    expect((await rootca('verify', '--dir', at('held'))).exitCode).toBe(0);
+    for (const file of await readdir(at('held')))
+      if (file !== 'bundle')
+        expect(await readFile(at(`held/${file}`), 'utf8')).not.toContain('PRIVATE KEY');
+  });
+
+  it('goes on where a process died after it had changed the PIN', async () => {
+    await addSoftHsmToken(token, 'died');
+    const died = token.uri.replace('token=root', 'token=died');
+    const keeper = tokenKeyKeeper(died, false);
+    const secret = randomBytes(32);
+    const { key, content } = await keeper.make(plan, secret);
+    await key.close();
+    await keeper.lock(content, secret);
+    await keeper.lock(content, secret);
+    const again = await keeper.open(content, secret);
+    expect(again.publicKey.spki).toEqual(key.publicKey.spki);
+    await again.close();
+    await expect(keeper.lock(content, randomBytes(32))).rejects.toThrow('The PIN is wrong');
+  });
+});
+
+/** Empty: there are none. */
+function privateKeysIn(label: string): Promise<string> {
+  const pin = ['--login', '--pin', TEST_PIN, '--token-label', label];
+  return runOrFail(
+    'pkcs11-tool',
+    [
+      '--module',
+      parsePkcs11Uri(token.uri).modulePath,
+      ...pin,
+      '--list-objects',
+      '--type',
+      'privkey',
+    ],
+    { env: { ...process.env, ...token.environment } },
+  );
+}

@@ -50,9 +50,12 @@ function filesBelow(folder: string, wanted: RegExp): string[] {
     .map((entry) => relative(folder, join(entry.parentPath, entry.name)));
 }
 
+/** Node has 120 MB: large parts need few turns of the event loop. */
+const PART = 4 * 1024 * 1024;
+
 async function fileHash(path: string): Promise<string> {
   const sum = createHash('sha256');
-  await pipeline(createReadStream(path), sum);
+  await pipeline(createReadStream(path, { highWaterMark: PART }), sum);
   return sum.digest('hex');
 }
 

@@ -1,7 +1,7 @@
 import { asGigvaultError, GigvaultError } from '@gigvault/errors/gigvault-error';
 import type { Operator } from '../ports/operator.ts';
 import type { CustodyRecord } from './custody-record.ts';
-import { decodeShare, type Share } from './share.ts';
+import { decodeShare, type Share, shareProblem } from './share.ts';
 import { recombine, requireOfSet, wipe } from './split-secret.ts';
 
 /** Wrong answers to one question, after which nobody is asked again. */
@@ -27,22 +27,14 @@ export async function askForShares(record: CustodyRecord, operator: Operator): P
   }
 }
 
-/** The secret, of shares in files. Errors: INVALID_ARGUMENT with a problem for each file, and those of recombine. */
+/** The secret, of shares in files. Errors: INVALID_ARGUMENT that names the first file that is wrong, and those of recombine. */
 export async function sharesOfFiles(
   record: CustodyRecord,
   files: readonly { readonly path: string; readonly text: string }[],
 ): Promise<Buffer> {
   const shares: Share[] = [];
   try {
-    const problems = files.flatMap(({ path, text }) => {
-      const problem = problemOf(() => shares.push(checkedShare(record, shares, text)));
-      return problem === undefined ? [] : [{ pointer: path, message: problem }];
-    });
-    const [first] = problems;
-    if (first !== undefined) {
-      const why = `${first.pointer}: ${first.message}`;
-      throw new GigvaultError('INVALID_ARGUMENT', why, { problems });
-    }
+    for (const { path, text } of files) shares.push(shareOfFile(record, shares, path, text));
     return await recombine(record, shares);
   } finally {
     wipe(...shares);
@@ -54,19 +46,38 @@ async function askForShare(
   had: readonly Share[],
   operator: Operator,
 ): Promise<Share> {
-  for (let tries = 1; ; tries++) {
+  const which = `Share ${had.length + 1} of the ${record.threshold} that are needed`;
+  let problem = '';
+  for (let tries = 1; tries <= TRIES; tries++) {
     const answer = await operator.askSecret({
       id: `held-share.${had.length + 1}`,
-      text: `Share ${had.length + 1} of the ${record.threshold} that are needed. Type its words:`,
+      text: `${problem}${which}. Type its words:`,
     });
-    if (answer.trim() === '') throw givenUp(record, had);
-    let share: Share | undefined;
-    const problem = problemOf(() => {
-      share = checkedShare(record, had, answer);
-    });
-    if (share !== undefined) return share;
-    operator.say(`✘ ${problem}`);
-    if (tries === TRIES) throw givenUp(record, had);
+    if (answer.trim() === '') break;
+    try {
+      return checkedShare(record, had, answer);
+    } catch (error) {
+      problem = `✘ ${shareProblem(error)}\n\n`;
+    }
+  }
+  throw new GigvaultError(
+    'INVALID_ARGUMENT',
+    `${record.threshold} shares are needed, ${had.length} came. Nothing was changed.`,
+  );
+}
+
+function shareOfFile(
+  record: CustodyRecord,
+  had: readonly Share[],
+  path: string,
+  text: string,
+): Share {
+  try {
+    return checkedShare(record, had, text);
+  } catch (cause) {
+    const known = asGigvaultError(cause);
+    // Without the hint: this is shown on a screen that nobody clears.
+    throw new GigvaultError(known.code, `${path}: ${known.message}`, { cause });
   }
 }
 
@@ -81,22 +92,4 @@ function checkedShare(record: CustodyRecord, had: readonly Share[], text: string
     );
   }
   return share;
-}
-
-function problemOf(run: () => unknown): string | undefined {
-  try {
-    run();
-    return undefined;
-  } catch (error) {
-    const known = asGigvaultError(error);
-    if (known.code !== 'INVALID_ARGUMENT') throw error;
-    return known.message;
-  }
-}
-
-function givenUp({ threshold }: CustodyRecord, { length }: readonly Share[]): GigvaultError {
-  return new GigvaultError(
-    'INVALID_ARGUMENT',
-    `${threshold} shares are needed, ${length} came. Nothing was changed.`,
-  );
 }

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { decodeShare, encodeShare, type Share } from './share.ts';
+import { decodeShare, encodeShare, type Share, shareProblem } from './share.ts';
 
 const share: Share = {
   isRehearsal: false,
@@ -18,7 +18,7 @@ function said(change: (words: string[]) => string[]): string {
     decodeShare(change([...words]).join(' '));
     return 'nothing';
   } catch (error) {
-    return (error as Error).message;
+    return shareProblem(error);
   }
 }
 
@@ -52,9 +52,9 @@ describe('a share in words', () => {
 
   it('says which word is not in the list, and what it may be', () => {
     const changed = said((all) => all.with(6, 'abandn'));
-    expect(changed).toBe('Word 7, "abandn", is not in the list. Did you mean "abandon"?');
+    expect(changed).toBe('Word 7 is not in the list. It is "abandn". Did you mean "abandon"?');
     expect(said((all) => all.with(0, 'x'.repeat(99)))).toMatch(
-      /^Word 1, "x{20}…", is not in the list/,
+      /^Word 1 is not in the list\. It is "x{20}…"/,
     );
   });
 

@@ -61,7 +61,7 @@ export function encodeShare(share: Share): string[] {
 /**
  * A share as a person has typed it: in either case, with or without numbers before the words, on one line or many; of a word its first four
  * letters will do. Errors: INVALID_ARGUMENT that says which word is not in the list, how many words are missing, or that they do not belong together. No message
- * repeats a word of the list.
+ * repeats a word; `details.hint` does, and is for the screen of whoever typed it.
  */
 export function decodeShare(text: string): Share {
   const typed = text.toLowerCase().match(/\p{L}+/gu) ?? [];
@@ -106,8 +106,8 @@ function indexOf(typed: string, position: number): number {
   if (index !== undefined) return index;
   const meant = nearest(typed, wordlist);
   const shown = typed.length > 20 ? `${typed.slice(0, 20)}…` : typed;
-  const hint = meant === undefined ? '' : ` Did you mean "${meant}"?`;
-  return refuse(`Word ${position + 1}, "${shown}", is not in the list.${hint}`);
+  const hint = `It is "${shown}"${meant === undefined ? '' : `. Did you mean "${meant}"?`}`;
+  return refuse(`Word ${position + 1} is not in the list.`, hint);
 }
 
 function checksum(octets: Buffer): Buffer {
@@ -118,6 +118,12 @@ function checksum(octets: Buffer): Buffer {
     .subarray(0, LENGTH - CHECKSUM_AT);
 }
 
-function refuse(why: string): never {
-  throw new GigvaultError('INVALID_ARGUMENT', why);
+/** What is wrong with what was typed, for the screen of whoever typed it. Errors: all but INVALID_ARGUMENT. */
+export function shareProblem(error: unknown): string {
+  if (!(error instanceof GigvaultError) || error.code !== 'INVALID_ARGUMENT') throw error;
+  return [error.message, error.details.hint ?? ''].join(' ').trimEnd();
+}
+
+function refuse(why: string, hint?: string): never {
+  throw new GigvaultError('INVALID_ARGUMENT', why, hint === undefined ? {} : { details: { hint } });
 }

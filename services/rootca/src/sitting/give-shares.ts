@@ -2,7 +2,7 @@ import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import { ROOT_FILES } from '../commands/root-directory.ts';
 import { askForShares, TRIES } from '../custody/collect-shares.ts';
 import { type CustodyRecord, writeCustodyRecord } from '../custody/custody-record.ts';
-import { decodeShare, encodeShare, type Share } from '../custody/share.ts';
+import { decodeShare, encodeShare, type Share, shareProblem } from '../custody/share.ts';
 import { recombine, requireOfSet, wipe } from '../custody/split-secret.ts';
 import type { Operator } from '../ports/operator.ts';
 import type { CeremonyDeps, CeremonyOrder } from './ceremony-order.ts';
@@ -63,21 +63,22 @@ async function giveShare(
   const words = `${share.isRehearsal ? 'REHEARSAL  ' : ''}${which}, set ${record.setId}\n\n${inColumns(encodeShare(share))}`;
   operator.say(`\n${which}. Everybody else looks away.`);
   await operator.showSecret({ id, text: words });
+  let problem = '';
   for (let tries = 1; tries <= TRIES; tries++) {
     const typed = await operator.askSecret({
       id,
-      text: `${name}: type the words that you have written down (Enter alone shows them again):`,
+      text: `${problem}${name}: type the words that you have written down.\nEnter alone shows them again.`,
     });
     if (typed.trim() === '') {
       await operator.showSecret({ id, text: words });
       continue;
     }
-    const problem = readBackProblem(record, share, typed);
-    if (problem === undefined) {
+    const wrong = readBackProblem(record, share, typed);
+    if (wrong === undefined) {
       operator.say(`✔ share ${share.index} was read back`);
       return;
     }
-    operator.say(`✘ ${problem}`);
+    problem = `✘ ${wrong}\n\n`;
   }
   throw new GigvaultError(
     'INVALID_ARGUMENT',
@@ -93,8 +94,7 @@ function readBackProblem(record: CustodyRecord, share: Share, typed: string): st
     wipe(read);
     return isSame ? undefined : `That is share ${read.index}, this is share ${share.index}.`;
   } catch (error) {
-    if (error instanceof GigvaultError && error.code === 'INVALID_ARGUMENT') return error.message;
-    throw error;
+    return shareProblem(error);
   }
 }
 

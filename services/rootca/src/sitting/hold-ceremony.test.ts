@@ -171,7 +171,7 @@ describe('a key ceremony', () => {
     await sitting.hold();
     const record = sitting.bundle.get('record.txt') as string;
     const paper = [...sitting.paper.values()];
-    for (const text of [record, ...paper, ...sitting.operator.said])
+    for (const text of [record, ...paper, ...sitting.operator.said, ...sitting.operator.whispered])
       for (const line of text.split('\n')) expect([...line].length).toBeLessThan(80);
     for (const name of custody.holders) expect(record).toMatch(new RegExp(`_ +${name}$`, 'm'));
     expect(record).toContain(sitting.record.planSha256);
@@ -183,7 +183,7 @@ describe('a key ceremony', () => {
     const script: Script = ({ id }, paper) => {
       if (id === 'share.2') return wrong.shift();
       return id === 'share.3' &&
-        !sitting.operator.said.some((text) => text.includes('share 2, this'))
+        !sitting.operator.whispered.some((text) => text.includes('share 2, this'))
         ? paper.get('share.2')
         : undefined;
     };
@@ -194,8 +194,9 @@ describe('a key ceremony', () => {
       ...['show share.2', 'share.2', 'share.2', 'show share.2', 'share.2'],
       ...['show share.3', 'share.3', 'share.3'],
     ]);
-    expect(sitting.operator.said).toContain('✘ Word 1, "qqqqqqqq", is not in the list.');
-    expect(sitting.operator.said).toContain('✘ That is share 2, this is share 3.');
+    const whispered = sitting.operator.whispered.join();
+    expect(whispered).toContain('✘ Word 1 is not in the list. It is "qqqqqqqq"\n');
+    expect(whispered).toContain('✘ That is share 2, this is share 3.');
   });
 
   it('stops at a share that nobody can read back, and goes on there with another process', async () => {
@@ -287,7 +288,7 @@ describe('a key ceremony', () => {
     const lastOne: Script = ({ id }, paper) =>
       id === 'held-share.2' ? paper.get('share.1') : undefined;
     await expect(sitting.hold({ script: lastOne })).rejects.toThrow('2 shares are needed, 1 came');
-    expect(sitting.operator.said).toContain('✘ Share 1, Ada, was given already.');
+    expect(sitting.operator.whispered.at(-1)).toContain('✘ Share 1, Ada, was given already.');
     expect(sitting.files.get('root.key')).toBe(kept.get('root.key'));
     expect(problems(await sitting.hold())).toEqual([]);
   });
