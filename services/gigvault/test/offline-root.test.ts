@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto';
 import {
   copyFileSync,
+  cpSync,
   existsSync,
   mkdirSync,
   readdirSync,
@@ -24,26 +25,56 @@ const SIGNED = ['root.crt', 'issuing.crt', 'services.crt', 'root.crl'];
 /** A machine without a network: a folder, and the `rootca` command. */
 class OfflineMachine {
   readonly folder: string;
-  readonly plan: string;
+  readonly usb: string;
 
-  constructor(folder: string, plan: string) {
+  /** @param usb the folder that came from the other machine. */
+  constructor(folder: string, usb: string) {
     this.folder = folder;
-    this.plan = plan;
+    this.usb = usb;
+    mkdirSync(folder);
   }
 
   at(file: string): string {
     return join(this.folder, file);
   }
 
-  async create(): Promise<void> {
-    mkdirSync(this.folder);
-    const shown = await rootca('create', '--plan', this.plan, '--out', this.at('root'));
+  /** One person, with a passphrase. */
+  async signAlone(): Promise<void> {
+    const shown = await rootca(
+      'create',
+      '--plan',
+      join(this.usb, 'plan.yaml'),
+      '--out',
+      this.at('root'),
+    );
     writeFileSync(this.at('passphrase'), /passphrase\s+(\S+)/.exec(shown)?.[1] as string);
+    const key = ['--passphrase-file', this.at('passphrase')];
+    for (const kind of KINDS)
+      await this.sign(kind, join(this.usb, `${kind}.csr`), `${kind}.crt`, key);
   }
 
-  sign(kind: string, csr: string, out: string): Promise<string> {
-    const key = ['--root', this.at('root'), '--passphrase-file', this.at('passphrase')];
-    return rootca('sign', ...key, '--kind', kind, '--csr', csr, '--out', this.at(`root/${out}`));
+  /** Three people, two of whom are needed. */
+  async holdCeremony(): Promise<string> {
+    const yes = { plan: true, clock: true, fingerprint: true };
+    const accepted = ['network', 'swap', 'entropy'].map((what) => [`accept.${what}`, 'for tests']);
+    const answers = { ...yes, ...Object.fromEntries(accepted) };
+    writeFileSync(this.at('answers'), JSON.stringify({ answers, shareFolder: this.at('shares') }));
+    return rootca(
+      ...['init', '--ceremony', '--plan', join(this.usb, 'plan.yaml'), '--out', this.at('root')],
+      ...['--bundle', this.at('bundle'), '--shares', '3', '--threshold', '2'],
+      ...['--answers', this.at('answers')],
+    );
+  }
+
+  /** With the shares of two holders. */
+  signTogether(kind: string, csr: string, out: string): Promise<string> {
+    const shares = [1, 3].flatMap((i) => ['--share-file', this.at(`shares/share.${i}`)]);
+    return this.sign(kind, csr, out, shares);
+  }
+
+  private sign(kind: string, csr: string, out: string, key: string[]): Promise<string> {
+    const what = ['--kind', kind, '--csr', csr, '--out', this.at(`root/${out}`)];
+    return rootca('sign', '--root', this.at('root'), ...key, ...what);
   }
 }
 
@@ -63,6 +94,7 @@ describe.each(MODES)('a root that is made on another machine, %s', (mode) => {
   const up = (...more: string[]) => pki.tryStart('--offline-root', folder, ...more);
   const bring = (from: OfflineMachine, file: string, as = file) =>
     copyFileSync(from.at(`root/${file}`), inFolder(as));
+  const bringBundle = () => cpSync(offline.at('bundle'), folder, { recursive: true });
   const keyOf = (file: string) => {
     const [der] = fromPem(readFileSync(inFolder(file), 'utf8'), 'CERTIFICATE REQUEST');
     return parseCertificationRequest(der as Buffer).publicKey.spkiSha256;
@@ -82,7 +114,7 @@ describe.each(MODES)('a root that is made on another machine, %s', (mode) => {
     'is asked for, and nothing serves meanwhile — covers: G6',
     async () => {
       const { code, stdout } = await up();
-      expect(stdout).toContain('rootca create --plan plan.yaml');
+      expect(stdout).toContain('gigvault init --ceremony --plan plan.yaml');
       const sum = hash('sha256', readFileSync(inFolder('issuing.csr')), 'hex');
       expect(stdout).toContain(`issuing.csr   ${sum}`);
       expect(code).toBe(8);
@@ -127,18 +159,18 @@ describe.each(MODES)('a root that is made on another machine, %s', (mode) => {
   it(
     'is made there, with openings for mistakes',
     async () => {
-      offline = new OfflineMachine(join(pki.home, 'offline'), inFolder('plan.yaml'));
-      other = new OfflineMachine(join(pki.home, 'other'), inFolder('plan.yaml'));
-      for (const machine of [offline, other]) {
-        await machine.create();
-        for (const kind of KINDS) await machine.sign(kind, inFolder(`${kind}.csr`), `${kind}.crt`);
-      }
+      offline = new OfflineMachine(join(pki.home, 'offline'), folder);
+      other = new OfflineMachine(join(pki.home, 'other'), folder);
+      const shown = await offline.holdCeremony();
+      // The sums that the online machine has shown.
+      expect(shown).toContain(hash('sha256', readFileSync(inFolder('issuing.csr')), 'hex'));
+      await other.signAlone();
       // The same name, another key: what another installation with the same plan asks for.
       const subject = '/O=GigVault Dev/CN=GigVault Dev Issuing CA';
       const newKey = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes'];
       const files = ['-keyout', offline.at('x.key'), '-out', offline.at('x.csr')];
       await runOrFail('openssl', ['req', ...newKey, '-subj', subject, ...files]);
-      await offline.sign('issuing', offline.at('x.csr'), 'x.crt');
+      await offline.signTogether('issuing', offline.at('x.csr'), 'x.crt');
     },
     START_TIMEOUT,
   );
@@ -191,6 +223,14 @@ describe.each(MODES)('a root that is made on another machine, %s', (mode) => {
       ['root/root.key is the root', 'belongs on the offline machine only'],
     ],
     [
+      'a paper of the ceremony was changed',
+      () => {
+        bringBundle();
+        edit('record.txt', 'Holder 3', 'Holder 4');
+      },
+      ['sum of record.txt   was changed after the ceremony'],
+    ],
+    [
       'the plan was changed',
       () => edit('plan.yaml', 'gigvault.local', 'evil.example'),
       ['was changed after'],
@@ -223,8 +263,7 @@ describe.each(MODES)('a root that is made on another machine, %s', (mode) => {
   it(
     'is taken, and then it is a PKI as any other, without a root key',
     async () => {
-      for (const file of readdirSync(offline.at('root')))
-        if (!/^x\.|\.key$/.test(file)) bring(offline, file);
+      bringBundle();
       await pki.start('--offline-root', folder);
       expect(pki.errors()).toMatch(/✔ root CA +made offline/);
       expect(pki.errors()).toMatch(/✔ self check/);
@@ -232,6 +271,10 @@ describe.each(MODES)('a root that is made on another machine, %s', (mode) => {
       expect(existsSync(inData('root.key'))).toBe(false);
       expect(pki.output()).not.toContain('Passphrase');
       expect(await rootca('verify', '--dir', join(pki.dataDir, 'root'))).not.toContain('[fail]');
+      for (const at of [offline.at('bundle'), join(pki.dataDir, 'root')]) {
+        const { code, stdout } = await pki.cli('ceremony', 'verify', at);
+        expect([code, stdout]).toEqual([0, expect.not.stringContaining('[fail]')]);
+      }
       expect((await pki.cli('cert', 'create', 'api.localhost')).code).toBe(0);
       expect((await checkPki(pki)).findings).toEqual([]);
     },

@@ -5,6 +5,7 @@ import { basename, join, resolve } from 'node:path';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import { writeFileDurably } from '@gigvault/files/durable-file';
 import type { Hierarchy } from '@gigvault/rootca/ceremony/check-hierarchy';
+import { ceremonyVerify, isCeremony } from '@gigvault/rootca/commands/ceremony-verify';
 import { transcriptFiles } from '@gigvault/rootca/commands/recorded-steps';
 import {
   HIERARCHY_FILES,
@@ -13,6 +14,7 @@ import {
   readText,
 } from '@gigvault/rootca/commands/root-directory';
 import { type Plan, parsePlan, planHash } from '@gigvault/rootca/plan/plan';
+import { systemClock } from '@gigvault/time/clock';
 import { readCertificate } from '@gigvault/x509/certificate';
 import { readCertList } from '@gigvault/x509/crl';
 import { toPem } from '@gigvault/x509/pem';
@@ -110,7 +112,7 @@ export async function askOfflineRoot(
     const why = `The folder ${folder} cannot be used: ${(cause as Error).message}`;
     throw new GigvaultError('INVALID_ARGUMENT', why, { cause });
   }
-  return new RootAwaited(instructions(folder));
+  return new RootAwaited(instructions(folder, plan));
 }
 
 async function writeFiles(folder: string, files: ReadonlyMap<string, string>): Promise<void> {
@@ -148,26 +150,40 @@ export function readHierarchy(folder: string): {
   return { hierarchy, transcripts };
 }
 
-function instructions(folder: string): string {
+/**
+ * What `gigvault ceremony verify` says against a folder that a key ceremony has left, and what its transcript has the sums of, to the letter; nothing of any
+ * other folder.
+ */
+export function ceremonyPapers(folder: string): {
+  readonly problems: readonly FileProblem[];
+  readonly papers: ReadonlyMap<string, string>;
+} {
+  if (!isCeremony(folder)) return { problems: [], papers: new Map() };
+  const problems = ceremonyVerify(folder, {}, systemClock).flatMap(({ what, problem }) =>
+    problem === undefined ? [] : [{ pointer: what, message: problem }],
+  );
+  const there = [ROOT_FILES.plan, ROOT_FILES.record].filter((name) =>
+    existsSync(join(folder, name)),
+  );
+  return { problems, papers: new Map(there.map((name) => [name, readText(join(folder, name))])) };
+}
+
+function instructions(folder: string, { custody }: Plan): string {
   const sum = (file: string) => hash('sha256', readFileSync(join(folder, file)), 'hex');
+  const shares = custody === undefined ? ' --shares 5 --threshold 3' : '';
   const asked = [ROOT_FILES.plan, ...Object.values(REQUEST_FILES)];
-  const unlocked = '--root ~/root --passphrase-file <file>';
   return [
     '',
     '  The root is made on another machine. Until then nothing serves; the keys of the CAs stay in the data directory.',
     '',
     `  1. Look at ${join(folder, ROOT_FILES.plan)}: it is what the root signs, for ever. Write down the SHA-256 of`,
     ...asked.map((file) => `         ${file.padEnd(13)} ${sum(file)}`),
-    '  2. Carry the folder to the offline machine. There, in the folder, once sha256sum says the same:',
-    '         gigvault rootca create --plan plan.yaml --out ~/root',
-    ...(['issuing', 'services'] as const).map(
-      (kind) =>
-        `         gigvault rootca sign ${unlocked} --kind ${kind} --csr ${REQUEST_FILES[kind]} --out ~/root/${HIERARCHY_FILES[kind]}`,
-    ),
-    '         cp ~/root/*.crt ~/root/*.crl ~/root/*.json .        # never root.key',
+    '  2. Carry the folder to the offline machine. There, in the folder, with those who are to hold the root:',
+    `         gigvault init --ceremony --rehearse --plan plan.yaml --out ~/rehearsal${shares}`,
+    `         gigvault init --ceremony --plan plan.yaml --out ~/root --bundle .${shares}`,
     `  3. Carry it back to ${folder}, and give the same command again.`,
     '',
-    '  More: docs/operations/offline-root.md',
+    '  More: docs/operations/ceremony.md; for one person alone, with a passphrase: docs/operations/offline-root.md',
     '',
   ].join('\n');
 }

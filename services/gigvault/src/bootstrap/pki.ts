@@ -20,6 +20,7 @@ import type { Progress } from '../report/progress.ts';
 import { CA_KEYS, type KeymgrParts, requestCas } from './ca-keys.ts';
 import {
   askOfflineRoot,
+  ceremonyPapers,
   isRootAwaited,
   offlinePlan,
   openOfflineFolder,
@@ -149,7 +150,8 @@ async function takeOfflineRoot(options: PkiOptions): Promise<void> {
   if (signedParts(folder).length === 0)
     throw await askOfflineRoot(folder, directory.root, plan, requests);
   await progress.step('root CA', async () => {
-    const signed = { plan, requests, ...readHierarchy(folder), source: `What ${folder} holds` };
+    const taken = { ...readHierarchy(folder), ...ceremonyPapers(folder) };
+    const signed = { plan, requests, ...taken, source: `What ${folder} holds` };
     await storeHierarchy(directory.root, signed, systemClock.now());
     const say = `made offline · SHA256 ${shortFingerprint(signed.hierarchy.root.der)}`;
     return { say, value: undefined };

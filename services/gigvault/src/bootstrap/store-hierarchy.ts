@@ -17,6 +17,10 @@ export interface SignedHierarchy {
   readonly hierarchy: Hierarchy;
   /** Name and text of each transcript. */
   readonly transcripts: ReadonlyMap<string, string>;
+  /** Of a key ceremony: what its transcript has the sums of, to be kept to the letter. */
+  readonly papers?: ReadonlyMap<string, string>;
+  /** What else is known to be wrong. */
+  readonly problems?: readonly FileProblem[];
   /** Who is told when something is wrong, as `The files of /media/usb`. */
   readonly source: string;
 }
@@ -30,12 +34,12 @@ export async function storeHierarchy(
   signed: SignedHierarchy,
   now: number,
 ): Promise<void> {
-  const { plan, hierarchy, transcripts } = signed;
+  const { plan, hierarchy, transcripts, papers = new Map<string, string>() } = signed;
   refuseProblems(signed.source, hierarchyProblems(signed, now));
   const write = (name: string, content: string) =>
     writeFileDurably(join(folder, name), content, 0o644);
-  await write(ROOT_FILES.plan, stringify(plan));
-  for (const [name, text] of transcripts) await write(name, text);
+  if (!papers.has(ROOT_FILES.plan)) await write(ROOT_FILES.plan, stringify(plan));
+  for (const [name, text] of [...papers, ...transcripts]) await write(name, text);
   await write(HIERARCHY_FILES.rootCrl, toPem('X509 CRL', hierarchy.rootCrl.der));
   for (const part of ['issuing', 'services', 'root'] as const)
     await write(HIERARCHY_FILES[part], toPem('CERTIFICATE', hierarchy[part].der));
@@ -55,7 +59,7 @@ export function refuseProblems(source: string, problems: readonly FileProblem[])
 }
 
 function hierarchyProblems(signed: SignedHierarchy, now: number): FileProblem[] {
-  const { plan, requests, hierarchy } = signed;
+  const { plan, requests, hierarchy, problems = [] } = signed;
   const found = checkHierarchy(plan, hierarchy, now).map(({ part, problem }) => ({
     pointer: HIERARCHY_FILES[part],
     message: problem,
@@ -66,7 +70,9 @@ function hierarchyProblems(signed: SignedHierarchy, now: number): FileProblem[] 
       pointer: HIERARCHY_FILES[kind],
       message: `is for another key than ${CA_KEYS[kind]} of this data directory: sign its own ${kind}.csr`,
     }));
-  return [...found, ...foreign, ...transcriptProblems(signed)];
+  const own = [...found, ...foreign, ...transcriptProblems(signed)];
+  const told = new Set(own.map(({ pointer }) => pointer));
+  return [...own, ...problems.filter(({ pointer }) => !told.has(pointer))];
 }
 
 function transcriptProblems({ plan, hierarchy, transcripts }: SignedHierarchy): FileProblem[] {

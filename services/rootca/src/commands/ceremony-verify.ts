@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { asGigvaultError } from '@gigvault/errors/gigvault-error';
 import type { Clock } from '@gigvault/time/clock';
 import { readCertificate } from '@gigvault/x509/certificate';
 import {
@@ -48,6 +49,20 @@ export function ceremonyVerify(directory: string, known: Known, clock: Clock): C
   );
   if (record?.ceremony === undefined) return checks;
   return [...checks, ...ceremonyChecks(directory, record, record.ceremony, known, root.der)];
+}
+
+/** True for a folder with the transcript of a key ceremony of its root. */
+export function isCeremony(directory: string): boolean {
+  if (!existsSync(join(directory, ROOT_FILES.transcript))) return false;
+  const root = readPem(join(directory, ROOT_FILES.certificate), 'CERTIFICATE');
+  try {
+    const transcript = readText(join(directory, ROOT_FILES.transcript));
+    return verifyTranscript(transcript, root).ceremony !== undefined;
+  } catch (error) {
+    // Not its own: whatever it tells is of no worth.
+    if (asGigvaultError(error).code === 'INVALID_ARGUMENT') return false;
+    throw error;
+  }
 }
 
 function ceremonyChecks(
