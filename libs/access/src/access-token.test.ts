@@ -2,7 +2,8 @@ import { generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { FakeClock } from '@gigvault/time/clock';
 import { describe, expect, it } from '@jest/globals';
 import { type JWK, type JWTHeaderParameters, type JWTPayload, SignJWT, UnsecuredJWT } from 'jose';
-import { createAuthenticator, type TokenKeys } from './access-token.ts';
+import type { TokenKeys } from './access-token.ts';
+import { createAuthenticator } from './authenticator.ts';
 
 const START = Date.parse('2026-11-21T12:00:00Z');
 const seconds = START / 1000;
@@ -52,7 +53,8 @@ function setUp() {
         ...header,
       } as JWTHeaderParameters)
       .sign(key);
-  const authenticate = async (token: string) => authenticator.authenticate(`Bearer ${token}`);
+  const authenticate = async (token: string) =>
+    authenticator.authenticate({ authorization: `Bearer ${token}`, clientIp: '192.0.2.1' });
   return { clock, served, state, authenticator, sign, authenticate };
 }
 
@@ -170,7 +172,9 @@ describe('a forged access token', () => {
     'in the header %j is refused',
     async (authorization) => {
       const { authenticator } = setUp();
-      await expect(authenticator.authenticate(authorization)).rejects.toMatchObject({
+      await expect(
+        authenticator.authenticate({ authorization, clientIp: '' }),
+      ).rejects.toMatchObject({
         code: 'UNAUTHENTICATED',
       });
     },

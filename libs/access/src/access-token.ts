@@ -2,7 +2,7 @@ import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import type { Clock } from '@gigvault/time/clock';
 import { type CryptoKey, errors, importJWK, type JWK, type JWTPayload, jwtVerify } from 'jose';
 import { z } from 'zod';
-import { type Authenticator, isRole, type Principal, permissionsOf } from './permissions.ts';
+import { isRole, type Principal, permissionsOf } from './permissions.ts';
 
 /** How long fetching the keys again may hold up those who wait for it, in milliseconds. */
 export const JWKS_DEADLINE = 3_000;
@@ -25,8 +25,8 @@ export interface TokenKeys {
   readonly revokedKeyIds: readonly string[];
 }
 
-/** Where an authenticator gets its keys and the time. */
-export interface AuthenticatorOptions {
+/** Where a verifier gets its keys and the time. */
+export interface TokenVerifierOptions {
   /** Fetches the keys. Called once at first, then when they are old or a `kid` is unknown; at most every ten seconds. */
   jwks(): Promise<TokenKeys>;
   readonly clock: Clock;
@@ -45,20 +45,28 @@ const claimsSchema = z.object({
   client_id: z.string().min(1).max(200).optional(),
 });
 
+/** Verifies access tokens, and knows which API keys are good no more. */
+export interface TokenVerifier {
+  /**
+   * Errors: UNAUTHENTICATED, which says whether the token is expired or invalid and no more; UNAVAILABLE when there are no keys yet and they cannot
+   * be fetched.
+   */
+  verify(token: string): Promise<Principal>;
+  /** True for an API key that was revoked, as of the last fetch. Errors: UNAVAILABLE. */
+  isRevoked(keyId: string): Promise<boolean>;
+}
+
 /**
  * Verifies access tokens (RFC 9068) without asking anybody for each: keys are cached and looked up by `kid` in a map, so that
  * nothing in a token's header can name a file, a query or an address (RFC 8725 §3.10). Tokens of revoked API keys are refused
  * as of the last fetch; while nothing can be fetched, the last answer serves on.
- *
- * `authenticate` throws UNAUTHENTICATED, which says whether the token is missing, expired or invalid and no more; and
- * UNAVAILABLE when there are no keys yet and they cannot be fetched.
  */
-export function createAuthenticator(options: AuthenticatorOptions): Authenticator {
+export function createTokenVerifier(options: TokenVerifierOptions): TokenVerifier {
   const keys = cachedKeys(options);
   return {
-    async authenticate(authorization) {
-      const token = bearerToken(authorization);
+    async verify(token) {
       try {
+        if (token.length > LONGEST_TOKEN) throw invalid();
         const keySet = await keys.current();
         const principal = principalOf(await verify(token, keySet, options.clock));
         if (keySet.revokedKeyIds.has(principal.credentialId ?? '')) throw invalid();
@@ -67,14 +75,8 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
         throw asRefusal(error);
       }
     },
+    isRevoked: async (keyId) => (await keys.current()).revokedKeyIds.has(keyId),
   };
-}
-
-function bearerToken(authorization: string | undefined): string {
-  if (!authorization) throw new GigvaultError('UNAUTHENTICATED', 'Not signed in.');
-  const token = /^bearer +([A-Za-z0-9_.-]+)$/i.exec(authorization)?.[1];
-  if (!token || token.length > LONGEST_TOKEN) throw invalid();
-  return token;
 }
 
 async function verify(token: string, keySet: KeySet, clock: Clock): Promise<JWTPayload> {
@@ -121,7 +123,8 @@ function asRefusal(error: unknown): GigvaultError {
   return invalid(error);
 }
 
-function invalid(cause?: unknown): GigvaultError {
+/** UNAUTHENTICATED, for whatever is no token of ours. */
+export function invalid(cause?: unknown): GigvaultError {
   return new GigvaultError('UNAUTHENTICATED', 'The access token is invalid.', {
     details: { reason: 'invalid' },
     cause,
@@ -135,7 +138,7 @@ interface KeySet {
   readonly revokedKeyIds: ReadonlySet<string>;
 }
 
-function cachedKeys({ jwks, clock }: AuthenticatorOptions) {
+function cachedKeys({ jwks, clock }: TokenVerifierOptions) {
   let current: KeySet | undefined;
   let triedAt = 0;
   let inFlight: Promise<KeySet> | undefined;

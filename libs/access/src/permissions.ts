@@ -97,13 +97,23 @@ export interface Principal {
   readonly credentialId?: string;
 }
 
-/** Verifies the credential of a request. */
+/** What came with a request that says who is asking. */
+export interface Credentials {
+  /** The header `Authorization`: `Bearer <access token>`, or `Bearer <API key>`. */
+  readonly authorization: string | undefined;
+  /** The header `X-API-Key`, for clients that cannot send the other one. */
+  readonly apiKey?: string | undefined;
+  /** The client's own address, for those who guess. */
+  readonly clientIp: string;
+}
+
+/** Verifies the credentials of a request. */
 export interface Authenticator {
   /**
-   * The principal behind an `Authorization` header (`Bearer <access token>`).
-   * Errors: UNAUTHENTICATED when it is missing, malformed, expired or not ours.
+   * The principal behind the credentials. Errors: UNAUTHENTICATED when they are missing, malformed, expired or not ours, or more than one; RATE_LIMITED for
+   * an address from which too many were refused; UNAVAILABLE while they cannot be verified.
    */
-  authenticate(authorization: string | undefined): Promise<Principal>;
+  authenticate(credentials: Credentials): Promise<Principal>;
 }
 
 /** The union of what the roles may do; unknown roles give nothing. */

@@ -1,6 +1,5 @@
 import { mkdirSync } from 'node:fs';
 import { parseArgs } from 'node:util';
-import { createAuthenticator, JWKS_DEADLINE } from '@gigvault/access/access-token';
 import { loadConfig } from '@gigvault/config/load-config';
 import { processEnvironment } from '@gigvault/config/process-environment';
 import { resolveSecret } from '@gigvault/config/secret';
@@ -35,6 +34,7 @@ import {
   startAdminListener,
   startMetricsListener,
 } from './operator-listeners.ts';
+import { peopleOf } from './people.ts';
 import {
   API_ACCESS_KEYS,
   type ServiceProcessConfig,
@@ -180,11 +180,7 @@ function hostOf({ config, log, metrics, clients, pool }: Ground): ProcessHost {
     dataDir: () => config.dataDir,
     pool: () => pool,
     log: () => log,
-    authenticator: () =>
-      createAuthenticator({
-        jwks: () => clients.client(RPC.token, 'auth').getJwks({}, { deadline: JWKS_DEADLINE }),
-        clock: systemClock,
-      }),
+    authenticator: () => peopleOf((service) => clients.client(service, 'auth'), systemClock),
     client: (_caller, service, callee) => clients.client(service, callee),
   };
 }

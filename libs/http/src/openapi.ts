@@ -34,7 +34,12 @@ export function openApiDocument(routes: readonly HttpRoute[], version: string): 
       { url: mount, description: 'Clients with an access token' },
       { url: alias, description: 'The same, shorter' },
     ],
-    security: [{ accessToken: [] }, { clientCredentials: [] }],
+    security: [
+      { accessToken: [] },
+      { clientCredentials: [] },
+      { apiKey: [] },
+      { apiKeyHeader: [] },
+    ],
     tags: Object.entries(TAGS).map(([name, description]) => ({ name, description })),
     paths: Object.fromEntries(Object.entries(paths).sort(([a], [b]) => a.localeCompare(b))),
     components: {
@@ -44,6 +49,17 @@ export function openApiDocument(routes: readonly HttpRoute[], version: string): 
           scheme: 'bearer',
           bearerFormat: 'JWT',
           description: 'What `POST /token` answers',
+        },
+        apiKey: {
+          type: 'http',
+          scheme: 'bearer',
+          description: 'An API key (`gv_key_…`) itself, for clients that ask seldom',
+        },
+        apiKeyHeader: {
+          type: 'apiKey',
+          in: 'header',
+          name: 'X-API-Key',
+          description: 'The same, for clients that cannot send Authorization',
         },
         clientCredentials: {
           type: 'oauth2',

@@ -38,8 +38,11 @@ async function admit(
   authenticator: Authenticator,
 ): Promise<Principal | undefined> {
   if (operation.permission === 'anonymous') return undefined;
-  const header = request.headers['authorization'];
-  const principal = await authenticator.authenticate(Array.isArray(header) ? header[0] : header);
+  const principal = await authenticator.authenticate({
+    authorization: oneOf(request.headers['authorization']),
+    apiKey: oneOf(request.headers['x-api-key']),
+    clientIp: request.clientIp,
+  });
   const correlation = currentCorrelation();
   if (correlation) correlation.actor = principal.actor;
   if (operation.permission !== 'signed-in' && !principal.permissions.has(operation.permission)) {
@@ -52,6 +55,10 @@ async function admit(
     );
   }
   return principal;
+}
+
+function oneOf(header: string | string[] | undefined): string | undefined {
+  return Array.isArray(header) ? header[0] : header;
 }
 
 function readJson(request: HttpRequest, { form }: Operation): unknown {

@@ -24,7 +24,7 @@ export const gate: { opened: Promise<void>; seen: HttpRequest[] } = {
 };
 
 const authenticator: MountedRoute['authenticator'] = {
-  async authenticate(authorization) {
+  async authenticate({ authorization }) {
     const role = authorization?.replace(/^Bearer /, '');
     if (role !== 'admin' && role !== 'auditor')
       throw new GigvaultError('UNAUTHENTICATED', 'Not signed in.');

@@ -1,4 +1,5 @@
 import type { AuditService } from '@gigvault/proto/audit/v1/audit';
+import type { IdentityService } from '@gigvault/proto/auth/v1/identity';
 import type { TokenService } from '@gigvault/proto/auth/v1/token';
 import type { CertificateService } from '@gigvault/proto/ca/v1/certificate';
 import type { IssuanceService } from '@gigvault/proto/ca/v1/issuance';
@@ -32,6 +33,7 @@ export const RPC = {
   certificate: define<CertificateService>('gigvault.ca.v1.CertificateService'),
   enrolment: define<EnrolmentService>('gigvault.ra.v1.EnrolmentService'),
   eventLog: define<EventLogService>('gigvault.event.v1.EventLogService'),
+  identity: define<IdentityService>('gigvault.auth.v1.IdentityService'),
   issuance: define<IssuanceService>('gigvault.ca.v1.IssuanceService'),
   issuer: define<IssuerService>('gigvault.ca.v1.IssuerService'),
   key: define<KeyService>('gigvault.keymgr.v1.KeyService'),

@@ -19,7 +19,7 @@ import { pgFailureJournal } from './adapters/pg-failure-journal.ts';
 import { pgSetupStore } from './adapters/pg-setup-store.ts';
 import { pgUserStore } from './adapters/pg-user-store.ts';
 import { rpcTokenSigner } from './adapters/rpc-token-signer.ts';
-import { TOKEN_RPC, TokenRpc } from './api/grpc.ts';
+import { IDENTITY_RPC, IdentityRpc, TOKEN_RPC, TokenRpc } from './api/grpc.ts';
 import { authRoutes } from './api/http.ts';
 import { type AuthConfig, authConfig } from './auth.config.ts';
 import { createFailureLimiter } from './credentials/failure-limiter.ts';
@@ -43,7 +43,7 @@ export const authService: ServiceDefinition<AuthConfig> = {
   zone: 'inside',
   config: authConfig,
   migrations: [AuthInit1700000000000, AuthRevokedKeys1700000000001, AuthApiKeyEnd1764300000000],
-  serves: [RPC.token, RPC.eventLog],
+  serves: [RPC.token, RPC.identity, RPC.eventLog],
   eventConsumers: EVENT_CONSUMERS,
   module: wire,
 };
@@ -54,9 +54,10 @@ function wire(context: ServiceContext<AuthConfig>): DynamicModule {
   const deps = authDeps(context, eventLog);
   return {
     module: AuthModule,
-    controllers: [TokenRpc, EventLogRpc],
+    controllers: [TokenRpc, IdentityRpc, EventLogRpc],
     providers: [
       { provide: TOKEN_RPC, useValue: deps },
+      { provide: IDENTITY_RPC, useValue: deps },
       { provide: EVENT_LOG, useValue: eventLog },
       { provide: HTTP_ROUTES, useValue: authRoutes(deps) },
       { provide: WORKERS, useValue: [eventLog.worker, ...workers(context, deps)] },

@@ -1,5 +1,6 @@
 import { generateKeyPairSync, sign } from 'node:crypto';
-import { createAuthenticator, type TokenKeys } from '@gigvault/access/access-token';
+import type { TokenKeys } from '@gigvault/access/access-token';
+import { createAuthenticator } from '@gigvault/access/authenticator';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import { installedPeerTable } from '@gigvault/host/home';
 import { type RunningService, runService } from '@gigvault/host/run-service';

@@ -1,4 +1,4 @@
-import { createAuthenticator } from '@gigvault/access/access-token';
+import { createAuthenticator } from '@gigvault/access/authenticator';
 import { createEventLog } from '@gigvault/database/event-log';
 import { runOperation } from '@gigvault/http/operation';
 import type { HttpReply, HttpRequest, Operation } from '@gigvault/http/route';
@@ -10,6 +10,7 @@ import { pgFailureJournal } from '../src/adapters/pg-failure-journal.ts';
 import { pgSetupStore } from '../src/adapters/pg-setup-store.ts';
 import { pgUserStore } from '../src/adapters/pg-user-store.ts';
 import { authRoutes } from '../src/api/http.ts';
+import { authenticateApiKey } from '../src/api-keys/authenticate-api-key.ts';
 import { authService } from '../src/auth.module.ts';
 import { createFailureLimiter } from '../src/credentials/failure-limiter.ts';
 import { createFailureLog } from '../src/credentials/failure-log.ts';
@@ -65,7 +66,14 @@ export async function startAuth(database: TestDatabase) {
     operatorKeyLifetime: 86_400_000,
   };
   const routes = authRoutes(deps) as Operation[];
-  const authenticator = createAuthenticator({ jwks: () => getJwks(deps), clock });
+  const authenticator = createAuthenticator({
+    jwks: () => getJwks(deps),
+    async identify(apiKey, clientIp) {
+      const { key, user } = await authenticateApiKey(deps, { apiKey, clientIp, service: 'ca' });
+      return { identity: user, keyId: key.keyId, expiresAt: key.expiresAt ?? 0 };
+    },
+    clock,
+  });
 
   async function call(
     operationId: string,

@@ -1,4 +1,4 @@
-import { createAuthenticator } from '@gigvault/access/access-token';
+import { createAuthenticator } from '@gigvault/access/authenticator';
 import { startTestDatabase, type TestDatabase } from '@gigvault/testkit/test-database';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { decodeJwt } from 'jose';
@@ -72,7 +72,8 @@ describe('who was shut out', () => {
 
   it('is refused elsewhere too within ten seconds, by name and by key, until the tokens have expired', async () => {
     const elsewhere = createAuthenticator({ jwks: () => getJwks(auth.deps), clock: auth.clock });
-    const entering = (token: string) => elsewhere.authenticate(`Bearer ${token}`);
+    const entering = (token: string) =>
+      elsewhere.authenticate({ authorization: `Bearer ${token}`, clientIp: '192.0.2.1' });
     const [eve, grace] = [await newUser('eve', ['operator']), await newUser('grace', ['operator'])];
     await entering(eve.token);
     await disable('eve');
@@ -268,6 +269,55 @@ describe('API keys', () => {
     for (const label of ['a\nb', '\u001b[31mred', 'a\u202eb'])
       await expect(newKey(admin, label)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
     await expect(newKey(admin, 'Grüße 👩‍💻')).resolves.toMatchObject({ status: 201 });
+  });
+});
+
+// covers: T63
+describe('an API key that is sent as it is', () => {
+  const entering = (apiKey: string, clientIp = '192.0.2.1') =>
+    auth.authenticator.authenticate({ authorization: undefined, apiKey, clientIp });
+
+  it('is taken by every operation, and each minute of its use is told with who took it', async () => {
+    const grace = await newUser('grace', ['operator']);
+    const reply = await auth.call('whoami', { path: '/whoami', token: grace.apiKey });
+    expect(reply.body).toMatchObject({ name: 'grace', roles: ['operator'] });
+    await entering(grace.apiKey);
+    const used = await auth.events('apikey.used');
+    expect(used).toMatchObject([
+      { subject: grace.keyId, data: { service: 'ca', roles: ['operator'], clientIp: '192.0.2.1' } },
+    ]);
+    expect(JSON.stringify(used)).not.toContain(grace.apiKey.slice(-43));
+    auth.clock.advance(60_000);
+    await entering(grace.apiKey);
+    expect(await auth.events('apikey.used')).toHaveLength(2);
+  });
+
+  it('ends at once here, and within ten seconds elsewhere: by its own end and by its user’s', async () => {
+    const [eve, grace] = [await newUser('eve', ['operator']), await newUser('grace', ['operator'])];
+    await Promise.all([entering(eve.apiKey), entering(grace.apiKey)]);
+    await disable('eve');
+    await auth.call('revokeApiKey', { path: `/api-keys/${grace.keyId}`, token: grace.apiKey });
+    for (const { apiKey } of [eve, grace])
+      await expect(auth.call('whoami', { path: '/whoami', token: apiKey })).rejects.toMatchObject(
+        REFUSED,
+      );
+    auth.clock.advance(10_000);
+    for (const { apiKey } of [eve, grace])
+      await expect(entering(apiKey)).rejects.toMatchObject(REFUSED);
+  });
+
+  it('shares its failures with POST /token', async () => {
+    const grace = await newUser('grace', ['operator']);
+    const wrong = grace.apiKey.replace(/.{43}$/, 'C'.repeat(43));
+    const from = '198.51.100.7';
+    for (let i = 0; i < 5; i++) {
+      await expect(entering(wrong, from)).rejects.toMatchObject(REFUSED);
+      await expect(auth.signIn(wrong, from)).rejects.toMatchObject(REFUSED);
+    }
+    const limited = { code: 'RATE_LIMITED', retryAfter: 60 };
+    await expect(entering(grace.apiKey, from)).rejects.toMatchObject(limited);
+    await expect(auth.signIn(grace.apiKey, from)).rejects.toMatchObject(limited);
+    await expect(entering(grace.apiKey)).resolves.toMatchObject({ name: 'grace' });
   });
 });
 

@@ -58,6 +58,27 @@ describe.each(MODES)('the REST API, %s', (mode) => {
     expect([approved.status, approved.json()]).toMatchObject([200, { status: 'issued' }]);
   });
 
+  it('takes an API key as it is, for every service, by either header — covers: T63', async () => {
+    const { apiKey } = rest;
+    const bearer = { authorization: `Bearer ${apiKey}` };
+    const none = { authorization: '' };
+    for (const path of ['/keys', '/certificates', '/csrs', '/audit/checkpoint', '/whoami'])
+      for (const headers of [bearer, { ...none, 'x-api-key': apiKey }])
+        expect([path, (await call('GET', path, undefined, headers)).status]).toEqual([path, 200]);
+    const wrong = apiKey.replace(/.{43}$/, 'C'.repeat(43));
+    const refusals: Record<string, string>[] = [
+      { authorization: `Bearer ${wrong}` },
+      { ...none, 'x-api-key': wrong },
+      { ...none, 'x-api-key': rest.token },
+      { 'x-api-key': apiKey },
+    ];
+    for (const headers of refusals) {
+      const refused = await call('GET', '/keys', undefined, headers);
+      expectProblem(refused, 401, 'UNAUTHENTICATED');
+      expect(refused.text).not.toContain(apiKey.slice(-43));
+    }
+  });
+
   it('errors are problem documents with the error member beside them', async () => {
     const missing = expectProblem(
       await call('GET', `/certificates/${'42'.repeat(16)}`),

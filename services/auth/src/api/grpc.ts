@@ -1,5 +1,10 @@
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import type {
+  AuthenticateApiKeyRequest,
+  AuthenticateApiKeyResponse,
+  Identity,
+} from '@gigvault/proto/auth/v1/identity';
+import type {
   CreateBootstrapCredentialsRequest,
   CreateBootstrapCredentialsResponse,
   GetJwksRequest,
@@ -9,6 +14,9 @@ import type { CallContext } from '@gigvault/rpc/call';
 import type { Metadata } from '@grpc/grpc-js';
 import { Controller, Inject } from '@nestjs/common';
 import { GrpcMethod } from '@nestjs/microservices';
+import { authenticateApiKey } from '../api-keys/authenticate-api-key.ts';
+import type { VerifyDeps } from '../api-keys/verify-api-key.ts';
+import type { User } from '../ports/user-store.ts';
 import {
   type BootstrapDeps,
   createBootstrapCredentials,
@@ -42,4 +50,28 @@ export class TokenRpc {
       );
     return createBootstrapCredentials(this.deps);
   }
+}
+
+/** Provider token of IdentityRpc's deps. */
+export const IDENTITY_RPC = Symbol('IDENTITY_RPC');
+
+/** `gigvault.auth.v1.IdentityService`. */
+@Controller()
+export class IdentityRpc {
+  constructor(@Inject(IDENTITY_RPC) private readonly deps: VerifyDeps) {}
+
+  @GrpcMethod('IdentityService', 'AuthenticateApiKey')
+  async authenticateApiKey(
+    request: AuthenticateApiKeyRequest,
+    _metadata: Metadata,
+    call: CallContext,
+  ): Promise<AuthenticateApiKeyResponse> {
+    const presented = { ...request, service: call.peer };
+    const { key, user } = await authenticateApiKey(this.deps, presented);
+    return { identity: toIdentity(user), keyId: key.keyId, expiresAt: key.expiresAt ?? 0 };
+  }
+}
+
+function toIdentity({ userId, name, roles, tenantId }: User): Identity {
+  return { userId, name, roles: [...roles], tenantId };
 }

@@ -4,6 +4,7 @@ export interface AuthEvent {
   readonly type:
     | 'apikey.created'
     | 'apikey.revoked'
+    | 'apikey.used'
     | 'auth.failed'
     | 'setup.created'
     | 'setup.redeemed'

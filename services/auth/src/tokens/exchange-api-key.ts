@@ -1,22 +1,12 @@
 import { randomUUID } from 'node:crypto';
-import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import { durableStep } from '@gigvault/telemetry/durable-step';
-import type { Clock } from '@gigvault/time/clock';
-import { isUsable } from '../api-keys/usable-key.ts';
-import { parseApiKey, sameHash } from '../credentials/credential.ts';
-import type { FailureLimiter } from '../credentials/failure-limiter.ts';
-import type { FailureLog } from '../credentials/failure-log.ts';
-import type { ApiKeyStore, KeyOfUser } from '../ports/api-key-store.ts';
+import { refusedKey, type VerifyDeps, verifyApiKey } from '../api-keys/verify-api-key.ts';
 import type { TokenSigner } from '../ports/token-signer.ts';
 import { signAccessToken, type TokenNames } from './access-token.ts';
 
 /** What exchanging a key needs. */
-export interface ExchangeDeps {
-  readonly apiKeys: ApiKeyStore;
+export interface ExchangeDeps extends VerifyDeps {
   readonly signer: TokenSigner;
-  readonly limiter: FailureLimiter;
-  readonly failures: FailureLog;
-  readonly clock: Clock;
   readonly names: TokenNames;
   /** Milliseconds. */
   readonly accessTokenLifetime: number;
@@ -44,9 +34,7 @@ export async function exchangeApiKey(
   deps: ExchangeDeps,
   request: ExchangeRequest,
 ): Promise<ExchangedToken> {
-  const { key, user } = await deps.limiter.attempt(request.clientIp, () =>
-    verifiedKey(deps, request),
-  );
+  const { key, user } = await verifyApiKey(deps, request.clientSecret, request.clientIp);
   const tokenId = randomUUID();
   const issuedAt = deps.clock.now();
   const expiresAt = Math.min(
@@ -62,7 +50,7 @@ export async function exchangeApiKey(
   const used = await durableStep('auth.token', () =>
     deps.apiKeys.use(key.keyId, issuedAt, [issued]),
   );
-  if (!used) throw refused();
+  if (!used) throw refusedKey();
   const content = { user, keyId: key.keyId, tokenId, issuedAt, expiresAt };
   const accessToken = await signAccessToken(deps.signer, deps.names, content);
   return {
@@ -70,22 +58,4 @@ export async function exchangeApiKey(
     tokenType: 'Bearer',
     expiresIn: Math.floor((expiresAt - issuedAt) / 1000),
   };
-}
-
-async function verifiedKey(deps: ExchangeDeps, request: ExchangeRequest): Promise<KeyOfUser> {
-  const claimed = parseApiKey(request.clientSecret);
-  const found = claimed && (await deps.apiKeys.find(claimed.keyId));
-  if (
-    claimed &&
-    found &&
-    sameHash(found.key.secretHash, claimed.hash) &&
-    isUsable(found, deps.clock.now())
-  )
-    return found;
-  deps.failures.record('api-key', request.clientIp, found?.key.keyId);
-  throw refused();
-}
-
-function refused(): GigvaultError {
-  return new GigvaultError('UNAUTHENTICATED', 'The API key is not valid.');
 }

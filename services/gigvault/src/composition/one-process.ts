@@ -1,13 +1,12 @@
 import type { SecureContextOptions } from 'node:tls';
-import { createAuthenticator, JWKS_DEADLINE } from '@gigvault/access/access-token';
 import { createHealth, type Health } from '@gigvault/host/health';
 import { installedPeerTable, installedVersion } from '@gigvault/host/home';
 import { apiDocsRoutes, openApiRoutes, publicHealthRoutes } from '@gigvault/host/host-routes';
 import { startAdminListener, startMetricsListener } from '@gigvault/host/operator-listeners';
+import { peopleOf } from '@gigvault/host/people';
 import { type ProcessHost, type RunningService, runService } from '@gigvault/host/run-service';
 import { createAdmission } from '@gigvault/http/admission';
 import { type HttpServer, startHttpServer } from '@gigvault/http/http-server';
-import { RPC } from '@gigvault/rpc/contracts';
 import { type GrpcServer, startGrpcServer } from '@gigvault/rpc/grpc-server';
 import { createInProcessBroker, type InProcessBroker } from '@gigvault/rpc/in-process-transport';
 import type { MtlsIdentity } from '@gigvault/rpc/mtls-identity';
@@ -53,10 +52,7 @@ export function createSuiteProcess(options: SuiteOptions): SuiteProcess {
     pool: options.pool,
     log: options.log,
     authenticator: (name) =>
-      createAuthenticator({
-        jwks: () => broker.client(name, RPC.token, 'auth').getJwks({}, { deadline: JWKS_DEADLINE }),
-        clock: systemClock,
-      }),
+      peopleOf((service) => broker.client(name, service, 'auth'), systemClock),
     client: (caller, service, callee) => broker.client(caller, service, callee),
   };
   const running: RunningService[] = [];
