@@ -173,9 +173,10 @@ describe('a webhook', () => {
   });
 
   it('that was given up is red in health, and asked again at the next start', async () => {
-    const { received, port, close } = await receiver(createServer(), [410, 204]);
+    const { received, port, close } = await receiver(createServer(), [500, 204]);
     const { channel } = channelsOf({ url: `http://localhost:${port}` });
     await tell(channel, issued(1));
+    await pool.query('UPDATE delivery SET attempts = 100');
     await channel.worker.start();
     await eventually(async () =>
       expect(channel.health.check()).rejects.toThrow('1 notifications were given up'),
@@ -188,6 +189,23 @@ describe('a webhook', () => {
     close();
     await again.health.check();
     expect(received).toHaveLength(2);
+  });
+
+  it('that is busy all the time loses nothing', async () => {
+    const { received, port, close } = await receiver(createServer());
+    const { channel, metrics } = channelsOf({ url: `http://localhost:${port}` });
+    await pool.query(
+      `INSERT INTO delivery (delivery_id, webhook, body, created_at, due_at, attempts)
+       SELECT gen_random_uuid(), 'ops', '{}', 0, NULL, 100 FROM generate_series(1, $1)`,
+      [MOST_WAITING - 20],
+    );
+    await channel.worker.start();
+    // Those are tried again, and their places are free as they arrive: no count comes in between.
+    await eventually(() => expect(received.length).toBeGreaterThan(100));
+    await tell(channel, ...Array.from({ length: 100 }, (_, i) => issued(i)));
+    await channel.worker.stop();
+    close();
+    expect(await metrics.exposition()).not.toContain('result="dropped"');
   });
 
   it('for which too many wait loses the newest, and says so', async () => {

@@ -1,3 +1,4 @@
+import { databaseError } from '@gigvault/database/database-error';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import { silentLog } from '@gigvault/telemetry/log';
 import { eventually } from '@gigvault/testkit/eventually';
@@ -45,11 +46,14 @@ describe('the circuit breaker', () => {
     expect(inner.asked).toBe(before + 10);
   });
 
-  it('stays closed for refusals that say nothing about the database', async () => {
+  it.each([
+    new GigvaultError('CONFLICT', 'Somebody else changed the same thing.'),
+    // As databaseError says it of a full disk: what is read is still right.
+    databaseError(Object.assign(new Error('no space left on device'), { code: '53100' })) as Error,
+  ])('stays closed for what a database that answers says: %s', async (refusal) => {
     const { inner, port } = flaky();
-    inner.fails = new GigvaultError('CONFLICT', 'Somebody else changed the same thing.');
-    for (let n = 0; n < 20; n++)
-      await expect(port.find('a')).rejects.toMatchObject({ code: 'CONFLICT' });
+    inner.fails = refusal;
+    for (let n = 0; n < 20; n++) await expect(port.find('a')).rejects.toBe(refusal);
     expect(inner.asked).toBe(20);
   });
 });

@@ -17,7 +17,7 @@ export interface Breaker {
 }
 
 /**
- * Opens when half of the calls of two seconds, at least five, find the database unreachable. Then calls are refused at once for half a second instead of
+ * Opens when more than half of the calls of two seconds, of at least five, find the database unreachable. Then calls are refused at once for half a second instead of
  * waiting for a connection each, and one tries again. Its pauses are not by the time of day: a clock that is set back keeps nothing shut.
  * Errors of `run`: those of the call; UNAVAILABLE while it is open.
  */
@@ -31,9 +31,15 @@ export function circuitBreaker(log: Log): Breaker {
     errorThresholdPercentage: HALF,
     resetTimeout: PAUSE,
     // What is refused for a reason of its own says nothing about the database.
-    errorFilter: (error) => asGigvaultError(error).code !== 'UNAVAILABLE',
+    errorFilter: (error) => !isUnreachable(error),
   });
-  breaker.on('open', () => log.warn({ operation: 'circuit-breaker' }, 'database is not asked'));
+  let last: unknown;
+  breaker.on('failure', (error) => {
+    last = error;
+  });
+  breaker.on('open', () =>
+    log.warn({ error: last, operation: 'circuit-breaker' }, 'database is not asked'),
+  );
   breaker.on('close', () => log.info({ operation: 'circuit-breaker' }, 'database is asked again'));
   return {
     async run<T>(call: () => Promise<T>) {
@@ -54,6 +60,14 @@ export function underBreaker<P extends object>(port: P, breaker: Breaker): P {
     (...args: unknown[]) => breaker.run(() => method(...args)),
   ]);
   return Object.fromEntries(guarded) as P;
+}
+
+/** A server whose disk is full, or that takes no writes now, answers; what is read is still right. */
+const ANSWERS: ReadonlySet<unknown> = new Set(['53100', '25006']);
+
+function isUnreachable(error: unknown): boolean {
+  const { code, cause } = asGigvaultError(error);
+  return code === 'UNAVAILABLE' && !ANSWERS.has((cause as { code?: unknown } | undefined)?.code);
 }
 
 function notAsked(): GigvaultError {

@@ -32,8 +32,8 @@ export function useLimits(
         return;
       }
       if (!refused.has(row)) {
-        refused.add(row);
         await usage.refused({ keyId, purpose: use, caller: actor }, 'too many in a minute');
+        refused.add(row);
       }
       throw new GigvaultError('RATE_LIMITED', TOO_MANY[use], { retryAfter: decision.retryAfter });
     },

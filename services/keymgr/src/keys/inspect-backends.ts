@@ -4,12 +4,14 @@ import { verifyWith } from '@gigvault/keystore/key-algorithm';
 import type { BackendFacts, KeyStore } from '@gigvault/keystore/key-store';
 import { type KeyType, readPublicKey } from '@gigvault/x509/public-key';
 import type { Backends } from '../backends/backends.ts';
+import type { UseLimits } from '../ports/use-limits.ts';
 import { notForRoles } from './generate-key.ts';
 import { type RefusalDeps, refuseUse } from './refuse-use.ts';
 
 /** What looking at backends needs. */
 export interface InspectDeps extends RefusalDeps {
   readonly backends: Backends;
+  readonly limits: UseLimits;
 }
 
 /** A backend as it is now. */
@@ -46,7 +48,7 @@ const DATA = Buffer.from('GigVault tries this backend.');
 
 /**
  * Makes a key that nobody knows, signs with it, verifies, and removes it again.
- * Errors: NOT_FOUND, KEY_USE_REFUSED for a backend that is not for their roles, OPERATION_NOT_SUPPORTED for a type that it does not make, KEY_UNAVAILABLE, also for a signature that does not verify.
+ * Errors: RATE_LIMITED, NOT_FOUND, KEY_USE_REFUSED for a backend that is not for their roles, OPERATION_NOT_SUPPORTED for a type that it does not make, KEY_UNAVAILABLE, also for a signature that does not verify.
  */
 export async function tryBackend(
   deps: InspectDeps,
@@ -56,6 +58,7 @@ export async function tryBackend(
   const store = deps.backends.named(name);
   if (!deps.backends.admits(name, roles))
     throw await refuseUse(deps, '*', { purpose: 'test', caller: actor }, notForRoles(name));
+  await deps.limits.take('generate', actor, '*');
   deps.log.info({ backend: name, operation: 'try-backend', actor }, 'a backend is tried');
   const start = performance.now();
   const handle = await store.generate(keyType, { label: 'gigvault-trial' });

@@ -19,11 +19,19 @@ export function httpsWebhookSender(rules: AddressRules, ca?: Buffer): WebhookSen
   return {
     async post(url, headers, body, signal) {
       const limit = AbortSignal.any([signal, AbortSignal.timeout(LIMIT)]);
-      const address = await allowedAddress(rules, url);
-      limit.throwIfAborted();
+      const address = await orAborted(limit, allowedAddress(rules, url), url);
       return send({ url, address, headers, body, signal: limit, ca });
     },
   };
+}
+
+/** A look-up cannot be ended: it is not waited for any more. */
+function orAborted<T>(signal: AbortSignal, work: Promise<T>, url: URL): Promise<T> {
+  const late = () => new Error(`${url.host} cannot be told: its name is not resolved in time`);
+  return new Promise((resolve, reject) => {
+    signal.addEventListener('abort', () => reject(late()), { once: true });
+    work.then(resolve, reject);
+  });
 }
 
 async function allowedAddress(rules: AddressRules, url: URL): Promise<string> {

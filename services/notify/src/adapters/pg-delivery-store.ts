@@ -19,6 +19,9 @@ const CLAIM = `UPDATE delivery SET attempts = attempts + 1, due_at = $2 + $4
 // What is given up has no turn: due_at is null.
 const COUNT = `SELECT count(due_at) AS waiting, count(*) - count(due_at) AS given_up FROM delivery WHERE webhook = $1`;
 
+/** Milliseconds: older than any attempt. */
+const OLD = 2 * 86_400_000;
+
 /** Notifications in PostgreSQL until they have arrived. @param source the installation, as in the CloudEvents */
 export function pgDeliveryStore(pool: Pool, clock: Clock, source: string): DeliveryStore {
   return {
@@ -31,8 +34,9 @@ export function pgDeliveryStore(pool: Pool, clock: Clock, source: string): Deliv
     },
     queue: (webhook) => queueOf(pool, clock, webhook),
     async forgetOthers(webhooks) {
-      const text = 'DELETE FROM delivery WHERE webhook <> ALL ($1::text[])';
-      const { rowCount } = await query(pool, { text, values: [webhooks] });
+      const text = 'DELETE FROM delivery WHERE webhook <> ALL ($1::text[]) AND created_at < $2';
+      const values = [webhooks, clock.now() - OLD];
+      const { rowCount } = await query(pool, { text, values });
       return rowCount ?? 0;
     },
   };
@@ -60,15 +64,16 @@ function queueOf(pool: Pool, clock: Clock, webhook: string): DeliveryQueue {
         attempt: row.attempts,
       }));
     },
-    async delivered(deliveryId) {
+    async forget(deliveryId) {
       const text = 'DELETE FROM delivery WHERE delivery_id = $1';
       await durableStep('notify.delivered', () =>
         query(pool, { name: 'notify-delivered', text, values: [deliveryId] }),
       );
     },
-    async failed(deliveryId, failure, dueAt) {
-      const text = 'UPDATE delivery SET failure = $2, due_at = $3 WHERE delivery_id = $1';
-      const values = [deliveryId, failure.slice(0, 500), dueAt ?? null];
+    async failed({ deliveryId, attempt }, failure, dueAt) {
+      const text =
+        'UPDATE delivery SET failure = $3, due_at = $4 WHERE delivery_id = $1 AND attempts = $2';
+      const values = [deliveryId, attempt, failure.slice(0, 500), dueAt ?? null];
       await query(pool, { name: 'notify-delivery-failed', text, values });
     },
     async retryAll() {

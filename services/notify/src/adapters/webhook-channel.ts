@@ -15,12 +15,12 @@ import type { WebhookSender } from '../ports/webhook-sender.ts';
 /** Milliseconds from one look for what is due to the next, and from one count to the next. */
 const LOOK = 1_000;
 const COUNT = 10_000;
-/** Notifications that wait for one webhook: what comes on top is dropped, in the log and in the figures. */
+/** Notifications that wait for one webhook or were given up: what comes on top is dropped, in the log and in the figures. */
 export const MOST_WAITING = 100_000;
 const SECRET_OCTETS = { min: 24, max: 64 };
 
 /** How a notification fared with a webhook. */
-export type WebhookResult = 'ok' | 'retry' | 'given-up' | 'dropped';
+export type WebhookResult = 'ok' | 'retry' | 'given-up' | 'unwanted' | 'dropped';
 
 /** What a webhook is made of. */
 export interface WebhookOptions {
@@ -50,7 +50,8 @@ export function webhookChannel(options: WebhookOptions): WebhookChannel {
   const queue = store.queue(name);
   const signer = signerOf(name, options.secret);
   const templates: ReadonlySet<string> | undefined = config.templates && new Set(config.templates);
-  const counted = { waiting: 0, givenUp: 0, at: Number.NEGATIVE_INFINITY };
+  /** What is kept, as it was counted last, and what came and went since. */
+  const counted = { kept: 0, at: Number.NEGATIVE_INFINITY };
   const deps: DeliverDeps = {
     name,
     url: urlOf(options),
@@ -59,12 +60,16 @@ export function webhookChannel(options: WebhookOptions): WebhookChannel {
     sign: (deliveryId, at, body) => signer.sign(deliveryId, at, body),
     clock,
     log,
-    onResult: (result) => options.onResult(result, 1),
+    onResult(result) {
+      if (result === 'ok' || result === 'unwanted') counted.kept -= 1;
+      options.onResult(result, 1);
+    },
   };
 
   async function count(): Promise<void> {
     if (clock.elapsed() - counted.at < COUNT) return;
-    Object.assign(counted, await queue.count(), { at: clock.elapsed() });
+    const { waiting, givenUp } = await queue.count();
+    Object.assign(counted, { kept: waiting + givenUp, at: clock.elapsed() });
   }
 
   const rounds = periodic({
@@ -82,10 +87,10 @@ export function webhookChannel(options: WebhookOptions): WebhookChannel {
   return {
     async add(client, notifications) {
       const wanted = notifications.filter(({ template }) => templates?.has(template) ?? true);
-      const room = Math.max(0, MOST_WAITING - counted.waiting);
+      const room = Math.max(0, MOST_WAITING - counted.kept);
       const kept = wanted.slice(0, room);
       await store.add(client, name, kept);
-      counted.waiting += kept.length;
+      counted.kept += kept.length;
       const dropped = wanted.length - kept.length;
       if (dropped === 0) return;
       options.onResult('dropped', dropped);
@@ -96,6 +101,7 @@ export function webhookChannel(options: WebhookOptions): WebhookChannel {
       async start() {
         // Whoever starts it has seen to what was wrong.
         await queue.retryAll();
+        await count();
         await rounds.start();
       },
     },
@@ -104,17 +110,20 @@ export function webhookChannel(options: WebhookOptions): WebhookChannel {
       blocksReadiness: false,
       async check() {
         const { givenUp, waiting } = await queue.count();
+        if (waiting + givenUp >= MOST_WAITING)
+          throw new Error('so many wait that new ones are dropped');
         if (givenUp > 0)
           throw new Error(`${givenUp} notifications were given up: see the table delivery`);
-        if (waiting >= MOST_WAITING) throw new Error('so many wait that new ones are dropped');
       },
     },
   };
 }
 
 function signerOf(name: string, secret: string): Webhook {
-  const octets = Buffer.from(secret.trim().replace(/^whsec_/, ''), 'base64').length;
-  if (octets < SECRET_OCTETS.min || octets > SECRET_OCTETS.max)
+  const text = secret.trim().replace(/^whsec_/, '');
+  const octets = Buffer.from(text, 'base64');
+  const isBase64 = octets.toString('base64') === text;
+  if (!isBase64 || octets.length < SECRET_OCTETS.min || octets.length > SECRET_OCTETS.max)
     throw new GigvaultError(
       'INVALID_ARGUMENT',
       `notify.webhooks.${name}.secret is not base64 of ${SECRET_OCTETS.min} to ${SECRET_OCTETS.max} octets.`,

@@ -22,10 +22,10 @@ function world(answer: () => Promise<WebhookReply>) {
         row.dueAt = clock.now() + lease;
         return [{ deliveryId: 'd', body: '{}', attempt: row.attempts }];
       },
-      async delivered() {
+      async forget() {
         row.isThere = false;
       },
-      async failed(_id, failure, dueAt) {
+      async failed(_delivery, failure, dueAt) {
         Object.assign(row, { failure, dueAt });
       },
       retryAll: async () => undefined,
@@ -69,11 +69,16 @@ describe('a delivery', () => {
     [{ status: 429, retryAfter: 1 }, WAITS[0]],
     [{ status: 503, retryAfter: 1e9 }, HOUR],
     [{ status: 302 }, WAITS[0]],
-    [{ status: 410 }, undefined],
   ])('answered %j waits %s ms', async (reply, wait) => {
     const { clock, row, run } = world(async () => reply);
     await run();
-    expect(row.dueAt).toBe(wait === undefined ? undefined : clock.now() + wait);
+    expect(row.dueAt).toBe(clock.now() + (wait as number));
+  });
+
+  it('that nobody will ever want is forgotten', async () => {
+    const { row, results, run } = world(async () => ({ status: 410 }));
+    await run();
+    expect([row.isThere, results]).toEqual([false, ['unwanted']]);
   });
 
   it('without an answer says why', async () => {

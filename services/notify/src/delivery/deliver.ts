@@ -41,7 +41,7 @@ export interface DeliverDeps {
   sign(deliveryId: string, at: Date, body: string): string;
   readonly clock: Clock;
   readonly log: Log;
-  onResult(result: 'ok' | 'retry' | 'given-up'): void;
+  onResult(result: 'ok' | 'retry' | 'given-up' | 'unwanted'): void;
 }
 
 /**
@@ -51,7 +51,10 @@ export interface DeliverDeps {
 export async function deliverDue(deps: DeliverDeps, signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {
     const due = await deps.queue.claim(TOGETHER, LEASE);
-    await Promise.all(due.map((delivery) => deliver(deps, delivery, signal)));
+    // All of them end before the round does: whoever stops waits for the round.
+    const ends = await Promise.allSettled(due.map((delivery) => deliver(deps, delivery, signal)));
+    const failed = ends.find(({ status }) => status === 'rejected');
+    if (failed?.status === 'rejected') throw failed.reason;
     if (due.length < TOGETHER) return;
   }
 }
@@ -61,14 +64,15 @@ async function deliver(deps: DeliverDeps, delivery: Delivery, signal: AbortSigna
   const outcome = await attemptOf(deps, delivery, signal);
   if (signal.aborted && outcome !== undefined) return;
   if (outcome === undefined) {
-    await deps.queue.delivered(deliveryId);
+    await deps.queue.forget(deliveryId);
     deps.onResult('ok');
     return;
   }
-  const { failure, wait } = outcome;
+  const { failure, wait, isUnwanted } = outcome;
   const dueAt = wait === undefined ? undefined : deps.clock.now() + wait;
-  await deps.queue.failed(deliveryId, failure, dueAt);
-  deps.onResult(dueAt === undefined ? 'given-up' : 'retry');
+  if (isUnwanted) await deps.queue.forget(deliveryId);
+  else await deps.queue.failed(delivery, failure, dueAt);
+  deps.onResult(isUnwanted ? 'unwanted' : dueAt === undefined ? 'given-up' : 'retry');
   const about = { operation: 'webhook', webhook: deps.name, delivery_id: deliveryId, attempt };
   if (dueAt === undefined)
     deps.log.error({ ...about, reason: failure }, 'a notification was given up');
@@ -80,6 +84,8 @@ interface Failure {
   readonly failure: string;
   /** Milliseconds until the next attempt; undefined: there is none. */
   readonly wait: number | undefined;
+  /** 410: nobody ever wants it (RFC 9110 §15.5.11). */
+  readonly isUnwanted?: true;
 }
 
 /** Undefined when it has arrived. */
@@ -100,8 +106,9 @@ async function attemptOf(
     const { status, retryAfter = 0 } = await deps.sender.post(deps.url, headers, body, signal);
     if (status >= 200 && status < 300) return undefined;
     const asked = Math.min(retryAfter * SECOND, LONGEST_ASKED);
-    const wait = status === GONE || usual === undefined ? undefined : Math.max(usual, asked);
-    return { failure: `it answered ${status}`, wait };
+    const failure = `it answered ${status}`;
+    if (status === GONE) return { failure, wait: undefined, isUnwanted: true };
+    return { failure, wait: usual && Math.max(usual, asked) };
   } catch (error) {
     return { failure: error instanceof Error ? error.message : String(error), wait: usual };
   }

@@ -15,10 +15,13 @@ export interface Delivery {
 export interface DeliveryQueue {
   /** Takes what has its turn, so that nobody else does within the lease. @param limit 1 to 100 @param lease milliseconds */
   claim(limit: number, lease: number): Promise<readonly Delivery[]>;
-  /** It has arrived: forgets it. */
-  delivered(deliveryId: string): Promise<void>;
-  /** @param failure in words @param dueAt of the next attempt, Unix milliseconds; undefined: it is given up */
-  failed(deliveryId: string, failure: string, dueAt: number | undefined): Promise<void>;
+  /** It has arrived, or nobody wants it. */
+  forget(deliveryId: string): Promise<void>;
+  /**
+   * Does nothing when somebody else has claimed it since.
+   * @param failure in words @param dueAt of the next attempt, Unix milliseconds; undefined: it is given up
+   */
+  failed(delivery: Delivery, failure: string, dueAt: number | undefined): Promise<void>;
   /** What was given up has its turn again. */
   retryAll(): Promise<void>;
   count(): Promise<{ readonly waiting: number; readonly givenUp: number }>;
@@ -30,6 +33,9 @@ export interface DeliveryStore {
   add(client: PoolClient, webhook: string, notifications: readonly Notification[]): Promise<void>;
   /** Of the webhook with this name. */
   queue(webhook: string): DeliveryQueue;
-  /** Forgets what waits for webhooks that are not configured any more. Returns how many there were. */
+  /**
+   * Forgets what has waited for longer than any attempt for webhooks that are not configured any more. Returns how many there were.
+   * Not at once: another process may know of a webhook that this one does not know yet.
+   */
   forgetOthers(webhooks: readonly string[]): Promise<number>;
 }
