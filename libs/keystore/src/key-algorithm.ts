@@ -8,8 +8,9 @@ import {
 } from 'node:crypto';
 import { promisify } from 'node:util';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
-import { type KeyType, keyTypeOf } from '@gigvault/x509/public-key';
 import type { BackendFacts, SignatureFormat } from './key-store.ts';
+import { type PairKeyType, SECRET_KEY_TYPES } from './key-types.ts';
+import { pairKeyTypeOf } from './pair-key.ts';
 
 const generatePair = promisify(generateKeyPair) as (
   type: string,
@@ -25,7 +26,7 @@ export interface Algorithm {
   readonly inline: boolean;
 }
 
-const ALGORITHMS: Readonly<Record<KeyType, Algorithm>> = {
+const ALGORITHMS: Readonly<Record<PairKeyType, Algorithm>> = {
   'ec-p256': { generate: ['ec', { namedCurve: 'P-256' }], hash: 'sha256', inline: true },
   'ec-p384': { generate: ['ec', { namedCurve: 'P-384' }], hash: 'sha384', inline: false },
   'ec-p521': { generate: ['ec', { namedCurve: 'P-521' }], hash: 'sha512', inline: false },
@@ -33,17 +34,20 @@ const ALGORITHMS: Readonly<Record<KeyType, Algorithm>> = {
   'rsa-3072': { generate: ['rsa', { modulusLength: 3072 }], hash: 'sha256', inline: false },
   'rsa-4096': { generate: ['rsa', { modulusLength: 4096 }], hash: 'sha256', inline: false },
   ed25519: { generate: ['ed25519', {}], hash: null, inline: true },
+  'ml-dsa-44': { generate: ['ml-dsa-44', {}], hash: null, inline: false },
+  'ml-dsa-65': { generate: ['ml-dsa-65', {}], hash: null, inline: false },
+  'ml-dsa-87': { generate: ['ml-dsa-87', {}], hash: null, inline: false },
 };
 
-/** The key types that software backends make. */
-export const SOFTWARE_KEY_TYPES = Object.keys(ALGORITHMS) as readonly KeyType[];
+/** The types of key pairs that software backends make. */
+export const SOFTWARE_KEY_TYPES = Object.keys(ALGORITHMS) as readonly PairKeyType[];
 
 /** The facts of a backend that computes in this process. */
 export function softwareFacts(type: BackendFacts['type'], description: string): BackendFacts {
   return {
     type,
     description,
-    keyTypes: SOFTWARE_KEY_TYPES,
+    keyTypes: [...SOFTWARE_KEY_TYPES, ...SECRET_KEY_TYPES],
     hardware: false,
     fips: getFips() === 1,
   };
@@ -51,7 +55,7 @@ export function softwareFacts(type: BackendFacts['type'], description: string): 
 
 /** A key pair of node:crypto. Errors: INVALID_ARGUMENT for an unknown type. */
 export async function generateKeyObject(
-  keyType: KeyType,
+  keyType: PairKeyType,
 ): Promise<{ publicKey: KeyObject; privateKey: KeyObject }> {
   return generatePair(...algorithmOf(keyType).generate);
 }
@@ -62,7 +66,7 @@ export async function signWith(
   data: Buffer,
   format: SignatureFormat,
 ): Promise<Buffer> {
-  const { hash, inline } = algorithmOf(keyTypeOf(privateKey));
+  const { hash, inline } = algorithmOf(pairKeyTypeOf(privateKey));
   const key = { key: privateKey, dsaEncoding: encodingOf(format) } as const;
   if (inline) return signCallback(hash, data, key);
   return new Promise((resolve, reject) => {
@@ -79,7 +83,7 @@ export function verifyWith(
   signature: Buffer,
   format: SignatureFormat,
 ): Promise<boolean> {
-  const { hash } = algorithmOf(keyTypeOf(publicKey));
+  const { hash } = algorithmOf(pairKeyTypeOf(publicKey));
   const key = { key: publicKey, dsaEncoding: encodingOf(format) } as const;
   return new Promise((resolve, reject) => {
     verifyCallback(hash, data, key, signature, (error, valid) =>
@@ -95,7 +99,7 @@ export function subjectPublicKeyInfo(key: KeyObject): Buffer {
 }
 
 /** How keys of a type work. Errors: INVALID_ARGUMENT for an unknown type. */
-export function algorithmOf(keyType: KeyType): Algorithm {
+export function algorithmOf(keyType: PairKeyType): Algorithm {
   if (!Object.hasOwn(ALGORITHMS, keyType)) {
     const known = SOFTWARE_KEY_TYPES.join(', ');
     throw new GigvaultError('INVALID_ARGUMENT', `Key type '${keyType}' is not one of ${known}.`);

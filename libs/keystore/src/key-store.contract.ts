@@ -1,14 +1,19 @@
 import { createPublicKey, type KeyObject } from 'node:crypto';
-import type { KeyType } from '@gigvault/x509/public-key';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { verifyWith } from './key-algorithm.ts';
-import type { KeyHandle, KeyStore } from './key-store.ts';
+import type { KeyHandle, KeyStore, PrivateDecryption, SecretKeys } from './key-store.ts';
+import type { PairKeyType, SecretKeyType } from './key-types.ts';
+import { encryptTo } from './rsa-encryption.ts';
 
 /** What the contract needs of a backend under test. */
 export interface KeyStoreUnderTest {
   readonly store: KeyStore;
   /** The types to try; every backend makes `ec-p256`. */
-  readonly keyTypes: readonly KeyType[];
+  readonly keyTypes: readonly PairKeyType[];
+  /** The types without a public half to try; none where the backend has no such keys. */
+  readonly secretKeyTypes?: readonly SecretKeyType[];
+  /** Its RSA keys decrypt. */
+  readonly decrypts?: true;
   close(): Promise<void>;
 }
 
@@ -93,7 +98,119 @@ export function describeKeyStore(name: string, make: () => Promise<KeyStoreUnder
     });
 
     describeRefusals(() => subject.store);
+    describeSecretKeys(() => subject);
+    describeDecryption(() => subject);
   });
+}
+
+const NOTHING = Buffer.alloc(0);
+const failed = { code: 'DECRYPTION_FAILED' };
+
+function describeSecretKeys(subject: () => KeyStoreUnderTest): void {
+  const typesOf = (family: string) =>
+    (subject().secretKeyTypes ?? []).filter((keyType) => keyType.startsWith(family));
+  const secretKeys = () => subject().store.secretKeys as SecretKeys;
+
+  it('has keys without a public half, or says that it has none', async () => {
+    const { keyTypes } = await subject().store.facts();
+    const told = keyTypes.filter((keyType) => /^(aes|hmac)-/.test(keyType));
+    expect([...told].sort()).toEqual([...(subject().secretKeyTypes ?? [])].sort());
+  });
+
+  it('encrypts, each time anew, and decrypts with the same key and additional data alone', async () => {
+    for (const keyType of typesOf('aes-')) {
+      const [handle, other] = [
+        await secretKeys().generate(keyType, { label: 'a' }),
+        await secretKeys().generate(keyType),
+      ];
+      for (const plaintext of [NOTHING, DATA, Buffer.alloc(65_536, 7)])
+        for (const data of [NOTHING, DATA]) {
+          const sealed = await secretKeys().encrypt(handle, plaintext, data);
+          expect(sealed).toHaveLength(12 + plaintext.length + 16);
+          expect(sealed.equals(await secretKeys().encrypt(handle, plaintext, data))).toBe(false);
+          expect((await secretKeys().decrypt(handle, sealed, data)).equals(plaintext)).toBe(true);
+          for (const [key, octets, more] of changes(sealed, data, [handle, other]))
+            await expect(secretKeys().decrypt(key, octets, more)).rejects.toMatchObject(failed);
+        }
+      await expect(secretKeys().mac(handle, DATA)).rejects.toMatchObject({
+        code: 'KEY_USE_REFUSED',
+      });
+      for (const key of [handle, other]) await subject().store.remove(key);
+    }
+  });
+
+  it('authenticates messages', async () => {
+    for (const keyType of typesOf('hmac-')) {
+      const [handle, other] = [
+        await secretKeys().generate(keyType),
+        await secretKeys().generate(keyType),
+      ];
+      const mac = await secretKeys().mac(handle, DATA);
+      expect(mac).toHaveLength(Number(keyType.slice(-3)) / 8);
+      expect(await secretKeys().mac(handle, DATA)).toEqual(mac);
+      expect(await secretKeys().mac(handle, Buffer.from('other'))).not.toEqual(mac);
+      expect(await secretKeys().mac(other, DATA)).not.toEqual(mac);
+      await expect(secretKeys().encrypt(handle, DATA, NOTHING)).rejects.toMatchObject({
+        code: 'KEY_USE_REFUSED',
+      });
+      for (const key of [handle, other]) await subject().store.remove(key);
+      await expect(secretKeys().mac(handle, DATA)).rejects.toMatchObject({ code: 'KEY_NOT_FOUND' });
+    }
+  });
+}
+
+/** Everything that must not decrypt. */
+function changes(
+  sealed: Buffer,
+  data: Buffer,
+  [handle, other]: readonly [KeyHandle, KeyHandle],
+): readonly (readonly [KeyHandle, Buffer, Buffer])[] {
+  const flipped = [0, 12, sealed.length - 1].map((at) => {
+    const octets = Buffer.from(sealed);
+    octets[at] = (octets[at] as number) ^ 1;
+    return [handle, octets, data] as const;
+  });
+  return [
+    ...flipped,
+    [other, sealed, data],
+    [handle, sealed, Buffer.concat([data, DATA])],
+    [handle, sealed.subarray(0, -1), data],
+    [handle, sealed.subarray(0, 20), data],
+    [handle, NOTHING, data],
+  ];
+}
+
+function describeDecryption(subject: () => KeyStoreUnderTest): void {
+  it('decrypts what was encrypted to the public key, or says that it does not', async () => {
+    const { store, decrypts } = subject();
+    const { privateDecryption } = store;
+    expect(privateDecryption !== undefined).toBe(decrypts ?? false);
+    if (privateDecryption) await decryptsWhatWasEncrypted(store, privateDecryption);
+  });
+}
+
+async function decryptsWhatWasEncrypted(
+  store: KeyStore,
+  decryption: PrivateDecryption,
+): Promise<void> {
+  const handle = await decryption.generate('rsa-2048', { label: 'box' });
+  const key = await store.publicKey(handle);
+  const publicKey = createPublicKey({ key, format: 'der', type: 'spki' });
+  for (const label of [NOTHING, DATA]) {
+    const ciphertext = encryptTo(publicKey, DATA, label);
+    expect(await decryption.decrypt(handle, ciphertext, label)).toEqual(DATA);
+    const octets = Buffer.from(ciphertext);
+    octets[9] = (octets[9] as number) ^ 1;
+    for (const [changed, other] of [
+      [octets, label],
+      [ciphertext, Buffer.from('other')],
+      [ciphertext.subarray(1), label],
+      [NOTHING, label],
+    ] as const)
+      await expect(decryption.decrypt(handle, changed, other)).rejects.toMatchObject(failed);
+  }
+  expect(() => encryptTo(publicKey, Buffer.alloc(191), NOTHING)).toThrow('at most 190 octets');
+  await store.remove(handle);
 }
 
 function describeRefusals(store: () => KeyStore): void {
@@ -120,7 +237,7 @@ function describeRefusals(store: () => KeyStore): void {
   });
 
   it('refuses a key type that it does not make', async () => {
-    await expect(store().generate('dsa-1024' as KeyType)).rejects.toMatchObject({
+    await expect(store().generate('dsa-1024' as PairKeyType)).rejects.toMatchObject({
       code: 'INVALID_ARGUMENT',
     });
   });

@@ -1,5 +1,5 @@
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
-import type { KeyType } from '@gigvault/x509/public-key';
+import type { AnyKeyType, PairKeyType, RsaKeyType, SecretKeyType } from './key-types.ts';
 import type { OpenSignature } from './streamed-signature.ts';
 
 declare const keyHandle: unique symbol;
@@ -15,17 +15,40 @@ export interface BackendFacts {
   readonly type: 'memory' | 'pkcs8' | 'pkcs11';
   /** As `token 'ca' (SoftHSM v2, serial 0a1b)`. */
   readonly description: string;
-  /** What it makes and signs with. */
-  readonly keyTypes: readonly KeyType[];
+  /** What it makes. */
+  readonly keyTypes: readonly AnyKeyType[];
   /** As the backend says it: software may call itself hardware. */
   readonly hardware: boolean;
   /** Undefined: it does not say. */
   readonly fips: boolean | undefined;
 }
 
+/** Of backends that have keys without a public half. Errors, beside those named: INVALID_ARGUMENT (handle), KEY_NOT_FOUND, KEY_UNAVAILABLE. */
+export interface SecretKeys {
+  /** As KeyStore's own; durable when it resolves. Errors: OPERATION_NOT_SUPPORTED for a type that it does not make. */
+  generate(keyType: SecretKeyType, options?: { readonly label?: string }): Promise<KeyHandle>;
+  /**
+   * AES-GCM with a random initialization vector of 12 octets and a tag of 16: vector, ciphertext, tag, one after the other. Whoever asks counts,
+   * see GCM_LIMIT. Errors: KEY_USE_REFUSED for an HMAC key.
+   */
+  encrypt(handle: KeyHandle, plaintext: Buffer, additionalData: Buffer): Promise<Buffer>;
+  /** Errors: DECRYPTION_FAILED; KEY_USE_REFUSED for an HMAC key. */
+  decrypt(handle: KeyHandle, sealed: Buffer, additionalData: Buffer): Promise<Buffer>;
+  /** The whole HMAC. Errors: KEY_USE_REFUSED for an AES key. */
+  mac(handle: KeyHandle, data: Buffer): Promise<Buffer>;
+}
+
+/** Of backends whose private keys decrypt: RSAES-OAEP (RFC 8017 §7.1), SHA-256 for hash and MGF1. Errors as those of SecretKeys. */
+export interface PrivateDecryption {
+  /** A pair that decrypts, and is not to sign; durable when it resolves. */
+  generate(keyType: RsaKeyType, options?: { readonly label?: string }): Promise<KeyHandle>;
+  /** Errors: DECRYPTION_FAILED. */
+  decrypt(handle: KeyHandle, ciphertext: Buffer, label: Buffer): Promise<Buffer>;
+}
+
 /**
  * Where private keys live. A key never leaves it in the clear.
- * What only some backends can do (import, wrap, decrypt, attest) will be separate interfaces.
+ * What only some backends can do is an interface of its own, which the others do not have.
  */
 export interface KeyStore {
   /** As `pkcs8`: in metrics, key rows and messages. */
@@ -34,12 +57,12 @@ export interface KeyStore {
    * A new key pair, durable when this resolves. A backend that shows names to its operators shows `label`.
    * Errors: INVALID_ARGUMENT for an unknown type, OPERATION_NOT_SUPPORTED for one that the backend does not make, KEY_UNAVAILABLE.
    */
-  generate(keyType: KeyType, options?: { readonly label?: string }): Promise<KeyHandle>;
+  generate(keyType: PairKeyType, options?: { readonly label?: string }): Promise<KeyHandle>;
   /** SubjectPublicKeyInfo, DER. Errors: INVALID_ARGUMENT (handle), KEY_NOT_FOUND, KEY_UNAVAILABLE. */
   publicKey(handle: KeyHandle): Promise<Buffer>;
   /**
    * Hashes `data` with the key type's hash and signs it: ECDSA with SHA-256, SHA-384, SHA-512 by curve, RSA PKCS #1 v1.5 with
-   * SHA-256, Ed25519 without a hash of its own. `format` has no effect on RSA and Ed25519.
+   * SHA-256, Ed25519 and ML-DSA (pure, with no context) without a hash of its own. `format` has an effect on ECDSA alone.
    * Errors: INVALID_ARGUMENT (handle), KEY_NOT_FOUND, KEY_UNAVAILABLE.
    */
   sign(
@@ -58,6 +81,8 @@ export interface KeyStore {
   facts(): Promise<BackendFacts>;
   /** Resolves when keys can be used now. Errors: KEY_UNAVAILABLE, with a message for operators. */
   check(): Promise<void>;
+  readonly secretKeys?: SecretKeys;
+  readonly privateDecryption?: PrivateDecryption;
 }
 
 const HANDLE = /^[A-Za-z0-9-]{1,255}$/;

@@ -7,34 +7,59 @@ import {
   subjectPublicKeyInfo,
 } from './key-algorithm.ts';
 import { type KeyHandle, type KeyStore, parseKeyHandle } from './key-store.ts';
+import { decryptRsa } from './rsa-encryption.ts';
+import {
+  decryptWith,
+  encryptWith,
+  generateSecretKey,
+  macWith,
+  type SecretKey,
+} from './secret-key.ts';
 import { startSignature } from './streamed-signature.ts';
 
 /** Keys that die with the process: for tests and for throw-away keys. */
-export function memoryKeyStore(backend = 'memory'): KeyStore {
+export function memoryKeyStore(
+  backend = 'memory',
+): KeyStore & Required<Pick<KeyStore, 'secretKeys' | 'privateDecryption'>> {
   const keys = new Map<KeyHandle, KeyObject>();
+  const secrets = new Map<KeyHandle, SecretKey>();
 
-  function find(handle: KeyHandle): KeyObject {
-    const key = keys.get(parseKeyHandle(handle));
+  function find<K>(from: ReadonlyMap<KeyHandle, K>, handle: KeyHandle): K {
+    const key = from.get(parseKeyHandle(handle));
     if (key === undefined)
       throw new GigvaultError('KEY_NOT_FOUND', `No key '${handle}' in memory.`);
     return key;
   }
 
+  function keep<K>(among: Map<KeyHandle, K>, key: K): KeyHandle {
+    const handle = parseKeyHandle(randomUUID());
+    among.set(handle, key);
+    return handle;
+  }
+
   return {
     backend,
-    async generate(keyType) {
-      const { privateKey } = await generateKeyObject(keyType);
-      const handle = parseKeyHandle(randomUUID());
-      keys.set(handle, privateKey);
-      return handle;
-    },
-    publicKey: async (handle) => subjectPublicKeyInfo(find(handle)),
-    sign: async (handle, data, { format }) => signWith(find(handle), data, format),
-    startSignature: async (handle, { format }) => startSignature(find(handle), format),
+    generate: async (keyType) => keep(keys, (await generateKeyObject(keyType)).privateKey),
+    publicKey: async (handle) => subjectPublicKeyInfo(find(keys, handle)),
+    sign: async (handle, data, { format }) => signWith(find(keys, handle), data, format),
+    startSignature: async (handle, { format }) => startSignature(find(keys, handle), format),
     async remove(handle) {
       keys.delete(parseKeyHandle(handle));
+      secrets.delete(handle);
     },
     facts: async () => softwareFacts('memory', 'keys that die with this process'),
     check: async () => undefined,
+    secretKeys: {
+      generate: async (keyType) => keep(secrets, generateSecretKey(keyType)),
+      encrypt: async (handle, plaintext, data) =>
+        encryptWith(find(secrets, handle), plaintext, data),
+      decrypt: async (handle, sealed, data) => decryptWith(find(secrets, handle), sealed, data),
+      mac: async (handle, data) => macWith(find(secrets, handle), data),
+    },
+    privateDecryption: {
+      generate: async (keyType) => keep(keys, (await generateKeyObject(keyType)).privateKey),
+      decrypt: async (handle, ciphertext, label) =>
+        decryptRsa(find(keys, handle), ciphertext, label),
+    },
   };
 }

@@ -7,6 +7,7 @@ import { writeFileDurably } from '@gigvault/files/durable-file';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { SOFTWARE_KEY_TYPES } from './key-algorithm.ts';
 import { describeKeyStore } from './key-store.contract.ts';
+import { SECRET_KEY_TYPES } from './key-types.ts';
 import { createMasterKey, readMasterKey } from './master-key.ts';
 import { pkcs8KeyStore } from './pkcs8-key-store.ts';
 
@@ -17,6 +18,8 @@ describeKeyStore('pkcs8', async () => {
   return {
     store: pkcs8KeyStore({ directory: join(root, 'keys'), masterKey: newMasterKey() }),
     keyTypes: SOFTWARE_KEY_TYPES.filter((keyType) => keyType !== 'rsa-4096'),
+    secretKeyTypes: SECRET_KEY_TYPES,
+    decrypts: true,
     close: () => rm(root, { recursive: true }),
   };
 });
@@ -55,6 +58,33 @@ describe('pkcs8 key files', () => {
     expect((await readdir(directory)).filter((name) => !name.endsWith('.p8'))).toEqual([]);
     const asn1 = execFileSync('openssl', ['asn1parse', '-in', path], { encoding: 'utf8' });
     expect(asn1).toMatch(/PBES2[\s\S]*PBKDF2[\s\S]*hmacWithSHA256[\s\S]*aes-256-cbc/);
+  });
+
+  it('of keys without a public half are JWE, 0600, and open with the same master key only', async () => {
+    const masterKey = newMasterKey();
+    const folder = join(root, 'secrets');
+    const { secretKeys } = pkcs8KeyStore({ directory: folder, masterKey });
+    const handle = await secretKeys.generate('aes-256');
+    const path = join(folder, `${handle}.jwe`);
+    const sealed = await secretKeys.encrypt(handle, Buffer.from('x'), Buffer.alloc(0));
+
+    const header = (await readFile(path, 'utf8')).split('.')[0] as string;
+    expect(JSON.parse(Buffer.from(header, 'base64url').toString())).toMatchObject({
+      alg: 'PBES2-HS512+A256KW',
+      enc: 'A256GCM',
+    });
+    expect((await stat(path)).mode & 0o777).toBe(0o600);
+    expect(await readdir(folder)).toEqual([`${handle}.jwe`]);
+    const again = pkcs8KeyStore({ directory: folder, masterKey }).secretKeys;
+    expect(await again.decrypt(handle, sealed, Buffer.alloc(0))).toEqual(Buffer.from('x'));
+    const stranger = pkcs8KeyStore({ directory: folder, masterKey: newMasterKey() });
+    const refused = { code: 'KEY_UNAVAILABLE' };
+    await expect(stranger.secretKeys.mac(handle, sealed)).rejects.toMatchObject(refused);
+    await writeFile(path, 'not a key');
+    const damaged = pkcs8KeyStore({ directory: folder, masterKey });
+    await expect(damaged.secretKeys.mac(handle, sealed)).rejects.toMatchObject(refused);
+    await damaged.remove(handle);
+    expect(await readdir(folder)).toEqual([]);
   });
 
   it('that are damaged make the key unavailable, not another key', async () => {

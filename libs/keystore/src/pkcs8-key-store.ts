@@ -12,7 +12,17 @@ import {
   subjectPublicKeyInfo,
 } from './key-algorithm.ts';
 import { type KeyHandle, type KeyStore, parseKeyHandle } from './key-store.ts';
+import type { PairKeyType } from './key-types.ts';
+import { decryptRsa } from './rsa-encryption.ts';
+import { openSecretKey, sealSecretKey } from './sealed-secret.ts';
 import { OWNER_ONLY } from './secret-file.ts';
+import {
+  decryptWith,
+  encryptWith,
+  generateSecretKey,
+  macWith,
+  type SecretKey,
+} from './secret-key.ts';
 import { startSignature } from './streamed-signature.ts';
 
 /** Where the files are and what encrypts them. */
@@ -27,54 +37,36 @@ export interface Pkcs8KeyStoreOptions {
 const CACHED_KEYS = 1000;
 
 /**
- * One encrypted PKCS #8 file (RFC 5958) a key, PEM, mode 0600: PBES2 with AES-256-CBC (RFC 8018 §6.2).
- * Written whole and durable before `generate` resolves; nothing is ever on disk in the clear.
+ * One encrypted file a key, mode 0600: PKCS #8 (RFC 5958) in PEM, PBES2 with AES-256-CBC (RFC 8018 §6.2), for private keys; JWE for those without
+ * a public half, see sealSecretKey. Written whole and durable before `generate` resolves; nothing is ever on disk in the clear.
  */
-export function pkcs8KeyStore(options: Pkcs8KeyStoreOptions): KeyStore {
+export function pkcs8KeyStore(
+  options: Pkcs8KeyStoreOptions,
+): KeyStore & Required<Pick<KeyStore, 'secretKeys' | 'privateDecryption'>> {
   const { directory, masterKey } = options;
   mkdirSync(directory, { recursive: true, mode: 0o700 });
-  const cache = new Map<KeyHandle, KeyObject>();
+  const pairs = openedKeys<KeyObject>((handle) => readPair(directory, handle, masterKey));
+  const secrets = openedKeys<SecretKey>((handle) => readSecret(directory, handle, masterKey));
 
-  let lastOpened: Promise<unknown> = Promise.resolve();
-
-  const pathOf = (handle: KeyHandle) => pkcs8File(directory, parseKeyHandle(handle));
-
-  function remember(handle: KeyHandle, key: KeyObject): void {
-    const oldest = cache.keys().next();
-    if (cache.size >= CACHED_KEYS && !oldest.done) cache.delete(oldest.value);
-    cache.set(handle, key);
-  }
-
-  async function load(handle: KeyHandle): Promise<KeyObject> {
-    const known = cache.get(handle);
-    if (known !== undefined) return known;
-    // One in a turn of the loop: each holds it up for a millisecond, and after a start they are asked for all at once (fault T72).
-    const opened = lastOpened.then(async () => {
-      const pem = await read(pathOf(handle), handle);
-      return cache.get(handle) ?? decrypt(handle, pem, masterKey);
-    });
-    lastOpened = Promise.allSettled([opened]).then(() => setImmediate());
-    const key = await opened;
-    remember(handle, key);
-    return key;
+  async function generate(keyType: PairKeyType): Promise<KeyHandle> {
+    const { privateKey } = await generateKeyObject(keyType);
+    const handle = parseKeyHandle(randomUUID());
+    const pem = encryptedPkcs8(privateKey, masterKey);
+    await writeFileDurably(pkcs8File(directory, handle), pem, OWNER_ONLY);
+    pairs.remember(handle, privateKey);
+    return handle;
   }
 
   return {
     backend: 'pkcs8',
-    async generate(keyType) {
-      const { privateKey } = await generateKeyObject(keyType);
-      const handle = parseKeyHandle(randomUUID());
-      await writeFileDurably(pathOf(handle), encryptedPkcs8(privateKey, masterKey), OWNER_ONLY);
-      remember(handle, privateKey);
-      return handle;
-    },
-    publicKey: async (handle) => subjectPublicKeyInfo(await load(handle)),
-    sign: async (handle, data, { format }) => signWith(await load(handle), data, format),
-    startSignature: async (handle, { format }) => startSignature(await load(handle), format),
+    generate: (keyType) => generate(keyType),
+    publicKey: async (handle) => subjectPublicKeyInfo(await pairs.load(handle)),
+    sign: async (handle, data, { format }) => signWith(await pairs.load(handle), data, format),
+    startSignature: async (handle, { format }) => startSignature(await pairs.load(handle), format),
     async remove(handle) {
-      const path = pathOf(handle);
-      cache.delete(handle);
-      await rm(path, { force: true });
+      const files = [pkcs8File, secretFile].map((file) => file(directory, parseKeyHandle(handle)));
+      for (const keys of [pairs, secrets]) keys.forget(handle);
+      for (const file of files) await rm(file, { force: true });
       await syncFolder(directory);
     },
     facts: async () => softwareFacts('pkcs8', `encrypted files in ${directory}`),
@@ -83,12 +75,89 @@ export function pkcs8KeyStore(options: Pkcs8KeyStoreOptions): KeyStore {
         throw unavailable(`Key directory ${directory} cannot be read and written.`, cause);
       });
     },
+    secretKeys: {
+      async generate(keyType) {
+        const secret = generateSecretKey(keyType);
+        const handle = parseKeyHandle(randomUUID());
+        const jwe = await sealSecretKey(secret, masterKey);
+        await writeFileDurably(secretFile(directory, handle), `${jwe}\n`, OWNER_ONLY);
+        secrets.remember(handle, secret);
+        return handle;
+      },
+      encrypt: async (handle, plaintext, data) =>
+        encryptWith(await secrets.load(handle), plaintext, data),
+      decrypt: async (handle, sealed, data) =>
+        decryptWith(await secrets.load(handle), sealed, data),
+      mac: async (handle, data) => macWith(await secrets.load(handle), data),
+    },
+    privateDecryption: {
+      generate: (keyType) => generate(keyType),
+      decrypt: async (handle, ciphertext, label) =>
+        decryptRsa(await pairs.load(handle), ciphertext, label),
+    },
   };
 }
 
-/** The file of a key. */
+/** Decrypted keys. @param read the key's file. Errors: KEY_NOT_FOUND, KEY_UNAVAILABLE */
+function openedKeys<K>(read: (handle: KeyHandle) => Promise<K>) {
+  const cache = new Map<KeyHandle, K>();
+  let lastOpened: Promise<unknown> = Promise.resolve();
+
+  function remember(handle: KeyHandle, key: K): void {
+    const oldest = cache.keys().next();
+    if (cache.size >= CACHED_KEYS && !oldest.done) cache.delete(oldest.value);
+    cache.set(handle, key);
+  }
+
+  return {
+    remember,
+    forget: (handle: KeyHandle) => cache.delete(handle),
+    async load(handle: KeyHandle): Promise<K> {
+      const known = cache.get(handle);
+      if (known !== undefined) return known;
+      parseKeyHandle(handle);
+      // One in a turn of the loop: each holds it up for a millisecond, and after a start they are asked for all at once (fault T72).
+      const opened = lastOpened.then(async () => cache.get(handle) ?? read(handle));
+      lastOpened = Promise.allSettled([opened]).then(() => setImmediate());
+      const key = await opened;
+      remember(handle, key);
+      return key;
+    },
+  };
+}
+
+async function readPair(
+  directory: string,
+  handle: KeyHandle,
+  passphrase: string,
+): Promise<KeyObject> {
+  const pem = await read(pkcs8File(directory, handle), handle);
+  try {
+    return createPrivateKey({ key: pem, format: 'pem', passphrase });
+  } catch (cause) {
+    throw undecryptable(handle, cause);
+  }
+}
+
+async function readSecret(
+  directory: string,
+  handle: KeyHandle,
+  passphrase: string,
+): Promise<SecretKey> {
+  const jwe = await read(secretFile(directory, handle), handle);
+  return openSecretKey(jwe.toString(), passphrase).catch((cause: unknown) => {
+    throw undecryptable(handle, cause);
+  });
+}
+
+/** The file of a private key. */
 export function pkcs8File(directory: string, handle: string): string {
   return join(directory, `${handle}.p8`);
+}
+
+/** The file of a key without a public half. */
+export function secretFile(directory: string, handle: string): string {
+  return join(directory, `${handle}.jwe`);
 }
 
 /** `ENCRYPTED PRIVATE KEY` in PEM: PBES2, PBKDF2 with HMAC-SHA-256, AES-256-CBC. The passphrase must hold 128 random bits or more. */
@@ -109,12 +178,8 @@ async function read(path: string, handle: KeyHandle): Promise<Buffer> {
   }
 }
 
-function decrypt(handle: KeyHandle, pem: Buffer, passphrase: string): KeyObject {
-  try {
-    return createPrivateKey({ key: pem, format: 'pem', passphrase });
-  } catch (cause) {
-    throw unavailable(`Key '${handle}' cannot be decrypted with this master key.`, cause);
-  }
+function undecryptable(handle: KeyHandle, cause: unknown): GigvaultError {
+  return unavailable(`Key '${handle}' cannot be decrypted with this master key.`, cause);
 }
 
 function unavailable(message: string, cause: unknown): GigvaultError {

@@ -1,7 +1,7 @@
 import { createSign, type KeyObject } from 'node:crypto';
-import { keyTypeOf } from '@gigvault/x509/public-key';
 import { algorithmOf, encodingOf, signWith } from './key-algorithm.ts';
 import type { SignatureFormat } from './key-store.ts';
+import { pairKeyTypeOf } from './pair-key.ts';
 
 /** A signature over data that comes in parts and is never held as a whole. */
 export interface OpenSignature {
@@ -10,9 +10,9 @@ export interface OpenSignature {
   sign(): Promise<Buffer>;
 }
 
-/** The hash of the key's type runs along. Ed25519 reads its data twice (RFC 8032 §5.1.6), so there the parts are kept. */
+/** The hash of the key's type runs along. Ed25519 reads its data twice (RFC 8032 §5.1.6) and ML-DSA is not asked for parts, so there they are kept. */
 export function startSignature(privateKey: KeyObject, format: SignatureFormat): OpenSignature {
-  const { hash } = algorithmOf(keyTypeOf(privateKey));
+  const { hash } = algorithmOf(pairKeyTypeOf(privateKey));
   if (hash === null) return wholeSignature((data) => signWith(privateKey, data, format));
   const signing = createSign(hash);
   return {

@@ -14,10 +14,10 @@ export type KeyType =
   | 'rsa-4096'
   | 'ed25519';
 
-/** A public key that passed every check of readPublicKey. */
-export interface PublicKeyInfo {
+/** A public key that passed every check of readPublicKey, or one of a type beyond those. */
+export interface PublicKeyInfo<Type extends string = KeyType> {
   /** RSA keys of in-between sizes count as the class below: 3000 bits is `rsa-2048`. */
-  readonly keyType: KeyType;
+  readonly keyType: Type;
   readonly keyObject: KeyObject;
   /** SubjectPublicKeyInfo, DER. */
   readonly spki: Buffer;

@@ -7,6 +7,7 @@ import { type Clock, systemClock } from '@gigvault/time/clock';
 import { type PublicKeyInfo, readPublicKey } from '@gigvault/x509/public-key';
 import { algorithmOf } from '../key-algorithm.ts';
 import { type KeyHandle, type KeyStore, parseKeyHandle } from '../key-store.ts';
+import { isMlDsaKeyType } from '../key-types.ts';
 import { requireOwnerOnly } from '../secret-file.ts';
 import type { OpenedToken, OpenToken } from './driver-messages.ts';
 import type { Pkcs11Uri } from './pkcs11-uri.ts';
@@ -89,6 +90,10 @@ export function pkcs11KeyStore(options: Pkcs11Options): Pkcs11KeyStore {
     backend: 'pkcs11',
     async generate(keyType, { label } = {}) {
       algorithmOf(keyType);
+      if (isMlDsaKeyType(keyType)) {
+        const message = `Tokens are not asked for keys of type ${keyType}.`;
+        throw new GigvaultError('OPERATION_NOT_SUPPORTED', message);
+      }
       const handle = parseKeyHandle(randomUUID());
       await driver.call({ method: 'generate', handle, keyType, label: label ?? handle });
       return handle;
