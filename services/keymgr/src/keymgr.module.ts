@@ -10,6 +10,7 @@ import { Module, type OnModuleDestroy } from '@nestjs/common';
 import { KeymgrInit1763700000000 } from '../migrations/1763700000000-init.ts';
 import { KeymgrKeyLife1796000000000 } from '../migrations/1796000000000-key-life.ts';
 import { KeymgrKeyGrants1796100000000 } from '../migrations/1796100000000-key-grants.ts';
+import { KeymgrSecretKeys1796600000000 } from '../migrations/1796600000000-secret-keys.ts';
 import { keyDestroyer } from './adapters/key-destroyer.ts';
 import { KEYS, KeyRpc, KeySigningRpc, SIGNING } from './api/grpc.ts';
 import { keyRoutes } from './api/http.ts';
@@ -31,7 +32,12 @@ export const keymgrService: ServiceDefinition<KeymgrConfig> = {
   name: 'keymgr',
   zone: 'vault',
   config: keymgrConfig,
-  migrations: [KeymgrInit1763700000000, KeymgrKeyLife1796000000000, KeymgrKeyGrants1796100000000],
+  migrations: [
+    KeymgrInit1763700000000,
+    KeymgrKeyLife1796000000000,
+    KeymgrKeyGrants1796100000000,
+    KeymgrSecretKeys1796600000000,
+  ],
   serves: [RPC.key, RPC.keySigning, RPC.eventLog],
   eventConsumers: ['audit'],
   module: (context) => {
@@ -40,6 +46,7 @@ export const keymgrService: ServiceDefinition<KeymgrConfig> = {
     const { destructionWait } = config;
     const people = {
       ...keymgr.keys,
+      encryptions: keymgr.encryptions,
       usage: keymgr.signing.usage,
       log,
       clockGuard,

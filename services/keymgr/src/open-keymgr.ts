@@ -5,25 +5,28 @@ import { query } from '@gigvault/database/query';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import type { HealthCheck, ServiceContext } from '@gigvault/host/service';
 import { createMasterKey } from '@gigvault/keystore/master-key';
-import { pkcs8File } from '@gigvault/keystore/pkcs8-key-store';
+import { pkcs8File, secretFile } from '@gigvault/keystore/pkcs8-key-store';
 import type { Worker } from '@gigvault/time/worker';
 import type { Pool } from 'pg';
 import { cachedKeyTable } from './adapters/cached-key-table.ts';
 import { circuitBreaker, underBreaker } from './adapters/circuit-breaker.ts';
 import { keyCounter } from './adapters/key-counter.ts';
 import { openBackends } from './adapters/open-backends.ts';
+import { pgEncryptionTable } from './adapters/pg-encryption-table.ts';
 import { pgKeyTable } from './adapters/pg-key-table.ts';
 import { pgKeyUsage } from './adapters/pg-key-usage.ts';
 import { pgSignatureTable } from './adapters/pg-signature-table.ts';
 import { useLimits } from './adapters/use-limits.ts';
 import { FILES, type KeymgrConfig, keymgrPaths } from './keymgr.config.ts';
 import type { KeyDeps } from './keys/create-key.ts';
+import type { EncryptionTable } from './ports/encryption-table.ts';
 import type { SignListDeps } from './signing/sign-list.ts';
 import { singleFlight } from './signing/single-flight.ts';
 
 /** What the service is made of. Bootstrap opens one too, before anything listens. */
 export interface Keymgr {
   readonly keys: KeyDeps;
+  readonly encryptions: EncryptionTable;
   readonly signing: SignListDeps;
   readonly eventLog: EventLog;
   readonly workers: readonly Worker[];
@@ -52,6 +55,7 @@ export function openKeymgr(context: KeymgrContext): Keymgr {
   const limits = useLimits(config.limits, { usage, clock });
   return {
     keys: { backends, keys, limits, clock },
+    encryptions: underBreaker(pgEncryptionTable(pool, eventLog), breaker),
     signing: {
       backends,
       keys: cachedKeyTable(keys, clock),
@@ -86,13 +90,16 @@ export async function lostKeys(
   pool: Pool,
 ): Promise<{ readonly directory: string; readonly files: readonly string[] }> {
   const { directory } = keymgrPaths(config, dataDir);
-  const { rows } = await query<{ key_id: string; handle: string }>(
+  const { rows } = await query<{ key_id: string; handle: string; spki: Buffer | null }>(
     pool,
-    `SELECT key_id, handle FROM key WHERE backend = 'pkcs8' AND state <> 'destroyed'
+    `SELECT key_id, handle, spki FROM key WHERE backend = 'pkcs8' AND state <> 'destroyed'
        AND (destroy_at IS NULL OR restore_state IS NOT NULL) ORDER BY key_id`,
   );
   const files = rows
-    .map(({ key_id: keyId, handle }) => ({ keyId, file: pkcs8File(directory, handle) }))
+    .map(({ key_id: keyId, handle, spki }) => ({
+      keyId,
+      file: (spki === null ? secretFile : pkcs8File)(directory, handle),
+    }))
     .filter(({ file }) => !existsSync(file))
     .map(({ keyId, file }) => `${basename(file)} (${keyId})`);
   return { directory, files };

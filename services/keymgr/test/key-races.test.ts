@@ -10,6 +10,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/glob
 import fc from 'fast-check';
 import type { Pool } from 'pg';
 import { memoryTables } from '../src/adapters/memory-tables.ts';
+import { pgEncryptionTable } from '../src/adapters/pg-encryption-table.ts';
 import { pgKeyTable } from '../src/adapters/pg-key-table.ts';
 import { backendsOf } from '../src/backends/backends.ts';
 import { keymgrService } from '../src/keymgr.module.ts';
@@ -47,6 +48,7 @@ async function twoReplicas() {
     return {
       backends: backendsOf([store], 'memory'),
       keys: pgKeyTable(pool, eventLog),
+      encryptions: pgEncryptionTable(pool, eventLog),
       usage: memoryTables().usage,
       limits: memoryTables().limits,
       log: silentLog,
@@ -311,7 +313,7 @@ async function requireSound(world: World, signed: readonly PersonSignature[]): P
   expect([...store.handles].sort()).toEqual([...named].sort());
   for (const { version, signature } of signed) {
     const { publicKey } = versions.find((one) => one.version === version)!;
-    expect(await verifyWith(publicKey.keyObject, DATA, signature, 'der')).toBe(true);
+    expect(await verifyWith(publicKey!.keyObject, DATA, signature, 'der')).toBe(true);
   }
 }
 

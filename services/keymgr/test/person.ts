@@ -56,6 +56,7 @@ export function personWorld(rolesOf: BackendRoles = {}) {
   const deps: PersonDeps = {
     backends: backendsOf([store, countedKeyStore('vault')], 'memory', rolesOf),
     keys: tables.keys,
+    encryptions: tables.encryptions,
     usage: tables.usage,
     limits: tables.limits,
     log: silentLog,

@@ -6,10 +6,12 @@ import { systemClock } from '@gigvault/time/clock';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { Client, type Pool } from 'pg';
 import { circuitBreaker, underBreaker } from '../src/adapters/circuit-breaker.ts';
+import { pgEncryptionTable } from '../src/adapters/pg-encryption-table.ts';
 import { pgKeyTable } from '../src/adapters/pg-key-table.ts';
 import { pgKeyUsage } from '../src/adapters/pg-key-usage.ts';
 import { pgSignatureTable } from '../src/adapters/pg-signature-table.ts';
 import { keymgrService } from '../src/keymgr.module.ts';
+import { describeEncryptionTable } from '../src/ports/encryption-table.contract.ts';
 import { describeKeyTable, generated, someKey } from '../src/ports/key-table.contract.ts';
 import { describeSignatureTable } from '../src/ports/signature-table.contract.ts';
 
@@ -85,6 +87,12 @@ describe('a database that lets nobody in', () => {
 
 describeKeyTable('PostgreSQL', async () => ({
   table: pgKeyTable(pool, eventLog),
+  events: subjects,
+}));
+
+describeEncryptionTable('PostgreSQL, two processes', async () => ({
+  tables: [pgEncryptionTable(pool, eventLog), pgEncryptionTable(pool, eventLog)],
+  keys: pgKeyTable(pool, eventLog),
   events: subjects,
 }));
 

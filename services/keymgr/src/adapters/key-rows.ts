@@ -1,19 +1,20 @@
 import { parseKeyHandle } from '@gigvault/keystore/key-store';
+import type { AnyKeyType } from '@gigvault/keystore/key-types';
+import { readPairKey } from '@gigvault/keystore/pair-key';
 import type { PeerName } from '@gigvault/rpc/service-name';
-import { readPublicKey } from '@gigvault/x509/public-key';
 import type { Purpose } from '../keys/grants.ts';
 import type { KeyGrant } from '../keys/key-grant.ts';
 import type { KeyState } from '../keys/key-state.ts';
-import type { KeyVersion, StoredKey } from '../keys/stored-key.ts';
+import type { KeyVersion, StoredKey, Usage } from '../keys/stored-key.ts';
 
 /** Of `key`, in the order of `keyValues`. */
-export const KEY_COLUMNS = `key_id, state, version, spki, backend, handle, version_created_at, destroy_at, restore_state, purposes, callers,
+export const KEY_COLUMNS = `key_id, key_type, usage, state, version, spki, backend, handle, version_created_at, destroy_at, restore_state, purposes, callers,
   issuer_name, owner, tenant_id, created_at, grants, grants_version`;
 
 /** A row of `key_version`. */
 export interface VersionRow {
   readonly version: number;
-  readonly spki: Buffer;
+  readonly spki: Buffer | null;
   readonly backend: string;
   readonly handle: string;
   readonly version_created_at: Date;
@@ -22,6 +23,8 @@ export interface VersionRow {
 /** A row of `key`. */
 export interface KeyRow extends VersionRow {
   readonly key_id: string;
+  readonly key_type: AnyKeyType;
+  readonly usage: Usage;
   readonly state: KeyState;
   readonly destroy_at: Date | null;
   readonly restore_state: KeyState | null;
@@ -39,9 +42,11 @@ export interface KeyRow extends VersionRow {
 export function keyValues(key: StoredKey): unknown[] {
   return [
     key.keyId,
+    key.keyType,
+    key.usage,
     key.state,
     key.version,
-    key.publicKey.spki,
+    key.publicKey?.spki ?? null,
     key.backend,
     key.handle,
     new Date(key.versionCreatedAt),
@@ -63,11 +68,11 @@ export function toDate(time: number | null): Date | null {
   return time === null ? null : new Date(time);
 }
 
-/** The row's key pair. */
+/** The row's version. */
 export function toKeyVersion(row: VersionRow): KeyVersion {
   return {
     version: row.version,
-    publicKey: readPublicKey(row.spki),
+    publicKey: row.spki === null ? null : readPairKey(row.spki),
     backend: row.backend,
     handle: parseKeyHandle(row.handle),
     versionCreatedAt: row.version_created_at.getTime(),
@@ -79,6 +84,8 @@ export function toStoredKey(row: KeyRow): StoredKey {
   return {
     ...toKeyVersion(row),
     keyId: row.key_id,
+    keyType: row.key_type,
+    usage: row.usage,
     state: row.state,
     destroyAt: row.destroy_at?.getTime() ?? null,
     restoreState: row.restore_state,

@@ -23,11 +23,12 @@ export function memoryKeyTable(events: KeyEvent[]): KeyTable {
       return true;
     },
     find: async (keyId) => keys.get(keyId),
-    async list({ limit, after, tenantId, state }) {
+    async list({ limit, after, tenantId, state, backend }) {
       return [...keys.values()]
         .filter((key) => key.keyId > after)
         .filter((key) => tenantId === undefined || key.tenantId === tenantId)
         .filter((key) => state === undefined || key.state === state)
+        .filter((key) => backend === undefined || key.backend === backend)
         .sort((a, b) => (a.keyId < b.keyId ? -1 : 1))
         .slice(0, limit);
     },

@@ -1,13 +1,16 @@
+import type { EncryptionTable } from '../ports/encryption-table.ts';
 import type { KeyEvent } from '../ports/key-event.ts';
 import type { KeyTable } from '../ports/key-table.ts';
 import { actorOf, type KeyUsage } from '../ports/key-usage.ts';
 import type { IntentRecord, SignatureTable } from '../ports/signature-table.ts';
 import type { UseLimits } from '../ports/use-limits.ts';
+import { memoryEncryptionTable } from './memory-encryption-table.ts';
 import { memoryKeyTable } from './memory-key-table.ts';
 
 /** Every port of this service, in memory, for tests of flows. */
 export interface MemoryTables {
   readonly keys: KeyTable;
+  readonly encryptions: EncryptionTable;
   readonly signatures: SignatureTable;
   readonly usage: KeyUsage;
   /** None. */
@@ -19,6 +22,7 @@ export interface MemoryTables {
 export function memoryTables(): MemoryTables {
   const intents = new Map<string, IntentRecord>();
   const events: KeyEvent[] = [];
+  const keys = memoryKeyTable(events);
 
   function first(intentId: string, record: IntentRecord, event: KeyEvent): IntentRecord {
     const known = intents.get(intentId);
@@ -30,7 +34,8 @@ export function memoryTables(): MemoryTables {
 
   return {
     events,
-    keys: memoryKeyTable(events),
+    keys,
+    encryptions: memoryEncryptionTable(keys),
     signatures: {
       record: async ({ intentId, keyId, tbsSha256, signature, purpose, caller }) =>
         first(

@@ -1,18 +1,14 @@
-import type { KeyStore } from '@gigvault/keystore/key-store';
+import type {
+  KeyHandle,
+  KeyStore,
+  PrivateDecryption,
+  SecretKeys,
+} from '@gigvault/keystore/key-store';
 import type { Metrics } from '@gigvault/telemetry/metrics';
 
 /** The same backend, counted and timed. */
 export function meteredKeyStore(store: KeyStore, metrics: Metrics): KeyStore {
   const { backend } = store;
-  const generated = metrics.counter('key_generate_total', 'Key pairs generated', [
-    'backend',
-    'key_type',
-  ]);
-  const generation = metrics.histogram(
-    'key_generate_duration_seconds',
-    'Time to generate one key pair',
-    ['backend', 'key_type'],
-  );
   const signed = metrics.counter('sign_total', 'Signatures made by the backend', ['backend']);
   const duration = metrics.histogram(
     'sign_duration_seconds',
@@ -24,16 +20,11 @@ export function meteredKeyStore(store: KeyStore, metrics: Metrics): KeyStore {
     '1 when the backend answered its last check',
     ['backend'],
   );
+  const meter = meterOf(backend, metrics);
   return {
     backend,
-    async generate(keyType, options) {
-      const labels = { backend, key_type: keyType };
-      const stop = generation.startTimer(labels);
-      const handle = await store.generate(keyType, options);
-      stop();
-      generated.inc(labels);
-      return handle;
-    },
+    generate: (keyType, options) =>
+      meter.generation(keyType, () => store.generate(keyType, options)),
     publicKey: (handle) => store.publicKey(handle),
     async sign(handle, data, options) {
       const stop = duration.startTimer({ backend });
@@ -55,12 +46,83 @@ export function meteredKeyStore(store: KeyStore, metrics: Metrics): KeyStore {
         },
       };
     },
+    ...(store.secretKeys && { secretKeys: meteredSecretKeys(store.secretKeys, meter) }),
+    ...(store.privateDecryption && {
+      privateDecryption: meteredDecryption(store.privateDecryption, meter),
+    }),
     remove: (handle) => store.remove(handle),
     facts: () => store.facts(),
     async check() {
       available.set({ backend }, 0);
       await store.check();
       available.set({ backend }, 1);
+    },
+  };
+}
+
+/** Counts and times what succeeds. */
+interface Meter {
+  generation(keyType: string, generate: () => Promise<KeyHandle>): Promise<KeyHandle>;
+  use(operation: 'encrypt' | 'decrypt' | 'mac', run: () => Promise<Buffer>): Promise<Buffer>;
+}
+
+function meteredSecretKeys(keys: SecretKeys, meter: Meter): SecretKeys {
+  return {
+    generate: (keyType, options) =>
+      meter.generation(keyType, () => keys.generate(keyType, options)),
+    encrypt: (handle, plaintext, data) =>
+      meter.use('encrypt', () => keys.encrypt(handle, plaintext, data)),
+    decrypt: (handle, sealed, data) =>
+      meter.use('decrypt', () => keys.decrypt(handle, sealed, data)),
+    mac: (handle, data) => meter.use('mac', () => keys.mac(handle, data)),
+  };
+}
+
+function meteredDecryption(decryption: PrivateDecryption, meter: Meter): PrivateDecryption {
+  return {
+    generate: (keyType, options) =>
+      meter.generation(keyType, () => decryption.generate(keyType, options)),
+    decrypt: (handle, ciphertext, label) =>
+      meter.use('decrypt', () => decryption.decrypt(handle, ciphertext, label)),
+  };
+}
+
+function meterOf(backend: string, metrics: Metrics): Meter {
+  const generated = metrics.counter('key_generate_total', 'Key pairs generated', [
+    'backend',
+    'key_type',
+  ]);
+  const generation = metrics.histogram(
+    'key_generate_duration_seconds',
+    'Time to generate one key pair',
+    ['backend', 'key_type'],
+  );
+  const used = metrics.counter(
+    'key_use_total',
+    'Encryptions, decryptions and MACs in the backend',
+    ['backend', 'operation'],
+  );
+  const use = metrics.histogram(
+    'key_use_duration_seconds',
+    'Time of one encryption, decryption or MAC in the backend',
+    ['backend', 'operation'],
+  );
+  return {
+    async generation(keyType, generate) {
+      const labels = { backend, key_type: keyType };
+      const stop = generation.startTimer(labels);
+      const handle = await generate();
+      stop();
+      generated.inc(labels);
+      return handle;
+    },
+    async use(operation, run) {
+      const labels = { backend, operation };
+      const stop = use.startTimer(labels);
+      const octets = await run();
+      stop();
+      used.inc(labels);
+      return octets;
     },
   };
 }

@@ -87,8 +87,8 @@ export function pgKeyTable(pool: Pool, eventLog: EventLog): KeyTable {
 }
 
 /** A text of its own for each filter: each is answered by the index that fits. */
-function listing({ limit, after, tenantId, state }: KeyPage) {
-  const filters = { tenant_id: tenantId, state };
+function listing({ limit, after, tenantId, state, backend }: KeyPage) {
+  const filters = { tenant_id: tenantId, state, backend };
   const given = Object.entries(filters).filter(([, value]) => value !== undefined);
   const conditions = given.map(([name], n) => ` AND ${name} = $${n + 3}`).join('');
   return {
@@ -115,9 +115,9 @@ function told(
 async function insert(client: PoolClient, key: StoredKey): Promise<boolean> {
   const { rowCount } = await client.query({
     name: 'key-insert',
-    text: `INSERT INTO key (${KEY_COLUMNS}, key_type)
-           VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18) ON CONFLICT (key_id) DO NOTHING`,
-    values: [...keyValues(key), key.publicKey.keyType],
+    text: `INSERT INTO key (${KEY_COLUMNS})
+           VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19) ON CONFLICT (key_id) DO NOTHING`,
+    values: keyValues(key),
   });
   return rowCount !== 0;
 }
@@ -150,7 +150,7 @@ async function rotate(client: PoolClient, key: StoredKey, next: KeyVersion): Pro
     values: [
       key.keyId,
       next.version,
-      next.publicKey.spki,
+      next.publicKey?.spki ?? null,
       next.backend,
       next.handle,
       new Date(next.versionCreatedAt),

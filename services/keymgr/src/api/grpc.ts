@@ -104,8 +104,8 @@ export class KeySigningRpc {
 function toMessage(key: StoredKey): Key {
   return {
     keyId: key.keyId,
-    keyType: key.publicKey.keyType,
-    subjectPublicKeyInfo: key.publicKey.spki,
+    keyType: key.keyType,
+    subjectPublicKeyInfo: key.publicKey?.spki ?? Buffer.alloc(0),
     state: key.state,
     createdAt: key.createdAt,
     purposes: [...key.purposes],

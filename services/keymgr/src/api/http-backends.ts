@@ -1,7 +1,7 @@
 import { type HttpRoute, operation } from '@gigvault/http/route';
 import { z } from 'zod';
-import { KEY_TYPES } from '../keys/create-key.ts';
 import {
+  ABILITIES,
   type BackendState,
   type InspectDeps,
   inspectBackend,
@@ -24,7 +24,7 @@ const backendSchema = z.strictObject({
   type: z.enum(['memory', 'pkcs8', 'pkcs11']).optional(),
   description: z.string().optional(),
   keyTypes: z.array(z.string()).optional().describe('What it makes and signs with'),
-  abilities: z.array(z.enum(['generate', 'sign', 'verify', 'rotate', 'destroy'])).optional(),
+  abilities: z.array(z.enum(ABILITIES)).optional(),
   hardware: z.boolean().optional().describe('As the backend says it'),
   fips: z.boolean().optional().describe('FIPS mode; absent when the backend does not say'),
 });
@@ -34,9 +34,6 @@ const trialSchema = z.strictObject({
   generationMs: milliseconds,
   signatureMs: milliseconds,
 });
-
-/** Of every backend: what KeyStore has, and what keymgr makes of it. */
-const ABILITIES = ['generate', 'sign', 'verify', 'rotate', 'destroy'] as const;
 
 const EXAMPLE: z.infer<typeof backendSchema> = {
   name: 'pkcs8',
@@ -89,10 +86,11 @@ export function backendRoutes(deps: InspectDeps): HttpRoute[] {
       method: 'POST',
       path: '/backends/:name/test',
       tag: 'Keys',
-      summary: 'Make a throw-away key in a backend, sign with it, verify, and remove it',
+      summary: 'Make a throw-away key in a backend, use it, check, and remove it',
+      description: 'It signs and verifies; an AES key encrypts and decrypts.',
       permission: 'keys:generate',
       params: z.strictObject({ name: backendName }),
-      body: z.strictObject({ keyType: z.enum(KEY_TYPES).default('ec-p256') }),
+      body: z.strictObject({ keyType: z.string().max(100).default('ec-p256') }),
       replies: { 200: trialSchema },
       examples: {
         params: { name: 'hsm' },
@@ -100,6 +98,7 @@ export function backendRoutes(deps: InspectDeps): HttpRoute[] {
         replies: { 200: { keyType: 'ec-p256', generationMs: 3.1, signatureMs: 0.3 } },
       },
       errors: {
+        INVALID_KEY_TYPE: "Key type 'dsa-1024' is not one of ec-p256, ….",
         NOT_FOUND: "There is no key backend 'hsm'; there is pkcs8.",
         KEY_USE_REFUSED: "Key '*' refused: the backend hsm is not for their roles.",
         OPERATION_NOT_SUPPORTED: "token 'pki' makes no keys of type ed25519.",
@@ -120,6 +119,7 @@ function toJson({
   forNewKeys,
   latency,
   facts,
+  abilities,
   problem,
 }: BackendState): z.infer<typeof backendSchema> {
   const state = { name, default: forNewKeys, healthy: problem === undefined, latencyMs: latency };
@@ -130,7 +130,7 @@ function toJson({
     type,
     description,
     keyTypes: [...keyTypes],
-    abilities: [...ABILITIES],
+    abilities: [...abilities],
     hardware,
     ...(fips === undefined ? {} : { fips }),
   };

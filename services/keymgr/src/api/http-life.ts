@@ -14,6 +14,7 @@ const KEY = {
 
 const ERRORS = {
   CONFLICT: "Key 'my-key' was changed by somebody else meanwhile.",
+  INVALID_KEY_ID: 'A key id has 1 to 255 letters, digits and dashes.',
   KEY_NOT_FOUND: "Key 'my-key' not found.",
   KEY_USE_REFUSED: "Key 'my-key' refused: it is a key of a service.",
 } as const;
@@ -30,8 +31,9 @@ function rotation(deps: PersonDeps): HttpRoute {
     operationId: 'rotateKey',
     method: 'POST',
     path: '/keys/:keyId/rotate',
-    summary: 'Make a new version of a key, which signs from now on',
-    description: 'The key is active. Signatures of earlier versions still verify.',
+    summary: 'Make a new version of a key, which signs or encrypts from now on',
+    description:
+      'The key is active. Signatures of earlier versions still verify, and what they encrypted still decrypts.',
     permission: 'keys:rotate',
     body: z.strictObject({
       version: version
@@ -46,7 +48,10 @@ function rotation(deps: PersonDeps): HttpRoute {
       OPERATION_NOT_SUPPORTED: "The token makes no keys of type 'ed25519'.",
     },
     async handle({ params: { keyId: id }, body, principal }) {
-      return { status: 200, body: toJson(await rotateKey(deps, id, body.version, principal!)) };
+      return {
+        status: 200,
+        body: toJson(await rotateKey(deps, id, body.version, principal!)),
+      };
     },
   });
 }

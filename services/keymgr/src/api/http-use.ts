@@ -18,7 +18,12 @@ const format = z
   .enum(['der', 'p1363'])
   .default('der')
   .describe('Of ECDSA signatures: a DER SEQUENCE, or r and s side by side');
-const signature = z.base64().min(1).max(2_000).describe('Base64');
+const signature = z.base64().min(1).max(8_000).describe('Base64');
+const hash = z
+  .string()
+  .max(100)
+  .optional()
+  .describe('As SHA-256; only the one that the type of the key has. Absent: that one');
 
 const signatureSchema = z.strictObject({
   keyId,
@@ -51,10 +56,10 @@ function signing(deps: PersonDeps): HttpRoute {
     tag: 'Keys',
     summary: 'Sign data with the current version of a key',
     description:
-      'The data is hashed with the hash of the key’s type. With a key of somebody else only administrators sign; with keys of services nobody.',
+      'The data is hashed with the hash of the key’s type; a key of type HMAC makes the MAC. With a key of somebody else only administrators sign; with keys of services nobody.',
     permission: 'keys:sign',
     params: z.strictObject({ keyId }),
-    body: z.strictObject({ data, format }),
+    body: z.strictObject({ data, format, hash }),
     replies: { 200: signatureSchema },
     examples: {
       params: { keyId: 'my-key' },
@@ -69,12 +74,14 @@ function signing(deps: PersonDeps): HttpRoute {
       },
     },
     errors: {
+      INVALID_HASH_ALGORITHM: 'The hash is SHA-256.',
+      INVALID_KEY_ID: 'A key id has 1 to 255 letters, digits and dashes.',
       KEY_NOT_FOUND: "Key 'my-key' not found.",
       KEY_USE_REFUSED: "Key 'my-key' refused: key is suspended.",
       KEY_UNAVAILABLE: "Key 'my-key' gave a wrong signature.",
     },
     async handle({ params, body, principal }) {
-      const request = { data: Buffer.from(body.data, 'base64'), format: body.format };
+      const request = { ...body, data: Buffer.from(body.data, 'base64') };
       const signed = await signForPerson(deps, params.keyId, request, principal!);
       return {
         status: 200,
@@ -97,6 +104,7 @@ function verification(deps: PersonDeps): HttpRoute {
       data,
       signature,
       format,
+      hash,
       version: version
         .optional()
         .describe('Only this one; else the current one, then up to 99 earlier ones'),
@@ -108,6 +116,8 @@ function verification(deps: PersonDeps): HttpRoute {
       replies: { 200: { valid: true, version: 1, state: 'active' } },
     },
     errors: {
+      INVALID_HASH_ALGORITHM: 'The hash is SHA-256.',
+      INVALID_KEY_ID: 'A key id has 1 to 255 letters, digits and dashes.',
       KEY_NOT_FOUND: "Key 'my-key' has no version 7.",
       KEY_USE_REFUSED: "Key 'my-key' refused: key is destroyed.",
     },
@@ -116,6 +126,7 @@ function verification(deps: PersonDeps): HttpRoute {
         data: Buffer.from(body.data, 'base64'),
         signature: Buffer.from(body.signature, 'base64'),
         format: body.format,
+        hash: body.hash,
         version: body.version,
       };
       return {

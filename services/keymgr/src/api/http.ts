@@ -3,13 +3,14 @@ import { idempotencyKeyOf, requestIdOf } from '@gigvault/http/idempotency';
 import { PAGE_QUERY, page, pageOf } from '@gigvault/http/paging';
 import { type HttpRequest, type HttpRoute, operation } from '@gigvault/http/route';
 import { z } from 'zod';
-import { KEY_TYPES } from '../keys/create-key.ts';
 import { earlierVersions, getKey, listKeys } from '../keys/find-keys.ts';
 import { generateUserKey } from '../keys/generate-key.ts';
+import { requireKeySpec } from '../keys/key-spec.ts';
 import { KEY_STATES } from '../keys/key-state.ts';
 import type { PersonDeps } from '../keys/require-own-key.ts';
 import type { StoredKey } from '../keys/stored-key.ts';
 import { backendName, backendRoutes } from './http-backends.ts';
+import { encryptionRoutes } from './http-encryption.ts';
 import { grantRoutes } from './http-grants.ts';
 import { lifeRoutes } from './http-life.ts';
 import { useRoutes } from './http-use.ts';
@@ -19,6 +20,7 @@ import {
   EXAMPLE_WITH_VERSIONS,
   keyId,
   keySchema,
+  keySpecSchema,
   keyWithVersionsSchema,
   toJson,
   toJsonWithVersions,
@@ -26,9 +28,8 @@ import {
 
 type KeyRequest = z.infer<typeof generateBody>;
 
-const generateBody = z.strictObject({
+const generateBody = keySpecSchema.extend({
   keyId: keyId.optional().describe('A random one when absent'),
-  keyType: z.enum(KEY_TYPES),
   backend: backendName
     .optional()
     .describe('One of `GET /backends`; the one of new keys when absent'),
@@ -45,16 +46,19 @@ export function keyRoutes(deps: PersonDeps): HttpRoute[] {
       tag: 'Keys',
       summary: 'List keys, by key id',
       permission: 'keys:read',
-      query: z.strictObject({ ...PAGE_QUERY, state: z.enum(KEY_STATES).optional() }),
+      query: z.strictObject({
+        ...PAGE_QUERY,
+        state: z.enum(KEY_STATES).optional(),
+        backend: backendName.optional().describe('Only those that are there'),
+      }),
       replies: { 200: pageOf(keySchema) },
       examples: {
         query: { limit: 50, state: 'deactivated' },
         replies: { 200: { items: [EXAMPLE_WAITING], nextCursor: EXAMPLE.keyId } },
       },
-      async handle({ query: { limit, cursor, state }, principal }) {
+      async handle({ query, principal }) {
         const { tenantId, actor } = principal!;
-        const asked = { limit, cursor, tenantId, state, actor };
-        const { items, nextCursor } = await listKeys(deps, asked);
+        const { items, nextCursor } = await listKeys(deps, { ...query, tenantId, actor });
         return { status: 200, body: page(items.map(toJson), nextCursor) };
       },
     }),
@@ -68,7 +72,10 @@ export function keyRoutes(deps: PersonDeps): HttpRoute[] {
       params: z.strictObject({ keyId }),
       replies: { 200: keyWithVersionsSchema },
       examples: { params: { keyId: 'my-key' }, replies: { 200: EXAMPLE_WITH_VERSIONS } },
-      errors: { KEY_NOT_FOUND: "Key 'my-key' not found." },
+      errors: {
+        INVALID_KEY_ID: 'A key id has 1 to 255 letters, digits and dashes.',
+        KEY_NOT_FOUND: "Key 'my-key' not found.",
+      },
       async handle({ params, principal }) {
         const key = await getKey(deps, params.keyId, principal!.tenantId);
         return { status: 200, body: toJsonWithVersions(key, await earlierVersions(deps, key)) };
@@ -77,6 +84,7 @@ export function keyRoutes(deps: PersonDeps): HttpRoute[] {
     ...grantRoutes(deps),
     ...lifeRoutes(deps),
     ...useRoutes(deps),
+    ...encryptionRoutes(deps),
     ...backendRoutes(deps),
   ];
 }
@@ -87,7 +95,7 @@ function generation(deps: PersonDeps): HttpRoute {
     method: 'POST',
     path: '/keys',
     tag: 'Keys',
-    summary: 'Generate a key pair; the private key stays in the backend',
+    summary: 'Generate a key; what is secret of it stays in the backend',
     permission: 'keys:generate',
     body: generateBody,
     replies: { 201: keySchema },
@@ -99,6 +107,13 @@ function generation(deps: PersonDeps): HttpRoute {
       ALREADY_EXISTS: "Key 'my-key' already exists.",
       NOT_FOUND: "There is no key backend 'hsm'; there is pkcs8.",
       KEY_USE_REFUSED: "Key 'my-key' refused: the backend hsm is not for their roles.",
+      INVALID_CURVE: 'The curve is P-256, P-384, P-521.',
+      INVALID_HASH_ALGORITHM: 'The hash is SHA-256, SHA-384, SHA-512.',
+      INVALID_KEY_ID: 'A key id has 1 to 255 letters, digits and dashes.',
+      INVALID_KEY_SIZE: 'The size of keys of type rsa is 2048, 3072, 4096.',
+      INVALID_KEY_TYPE: "Key type 'dsa-1024' is not one of ec-p256, ….",
+      KEY_UNAVAILABLE: 'The token said CKR_DEVICE_ERROR.',
+      OPERATION_NOT_SUPPORTED: "Backend 'hsm' makes no private keys that decrypt.",
     },
     location: 'The key, as `GET /keys/{keyId}` shows it',
     idempotencyKey:
@@ -129,7 +144,8 @@ async function generate(
   } catch (error) {
     if (!(error instanceof GigvaultError) || error.code !== 'ALREADY_EXISTS') throw error;
     const made = await getKey(deps, id, tenantId);
-    if (made.publicKey.keyType === body.keyType) return made;
+    const { keyType, usage } = requireKeySpec(body);
+    if (made.keyType === keyType && made.usage === usage) return made;
     throw new GigvaultError('ALREADY_EXISTS', 'This Idempotency-Key was used for another request.');
   }
 }

@@ -1,24 +1,51 @@
 import { toPem } from '@gigvault/x509/pem';
 import { z } from 'zod';
+import { curveOf, KEY_TYPES, keySizeOf } from '../keys/key-spec.ts';
 import { KEY_STATES } from '../keys/key-state.ts';
-import type { KeyVersion, StoredKey } from '../keys/stored-key.ts';
+import { type KeyVersion, type StoredKey, USAGES } from '../keys/stored-key.ts';
 
 const time = z.string().describe('RFC 3339, UTC');
 
-/** A key id, as clients write it. */
+/** A key id, as clients write it; what cannot be one is INVALID_KEY_ID. */
 export const keyId = z
   .string()
-  .regex(/^[A-Za-z0-9-]{1,255}$/, 'must be 1 to 255 letters, digits and dashes');
+  .max(10_000)
+  .describe('1 to 255 letters, digits and dashes')
+  .meta({ pattern: '^[A-Za-z0-9-]{1,255}$' });
 
 /** A number of a version. */
 export const version = z.int().min(1).max(2_147_483_646);
+
+/** What kind of key, as AskedKeySpec has it. */
+export const keySpecSchema = z.strictObject({
+  keyType: z
+    .string()
+    .max(100)
+    .describe(`${KEY_TYPES.join(', ')}; or rsa, ecdsa, aes, hmac, with keySize, curve or hash`),
+  keySize: z.int().optional().describe('Bits: of rsa and aes'),
+  curve: z.string().max(100).optional().describe('Of ecdsa: P-256, P-384, P-521'),
+  hash: z.string().max(100).optional().describe('Of hmac: SHA-256, SHA-384, SHA-512'),
+  usage: z
+    .string()
+    .max(100)
+    .optional()
+    .describe(
+      'sign or encrypt, never both; RSA alone has a choice, and signs when nothing is said',
+    ),
+});
 
 /** A key. */
 export const keySchema = z.strictObject({
   keyId,
   keyType: z.string(),
-  version: version.describe('The current one, which signs'),
-  publicKey: z.string().describe('Of the current version: SubjectPublicKeyInfo, PEM'),
+  keySize: z.int().optional().describe('Bits; absent where the type has one size'),
+  curve: z.string().optional(),
+  usage: z.enum(USAGES).describe('What it is for: to sign and verify, or to encrypt and decrypt'),
+  version: version.describe('The current one, which signs or encrypts'),
+  publicKey: z
+    .string()
+    .optional()
+    .describe('Of the current version: SubjectPublicKeyInfo, PEM. AES and HMAC keys have none'),
   state: z.enum(KEY_STATES).describe('NIST SP 800-57 part 1 §7'),
   destroyAt: time.optional().describe('When it will be destroyed; absent when nobody asked for it'),
   createdAt: time,
@@ -29,7 +56,7 @@ export const keySchema = z.strictObject({
 
 const versionSchema = z.strictObject({
   version,
-  publicKey: z.string().describe('SubjectPublicKeyInfo, PEM'),
+  publicKey: z.string().optional().describe('SubjectPublicKeyInfo, PEM'),
   createdAt: time,
   backend: z.string(),
 });
@@ -39,12 +66,17 @@ export const keyWithVersionsSchema = keySchema.extend({
   versions: z.array(versionSchema).describe('The newest 100, the current one first'),
 });
 
+/** A key as the API shows it. */
+export type KeyJson = z.infer<typeof keySchema>;
+
 const PEM = '-----BEGIN PUBLIC KEY-----\n…\n-----END PUBLIC KEY-----\n';
 
 /** A key in the document. */
-export const EXAMPLE: z.infer<typeof keySchema> = {
+export const EXAMPLE: KeyJson = {
   keyId: 'my-key',
   keyType: 'ec-p256',
+  curve: 'P-256',
+  usage: 'sign',
   version: 1,
   publicKey: PEM,
   state: 'active',
@@ -55,7 +87,7 @@ export const EXAMPLE: z.infer<typeof keySchema> = {
 };
 
 /** The same while it waits for its destruction. */
-export const EXAMPLE_WAITING: z.infer<typeof keySchema> = {
+export const EXAMPLE_WAITING: KeyJson = {
   ...EXAMPLE,
   state: 'deactivated',
   destroyAt: '2026-02-07T12:00:00.000Z',
@@ -68,15 +100,19 @@ export const EXAMPLE_WITH_VERSIONS: z.infer<typeof keyWithVersionsSchema> = {
 };
 
 /** The key as the API shows it. */
-export function toJson(key: StoredKey): z.infer<typeof keySchema> {
-  const destroyAt = key.destroyAt === null ? {} : { destroyAt: rfc3339(key.destroyAt) };
+export function toJson(key: StoredKey): KeyJson {
+  const keySize = keySizeOf(key.keyType);
+  const curve = curveOf(key.keyType);
   return {
     keyId: key.keyId,
-    keyType: key.publicKey.keyType,
+    keyType: key.keyType,
+    ...(keySize === undefined ? {} : { keySize }),
+    ...(curve === undefined ? {} : { curve }),
+    usage: key.usage,
     version: key.version,
-    publicKey: toPem('PUBLIC KEY', key.publicKey.spki),
+    ...publicKeyOf(key),
     state: key.state,
-    ...destroyAt,
+    ...(key.destroyAt === null ? {} : { destroyAt: rfc3339(key.destroyAt) }),
     createdAt: rfc3339(key.createdAt),
     owner: key.owner,
     purposes: [...key.purposes],
@@ -91,11 +127,15 @@ export function toJsonWithVersions(
 ): z.infer<typeof keyWithVersionsSchema> {
   const versions = [key, ...earlier].map((one) => ({
     version: one.version,
-    publicKey: toPem('PUBLIC KEY', one.publicKey.spki),
+    ...publicKeyOf(one),
     createdAt: rfc3339(one.versionCreatedAt),
     backend: one.backend,
   }));
   return { ...toJson(key), versions };
+}
+
+function publicKeyOf({ publicKey }: KeyVersion): { readonly publicKey?: string } {
+  return publicKey === null ? {} : { publicKey: toPem('PUBLIC KEY', publicKey.spki) };
 }
 
 function rfc3339(milliseconds: number): string {

@@ -1,5 +1,5 @@
 import { type Attribute, encodeName } from '@gigvault/x509/name';
-import { createKey, type KeyDeps } from './create-key.ts';
+import { createKey, type KeyDeps, requireServiceKeyType } from './create-key.ts';
 import { SYSTEM_TENANT } from './generate-key.ts';
 import { CA_KEY_PURPOSES, PURPOSE_CALLER } from './grants.ts';
 import type { StoredKey } from './stored-key.ts';
@@ -20,7 +20,8 @@ export interface CaKeyRequest {
 export async function createCaKey(deps: KeyDeps, request: CaKeyRequest): Promise<StoredKey> {
   return createKey(deps, {
     keyId: request.keyId,
-    keyType: request.keyType,
+    keyType: requireServiceKeyType(request.keyType),
+    usage: 'sign',
     purposes: CA_KEY_PURPOSES,
     callers: CA_KEY_PURPOSES.map((purpose) => PURPOSE_CALLER[purpose]),
     issuerName: encodeName([...request.subject]),

@@ -1,13 +1,16 @@
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
-import { parseKeyHandle } from '@gigvault/keystore/key-store';
+import type { KeyHandle, KeyStore } from '@gigvault/keystore/key-store';
+import { isRsaKeyType, isSecretKeyType } from '@gigvault/keystore/key-types';
+import { readPairKey } from '@gigvault/keystore/pair-key';
 import type { PeerName } from '@gigvault/rpc/service-name';
 import { durableStep } from '@gigvault/telemetry/durable-step';
 import type { Clock } from '@gigvault/time/clock';
-import { type KeyType, readPublicKey } from '@gigvault/x509/public-key';
+import type { KeyType } from '@gigvault/x509/public-key';
 import type { Backends } from '../backends/backends.ts';
 import type { KeyTable } from '../ports/key-table.ts';
 import type { UseLimits } from '../ports/use-limits.ts';
 import type { Purpose } from './grants.ts';
+import { type KeySpec, requireKeyId } from './key-spec.ts';
 import type { KeyVersion, StoredKey } from './stored-key.ts';
 
 /** What making and finding keys needs. */
@@ -19,9 +22,8 @@ export interface KeyDeps {
 }
 
 /** The facts of a key to be made; whoever builds this has checked that they may. */
-export interface NewKey {
+export interface NewKey extends KeySpec {
   readonly keyId: string;
-  readonly keyType: string;
   /** Absent: the one of new keys. */
   readonly backend?: string | undefined;
   readonly purposes: readonly Purpose[];
@@ -33,8 +35,8 @@ export interface NewKey {
   readonly actor: string;
 }
 
-/** The key types that may be asked for. */
-export const KEY_TYPES = [
+/** The types of services' keys, in the order in which they are told. */
+export const SERVICE_KEY_TYPES = [
   'ec-p256',
   'ec-p384',
   'rsa-2048',
@@ -44,23 +46,25 @@ export const KEY_TYPES = [
 ] as const satisfies readonly KeyType[];
 
 /**
- * Makes a key pair in the backend, then the row by which it is known, with its `key.generated` event.
- * Errors: INVALID_ARGUMENT (key id, key type), ALREADY_EXISTS, NOT_FOUND (backend), KEY_UNAVAILABLE.
+ * Makes a key in the backend, then the row by which it is known, with its `key.generated` event.
+ * Errors: INVALID_KEY_ID, ALREADY_EXISTS, NOT_FOUND (backend), OPERATION_NOT_SUPPORTED, KEY_UNAVAILABLE.
  */
 export async function createKey(deps: KeyDeps, request: NewKey): Promise<StoredKey> {
-  parseKeyHandle(request.keyId);
-  const keyType = requireKeyType(request.keyType);
+  requireKeyId(request.keyId);
+  const { keyType, usage } = request;
   if ((await deps.keys.find(request.keyId)) !== undefined) throw alreadyExists(request.keyId);
-  const pair = await makeKeyPair(deps, keyType, request.keyId, request.backend);
+  const made = await makeKey(deps, request, request.keyId, request.backend);
   const { keyId, purposes, callers, issuerName, owner, tenantId, actor } = request;
   const now = deps.clock.now();
   const key: StoredKey = {
     keyId,
+    keyType,
+    usage,
     state: 'active',
     destroyAt: null,
     restoreState: null,
     version: 1,
-    ...pair,
+    ...made,
     versionCreatedAt: now,
     purposes,
     callers,
@@ -77,44 +81,69 @@ export async function createKey(deps: KeyDeps, request: NewKey): Promise<StoredK
     keyType,
     owner,
     purposes,
-    spkiSha256: key.publicKey.spkiSha256,
+    ...(key.publicKey === null ? {} : { spkiSha256: key.publicKey.spkiSha256 }),
+    ...(usage === 'sign' ? {} : { usage }),
   };
   const inserted = await durableStep('keymgr.key', () =>
     deps.keys.insert(key, { type: 'key.generated', actor, subject: keyId, data }),
   );
   if (inserted) return key;
   // Only now is it certain that no row names this handle: after an error the row may be there all the same.
-  await deps.backends.of(pair.backend).remove(pair.handle);
+  await deps.backends.of(made.backend).remove(made.handle);
   throw alreadyExists(keyId);
 }
 
 /**
- * A new key pair in a backend. Nobody names it yet: who does not store it removes it. Errors: NOT_FOUND (backend), KEY_UNAVAILABLE.
+ * A new key in a backend. Nobody names it yet: who does not store it removes it. Errors: NOT_FOUND (backend), OPERATION_NOT_SUPPORTED for what the
+ * backend does not make, KEY_UNAVAILABLE.
  *
  * @param backend undefined: the one of new keys
  */
-export async function makeKeyPair(
+export async function makeKey(
   { backends }: Pick<KeyDeps, 'backends'>,
-  keyType: KeyType,
+  spec: KeySpec,
   keyId: string,
-  backend?: string,
+  backend: string | undefined,
 ): Promise<Pick<KeyVersion, 'publicKey' | 'backend' | 'handle'>> {
   const keyStore = backend === undefined ? backends.forNewKeys : backends.named(backend);
-  const handle = await keyStore.generate(keyType, { label: keyId });
-  const publicKey = readPublicKey(await keyStore.publicKey(handle));
+  const handle = await generate(keyStore, spec, keyId);
+  const publicKey = isSecretKeyType(spec.keyType)
+    ? null
+    : readPairKey(await keyStore.publicKey(handle));
   return { publicKey, backend: keyStore.backend, handle };
 }
 
-function requireKeyType(text: string): KeyType {
-  const keyType = KEY_TYPES.find((known) => known === text);
+async function generate(
+  keyStore: KeyStore,
+  { keyType, usage }: KeySpec,
+  label: string,
+): Promise<KeyHandle> {
+  const { backend, secretKeys, privateDecryption } = keyStore;
+  if (isSecretKeyType(keyType)) {
+    if (secretKeys) return secretKeys.generate(keyType, { label });
+    throw notSupported(backend, `makes no keys of type ${keyType}`);
+  }
+  if (usage === 'sign') return keyStore.generate(keyType, { label });
+  if (privateDecryption && isRsaKeyType(keyType))
+    return privateDecryption.generate(keyType, { label });
+  throw notSupported(backend, 'makes no private keys that decrypt');
+}
+
+/** OPERATION_NOT_SUPPORTED. @param what goes on after the backend's name */
+export function notSupported(backend: string, what: string): GigvaultError {
+  return new GigvaultError('OPERATION_NOT_SUPPORTED', `Backend '${backend}' ${what}.`, {
+    details: { backend },
+  });
+}
+
+/** Errors: INVALID_ARGUMENT. */
+export function requireServiceKeyType(text: string): KeyType {
+  const keyType = SERVICE_KEY_TYPES.find((known) => known === text);
   if (keyType !== undefined) return keyType;
-  throw new GigvaultError(
-    'INVALID_ARGUMENT',
-    `Key type '${text}' is not one of ${KEY_TYPES.join(', ')}.`,
-    {
-      problems: [{ pointer: '/keyType', message: `one of ${KEY_TYPES.join(', ')}` }],
-    },
-  );
+  const known = SERVICE_KEY_TYPES.join(', ');
+  throw new GigvaultError('INVALID_ARGUMENT', `Key type '${text}' is not one of ${known}.`, {
+    problems: [{ pointer: '/keyType', message: `one of ${known}` }],
+  });
 }
 
 function alreadyExists(keyId: string): GigvaultError {

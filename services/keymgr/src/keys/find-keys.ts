@@ -1,7 +1,7 @@
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
-import { parseKeyHandle } from '@gigvault/keystore/key-store';
 import type { KeyTable } from '../ports/key-table.ts';
 import type { UseLimits } from '../ports/use-limits.ts';
+import { requireKeyId } from './key-spec.ts';
 import type { KeyState } from './key-state.ts';
 import type { KeyVersion, StoredKey } from './stored-key.ts';
 
@@ -16,13 +16,13 @@ export interface ListedKeys {
   readonly nextCursor: string;
 }
 
-/** Errors: INVALID_ARGUMENT for what cannot be a key id (T67), KEY_NOT_FOUND, also for another tenant's key. */
+/** Errors: INVALID_KEY_ID (T67), KEY_NOT_FOUND, also for another tenant's key. */
 export async function getKey(
   deps: { readonly keys: Pick<KeyTable, 'find'> },
   keyId: string,
   tenantId?: string,
 ): Promise<StoredKey> {
-  parseKeyHandle(keyId);
+  requireKeyId(keyId);
   const key = await deps.keys.find(keyId);
   if (key === undefined || (tenantId !== undefined && key.tenantId !== tenantId))
     throw keyNotFound(keyId);
@@ -41,19 +41,21 @@ export async function listKeys(
     readonly actor: string;
     readonly tenantId?: string;
     readonly state?: KeyState | undefined;
+    readonly backend?: string | undefined;
   },
 ): Promise<ListedKeys> {
   const limit = page.limit === 0 ? DEFAULT_LIMIT : page.limit;
   if (!Number.isInteger(limit) || limit < 1 || limit > MAX_LIMIT) {
     throw new GigvaultError('INVALID_ARGUMENT', `limit is 1 to ${MAX_LIMIT}.`);
   }
-  if (page.cursor !== '') parseKeyHandle(page.cursor);
+  if (page.cursor !== '') requireKeyId(page.cursor);
   await deps.limits.take('list', page.actor, '*');
   const found = await deps.keys.list({
     limit: limit + 1,
     after: page.cursor,
     tenantId: page.tenantId,
     state: page.state,
+    backend: page.backend,
   });
   const items = found.slice(0, limit);
   return { items, nextCursor: found.length > limit ? items.at(-1)!.keyId : '' };
@@ -65,6 +67,17 @@ export function earlierVersions(
   { keyId, version }: Pick<StoredKey, 'keyId' | 'version'>,
 ): Promise<readonly KeyVersion[]> {
   return deps.keys.versions(keyId, version, SHOWN_VERSIONS - 1);
+}
+
+/** A version of a key by its number; undefined when there is none. */
+export async function findVersion(
+  deps: { readonly keys: Pick<KeyTable, 'versions'> },
+  key: StoredKey,
+  version: number,
+): Promise<KeyVersion | undefined> {
+  if (version === key.version) return key;
+  const [found] = await deps.keys.versions(key.keyId, version + 1, 1);
+  return found?.version === version ? found : undefined;
 }
 
 /** KEY_NOT_FOUND. */

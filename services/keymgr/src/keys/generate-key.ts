@@ -2,8 +2,9 @@ import { randomUUID } from 'node:crypto';
 import type { Principal } from '@gigvault/access/permissions';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import type { PeerName } from '@gigvault/rpc/service-name';
-import { createKey, type KeyDeps } from './create-key.ts';
+import { createKey, type KeyDeps, requireServiceKeyType } from './create-key.ts';
 import { GENERATE_GRANTS, isPurpose, type Purpose } from './grants.ts';
+import { type AskedKeySpec, requireKeySpec } from './key-spec.ts';
 import { type RefusalDeps, refuseUse } from './refuse-use.ts';
 import type { StoredKey } from './stored-key.ts';
 
@@ -35,7 +36,8 @@ export async function generateServiceKey(
   }
   return createKey(deps, {
     keyId: request.keyId,
-    keyType: request.keyType,
+    keyType: requireServiceKeyType(request.keyType),
+    usage: 'sign',
     purposes: grantedPurposes(request.purposes, caller),
     callers: [caller],
     issuerName: null,
@@ -46,10 +48,9 @@ export async function generateServiceKey(
 }
 
 /** What a person asks for. */
-export interface UserKeyRequest {
+export interface UserKeyRequest extends AskedKeySpec {
   /** Absent: a random one. */
   readonly keyId?: string | undefined;
-  readonly keyType: string;
   /** Absent: the one of new keys. */
   readonly backend?: string | undefined;
 }
@@ -76,8 +77,8 @@ export async function generateUserKey(
   await deps.limits.take('generate', principal.actor, request.keyId ?? '*');
   await requireBackend(deps, request, principal);
   return createKey(deps, {
+    ...requireKeySpec(request),
     keyId: request.keyId ?? randomUUID(),
-    keyType: request.keyType,
     backend: request.backend,
     purposes: [],
     callers: [],

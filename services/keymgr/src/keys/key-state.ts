@@ -13,9 +13,10 @@ export type KeyState = (typeof KEY_STATES)[number];
 
 /** What a key may do in a state, and where it may go from there. */
 export interface StateRule {
-  readonly signs: boolean;
-  /** By the public keys of all its versions. */
-  readonly verifies: boolean;
+  /** Applies protection, by its current version: signs, or encrypts. */
+  readonly protects: boolean;
+  /** Processes what was protected, by all its versions: verifies, or decrypts. Who relies on it accepts the risk. */
+  readonly processes: boolean;
   readonly rotates: boolean;
   /** The states that may follow; `destroyed` comes by way of a destruction that is scheduled, and is due. */
   readonly next: readonly KeyState[];
@@ -26,39 +27,39 @@ export interface StateRule {
 /** One row a state (NIST SP 800-57 part 1 rev 5 §7.1 to §7.6). */
 export const STATE_RULES: Readonly<Record<KeyState, StateRule>> = {
   'pre-active': {
-    signs: false,
-    verifies: false,
+    protects: false,
+    processes: false,
     rotates: false,
     next: ['active', 'compromised', 'destroyed'],
     waiting: 'pre-active',
   },
   active: {
-    signs: true,
-    verifies: true,
+    protects: true,
+    processes: true,
     rotates: true,
     next: ['suspended', 'deactivated', 'compromised', 'destroyed'],
     waiting: 'deactivated',
   },
   suspended: {
-    signs: false,
-    verifies: true,
+    protects: false,
+    processes: true,
     rotates: false,
     next: ['active', 'deactivated', 'compromised', 'destroyed'],
     waiting: 'deactivated',
   },
   deactivated: {
-    signs: false,
-    verifies: true,
+    protects: false,
+    processes: true,
     rotates: false,
     next: ['compromised', 'destroyed'],
     waiting: 'deactivated',
   },
   compromised: {
-    signs: false,
-    verifies: true,
+    protects: false,
+    processes: true,
     rotates: false,
     next: ['destroyed'],
     waiting: 'compromised',
   },
-  destroyed: { signs: false, verifies: false, rotates: false, next: [], waiting: undefined },
+  destroyed: { protects: false, processes: false, rotates: false, next: [], waiting: undefined },
 };

@@ -1,32 +1,44 @@
 import type { Principal, Role } from '@gigvault/access/permissions';
-import { parseKeyHandle } from '@gigvault/keystore/key-store';
 import type { ClockGuard } from '@gigvault/time/clock-guard';
+import type { EncryptionTable } from '../ports/encryption-table.ts';
 import type { LimitedUse } from '../ports/use-limits.ts';
 import type { KeyDeps } from './create-key.ts';
 import { keyNotFound } from './find-keys.ts';
 import { notForRoles, RESERVED } from './generate-key.ts';
 import { isGranted } from './key-grant.ts';
+import { requireKeyId } from './key-spec.ts';
 import { type RefusalDeps, refuseUse } from './refuse-use.ts';
 import type { StoredKey } from './stored-key.ts';
 
 /** What people do with their keys needs. */
 export interface PersonDeps extends KeyDeps, RefusalDeps {
+  readonly encryptions: EncryptionTable;
   readonly clockGuard: ClockGuard;
   /** Milliseconds between the request for a destruction and the destruction. */
   readonly destructionWait: number;
 }
 
 /** What people do with a key; stands as purpose in the event of a refusal. */
-export type PersonUse = 'sign' | 'rotate' | 'change-state' | 'destroy' | 'restore' | 'grant';
+export type PersonUse =
+  | 'sign'
+  | 'encrypt'
+  | 'decrypt'
+  | 'rotate'
+  | 'change-state'
+  | 'destroy'
+  | 'restore'
+  | 'grant';
 
 const MANAGERS: readonly Role[] = ['admin', 'operator'];
 
 /**
  * Who may do it with a key of somebody else. Keys outlive their owners' time here, so those who manage the tenant's keys manage all of them; but a
- * signature speaks for the owner.
+ * signature speaks for the owner, and what is encrypted is for the owner's eyes.
  */
 const FOR_OTHERS: Readonly<Record<PersonUse, readonly Role[]>> = {
   sign: ['admin'],
+  encrypt: ['admin'],
+  decrypt: ['admin'],
   rotate: MANAGERS,
   'change-state': MANAGERS,
   destroy: MANAGERS,
@@ -37,12 +49,14 @@ const FOR_OTHERS: Readonly<Record<PersonUse, readonly Role[]>> = {
 /** What each counts as. What is seldom and undone counts as nothing. */
 const COUNTS_AS: Readonly<Partial<Record<PersonUse, LimitedUse>>> = {
   sign: 'sign',
+  encrypt: 'sign',
+  decrypt: 'sign',
   rotate: 'generate',
 };
 
 /**
  * The key, as it is in the table now, if this person may do this with it whatever its state. Each refusal is an event (T63).
- * Errors: RATE_LIMITED; INVALID_ARGUMENT for what cannot be a key id; KEY_NOT_FOUND, also for another tenant's key; KEY_USE_REFUSED for a key of a service, of
+ * Errors: RATE_LIMITED; INVALID_KEY_ID; KEY_NOT_FOUND, also for another tenant's key; KEY_USE_REFUSED for a key of a service, of
  * somebody else who did not grant it, or in a backend that is not for their roles.
  */
 export async function requireOwnKey(
@@ -52,9 +66,9 @@ export async function requireOwnKey(
   principal: Principal,
 ): Promise<StoredKey> {
   const counted = COUNTS_AS[use];
-  const handle = parseKeyHandle(keyId);
+  requireKeyId(keyId);
   if (counted) await deps.limits.take(counted, principal.actor, keyId);
-  const key = await deps.keys.find(handle);
+  const key = await deps.keys.find(keyId);
   if (key === undefined) throw keyNotFound(keyId);
   const reason = whyNotTheirs(deps, key, use, principal);
   if (reason === undefined) return key;

@@ -1,7 +1,7 @@
 import type { Principal } from '@gigvault/access/permissions';
 import { durableStep } from '@gigvault/telemetry/durable-step';
 import type { KeyEvent } from '../ports/key-event.ts';
-import { makeKeyPair } from './create-key.ts';
+import { makeKey } from './create-key.ts';
 import { STATE_RULES } from './key-state.ts';
 import { changedMeanwhile } from './move-key.ts';
 import { refuseUse } from './refuse-use.ts';
@@ -9,9 +9,10 @@ import { type PersonDeps, requireOwnKey } from './require-own-key.ts';
 import type { StoredKey } from './stored-key.ts';
 
 /**
- * Makes a new key pair of the same type the current version; the earlier ones verify. The pair is made first, where the current version is, then one
- * transaction names it: nobody who chose a token finds the next version in a file. Errors: those of requireOwnKey, KEY_STATE_REFUSED unless the key is active, CONFLICT when somebody changed it meanwhile
- * or `version` is not the current one, KEY_UNAVAILABLE, OPERATION_NOT_SUPPORTED when the backend makes none of this type.
+ * Makes a new key of the same type and usage the current version; the earlier ones verify, or decrypt. It is made first, where the current version is,
+ * then one transaction names it: nobody who chose a token finds the next version in a file.
+ * Errors: those of requireOwnKey, KEY_STATE_REFUSED unless the key is active, CONFLICT when somebody changed it meanwhile or `version` is not the
+ * current one, KEY_UNAVAILABLE, OPERATION_NOT_SUPPORTED when the backend makes none of this type.
  *
  * @param version the version that is to be replaced, so that a repetition replaces no other; undefined: whichever is current
  */
@@ -28,22 +29,22 @@ export async function rotateKey(
     throw await refuseUse(deps, keyId, use, `key is ${key.state}`, 'KEY_STATE_REFUSED');
   }
   if (version !== undefined && version !== key.version) throw changedMeanwhile(keyId);
-  const pair = await makeKeyPair(deps, key.publicKey.keyType, keyId, key.backend);
-  const next = { ...pair, version: key.version + 1, versionCreatedAt: deps.clock.now() };
+  const made = await makeKey(deps, key, keyId, key.backend);
+  const next = { ...made, version: key.version + 1, versionCreatedAt: deps.clock.now() };
   const event: KeyEvent = {
     type: 'key.rotated',
     actor,
     subject: keyId,
     data: {
-      backend: pair.backend,
+      backend: made.backend,
       version: next.version,
-      spkiSha256: pair.publicKey.spkiSha256,
-      earlierSpkiSha256: key.publicKey.spkiSha256,
+      ...(made.publicKey && { spkiSha256: made.publicKey.spkiSha256 }),
+      ...(key.publicKey && { earlierSpkiSha256: key.publicKey.spkiSha256 }),
     },
   };
   if (await durableStep('keymgr.rotation', () => deps.keys.rotate(key, next, event)))
     return { ...key, ...next };
   // Only now is it certain that no row names this handle: after an error the row may be there all the same.
-  await deps.backends.of(pair.backend).remove(pair.handle);
+  await deps.backends.of(made.backend).remove(made.handle);
   throw changedMeanwhile(keyId);
 }

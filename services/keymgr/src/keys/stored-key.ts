@@ -1,15 +1,25 @@
+import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import type { KeyHandle } from '@gigvault/keystore/key-store';
+import { type AnyKeyType, isMlDsaKeyType } from '@gigvault/keystore/key-types';
+import type { PairKeyInfo } from '@gigvault/keystore/pair-key';
 import type { PeerName } from '@gigvault/rpc/service-name';
 import type { PublicKeyInfo } from '@gigvault/x509/public-key';
 import type { Purpose } from './grants.ts';
 import type { KeyGrant } from './key-grant.ts';
 import type { KeyState } from './key-state.ts';
 
-/** One key pair of a key: the private part stays in the backend. */
+/** What a key is for: it signs and verifies, or it encrypts and decrypts, never both. */
+export const USAGES = ['sign', 'encrypt'] as const;
+
+/** One of USAGES. */
+export type Usage = (typeof USAGES)[number];
+
+/** One version of a key: the private part stays in the backend. */
 export interface KeyVersion {
   /** Counts from 1; the highest is the current one, which signs. */
   readonly version: number;
-  readonly publicKey: PublicKeyInfo;
+  /** Null for AES and HMAC, which have no public half. */
+  readonly publicKey: PairKeyInfo | null;
   readonly backend: string;
   readonly handle: KeyHandle;
   /** Unix milliseconds. */
@@ -20,6 +30,9 @@ export interface KeyVersion {
 export interface StoredKey extends KeyVersion {
   /** `^[A-Za-z0-9-]{1,255}$`; what callers use. The handle is the backend's own. */
   readonly keyId: string;
+  /** The same in all versions. */
+  readonly keyType: AnyKeyType;
+  readonly usage: Usage;
   readonly state: KeyState;
   /** When its destruction is due, Unix milliseconds; null when none is scheduled. */
   readonly destroyAt: number | null;
@@ -39,4 +52,20 @@ export interface StoredKey extends KeyVersion {
   readonly tenantId: string;
   /** Unix milliseconds. */
   readonly createdAt: number;
+}
+
+/** The public half of a key that certificates and services' signatures are about. Errors: KEY_USE_REFUSED for a key that has none of that kind. */
+export function publicKeyOf({
+  keyId,
+  publicKey,
+}: Pick<StoredKey, 'keyId' | 'publicKey'>): PublicKeyInfo {
+  if (publicKey !== null && isX509Key(publicKey)) return publicKey;
+  throw new GigvaultError(
+    'KEY_USE_REFUSED',
+    `Key '${keyId}' is of a type that services do not use.`,
+  );
+}
+
+function isX509Key(publicKey: PairKeyInfo): publicKey is PublicKeyInfo {
+  return !isMlDsaKeyType(publicKey.keyType);
 }

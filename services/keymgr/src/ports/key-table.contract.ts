@@ -12,6 +12,8 @@ const publicKey = publicKeyInfoOf(generateKeyPairSync('ec', { namedCurve: 'P-256
 export function someKey(difference: Partial<StoredKey> = {}): StoredKey {
   return {
     keyId: crypto.randomUUID(),
+    keyType: 'ec-p256',
+    usage: 'sign',
     state: 'active',
     destroyAt: null,
     restoreState: null,

@@ -13,6 +13,8 @@ export interface KeyPage {
   readonly tenantId?: string | undefined;
   /** Only those in this state; all when absent. */
   readonly state?: KeyState | undefined;
+  /** Only those whose current version is in this backend; all when absent. */
+  readonly backend?: string | undefined;
 }
 
 /** What of a key changes as it goes from state to state. */

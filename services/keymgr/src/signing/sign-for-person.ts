@@ -1,17 +1,27 @@
 import { hash } from 'node:crypto';
 import type { Principal } from '@gigvault/access/permissions';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
-import { verifyWith } from '@gigvault/keystore/key-algorithm';
 import type { SignatureFormat } from '@gigvault/keystore/key-store';
 import { durableStep } from '@gigvault/telemetry/durable-step';
+import { requireHash } from '../keys/key-spec.ts';
 import { STATE_RULES } from '../keys/key-state.ts';
 import { refuseUse } from '../keys/refuse-use.ts';
 import { type PersonDeps, requireOwnKey } from '../keys/require-own-key.ts';
+import { requireUsage } from '../keys/require-usage.ts';
+import { isSignature, makeSignature } from './key-signature.ts';
 import { SIGNATURE_ALGORITHMS, type SignatureAlgorithm } from './person-algorithm.ts';
 import { wrongSignature } from './sign.ts';
 
 /** Octets that are signed for a person at once. */
 export const MAX_DATA = 64 * 1024;
+
+/** What a person asks. */
+export interface SignDataRequest {
+  readonly data: Buffer;
+  readonly format: SignatureFormat;
+  /** As `SHA-256`; only the one that the key's type has. Absent: that one. */
+  readonly hash?: string | undefined;
+}
 
 /** What a person gets. */
 export interface PersonSignature {
@@ -24,12 +34,13 @@ export interface PersonSignature {
 /**
  * Signs data, never a digest, with the current version of a person's key. The signature is verified (T13), and its event is in the log, before
  * anybody sees it; if the key was taken out of use or rotated meanwhile, it is forgotten here and everything begins anew.
- * Errors: those of requireOwnKey, KEY_USE_REFUSED unless the key is active, INVALID_ARGUMENT for data of no or too many octets, KEY_UNAVAILABLE.
+ * Errors: those of requireOwnKey, KEY_USE_REFUSED unless the key is active and signs, INVALID_ARGUMENT for data of no or too many octets,
+ * INVALID_HASH_ALGORITHM, KEY_UNAVAILABLE.
  */
 export async function signForPerson(
   deps: PersonDeps,
   keyId: string,
-  request: { readonly data: Buffer; readonly format: SignatureFormat },
+  request: SignDataRequest,
   principal: Principal,
 ): Promise<PersonSignature> {
   const { data, format } = request;
@@ -37,17 +48,24 @@ export async function signForPerson(
   const key = await requireOwnKey(deps, keyId, 'sign', principal);
   const { actor } = principal;
   const use = { purpose: 'sign', caller: actor };
-  if (!STATE_RULES[key.state].signs) throw await refuseUse(deps, keyId, use, `key is ${key.state}`);
-  const { version, publicKey } = key;
-  const signature = await deps.backends.of(key.backend).sign(key.handle, data, { format });
-  if (!(await verifyWith(publicKey.keyObject, data, signature, format)))
+  if (!STATE_RULES[key.state].protects)
+    throw await refuseUse(deps, keyId, use, `key is ${key.state}`);
+  await requireUsage(deps, key, 'sign', use);
+  requireHash(key.keyType, request.hash);
+  const { version, keyType } = key;
+  const signature = await makeSignature(deps.backends, key, data, format);
+  if (!(await isSignature(deps.backends, key, { data, signature, format })))
     throw wrongSignature(deps, key);
   const told = { ...use, count: 1, version, dataSha256: hash('sha256', data) };
   const recorded = await durableStep('keymgr.use', () =>
     deps.keys.recordUse(key, { type: 'key.used', actor, subject: keyId, data: told }),
   );
   if (!recorded) return signForPerson(deps, keyId, request, principal);
-  return { signature, version, algorithm: SIGNATURE_ALGORITHMS[publicKey.keyType] };
+  return {
+    signature,
+    version,
+    algorithm: SIGNATURE_ALGORITHMS[keyType as keyof typeof SIGNATURE_ALGORITHMS],
+  };
 }
 
 /** Errors: INVALID_ARGUMENT. */

@@ -11,6 +11,7 @@ import { DAY, ISSUER, NOW } from '../../test/signing-fixture.ts';
 import { memoryTables } from '../adapters/memory-tables.ts';
 import { backendsOf } from '../backends/backends.ts';
 import { createCaKey } from '../keys/create-ca-key.ts';
+import { publicKeyOf } from '../keys/stored-key.ts';
 import { closeSigning } from './close-signing.ts';
 import { sign } from './sign.ts';
 import { LIST_LIMITS, type SignListDeps, signListPart } from './sign-list.ts';
@@ -85,7 +86,7 @@ describe('a list in parts', () => {
     expect(answers.slice(0, -1).every(({ length }) => length === 0)).toBe(true);
     const signature = answers.at(-1)!;
     const algorithm = signatureAlgorithm('ec-p256');
-    expect(verifySignature(key.publicKey.keyObject, algorithm, tbs, signature)).toBe(true);
+    expect(verifySignature(publicKeyOf(key).keyObject, algorithm, tbs, signature)).toBe(true);
     expect(events.map(({ type }) => type)).toEqual(['key.generated', 'key.used']);
     const whole = { keyId: 'ca-issuing', purpose: 'crlSign', intentId, tbs };
     expect((await sign(deps, whole, 'crl')).equals(signature)).toBe(true);

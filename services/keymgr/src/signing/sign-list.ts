@@ -13,7 +13,7 @@ import {
 } from '@gigvault/x509/signature';
 import { getKey } from '../keys/find-keys.ts';
 import { refuseUse } from '../keys/refuse-use.ts';
-import type { StoredKey } from '../keys/stored-key.ts';
+import { publicKeyOf, type StoredKey } from '../keys/stored-key.ts';
 import {
   recordSignature,
   requireIntentId,
@@ -104,7 +104,7 @@ async function openList(
   caller: PeerName,
 ): Promise<OpenList> {
   const { format } = PURPOSE_RULES[PURPOSE];
-  const { keyObject, keyType } = key.publicKey;
+  const { keyObject, keyType } = publicKeyOf(key);
   const signing = await deps.backends.of(key.backend).startSignature(key.handle, { format });
   const list: OpenList = {
     keyId: key.keyId,

@@ -9,6 +9,7 @@ import { memoryTables } from '../adapters/memory-tables.ts';
 import { backendsOf } from '../backends/backends.ts';
 import { createCaKey } from '../keys/create-ca-key.ts';
 import { generateServiceKey } from '../keys/generate-key.ts';
+import { publicKeyOf } from '../keys/stored-key.ts';
 import { closeSigning } from './close-signing.ts';
 import { type SignDeps, sign } from './sign.ts';
 import { signBatch } from './sign-batch.ts';
@@ -48,7 +49,7 @@ describe('sign', () => {
     const { deps, key, events, request } = await setUp();
     const asked = request();
     const signature = await sign(deps, asked, 'ca');
-    expect(await verifyWith(key.publicKey.keyObject, asked.tbs, signature, 'der')).toBe(true);
+    expect(await verifyWith(publicKeyOf(key).keyObject, asked.tbs, signature, 'der')).toBe(true);
     expect(events.map(({ type }) => type)).toEqual(['key.generated', 'key.used']);
   });
 
@@ -152,7 +153,7 @@ describe('sign', () => {
       code: 'KEY_NOT_FOUND',
     });
     await expect(sign(deps, { ...request(), keyId: '../ca' }, 'ca')).rejects.toMatchObject({
-      code: 'INVALID_ARGUMENT',
+      code: 'INVALID_KEY_ID',
     });
   });
 });

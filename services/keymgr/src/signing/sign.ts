@@ -10,7 +10,7 @@ import type { Backends } from '../backends/backends.ts';
 import { getKey } from '../keys/find-keys.ts';
 import { isPurpose, PURPOSE_CALLER, type Purpose } from '../keys/grants.ts';
 import { refuseUse } from '../keys/refuse-use.ts';
-import type { StoredKey } from '../keys/stored-key.ts';
+import { publicKeyOf, type StoredKey } from '../keys/stored-key.ts';
 import type { KeyTable } from '../ports/key-table.ts';
 import type { KeyUsage } from '../ports/key-usage.ts';
 import type { SignatureTable } from '../ports/signature-table.ts';
@@ -119,7 +119,7 @@ async function signAndVerify(
   const { format, verifiedBy } = PURPOSE_RULES[purpose];
   const signature = await deps.backends.of(key.backend).sign(key.handle, tbs, { format });
   if (verifiedBy === 'caller') return signature;
-  if (await verifyWith(key.publicKey.keyObject, tbs, signature, format)) return signature;
+  if (await verifyWith(publicKeyOf(key).keyObject, tbs, signature, format)) return signature;
   throw wrongSignature(deps, key);
 }
 

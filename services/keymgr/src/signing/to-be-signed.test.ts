@@ -20,7 +20,7 @@ import { memoryTables } from '../adapters/memory-tables.ts';
 import { backendsOf } from '../backends/backends.ts';
 import { createKey } from '../keys/create-key.ts';
 import { PURPOSES, type Purpose } from '../keys/grants.ts';
-import type { StoredKey } from '../keys/stored-key.ts';
+import { publicKeyOf, type StoredKey } from '../keys/stored-key.ts';
 import { type SignDeps, sign } from './sign.ts';
 import { singleFlight } from './single-flight.ts';
 import { PURPOSE_RULES, whyRefused } from './to-be-signed.ts';
@@ -36,6 +36,7 @@ async function openKey(): Promise<{ deps: SignDeps; key: StoredKey; events: { ty
     {
       keyId: 'k',
       keyType: 'ec-p256',
+      usage: 'sign',
       purposes: PURPOSES,
       callers: PEERS,
       issuerName: encodeName(ISSUER),
@@ -52,7 +53,7 @@ const BYTES: Readonly<Record<string, (key: StoredKey) => Buffer>> = {
   'certificate of a server': () => leafTbs(),
   'certificate of a CA': () => caTbs(),
   CRL: () => crlTbs(),
-  ResponseData: (key) => ocspTbs(key.publicKey),
+  ResponseData: (key) => ocspTbs(publicKeyOf(key)),
   checkpoint: () => checkpointTbs(),
   'access token': () => jwsTbs(),
   'certificate of another issuer': () => leafTbs({ issuer: [{ type: 'CN', value: 'Other' }] }),

@@ -6,7 +6,7 @@ import { readResponseData } from '@gigvault/x509/ocsp';
 import { OID } from '@gigvault/x509/oid';
 import { signatureAlgorithm } from '@gigvault/x509/signature';
 import type { Purpose } from '../keys/grants.ts';
-import type { StoredKey } from '../keys/stored-key.ts';
+import { publicKeyOf, type StoredKey } from '../keys/stored-key.ts';
 import { whyNoCheckpoint } from './checkpoint-note.ts';
 import { whyNoJwsInput } from './jws-input.ts';
 
@@ -70,7 +70,7 @@ export const PURPOSE_RULES: Readonly<Record<Purpose, PurposeRule>> = {
     format: 'p1363',
     verifiedBy: 'keymgr',
     maxOctets: 16 * KIB,
-    whyNot: (tbs, key) => whyNoJwsInput(tbs, key.publicKey.keyType),
+    whyNot: (tbs, key) => whyNoJwsInput(tbs, publicKeyOf(key).keyType),
   },
 };
 
@@ -106,7 +106,7 @@ function whyNoCertList(tbs: Buffer, key: StoredKey): string | undefined {
 
 function whyNoResponseData(tbs: Buffer, key: StoredKey): string | undefined {
   const { responderKeyHash } = readResponseData(tbs);
-  return responderKeyHash.equals(key.publicKey.keyIdentifier)
+  return responderKeyHash.equals(publicKeyOf(key).keyIdentifier)
     ? undefined
     : 'responder is another key';
 }
@@ -118,7 +118,7 @@ export function whyOtherIssuer(
 ): string | undefined {
   if (key.issuerName === null || !content.issuer.equals(key.issuerName))
     return 'issuer is another name';
-  const expected = signatureAlgorithm(key.publicKey.keyType);
+  const expected = signatureAlgorithm(publicKeyOf(key).keyType);
   return content.signatureAlgorithm.equals(expected)
     ? undefined
     : 'signature algorithm is not the key’s';

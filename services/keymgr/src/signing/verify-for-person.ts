@@ -1,12 +1,14 @@
 import type { Principal } from '@gigvault/access/permissions';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
-import { verifyWith } from '@gigvault/keystore/key-algorithm';
 import type { SignatureFormat } from '@gigvault/keystore/key-store';
-import { earlierVersions, getKey } from '../keys/find-keys.ts';
+import { earlierVersions, findVersion, getKey } from '../keys/find-keys.ts';
+import { requireHash } from '../keys/key-spec.ts';
 import { type KeyState, STATE_RULES } from '../keys/key-state.ts';
 import { refuseUse } from '../keys/refuse-use.ts';
 import type { PersonDeps } from '../keys/require-own-key.ts';
+import { requireUsage } from '../keys/require-usage.ts';
 import type { KeyVersion, StoredKey } from '../keys/stored-key.ts';
+import { isSignature } from './key-signature.ts';
 import { requireSize } from './sign-for-person.ts';
 
 /** What a person asks. */
@@ -16,6 +18,8 @@ export interface VerifyRequest {
   readonly format: SignatureFormat;
   /** Only this version of the key; undefined: the current one, then the newest 99 earlier ones. */
   readonly version?: number | undefined;
+  /** As SignDataRequest's. */
+  readonly hash?: string | undefined;
 }
 
 /** What a person is told. */
@@ -28,8 +32,9 @@ export interface Verdict {
 }
 
 /**
- * Verifies with the public keys of the key's versions, the newest first. Asks no backend. Uses are counted, as those of `ocspSign`.
- * Errors: INVALID_ARGUMENT, KEY_NOT_FOUND for an unknown version too, KEY_USE_REFUSED for a key that is pre-active or destroyed.
+ * Verifies with the key's versions, the newest first. Asks a backend only for keys without a public half. Uses are counted, as those of `ocspSign`.
+ * Errors: INVALID_ARGUMENT, KEY_NOT_FOUND for an unknown version too, KEY_USE_REFUSED for a key that is pre-active or destroyed,
+ * or encrypts; INVALID_HASH_ALGORITHM; KEY_UNAVAILABLE.
  */
 export async function verifyForPerson(
   deps: PersonDeps,
@@ -41,13 +46,14 @@ export async function verifyForPerson(
   const key = await getKey(deps, keyId, principal.tenantId);
   const { state } = key;
   const use = { purpose: 'verify', caller: principal.actor };
-  if (!STATE_RULES[state].verifies) throw await refuseUse(deps, keyId, use, `key is ${state}`);
+  if (!STATE_RULES[state].processes) throw await refuseUse(deps, keyId, use, `key is ${state}`);
+  await requireUsage(deps, key, 'sign', use);
+  requireHash(key.keyType, request.hash);
   const versions = await versionsToTry(deps, key, request.version);
   deps.usage.used({ ...use, keyId });
-  const { data, signature, format } = request;
-  for (const { version, publicKey } of versions)
-    if (await verifyWith(publicKey.keyObject, data, signature, format))
-      return { valid: true, version, state };
+  for (const version of versions)
+    if (await isSignature(deps.backends, version, request))
+      return { valid: true, version: version.version, state };
   return { valid: false, state };
 }
 
@@ -57,9 +63,8 @@ async function versionsToTry(
   asked: number | undefined,
 ): Promise<readonly KeyVersion[]> {
   if (asked === undefined) return [key, ...(await earlierVersions({ keys }, key))];
-  if (asked === key.version) return [key];
-  const found = await keys.versions(key.keyId, asked + 1, 1);
-  if (found[0]?.version === asked) return found;
+  const found = await findVersion({ keys }, key, asked);
+  if (found !== undefined) return [found];
   throw new GigvaultError('KEY_NOT_FOUND', `Key '${key.keyId}' has no version ${asked}.`, {
     details: { key_id: key.keyId, version: asked },
   });

@@ -1,0 +1,70 @@
+import { column } from '@gigvault/database/columns';
+import type { EventLog } from '@gigvault/database/event-log';
+import { shareStatement } from '@gigvault/database/lookup';
+import { ofThisRequest } from '@gigvault/database/new-event';
+import { query } from '@gigvault/database/query';
+import type { Pool } from 'pg';
+import type { StoredKey } from '../keys/stored-key.ts';
+import type { EncryptionOutcome, EncryptionTable } from '../ports/encryption-table.ts';
+import type { KeyEvent } from '../ports/key-event.ts';
+
+interface Encryption {
+  readonly key: StoredKey;
+  readonly event: KeyEvent;
+  readonly limit: number;
+}
+
+// Locked as by a use. In order, so that two processes that count for the same keys wait for each other in one order only. Of a version that
+// would go beyond its limit nobody's is counted; each then comes anew.
+const COUNTED = `WITH asked AS (
+    SELECT u.n, u.key_id, u.version, u.upto
+    FROM unnest($1::text[], $2::integer[], $3::text[], $4::integer[], $5::bigint[])
+      WITH ORDINALITY AS u (key_id, version, state, grants_version, upto, n)
+    JOIN key AS k ON k.key_id = u.key_id AND k.version = u.version AND k.state = u.state AND k.grants_version = u.grants_version
+    FOR SHARE OF k
+  ), many AS (
+    SELECT key_id, version, count(*) AS count, min(upto) AS upto FROM asked GROUP BY key_id, version
+  ), counted AS (
+    INSERT INTO encryption_count AS c (key_id, version, count, upto)
+    SELECT key_id, version, count, upto FROM many WHERE count <= upto ORDER BY key_id, version
+    ON CONFLICT (key_id, version) DO UPDATE SET count = c.count + excluded.count WHERE c.count + excluded.count <= excluded.upto
+    RETURNING key_id, version
+  ), told AS (
+    SELECT a.n::text AS key FROM asked AS a JOIN counted USING (key_id, version)
+  )`;
+
+/** The table `encryption_count`. */
+export function pgEncryptionTable(pool: Pool, eventLog: EventLog): EncryptionTable {
+  const count = shareStatement('keymgr.encryption', (items: readonly Encryption[]) =>
+    countAll(eventLog, items),
+  );
+  return {
+    async record(key, event, limit): Promise<EncryptionOutcome> {
+      if (await count({ key, event: ofThisRequest(event), limit })) return 'recorded';
+      const { rows } = await query<{ exhausted: boolean }>(pool, {
+        name: 'encryption-count',
+        text: 'SELECT count >= $3 AS exhausted FROM encryption_count WHERE key_id = $1 AND version = $2',
+        values: [key.keyId, key.version, limit],
+      });
+      return rows[0]?.exhausted === true ? 'exhausted' : 'changed';
+    },
+  };
+}
+
+async function countAll(eventLog: EventLog, items: readonly Encryption[]): Promise<boolean[]> {
+  const rows = await eventLog.change<{ key: string }>({
+    name: 'encryption-record',
+    expressions: COUNTED,
+    values: [
+      column.text(items.map(({ key }) => key.keyId)),
+      column.integer(items.map(({ key }) => key.version)),
+      column.text(items.map(({ key }) => key.state)),
+      column.integer(items.map(({ key }) => key.grantsVersion)),
+      column.bigint(items.map(({ limit }) => limit)),
+    ],
+    returning: 'SELECT key FROM told',
+    events: items.map(({ event }, n) => ({ key: String(n + 1), event })),
+  });
+  const told = new Set(rows.map(({ key }) => key));
+  return items.map((_item, n) => told.has(String(n + 1)));
+}
