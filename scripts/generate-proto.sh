@@ -1,5 +1,5 @@
 #!/bin/sh
-# Regenerates proto/gen from proto/gigvault: the TypeScript types, and the descriptor that the
+# Regenerates proto/gen from proto: the TypeScript types, and the descriptor that the
 # transports load. A test fails when the checked-in files differ.
 set -eu
 cd "$(dirname "$0")/../proto"

@@ -11,7 +11,7 @@ import { type Page, toMarkdown } from './reference/table.ts';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const read = (path: string) => readFileSync(join(root, path), 'utf8');
-const protos = globSync('proto/gigvault/**/*.proto', { cwd: root }).sort();
+const protos = globSync('proto/{gigvault,keychain}/**/*.proto', { cwd: root }).sort();
 
 const tests = globSync('{libs,services,scripts}/**/*.{test,contract}.ts', {
   cwd: root,

@@ -13,6 +13,7 @@ export const MAY_ASK_THE_TIME: Exceptions = {
 export const MAY_EXTEND: Exceptions = {
   'libs/rpc/src/handler-table.ts': 'Nest hands metadata and call only to a ServerGrpc',
   'libs/rpc/src/mtls-identity.ts': 'grpc-js has no other way to give a server an SNI callback',
+  'libs/rpc/src/tls-credentials.ts': 'grpc-js has no other way to replace a server’s certificate',
 };
 
 /** Product code that connects to somewhere, and who says where to. */

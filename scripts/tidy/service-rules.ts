@@ -64,7 +64,7 @@ export function peerRows(tree: Tree): Finding[] {
         message: `${row.callee} does not serve ${row.rpc}`,
       })),
     ...[...contracts]
-      .filter(([rpc]) => !isTransport(rpc) && !rows.some((row) => row.rpc === rpc))
+      .filter(([rpc]) => !isForNoPeer(rpc) && !rows.some((row) => row.rpc === rpc))
       .map(([rpc, where]) => ({
         ...where,
         message: `peers.yaml does not say who may call ${rpc}`,
@@ -72,9 +72,12 @@ export function peerRows(tree: Tree): Finding[] {
   ];
 }
 
-/** What carries other calls is open to every peer; each call that it carries is asked about (docs/adr/0014). */
-function isTransport(rpc: string): boolean {
-  return rpc.startsWith('gigvault.rpc.');
+/**
+ * What carries other calls is open to every peer; each call that it carries is asked about (docs/adr/0014). And what people call is for whoever has
+ * the permission.
+ */
+function isForNoPeer(rpc: string): boolean {
+  return /^(gigvault\.rpc|keychain)\./.test(rpc);
 }
 
 function isEventLog(rpc: string): boolean {

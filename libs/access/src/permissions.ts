@@ -66,7 +66,14 @@ export const ROLES = {
     'status:read',
   ],
   /** Uses keys that others have made and granted. */
-  'key-user': ['keys:read', 'keys:sign', 'keys:rotate', 'status:read'],
+  'key-user': [
+    'keys:read',
+    'keys:sign',
+    'keys:encrypt',
+    'keys:decrypt',
+    'keys:rotate',
+    'status:read',
+  ],
   auditor: [
     'certificates:read',
     'certificates:read-all',

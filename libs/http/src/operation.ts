@@ -1,4 +1,5 @@
 import type { Authenticator, Principal } from '@gigvault/access/permissions';
+import { requirePermission } from '@gigvault/access/require-permission';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import { currentCorrelation } from '@gigvault/telemetry/correlation';
 import { FORM, isForm, mediaTypeOf, parseForm } from './form.ts';
@@ -45,15 +46,7 @@ async function admit(
   });
   const correlation = currentCorrelation();
   if (correlation) correlation.actor = principal.actor;
-  if (operation.permission !== 'signed-in' && !principal.permissions.has(operation.permission)) {
-    throw new GigvaultError(
-      'FORBIDDEN',
-      `${principal.name} lacks the permission ${operation.permission}.`,
-      {
-        details: { permission: operation.permission },
-      },
-    );
-  }
+  if (operation.permission !== 'signed-in') requirePermission(principal, operation.permission);
   return principal;
 }
 

@@ -7,6 +7,9 @@ import {
 } from '@grpc/proto-loader';
 import type { RpcService } from './contracts.ts';
 
+/** Full name of the service that people call. */
+export const KEYSTORE = 'keychain.v1.KeystoreService';
+
 /** A method's wire form: path and codec. */
 export type RpcMethod = MethodDefinition<object, object>;
 

@@ -8,6 +8,7 @@ import type { RevocationService } from '@gigvault/proto/ca/v1/revocation';
 import type { NonceService } from '@gigvault/proto/enroll/v1/nonce';
 import type { EventLogService } from '@gigvault/proto/event/v1/event_log';
 import type { KeyService } from '@gigvault/proto/keymgr/v1/key';
+import type { KeyApiService } from '@gigvault/proto/keymgr/v1/key_api';
 import type { KeySigningService } from '@gigvault/proto/keymgr/v1/signing';
 import type { PolicyService } from '@gigvault/proto/policy/v1/policy';
 import type { AuthorizationService } from '@gigvault/proto/ra/v1/authorization';
@@ -37,6 +38,7 @@ export const RPC = {
   issuance: define<IssuanceService>('gigvault.ca.v1.IssuanceService'),
   issuer: define<IssuerService>('gigvault.ca.v1.IssuerService'),
   key: define<KeyService>('gigvault.keymgr.v1.KeyService'),
+  keyApi: define<KeyApiService>('gigvault.keymgr.v1.KeyApiService'),
   keySigning: define<KeySigningService>('gigvault.keymgr.v1.KeySigningService'),
   nonce: define<NonceService>('gigvault.enroll.v1.NonceService'),
   policy: define<PolicyService>('gigvault.policy.v1.PolicyService'),

@@ -24,7 +24,7 @@ export interface PkiProcess {
   readonly dataDir: string;
   readonly publicUrl: string;
   readonly statusUrl: string;
-  readonly ports: Readonly<Record<'https' | 'grpc' | 'http' | 'http01', number>>;
+  readonly ports: Readonly<Record<'https' | 'grpc' | 'keyApi' | 'http' | 'http01', number>>;
   /** PEM file of the root. */
   readonly rootFile: string;
   /** What the last start printed on stdout. */
@@ -130,9 +130,11 @@ async function choosePorts(): Promise<PkiProcess['ports']> {
   const grpc = free.find(
     (port) => free.filter((p) => p >= port && p < port + services).length === services,
   );
-  const [https, http, http01] = free.filter((p) => p < (grpc ?? 0) || p >= (grpc ?? 0) + services);
+  const [https, http, http01, keyApi] = free.filter(
+    (p) => p < (grpc ?? 0) || p >= (grpc ?? 0) + services,
+  );
   if (grpc === undefined) throw new Error('there are no free ports');
-  return { https: https as number, grpc, http: http as number, http01: http01 as number };
+  return { https, grpc, keyApi, http, http01 } as PkiProcess['ports'];
 }
 
 /** On which a process writes a snapshot of its heap into the PKI's home. */
@@ -154,6 +156,7 @@ function upCommand(mode: Mode, ports: PkiProcess['ports']): string[] {
     'up',
     ...['--metrics-port', '0', '--encode-in-process', 'true'],
     ...['--https-port', `${ports.https}`, '--grpc-port', `${ports.grpc}`],
+    ...['--grpc-address', `:${ports.keyApi}`],
     ...['--http-port', `${ports.http}`, '--ra-http01-port', `${ports.http01}`],
     ...(mode === 'split' ? ['--split'] : []),
   ];

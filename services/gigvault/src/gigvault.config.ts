@@ -53,7 +53,20 @@ export const gigvaultConfig = z
     /** The address to listen on; `localhost` is both loopback addresses. */
     host: z.string().default('localhost'),
     https: z.strictObject({ port: port.default(8443), ...apiAccessConfig }).prefault({}),
-    grpc: z.strictObject({ port: port.default(9443) }).prefault({}),
+    grpc: z
+      .strictObject({
+        /** mTLS gRPC between services. Default: 9543. */
+        port: port.optional(),
+        /** Keys over gRPC for people, `host:port` or `:port`. Default: `:9443`, and none where `grpc.port` is given, as before there was this. */
+        address: z
+          .string()
+          .regex(
+            /^([^:[\]]+|\[[0-9a-fA-F:.]+\])?:\d{1,5}$/,
+            'host:port, or :port for every host of "host"',
+          )
+          .optional(),
+      })
+      .prefault({}),
     http: z.strictObject({ port: port.default(8080) }).prefault({}),
     /** What clients use. Default: `https://localhost:<https.port>`. */
     publicUrl: z.url().optional(),

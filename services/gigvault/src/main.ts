@@ -17,7 +17,8 @@ const USAGE = `Usage: npm run up -- [flags]
   --data-dir <path>        where everything is kept
   --https-port <port>      ACME and API (8443)
   --http-port <port>       OCSP, CRLs, CA certificates (8080)
-  --grpc-port <port>       mTLS gRPC (9443)
+  --grpc-address <address> keys over gRPC, host:port or :port (:9443, unless --grpc-port is given)
+  --grpc-port <port>       mTLS gRPC between services (9543)
   --metrics-port <port>    Prometheus (9464); 0 takes a free one
   --admin-port <port>      health and shutdown, 127.0.0.1 only (0)
   --host <address>         where to listen (localhost: both loopback addresses)

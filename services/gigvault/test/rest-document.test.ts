@@ -67,6 +67,10 @@ describe.each(MODES)('the document of the REST API, %s', (mode) => {
     await tried('listKeys', 200, { query: '?limit=1&state=deactivated' });
     await tried('getKey', 200, { params });
     await tried('restoreKey', 200, { params });
+    const box = { params: { keyId: 'my-box' } };
+    await tried('generateKey', 201, { body: { keyId: 'my-box', keyType: 'aes-256' } });
+    const { ciphertext } = await tried('encryptData', 200, { ...box, body: { plaintext: data } });
+    await tried('decryptData', 200, { ...box, body: { ciphertext } });
     const backend = { params: { name: 'pkcs8' } };
     await tried('listBackends', 200);
     await tried('getBackend', 200, backend);

@@ -4,14 +4,20 @@ import { eventually } from '@gigvault/testkit/eventually';
 import { MODES } from '@gigvault/testkit/pki-process';
 import { toPem } from '@gigvault/x509/pem';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { describeKeystoreMatrix } from './keystore-matrix.ts';
 import { type Operators, operatorsOf } from './operators-of.ts';
 import { API, csr, expectProblem, useRest } from './rest-client.ts';
 import { QUICK_CRL, usePki } from './use-pki.ts';
 
+/** What one person makes here is more than a person's share of a minute. */
+const MANY_KEYS = ['--keymgr-limits-people-generate', '0', '--keymgr-limits-people-sign', '0'];
+
 describe.each(MODES)('the REST API, %s', (mode) => {
-  const shared = usePki(mode, ...QUICK_CRL);
+  const shared = usePki(mode, ...QUICK_CRL, ...MANY_KEYS);
   const rest = useRest(shared);
   const { fetch, call, signedIn } = rest;
+
+  describeKeystoreMatrix(shared, rest);
 
   it('issues, shows, lists and revokes a certificate, on both mounts — covers: X21, G84', async () => {
     const issued = await call('POST', '/certificates', {

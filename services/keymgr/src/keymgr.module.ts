@@ -14,6 +14,7 @@ import { KeymgrSecretKeys1796600000000 } from '../migrations/1796600000000-secre
 import { keyDestroyer } from './adapters/key-destroyer.ts';
 import { KEYS, KeyRpc, KeySigningRpc, SIGNING } from './api/grpc.ts';
 import { keyRoutes } from './api/http.ts';
+import { KEY_API, KeyApiRpc } from './api/key-api-grpc.ts';
 import { type KeymgrConfig, keymgrConfig } from './keymgr.config.ts';
 import { type Keymgr, openKeymgr } from './open-keymgr.ts';
 
@@ -38,11 +39,11 @@ export const keymgrService: ServiceDefinition<KeymgrConfig> = {
     KeymgrKeyGrants1796100000000,
     KeymgrSecretKeys1796600000000,
   ],
-  serves: [RPC.key, RPC.keySigning, RPC.eventLog],
+  serves: [RPC.key, RPC.keySigning, RPC.keyApi, RPC.eventLog],
   eventConsumers: ['audit'],
   module: (context) => {
     const keymgr = openKeymgr(context);
-    const { clock, clockGuard, config, log } = context;
+    const { authenticator, clock, clockGuard, config, log } = context;
     const { destructionWait } = config;
     const people = {
       ...keymgr.keys,
@@ -54,11 +55,12 @@ export const keymgrService: ServiceDefinition<KeymgrConfig> = {
     };
     return {
       module: KeymgrModule,
-      controllers: [KeyRpc, KeySigningRpc, EventLogRpc],
+      controllers: [KeyRpc, KeySigningRpc, KeyApiRpc, EventLogRpc],
       providers: [
         { provide: LIFETIME, useValue: lifetimeOf(keymgr) },
         { provide: KEYS, useValue: keymgr.keys },
         { provide: SIGNING, useValue: keymgr.signing },
+        { provide: KEY_API, useValue: { people, authenticator } },
         { provide: EVENT_LOG, useValue: keymgr.eventLog },
         { provide: HTTP_ROUTES, useValue: keyRoutes(people) },
         { provide: WORKERS, useValue: [...keymgr.workers, keyDestroyer(people, clock)] },

@@ -1,5 +1,6 @@
 import { createServer } from 'node:net';
 import { asGigvaultError, GigvaultError } from '@gigvault/errors/gigvault-error';
+import { internalGrpcPort, keyApiAddress } from '../composition/grpc-ports.ts';
 import { PORT_ORDER, portOf } from '../composition/split-ports.ts';
 import type { GigvaultConfig } from '../gigvault.config.ts';
 
@@ -49,25 +50,32 @@ export function withPortAdvice(error: unknown, config: GigvaultConfig): unknown 
 }
 
 function wantedPorts(config: GigvaultConfig): Wanted[] {
-  const { host, https, grpc, http, metrics, admin } = config;
-  const hosts = host === 'localhost' ? ['127.0.0.1', '::1'] : [host];
+  const { host, https, http, metrics, admin } = config;
+  const grpc = internalGrpcPort(config);
+  const keyApi = keyApiAddress(config);
+  const hosts = hostsOf(host);
   const loopback = ['127.0.0.1'];
   const operators = [
     { flag: '--metrics-port', port: metrics.port, hosts: [metrics.address] },
     { flag: '--admin-port', port: admin.port, hosts: loopback },
   ];
   const perProcess = config.split
-    ? [{ flag: '--grpc-port', port: grpc.port, hosts: loopback }, ...operators].flatMap((base) =>
+    ? [{ flag: '--grpc-port', port: grpc, hosts: loopback }, ...operators].flatMap((base) =>
         [...PORT_ORDER, ...(base.flag === '--metrics-port' ? (['edge'] as const) : [])].map(
           (service) => ({ ...base, service, port: portOf(base.port, service) }),
         ),
       )
-    : [{ flag: '--grpc-port', port: grpc.port, hosts }, ...operators];
+    : [{ flag: '--grpc-port', port: grpc, hosts }, ...operators];
   return [
     { flag: '--https-port', port: https.port, hosts },
+    ...(keyApi ? [{ flag: '--grpc-address', port: keyApi.port, hosts: hostsOf(keyApi.host) }] : []),
     ...perProcess,
     { flag: '--http-port', port: http.port, hosts },
   ];
+}
+
+function hostsOf(host: string): readonly string[] {
+  return host === 'localhost' ? ['127.0.0.1', '::1'] : [host];
 }
 
 function nameOf(wanted: Wanted): string {

@@ -6,6 +6,7 @@ import { startAdminListener, startMetricsListener } from '@gigvault/host/operato
 import { peopleOf } from '@gigvault/host/people';
 import { type ProcessHost, type RunningService, runService } from '@gigvault/host/run-service';
 import { createAdmission } from '@gigvault/http/admission';
+import type { ApiAccess } from '@gigvault/http/api-gate';
 import { type HttpServer, startHttpServer } from '@gigvault/http/http-server';
 import { type GrpcServer, startGrpcServer } from '@gigvault/rpc/grpc-server';
 import { createInProcessBroker, type InProcessBroker } from '@gigvault/rpc/in-process-transport';
@@ -16,7 +17,9 @@ import type { Metrics } from '@gigvault/telemetry/metrics';
 import { systemClock } from '@gigvault/time/clock';
 import { createClockGuard } from '@gigvault/time/clock-guard';
 import type { Pool } from 'pg';
+import { type KeyApiListener, startConfiguredKeyApi } from '../edge/key-api-listener.ts';
 import type { GigvaultConfig } from '../gigvault.config.ts';
+import { internalGrpcPort, keyApiAddress } from './grpc-ports.ts';
 import { SERVICES } from './services.ts';
 
 /** What a suite in one process stands on. */
@@ -88,11 +91,15 @@ export interface SuiteListeners {
   readonly public: HttpServer;
   readonly status: HttpServer;
   readonly grpc: GrpcServer;
+  /** Absent where it is not configured. */
+  readonly keyApi?: KeyApiListener | undefined;
   readonly adminPort: number;
   readonly metricsPort: number;
   readonly health: Health;
-  /** For the public, admin and metrics listeners. */
+  /** For the public, people's gRPC, admin and metrics listeners. */
   replaceTls(tls: SecureContextOptions): void;
+  /** For the public and people's gRPC listeners. */
+  replaceAccess(access: ApiAccess): void;
   /** Stops taking requests and lets those in flight end, for at most `limit` milliseconds. */
   drain(limit: number): Promise<void>;
   /** Closes what operators still watch while the rest drains. */
@@ -130,6 +137,15 @@ async function startHttpListeners(
   return { publicListener, status };
 }
 
+async function startOperatorListeners(options: SuiteListenerOptions, health: Health) {
+  const { config, publicTls: tls, metrics, adminToken: token, shutdown } = options;
+  const { address: host, port } = config.metrics;
+  return {
+    metricsListener: await startMetricsListener({ host, port, tls, metrics }),
+    admin: await startAdminListener({ port: config.admin.port, tls, health, token, shutdown }),
+  };
+}
+
 /** Starts every service that is not there yet, its workers, and the listeners. */
 export async function serveSuite(
   suite: SuiteProcess,
@@ -149,38 +165,39 @@ export async function serveSuite(
   const { publicListener, status } = await startHttpListeners(options, services, health);
   const grpc = await startGrpcServer({
     host: config.host,
-    port: config.grpc.port,
+    port: internalGrpcPort(config),
     identity,
     tables: services.map((service) => service.table),
   });
-  const metricsListener = await startMetricsListener({
-    host: config.metrics.address,
-    port: config.metrics.port,
+  const keyApi = await startConfiguredKeyApi(keyApiAddress(config), {
     tls: options.publicTls,
+    access: config.https,
+    keyApi: suite.broker.client('edge', RPC.keyApi, 'keymgr'),
+    log: options.log,
     metrics,
   });
-  const admin = await startAdminListener({
-    port: config.admin.port,
-    tls: options.publicTls,
-    health,
-    token: options.adminToken,
-    shutdown: options.shutdown,
-  });
+  const { metricsListener, admin } = await startOperatorListeners(options, health);
   for (const service of services) await service.startWorkers();
   health.setReady(true);
   return {
     public: publicListener,
     status,
     grpc,
+    keyApi,
     adminPort: admin.port,
     metricsPort: metricsListener.port,
     health,
     replaceTls(tls) {
-      for (const listener of [publicListener, metricsListener, admin]) listener.replaceTls(tls);
+      for (const listener of [publicListener, keyApi, metricsListener, admin])
+        listener?.replaceTls(tls);
+    },
+    replaceAccess(access) {
+      for (const listener of [publicListener, keyApi]) listener?.replaceAccess(access);
     },
     async drain(limit) {
       health.setReady(false);
-      await Promise.all([publicListener.stop(limit), status.stop(limit), grpc.stop(limit)]);
+      const draining = [publicListener, status, keyApi, grpc].map((one) => one?.stop(limit));
+      await Promise.all(draining);
       for (const service of [...services].reverse()) await service.stop();
     },
     async close() {

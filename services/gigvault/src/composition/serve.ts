@@ -21,13 +21,20 @@ import {
 import type { GigvaultConfig } from '../gigvault.config.ts';
 import type { SelfCheckClients } from '../self-check/self-check.ts';
 import { type Ground, poolOf } from './ground.ts';
+import { internalGrpcPort } from './grpc-ports.ts';
 import { serveSuite } from './one-process.ts';
 import { startSplit } from './split.ts';
 import type { ProcessPorts } from './split-ports.ts';
 
 /** Where operators and peers find it: one process on three ports, or each service on three of its own, and the edge. */
 export type Listeners =
-  | { readonly grpc: number; readonly admin: number; readonly metrics: number }
+  | {
+      readonly grpc: number;
+      readonly admin: number;
+      readonly metrics: number;
+      /** People's gRPC. */
+      readonly keyApi?: number | undefined;
+    }
   | readonly ProcessPorts[];
 
 /** What the two modes have in common once they serve. */
@@ -68,11 +75,7 @@ export async function serveInOneProcess(ground: Ground, shutdown: () => void): P
     issuance: suite.broker.client('gigvault', RPC.issuance, 'ca'),
     certificates: suite.broker.client('gigvault', RPC.certificate, 'ca'),
   };
-  const certificate = {
-    files: directory.edge,
-    ...ca,
-    clock: systemClock,
-  };
+  const certificate = { files: directory.edge, ...ca, clock: systemClock };
   const listeners = await serveSuite(
     suite,
     {
@@ -100,7 +103,8 @@ export async function serveInOneProcess(ground: Ground, shutdown: () => void): P
   return {
     clients: selfCheckClients(client),
     listeners: {
-      grpc: config.grpc.port,
+      grpc: internalGrpcPort(config),
+      keyApi: listeners.keyApi?.port,
       admin: listeners.adminPort,
       metrics: listeners.metricsPort,
     },
@@ -109,9 +113,7 @@ export async function serveInOneProcess(ground: Ground, shutdown: () => void): P
       .map((service) => service.name)
       .join(' '),
     reloadable: {
-      keys: [
-        { keys: API_ACCESS_KEYS, apply: (next) => listeners.public.replaceAccess(next.https) },
-      ],
+      keys: [{ keys: API_ACCESS_KEYS, apply: (next) => listeners.replaceAccess(next.https) }],
       reloaders: [
         reloader,
         publicCertificateReloader(certificate, listeners.replaceTls),

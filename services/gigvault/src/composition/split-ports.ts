@@ -1,7 +1,7 @@
 import type { ServiceName } from '@gigvault/rpc/service-name';
 
 /**
- * The order in which the services of split mode take their ports: with `--grpc-port 9443`, ca listens on 9443, ra on 9444 and so on;
+ * The order in which the services of split mode take their ports: with `--grpc-port 9543`, ca listens on 9543, ra on 9544 and so on;
  * likewise from `--admin-port` and `--metrics-port`. Operators write these ports down: they stay as they are.
  */
 export const PORT_ORDER = [
@@ -31,6 +31,8 @@ export interface EdgePorts {
   readonly https: number;
   readonly http: number;
   readonly metrics: number;
+  /** People's gRPC; absent where it is not configured. */
+  readonly keyApi?: number;
 }
 
 /** Where one service's process listens, on 127.0.0.1 but for the metrics. */

@@ -18,6 +18,7 @@ import type { DataDirectory } from '../bootstrap/data-directory.ts';
 import type { Secrets } from '../bootstrap/secrets.ts';
 import type { GigvaultConfig } from '../gigvault.config.ts';
 import { endProcess } from './end-process.ts';
+import { internalGrpcPort, keyApiAddress } from './grpc-ports.ts';
 import { PORT_ORDER, type ProcessPorts, portOf } from './split-ports.ts';
 
 /** One process each, and the proxy before them. */
@@ -130,8 +131,10 @@ export async function startSplit(options: SplitOptions): Promise<SplitSuite> {
 }
 
 /** gRPC where the configuration says; the HTTPS listeners, which only the edge knows, on free ports. */
-async function chooseAddresses({ grpc, admin, metrics }: GigvaultConfig) {
-  const given = [grpc.port, admin.port, metrics.port].flatMap((base) =>
+async function chooseAddresses(config: GigvaultConfig) {
+  const { admin, metrics } = config;
+  const grpc = internalGrpcPort(config);
+  const given = [grpc, admin.port, metrics.port].flatMap((base) =>
     SERVICE_NAMES.map((service) => portOf(base, service)),
   );
   given.push(portOf(metrics.port, 'edge'));
@@ -143,7 +146,7 @@ async function chooseAddresses({ grpc, admin, metrics }: GigvaultConfig) {
       SERVICE_NAMES.map((name, i) => [name, `127.0.0.1:${portFor(name, i)}`]),
     ) as Record<ServiceName, string>;
   return {
-    addresses: byService((name, i) => portOf(grpc.port, name) || free[i]),
+    addresses: byService((name, i) => portOf(grpc, name) || free[i]),
     upstreams: byService((_name, i) => free[SERVICE_NAMES.length + i]),
   };
 }
@@ -186,7 +189,8 @@ async function writeConfigs(
   const edge = await write('edge', {
     ...shared,
     host: config.host,
-    https: { port: config.https.port },
+    https: config.https,
+    keyApi: keyApiAddress(config),
     http: config.http,
     metrics: { address: config.metrics.address, port: portOf(config.metrics.port, 'edge') },
     tls: directory.identity('edge'),

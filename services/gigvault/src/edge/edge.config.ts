@@ -1,4 +1,4 @@
-import { sharedConfig } from '@gigvault/host/process-config';
+import { apiAccessConfig, sharedConfig } from '@gigvault/host/process-config';
 import { z } from 'zod';
 
 const port = z.int().min(0).max(65_535);
@@ -9,7 +9,10 @@ export const edgeConfig = z.strictObject({
   ...sharedConfig,
   publicUrl: z.url(),
   host: z.string(),
-  https: z.strictObject({ port }),
+  /** The access is for people's gRPC: REST's is asked by the services. */
+  https: z.strictObject({ port, ...apiAccessConfig }),
+  /** Where people's gRPC listens; nowhere when absent. */
+  keyApi: z.strictObject({ host: z.string(), port }).optional(),
   http: z.strictObject({ port }),
   /** The edge's own identity. */
   tls: z.strictObject({ servicesCa: z.string(), certificate: z.string(), privateKey: z.string() }),

@@ -1,3 +1,4 @@
+import type { SecureContextOptions } from 'node:tls';
 import { parseArgs } from 'node:util';
 import { loadConfig } from '@gigvault/config/load-config';
 import { processEnvironment } from '@gigvault/config/process-environment';
@@ -7,10 +8,12 @@ import { readIdentity } from '@gigvault/host/identity-files';
 import { identityReloader } from '@gigvault/host/identity-reloader';
 import { identityRenewal } from '@gigvault/host/identity-renewal';
 import { startMetricsListener } from '@gigvault/host/operator-listeners';
+import { API_ACCESS_KEYS } from '@gigvault/host/process-config';
 import { createReload, reloadOnHangup } from '@gigvault/host/reload';
 import { DRAIN_LIMIT } from '@gigvault/host/service-process';
 import { failProcess, stopWithSupervisor } from '@gigvault/host/supervised';
 import { createAdmission } from '@gigvault/http/admission';
+import type { ApiAccess } from '@gigvault/http/api-gate';
 import { RPC } from '@gigvault/rpc/contracts';
 import { createGrpcClients } from '@gigvault/rpc/grpc-client';
 import { createMtlsIdentity, serverTls } from '@gigvault/rpc/mtls-identity';
@@ -20,6 +23,7 @@ import { createMetrics } from '@gigvault/telemetry/metrics';
 import { systemClock } from '@gigvault/time/clock';
 import { edgeConfig } from './edge.config.ts';
 import { startEdgeListener } from './edge-proxy.ts';
+import { startConfiguredKeyApi } from './key-api-listener.ts';
 import { createNonceStock } from './nonce-stock.ts';
 import {
   publicCertificateReloader,
@@ -60,7 +64,10 @@ onHangup(
   createReload<typeof config>({
     config,
     read,
-    keys: [{ keys: ['log.level'], apply: (next) => log.setLevel(next.log.level) }],
+    keys: [
+      { keys: ['log.level'], apply: (next) => log.setLevel(next.log.level) },
+      { keys: API_ACCESS_KEYS, apply: (next) => running.replaceAccess(next.https) },
+    ],
     reloaders: [
       identityReloader(identity, config.tls),
       publicCertificateReloader(certificate, running.replacePublicTls),
@@ -91,6 +98,16 @@ async function start() {
     listener: 'status',
     port: config.http.port,
   });
+  const keyApi = await startConfiguredKeyApi(config.keyApi, {
+    tls: await publicTls(certificate),
+    access: config.https,
+    keyApi: clients.client(RPC.keyApi, 'keymgr'),
+    log,
+    metrics,
+  });
+  const replacePublicTls = (tls: SecureContextOptions) => {
+    for (const listener of [publicListener, keyApi]) listener?.replaceTls(tls);
+  };
   const metricsListener = await startMetricsListener({
     host: config.metrics.address,
     port: config.metrics.port,
@@ -101,31 +118,26 @@ async function start() {
   identity.onReplace(({ certificate: cert, privateKey: key }) =>
     metricsListener.replaceTls({ cert, key }),
   );
-  const { issuance, certificates } = certificate;
   const workers = [
-    publicCertificateRenewal({ ...certificate, log, use: (tls) => publicListener.replaceTls(tls) }),
-    identityRenewal({
-      identity,
-      files: config.tls,
-      issuance,
-      certificates,
-      clock: systemClock,
-      log,
-    }),
+    publicCertificateRenewal({ ...certificate, log, use: replacePublicTls }),
+    identityRenewal({ ...certificate, identity, files: config.tls, log }),
   ];
   for (const worker of workers) await worker.start();
   return {
-    replacePublicTls: publicListener.replaceTls,
+    replacePublicTls,
+    replaceAccess: (access: ApiAccess) => keyApi?.replaceAccess(access),
     ports: {
       service: 'edge',
       https: publicListener.port,
       http: statusListener.port,
+      ...(keyApi && { keyApi: keyApi.port }),
       metrics: metricsListener.port,
     },
     async stop() {
       await Promise.all([
         publicListener.stop(DRAIN_LIMIT),
         statusListener.stop(DRAIN_LIMIT),
+        keyApi?.stop(DRAIN_LIMIT),
         ...workers.map((worker) => worker.stop()),
       ]);
       await metricsListener.stop();

@@ -45,14 +45,22 @@ export function closingTable(report: StartReport): string {
 function listenerRows({ listeners, metricsAddress }: StartReport): [string, string][] {
   if ('grpc' in listeners)
     return [
-      ['gRPC', `localhost:${listeners.grpc} (mTLS)`],
+      ...keyApiRow(listeners.keyApi),
+      ['Services', `localhost:${listeners.grpc} (mTLS gRPC)`],
       ['Metrics', `https://${metricsAddress}:${listeners.metrics}/metrics`],
       ['Admin', `https://127.0.0.1:${listeners.admin}/admin/v1/healthz?verbose`],
     ];
+  const edge = listeners.find((ports) => 'keyApi' in ports);
   return [
+    ...keyApiRow(edge && 'keyApi' in edge ? edge.keyApi : undefined),
     ['Services', columns('127.0.0.1', 'gRPC', 'admin', 'metrics')],
     ...listeners.map((ports): [string, string] => ['', portColumns(ports)]),
   ];
+}
+
+/** People's. */
+function keyApiRow(port: number | undefined): [string, string][] {
+  return port === undefined ? [] : [['gRPC', `localhost:${port} (keychain.v1, TLS)`]];
 }
 
 /** The edge is not on 127.0.0.1 and has others. */

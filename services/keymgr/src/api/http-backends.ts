@@ -62,7 +62,7 @@ export function backendRoutes(deps: InspectDeps): HttpRoute[] {
       examples: { replies: { 200: { items: [EXAMPLE] } } },
       handle: async () => ({
         status: 200,
-        body: { items: (await inspectBackends(deps)).map(toJson) },
+        body: { items: (await inspectBackends(deps)).map(backendJson) },
       }),
     }),
     operation({
@@ -78,7 +78,7 @@ export function backendRoutes(deps: InspectDeps): HttpRoute[] {
       errors: { NOT_FOUND: "There is no key backend 'hsm'; there is pkcs8." },
       handle: async ({ params }) => ({
         status: 200,
-        body: toJson(await inspectBackend(deps, params.name)),
+        body: backendJson(await inspectBackend(deps, params.name)),
       }),
     }),
     operation({
@@ -114,7 +114,8 @@ export function backendRoutes(deps: InspectDeps): HttpRoute[] {
   ];
 }
 
-function toJson({
+/** A backend as the API shows it. */
+export function backendJson({
   name,
   forNewKeys,
   latency,

@@ -14,7 +14,8 @@ const data = z
   .min(1)
   .max(Math.ceil(MAX_DATA / OCTETS_OF_FOUR) * 4)
   .describe('The data itself, not a digest: base64 of 1 to 65536 octets');
-const format = z
+/** How ECDSA signatures are written. */
+export const format = z
   .enum(['der', 'p1363'])
   .default('der')
   .describe('Of ECDSA signatures: a DER SEQUENCE, or r and s side by side');

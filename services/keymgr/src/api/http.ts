@@ -28,11 +28,19 @@ import {
 
 type KeyRequest = z.infer<typeof generateBody>;
 
-const generateBody = keySpecSchema.extend({
+/** What a new key is asked for with. */
+export const generateBody = keySpecSchema.extend({
   keyId: keyId.optional().describe('A random one when absent'),
   backend: backendName
     .optional()
     .describe('One of `GET /backends`; the one of new keys when absent'),
+});
+
+/** Which keys are listed. */
+export const listQuery = z.strictObject({
+  ...PAGE_QUERY,
+  state: z.enum(KEY_STATES).optional(),
+  backend: backendName.optional().describe('Only those that are there'),
 });
 
 /** The REST operations on keys. Private keys have none. */
@@ -46,11 +54,7 @@ export function keyRoutes(deps: PersonDeps): HttpRoute[] {
       tag: 'Keys',
       summary: 'List keys, by key id',
       permission: 'keys:read',
-      query: z.strictObject({
-        ...PAGE_QUERY,
-        state: z.enum(KEY_STATES).optional(),
-        backend: backendName.optional().describe('Only those that are there'),
-      }),
+      query: listQuery,
       replies: { 200: pageOf(keySchema) },
       examples: {
         query: { limit: 50, state: 'deactivated' },

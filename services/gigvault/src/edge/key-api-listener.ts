@@ -1,0 +1,253 @@
+import { randomUUID } from 'node:crypto';
+import type { SecureContextOptions } from 'node:tls';
+import { asGigvaultError, GigvaultError } from '@gigvault/errors/gigvault-error';
+import { type Admission, createBound } from '@gigvault/http/admission';
+import { type ApiAccess, type ApiGate, createApiGate } from '@gigvault/http/api-gate';
+import type { KeyApiService } from '@gigvault/proto/keymgr/v1/key_api';
+import type { Client } from '@gigvault/rpc/call';
+import { contracts, KEYSTORE, methodsOf } from '@gigvault/rpc/contract-descriptors';
+import { TlsCredentials } from '@gigvault/rpc/tls-credentials';
+import { traceIdOf, withCorrelation } from '@gigvault/telemetry/correlation';
+import type { Log } from '@gigvault/telemetry/log';
+import type { Metrics } from '@gigvault/telemetry/metrics';
+import { type Clock, systemClock } from '@gigvault/time/clock';
+import { within } from '@gigvault/time/within';
+import {
+  Server,
+  type ServerCredentials,
+  type ServerUnaryCall,
+  type ServiceDefinition,
+  type sendUnaryData,
+  status,
+} from '@grpc/grpc-js';
+import { ReflectionService } from '@grpc/reflection';
+import { HealthImplementation } from 'grpc-health-check';
+import { toRichError } from './rich-status.ts';
+
+/** Where people's gRPC listens, and who answers. */
+export interface KeyApiListenerOptions {
+  /** An address; `localhost` is both loopback addresses. */
+  readonly host: string;
+  /** 0 picks a free one. */
+  readonly port: number;
+  /** As the public listener's. */
+  readonly tls: SecureContextOptions;
+  readonly access: ApiAccess;
+  readonly keyApi: Client<KeyApiService>;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly metrics: Metrics;
+}
+
+/** What listens. */
+export interface KeyApiListener {
+  readonly port: number;
+  /** New key and certificate for new connections. */
+  replaceTls(tls: SecureContextOptions): void;
+  /** As a public listener's. */
+  replaceAccess(access: ApiAccess): void;
+  /** Lets calls in flight end, for at most `limit` milliseconds. */
+  stop(limit: number): Promise<void>;
+}
+
+/** Octets of a request at most: 65,536 of a ciphertext's plaintext, and what stands around it. */
+const LARGEST_REQUEST = 128 * 1024;
+/** Milliseconds that a call may take, whatever its client says: RSA in a TPM takes half a minute to make. */
+const LONGEST_CALL = 60_000;
+/** Calls in hand; more are UNAVAILABLE. */
+const MOST_IN_HAND = 500;
+const STREAMS_OF_A_CONNECTION = 100;
+const IDLE = 5 * 60_000;
+
+/** What a call is answered with. */
+type Call = ServerUnaryCall<Buffer, Buffer>;
+
+/**
+ * keychain.v1.KeystoreService over TLS 1.3, for people: with `grpc.health.v1.Health`, reflection, and the same gate as the REST API. It reads no message;
+ * keymgr does. Rejects with CONFLICT, naming the port, when it is in use.
+ */
+export async function startKeyApiListener(options: KeyApiListenerOptions): Promise<KeyApiListener> {
+  const server = new Server({
+    'grpc.max_receive_message_length': LARGEST_REQUEST,
+    'grpc.max_concurrent_streams': STREAMS_OF_A_CONNECTION,
+    'grpc.max_connection_idle_ms': IDLE,
+  });
+  const health = new HealthImplementation({ '': 'SERVING', [KEYSTORE]: 'SERVING' });
+  health.addToServer(server);
+  new ReflectionService(reflected() as never).addToServer(server);
+  let gate = createApiGate(options.access, options.clock);
+  const answering = answerer(options, (address) => gate(address, () => undefined));
+  const definition = octetsOnly();
+  const implementation = Object.fromEntries(
+    Object.keys(definition).map((method) => [
+      method,
+      (call: Call, done: sendUnaryData<Buffer>) => void answering(method, call, done),
+    ]),
+  );
+  server.addService(definition, implementation as never);
+  const credentials = new TlsCredentials(options.tls);
+  const port = await bind(server, options, credentials);
+  return {
+    port,
+    replaceTls: (tls) => credentials.replace(tls),
+    replaceAccess(access) {
+      gate = createApiGate(access, options.clock);
+    },
+    async stop(limit) {
+      for (const service of ['', KEYSTORE]) health.setStatus(service, 'NOT_SERVING');
+      const ended = new Promise<void>((resolve) => server.tryShutdown(() => resolve()));
+      // What is late is cut off, and then the server has ended.
+      await within(options.clock, limit, ended, 'calls are late').catch(() =>
+        server.forceShutdown(),
+      );
+      await ended;
+    },
+  };
+}
+
+/** Gates, hands on, logs and counts. Never rejects: what goes wrong is the answer. */
+function answerer(
+  { keyApi, clock, log, metrics }: KeyApiListenerOptions,
+  gate: (address: string) => ReturnType<ApiGate>,
+): (method: string, call: Call, done: sendUnaryData<Buffer>) => Promise<void> {
+  const bound = createBound(MOST_IN_HAND, () => 'call');
+  const total = metrics.counter('grpc_api_requests_total', 'Calls of people answered.', [
+    'method',
+    'status',
+  ] as const);
+  const duration = metrics.histogram(
+    'grpc_api_request_duration_seconds',
+    'Time to answer a call of people.',
+    ['method'] as const,
+  );
+
+  async function answer(method: string, call: Call, requestId: string): Promise<Buffer> {
+    gate(addressOf(call));
+    return admitted(bound, method, async () => {
+      const { signal, deadline } = limitsOf(call, clock);
+      const [authorization] = call.metadata.get('authorization');
+      const correlation = { traceId: traceIdOf(textOf(call, 'traceparent')), requestId };
+      const asked = { method, request: call.request, authorization: String(authorization ?? '') };
+      const answered = withCorrelation(correlation, () => keyApi.call(asked, { signal, deadline }));
+      return (await answered).response;
+    });
+  }
+
+  return async (method, call, done) => {
+    const begin = performance.now();
+    const requestId = requestIdOf(call);
+    let failure: GigvaultError | undefined;
+    try {
+      done(null, await answer(method, call, requestId));
+    } catch (error) {
+      failure = asGigvaultError(error);
+      if (failure.code === 'INTERNAL')
+        log.error({ operation: `grpc ${method}`, requestId, error }, 'call failed');
+      done(toRichError(failure));
+    }
+    const code = status[failure?.row.grpc ?? status.OK] ?? '';
+    const ms = performance.now() - begin;
+    total.inc({ method, status: code });
+    duration.observe({ method }, ms / 1000);
+    log.info(
+      {
+        operation: `grpc ${method}`,
+        requestId,
+        status: code,
+        outcome: failure === undefined ? 'ok' : failure.row.http < 500 ? 'refused' : 'failed',
+        duration_ms: Math.round(ms),
+        'client.ip': addressOf(call),
+      },
+      'request',
+    );
+  };
+}
+
+async function admitted<T>(bound: Admission, method: string, run: () => Promise<T>): Promise<T> {
+  const entry = bound.enter('POST', method);
+  if (!entry.admitted) {
+    const message = 'More is asked for than can be worked on; nothing was done.';
+    throw new GigvaultError('OVERLOADED', message, { retryAfter: entry.retryAfter });
+  }
+  try {
+    return await run();
+  } finally {
+    entry.leave(undefined);
+  }
+}
+
+/** When the client hangs up, and the milliseconds that it waits. */
+function limitsOf(
+  call: Call,
+  clock: Clock,
+): { readonly signal: AbortSignal; readonly deadline: number } {
+  const hangUp = new AbortController();
+  call.once('cancelled', () =>
+    hangUp.abort(new GigvaultError('UNAVAILABLE', 'The client went away.')),
+  );
+  const until = call.getDeadline();
+  const wait = (until instanceof Date ? until.getTime() : until) - clock.now();
+  return { signal: hangUp.signal, deadline: Math.max(1, Math.min(wait, LONGEST_CALL)) };
+}
+
+function textOf(call: Call, name: string): string | undefined {
+  return call.metadata.get(name)[0]?.toString();
+}
+
+function requestIdOf(call: Call): string {
+  const given = textOf(call, 'x-request-id');
+  return given !== undefined && /^[A-Za-z0-9-]{1,64}$/.test(given) ? given : randomUUID();
+}
+
+/** Of the client: `127.0.0.1:4711`, `[::1]:4711`. */
+function addressOf(call: Call): string {
+  return call
+    .getPeer()
+    .replace(/:\d+$/, '')
+    .replace(/^\[|\]$/g, '');
+}
+
+/** The contract, with messages as their octets. */
+function octetsOnly(): ServiceDefinition {
+  const same = (octets: Buffer) => octets;
+  const methods = Object.entries(methodsOf({ fullName: KEYSTORE }));
+  return Object.fromEntries(
+    methods.map(([name, method]) => [
+      name,
+      { ...method, requestDeserialize: same, responseSerialize: same },
+    ]),
+  ) as unknown as ServiceDefinition;
+}
+
+/** What people may know of: not the contracts between services. */
+function reflected(): object {
+  return Object.fromEntries(
+    Object.entries(contracts()).filter(([name]) => name.startsWith('keychain.')),
+  );
+}
+
+function bind(
+  server: Server,
+  { host, port }: KeyApiListenerOptions,
+  credentials: ServerCredentials,
+): Promise<number> {
+  const address = host.includes(':') ? `[${host}]` : host;
+  return new Promise((resolve, reject) => {
+    server.bindAsync(`${address}:${port}`, credentials, (error, bound) => {
+      if (error === null) resolve(bound);
+      else if (!error.message.includes('EADDRINUSE')) reject(error);
+      else {
+        const message = `Port ${port} (people's gRPC listener) is in use by another program.`;
+        reject(new GigvaultError('CONFLICT', message, { details: { port }, cause: error }));
+      }
+    });
+  });
+}
+
+/** The listener where the configuration has one. */
+export async function startConfiguredKeyApi(
+  address: Pick<KeyApiListenerOptions, 'host' | 'port'> | undefined,
+  options: Omit<KeyApiListenerOptions, 'host' | 'port' | 'clock'>,
+): Promise<KeyApiListener | undefined> {
+  return address && startKeyApiListener({ ...address, ...options, clock: systemClock });
+}
