@@ -1,4 +1,4 @@
-import { writeFile } from 'node:fs/promises';
+import { readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
 import { API, problem } from './fake-server.ts';
@@ -84,6 +84,7 @@ my-key  ec-p384  1        active  pkcs8    ada    -         2026-11-21
     expect((await cli.machine.run('key get my-key')).out).toMatchInlineSnapshot(`
 "key       my-key
 type      ec-p384
+usage     sign
 state     active
 owner     ada
 created   2026-11-21
@@ -172,5 +173,44 @@ VERSION  BACKEND  CREATED
     ]);
     expect(last()?.body).toMatchObject({ version: 1 });
     expect((await cli.machine.run('key sign my-key nothing.bin')).code).toBe(2);
+  });
+
+  it('create makes keys of every type; encrypt and decrypt, with additional data and into a file', async () => {
+    const { publicKey: _none, ...secret } = { ...KEY, keyType: 'aes-256', usage: 'encrypt' };
+    cli.server.routes[`POST ${API}/keys`] = () => ({ status: 201, body: secret });
+    const made = await cli.machine.run('key create my-key --type aes-256 --backend pkcs8');
+    expect(made.out).toBe('✔ Generated  my-key   aes-256   active   backend pkcs8\n');
+    expect(last()?.body).toEqual({ keyId: 'my-key', keyType: 'aes-256', backend: 'pkcs8' });
+    await cli.machine.run('key create my-key --key-type rsa-2048 --usage encrypt');
+    expect(last()?.body).toMatchObject({ keyType: 'rsa-2048', usage: 'encrypt' });
+    expect((await cli.machine.run('key create my-key --type dsa')).code).toBe(2);
+
+    const { cwd } = cli.machine;
+    await writeFile(join(cwd, 'secret.bin'), Buffer.of(0, 255, 10));
+    await writeFile(join(cwd, 'for-whom'), 'bob');
+    const ciphertext = Buffer.of(1, 0, 0, 0, 1, 9, 200).toString('base64');
+    const algorithm = 'AES-256-GCM';
+    cli.server.routes[`POST ${API}/keys/my-key/encrypt`] = () => ({
+      status: 200,
+      body: { keyId: 'my-key', version: 1, algorithm, ciphertext },
+    });
+    const run = await cli.machine.run('key encrypt my-key secret.bin --additional-data for-whom');
+    expect([run.out, run.err]).toEqual([`${ciphertext}\n`, expect.stringContaining(algorithm)]);
+    expect(last()?.body).toEqual({ plaintext: 'AP8K', additionalData: 'Ym9i' });
+
+    await writeFile(join(cwd, 'secret.enc'), run.out);
+    cli.server.routes[`POST ${API}/keys/my-key/decrypt`] = () => ({
+      status: 200,
+      body: { keyId: 'my-key', version: 1, plaintext: 'AP8K' },
+    });
+    expect((await cli.machine.run('key decrypt my-key secret.enc')).out).toBe('AP8K\n');
+    expect(last()?.body).toEqual({ ciphertext });
+    const intoFile = 'key decrypt my-key secret.enc --out plain.bin';
+    expect((await cli.machine.run(intoFile)).out).toBe('✔ Decrypted  plain.bin\n');
+    const plain = join(cwd, 'plain.bin');
+    expect(await readFile(plain)).toEqual(Buffer.of(0, 255, 10));
+    expect((await stat(plain)).mode & 0o777).toBe(0o600);
+    expect((await cli.machine.run(intoFile)).code).toBe(6);
+    expect((await cli.machine.run(`${intoFile} --force`)).code).toBe(0);
   });
 });

@@ -10,9 +10,9 @@ export const keyRotate: Action = async (session, [keyId = '']) => {
   await session.output.result({
     data: key,
     names: [key.keyId],
-    pem: key.publicKey,
+    pem: key.publicKey ?? '',
     text: ({ green, ok }) =>
-      `${green(ok)} Rotated  ${key.keyId}   version ${key.version}   backend ${key.backend}\n${key.publicKey}`,
+      `${green(ok)} Rotated  ${key.keyId}   version ${key.version}   backend ${key.backend}\n${key.publicKey ?? ''}`,
   });
 };
 

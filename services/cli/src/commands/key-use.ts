@@ -24,7 +24,7 @@ export const keySign: Action = async (session, [keyId = '', file = ''], options)
 export const keyVerify: Action = async (session, [keyId = '', file = ''], options) => {
   const { terminal, output } = session;
   const data = (await readOctets(terminal, file)).toString('base64');
-  const signature = signatureOf(
+  const signature = octetsOf(
     await readOctets(terminal, textOption(options, 'signature') ?? ''),
   ).toString('base64');
   const version = textOption(options, 'keyVersion');
@@ -49,8 +49,8 @@ export const keyVerify: Action = async (session, [keyId = '', file = ''], option
   });
 };
 
-/** As `key sign` prints it, or the octets themselves. */
-function signatureOf(content: Buffer): Buffer {
+/** What a command printed as base64, or the octets themselves. */
+export function octetsOf(content: Buffer): Buffer {
   const text = content.toString('latin1');
   return BASE64.test(text) ? Buffer.from(text, 'base64') : content;
 }

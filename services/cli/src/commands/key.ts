@@ -1,6 +1,6 @@
 import { fieldLines, table } from '../output/table.ts';
 import { day } from '../output/times.ts';
-import { type Action, textOption } from '../program/command-spec.ts';
+import { type Action, type CommandOptions, textOption } from '../program/command-spec.ts';
 import { limitOf } from './cert-list.ts';
 import { namesOf } from './people.ts';
 import type { KeyDocument, KeyWithVersionsDocument } from './resources.ts';
@@ -11,15 +11,22 @@ export const keyGenerate: Action = async (session, [keyId = ''], options) => {
   const key = await api.post<KeyDocument>('/keys', {
     keyId,
     keyType: textOption(options, 'keyType') ?? 'ec-p256',
+    ...given(options, 'usage'),
+    ...given(options, 'backend'),
   });
   await session.output.result({
     data: key,
     names: [key.keyId],
-    pem: key.publicKey,
+    pem: key.publicKey ?? '',
     text: (style) =>
-      `${style.green(style.ok)} Generated  ${key.keyId}   ${key.keyType}   ${key.state}   backend ${key.backend}\n${key.publicKey}`,
+      `${style.green(style.ok)} Generated  ${key.keyId}   ${key.keyType}   ${key.state}   backend ${key.backend}\n${key.publicKey ?? ''}`,
   });
 };
+
+function given(options: CommandOptions, name: 'usage' | 'backend'): Record<string, string> {
+  const value = textOption(options, name);
+  return value === undefined ? {} : { [name]: value };
+}
 
 /** Shows a key and its versions. */
 export const keyGet: Action = async (session, [keyId = '']) => {
@@ -29,12 +36,13 @@ export const keyGet: Action = async (session, [keyId = '']) => {
   await session.output.result({
     data: key,
     names: [key.keyId],
-    pem: key.publicKey,
+    pem: key.publicKey ?? '',
     text: (style) =>
       fieldLines(
         [
           ['key', key.keyId],
           ['type', key.keyType],
+          ['usage', key.usage ?? 'sign'],
           ['state', stateOf(key)],
           ['owner', nameOf(key.owner)],
           ['purposes', key.purposes.join(', ')],

@@ -58,7 +58,9 @@ export interface KeyDocument {
   readonly keyType: string;
   /** The current one. */
   readonly version: number;
-  readonly publicKey: string;
+  /** AES and HMAC keys have none. */
+  readonly publicKey?: string;
+  readonly usage?: 'sign' | 'encrypt';
   readonly state: string;
   /** When it will be destroyed. */
   readonly destroyAt?: string;
@@ -72,7 +74,7 @@ export interface KeyDocument {
 export interface KeyWithVersionsDocument extends KeyDocument {
   readonly versions: readonly {
     readonly version: number;
-    readonly publicKey: string;
+    readonly publicKey?: string;
     readonly createdAt: string;
     readonly backend: string;
   }[];
@@ -85,6 +87,23 @@ export interface SignatureDocument {
   readonly algorithm: string;
   /** Base64. */
   readonly signature: string;
+}
+
+/** What a key encrypted. */
+export interface CiphertextDocument {
+  readonly keyId: string;
+  readonly version: number;
+  readonly algorithm: string;
+  /** Base64. */
+  readonly ciphertext: string;
+}
+
+/** What it was. */
+export interface PlaintextDocument {
+  readonly keyId: string;
+  readonly version: number;
+  /** Base64. */
+  readonly plaintext: string;
 }
 
 /** Whether a key verifies a signature. */

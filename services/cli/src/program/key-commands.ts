@@ -12,21 +12,62 @@ const REASON: OptionSpec = {
   description: 'why; stands in the audit log',
 };
 
+/** Of keys in the key manager. */
+const MANAGED_KEY_TYPES = [
+  ...KEY_TYPES,
+  'rsa-4096',
+  'ec-p521',
+  'ed25519',
+  'ml-dsa-44',
+  'ml-dsa-65',
+  'ml-dsa-87',
+  'aes-128',
+  'aes-192',
+  'aes-256',
+  'hmac-sha256',
+  'hmac-sha384',
+  'hmac-sha512',
+];
+
+const GENERATE: readonly OptionSpec[] = [
+  {
+    flags: '--type, --key-type <type>',
+    description: 'default ec-p256',
+    choices: MANAGED_KEY_TYPES,
+  },
+  {
+    flags: '--usage <usage>',
+    description: 'RSA alone has a choice; default sign',
+    choices: ['sign', 'encrypt'],
+  },
+  { flags: '--backend <name>', description: 'where it is made; default the one of new keys' },
+];
+
+const ADDITIONAL_DATA: OptionSpec = {
+  flags: '--additional-data <file>',
+  description: 'what whoever decrypts must have too',
+};
+
 /** `gigvault key …`, `gigvault backends …`. */
 export const KEY_COMMANDS: readonly CommandSpec[] = [
   {
     usage: 'key generate <name>',
     summary: 'generate a key that stays in the key manager',
-    options: [
-      {
-        flags: '--key-type <type>',
-        description: 'default ec-p256',
-        choices: [...KEY_TYPES, 'rsa-4096', 'ed25519'],
-      },
-    ],
+    options: GENERATE,
     examples: [
       'gigvault key generate signing-2027',
-      'gigvault key generate box --key-type rsa-3072 -o json',
+      'gigvault key generate box --key-type rsa-3072 --usage encrypt -o json',
+    ],
+    pem: true,
+    load: async () => (await import('../commands/key.ts')).keyGenerate,
+  },
+  {
+    usage: 'key create <name>',
+    summary: 'the same as "key generate"',
+    options: GENERATE,
+    examples: [
+      'gigvault key create box --type aes-256',
+      'gigvault key create mac --type hmac-sha256',
     ],
     pem: true,
     load: async () => (await import('../commands/key.ts')).keyGenerate,
@@ -78,8 +119,29 @@ export const KEY_COMMANDS: readonly CommandSpec[] = [
     load: async () => (await import('../commands/key-use.ts')).keyVerify,
   },
   {
+    usage: 'key encrypt <name> <file>',
+    summary: 'encrypt a file with the current version; prints base64',
+    options: [ADDITIONAL_DATA],
+    examples: ['gigvault key encrypt box secret.txt > secret.enc'],
+    load: async () => (await import('../commands/key-encryption.ts')).keyEncrypt,
+  },
+  {
+    usage: 'key decrypt <name> <file>',
+    summary: 'decrypt what "key encrypt" made, by the version that did',
+    options: [
+      ADDITIONAL_DATA,
+      { flags: '--out <file>', description: 'write the plaintext there, 0600' },
+      { flags: '--force', description: 'replace that file' },
+    ],
+    examples: [
+      'gigvault key decrypt box secret.enc --out secret.txt',
+      'gigvault key decrypt box secret.enc -o json',
+    ],
+    load: async () => (await import('../commands/key-encryption.ts')).keyDecrypt,
+  },
+  {
     usage: 'key rotate <name>',
-    summary: 'make a new version, which signs; the old ones verify',
+    summary: 'make a new version, which signs or encrypts; the old ones verify, or decrypt',
     examples: ['gigvault key rotate signing-2027'],
     pem: true,
     load: async () => (await import('../commands/key-life.ts')).keyRotate,
@@ -134,12 +196,12 @@ export const KEY_COMMANDS: readonly CommandSpec[] = [
   },
   {
     usage: 'backends test <name>',
-    summary: 'make a throw-away key there, sign with it, verify, remove it',
+    summary: 'make a throw-away key there, use it, check, remove it',
     options: [
       {
         flags: '--key-type <type>',
         description: 'default ec-p256',
-        choices: [...KEY_TYPES, 'rsa-4096', 'ed25519'],
+        choices: MANAGED_KEY_TYPES,
       },
     ],
     examples: ['gigvault backends test hsm', 'gigvault backends test hsm --key-type rsa-2048'],
