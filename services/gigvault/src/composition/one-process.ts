@@ -8,6 +8,7 @@ import { type ProcessHost, type RunningService, runService } from '@gigvault/hos
 import { createAdmission } from '@gigvault/http/admission';
 import type { ApiAccess } from '@gigvault/http/api-gate';
 import { type HttpServer, startHttpServer } from '@gigvault/http/http-server';
+import { RPC } from '@gigvault/rpc/contracts';
 import { type GrpcServer, startGrpcServer } from '@gigvault/rpc/grpc-server';
 import { createInProcessBroker, type InProcessBroker } from '@gigvault/rpc/in-process-transport';
 import type { MtlsIdentity } from '@gigvault/rpc/mtls-identity';

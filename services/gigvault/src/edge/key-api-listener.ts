@@ -125,9 +125,14 @@ function answerer(
     gate(addressOf(call));
     return admitted(bound, method, async () => {
       const { signal, deadline } = limitsOf(call, clock);
-      const [authorization] = call.metadata.get('authorization');
       const correlation = { traceId: traceIdOf(textOf(call, 'traceparent')), requestId };
-      const asked = { method, request: call.request, authorization: String(authorization ?? '') };
+      const asked = {
+        method,
+        request: call.request,
+        authorization: textOf(call, 'authorization') ?? '',
+        apiKey: textOf(call, 'x-api-key') ?? '',
+        clientIp: addressOf(call),
+      };
       const answered = withCorrelation(correlation, () => keyApi.call(asked, { signal, deadline }));
       return (await answered).response;
     });

@@ -29,7 +29,7 @@ export class KeyApiRpc {
   constructor(@Inject(KEY_API) private readonly deps: KeyApiDeps) {}
 
   @GrpcMethod('KeyApiService', 'Call')
-  async call({ method, request, authorization }: CallRequest): Promise<CallResponse> {
+  async call({ method, request, ...credentials }: CallRequest): Promise<CallResponse> {
     const methods = methodsOf({ fullName: KEYSTORE });
     const contract = Object.hasOwn(methods, method) ? methods[method] : undefined;
     if (contract === undefined)
@@ -41,7 +41,11 @@ export class KeyApiRpc {
       const answer = await run(people, decoded(contract, request) as never);
       return { response: contract.responseSerialize(answer) };
     }
-    const principal = await authenticator.authenticate(authorization || undefined);
+    const principal = await authenticator.authenticate({
+      authorization: credentials.authorization || undefined,
+      apiKey: credentials.apiKey || undefined,
+      clientIp: credentials.clientIp,
+    });
     const correlation = currentCorrelation();
     if (correlation) correlation.actor = principal.actor;
     requirePermission(principal, permission);

@@ -17,6 +17,10 @@ export interface CallRequest {
   request: Buffer;
   /** As the client sent it in its metadata; empty when it sent none. */
   authorization: string;
+  /** `x-api-key` of its metadata; empty when it sent none. */
+  apiKey: string;
+  /** The client's own address. */
+  clientIp: string;
 }
 
 export interface CallResponse {
