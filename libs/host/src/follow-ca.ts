@@ -30,7 +30,7 @@ export interface FollowCaOptions {
   handle(client: PoolClient, changes: readonly CertificateChange[]): Promise<void>;
   /** Told after the commit; a crash may skip it. */
   committed(changes: readonly CertificateChange[]): void;
-  /** There is a new CA. Told after the commit. */
+  /** There is a new CA, or one has another place. Told after the commit. */
   issuersChanged(): void;
 }
 
@@ -52,7 +52,7 @@ export function followCa(
     handle: (client, events) => options.handle(client, toChanges(events)),
     afterCommit(events) {
       options.committed(toChanges(events));
-      if (events.some((event) => event.type === 'issuer.created')) options.issuersChanged();
+      if (events.some(({ type }) => type.startsWith('issuer.'))) options.issuersChanged();
     },
   });
 }

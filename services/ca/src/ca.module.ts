@@ -19,17 +19,23 @@ import { CaCertificateEnd1764200000000 } from '../migrations/ca-certificate-end.
 import { CaCertificateNotAfter1796000000000 } from '../migrations/ca-certificate-not-after.ts';
 import { CaInit1700000000000 } from '../migrations/ca-init.ts';
 import { CaIntentHolder1795400000000 } from '../migrations/ca-intent-holder.ts';
+import { CaIssuerGeneration1796100000000 } from '../migrations/ca-issuer-generation.ts';
 import { CaKeyCompromise1795310000000 } from '../migrations/ca-key-compromise.ts';
 import { certificateCounter } from './adapters/certificate-counter.ts';
 import { clockWatcher } from './adapters/clock-watcher.ts';
 import { createPgCertificateStore } from './adapters/pg-certificate-store.ts';
 import { createPgIntentStore } from './adapters/pg-intent-store.ts';
+import { createPgIssuerRetirement, createPgIssuerRotation } from './adapters/pg-issuer-rotation.ts';
 import { createPgIssuerStore } from './adapters/pg-issuer-store.ts';
 import {
   createPgCompromisedKeys,
   createPgRevocationStore,
 } from './adapters/pg-revocation-store.ts';
-import { createRpcKeyDirectory, createRpcSigner } from './adapters/rpc-signer.ts';
+import {
+  createRpcKeyDirectory,
+  createRpcSigner,
+  createRpcSuccessorKeys,
+} from './adapters/rpc-signer.ts';
 import {
   CA_DEPS,
   type CaDeps,
@@ -47,6 +53,7 @@ import { profileTable } from './issuance/profile-table.ts';
 import { createIssuerRegistry, type IssuerRegistry } from './issuers/issuer-registry.ts';
 import { type ReconcileDeps, reconcileIntents } from './reconciliation/reconcile-intents.ts';
 import { revokeCompromised, type SweepDeps } from './revocation/revoke-compromised.ts';
+import { type MoveDeps, moveIssuers } from './rotation/move-issuers.ts';
 
 /** The issuing CAs. */
 export const caService: ServiceDefinition<CaConfig> = {
@@ -59,6 +66,7 @@ export const caService: ServiceDefinition<CaConfig> = {
     CaKeyCompromise1795310000000,
     CaIntentHolder1795400000000,
     CaCertificateNotAfter1796000000000,
+    CaIssuerGeneration1796100000000,
   ],
   serves: [RPC.issuance, RPC.revocation, RPC.certificate, RPC.issuer, RPC.eventLog],
   eventConsumers: EVENT_CONSUMERS,
@@ -69,7 +77,7 @@ export const caService: ServiceDefinition<CaConfig> = {
       consumers: EVENT_CONSUMERS,
       clock: context.clock,
     });
-    const { deps, reconcile, sweeper, holder } = wireCa(context, eventLog);
+    const { deps, reconcile, sweeper, holder, mover } = wireCa(context, eventLog);
     return {
       module: CaModule,
       controllers: [IssuanceRpc, RevocationRpc, CertificateRpc, IssuerRpc, EventLogRpc],
@@ -84,6 +92,7 @@ export const caService: ServiceDefinition<CaConfig> = {
             holder,
             reconciler(context, reconcile),
             sweeper,
+            mover,
             certificateCounter(context),
             clockWatcher(context),
           ] satisfies Worker[],
@@ -113,12 +122,14 @@ export function wireCa(
   sweep: SweepDeps;
   sweeper: Worker;
   holder: LiveHolder;
+  move: MoveDeps;
+  mover: Worker;
 } {
   const { clock, clockGuard, config, database: pool, log } = context;
   const metrics = createCaMetrics(context.metrics, clock);
   const holder = liveHolder({ name: 'ca', pool, clock, log });
   const issuerStore = createPgIssuerStore(pool, eventLog);
-  const issuers = createIssuerRegistry(issuerStore, metrics.issuerLoaded);
+  const issuers = createIssuerRegistry(issuerStore, clock, metrics.issuerLoaded);
   const profiles = profileTable(config.profiles);
   const keys = createRpcKeyDirectory(context.client(RPC.key, 'keymgr'));
   const issuance = {
@@ -149,11 +160,23 @@ export function wireCa(
     observer: metrics,
   };
   const sweeper = sweeperOf(context, sweep);
+  const move = {
+    store: issuerStore,
+    issuers,
+    rotation: createPgIssuerRotation(pool, eventLog),
+    retirement: createPgIssuerRetirement(pool, eventLog),
+    clockGuard,
+    log,
+  };
+  const mover = moverOf(context, move);
+  const successors = createRpcSuccessorKeys(context.client(RPC.key, 'keymgr'));
   return {
     reconcile: issuance,
     sweep,
     sweeper,
     holder,
+    move,
+    mover,
     deps: {
       issuance,
       revocation: {
@@ -164,6 +187,8 @@ export function wireCa(
       },
       certificates: { certificates: createPgCertificateStore(pool), clock },
       issuers: { store: issuerStore, issuers, keys, clock },
+      rotation: { ...move, successors },
+      issuersWait: () => mover.wake(),
       profiles,
     },
   };
@@ -184,6 +209,22 @@ function sweeperOf(
         { error, operation: 'ca.compromised-keys' },
         'certificates of a compromised key wait',
       ),
+  });
+}
+
+/** Woken when OCSP or CRLs are ready for a new key. */
+function moverOf(
+  { clock, config, log }: Pick<ServiceContext<CaConfig>, 'clock' | 'config' | 'log'>,
+  move: MoveDeps,
+) {
+  const ends = new Map<string, number>();
+  return periodic({
+    name: 'ca.rotation',
+    clock,
+    interval: config.reconciliation.interval,
+    round: () => moveIssuers(move, ends),
+    onError: (error) =>
+      log.warn({ error, operation: 'ca.rotation' }, 'the move of an issuer waits'),
   });
 }
 

@@ -14,7 +14,7 @@ import { createClockGuard } from '@gigvault/time/clock-guard';
 import { buildCaTbsCertificate } from '@gigvault/x509/ca-certificate';
 import { assembleSigned } from '@gigvault/x509/certificate';
 import { buildCertificationRequest } from '@gigvault/x509/certification-request';
-import { type KeyType, publicKeyInfoOf } from '@gigvault/x509/public-key';
+import { type KeyType, type PublicKeyInfo, publicKeyInfoOf } from '@gigvault/x509/public-key';
 import { newSerialNumber } from '@gigvault/x509/serial-number';
 import { signatureAlgorithm, signTbs } from '@gigvault/x509/signature';
 import type { Pool } from 'pg';
@@ -27,6 +27,7 @@ import { issueCertificate } from '../src/issuance/issue-certificate.ts';
 import { createIssuer } from '../src/issuers/create-issuer.ts';
 import type { ReconcileDeps } from '../src/reconciliation/reconcile-intents.ts';
 import type { SweepDeps } from '../src/revocation/revoke-compromised.ts';
+import type { MoveDeps } from '../src/rotation/move-issuers.ts';
 import { createTestKeymgr, type TestKeymgr } from './test-keymgr.ts';
 
 const YEAR = 365 * 86_400_000;
@@ -36,6 +37,7 @@ export interface CaProcess {
   readonly deps: CaDeps;
   readonly reconcile: ReconcileDeps;
   readonly sweep: SweepDeps;
+  readonly move: MoveDeps;
   readonly holder: LiveHolder;
   readonly metrics: Metrics;
 }
@@ -56,8 +58,8 @@ export interface TestCa {
   >;
   /** @param config the `ca` section. */
   process(config?: object, clock?: Clock): CaProcess;
-  /** A CA certificate signed by the root. */
-  caCertificate(commonName: string, key: KeyObject): Buffer;
+  /** A CA certificate signed by the root, or in its name by another key. */
+  caCertificate(commonName: string, key: KeyObject | PublicKeyInfo, by?: KeyObject): Buffer;
   createIssuerRequest(issuerId: string, keyId: string, certificate: Buffer): CreateIssuerRequest;
   stop(): Promise<void>;
 }
@@ -93,7 +95,8 @@ export async function startTestCa(options: { crlShards?: number } = {}): Promise
     issuerKeys,
     process: (config = {}, clock = systemClock) =>
       startProcess(pool, eventLog, keymgr, config, clock),
-    caCertificate: (commonName, key) => caCertificate(commonName, key, 'Test Root', rootKey),
+    caCertificate: (commonName, key, by = rootKey) =>
+      caCertificate(commonName, key, 'Test Root', by),
     createIssuerRequest: (issuerId, keyId, certificate) => ({
       issuerId,
       certificate,
@@ -155,7 +158,7 @@ export function newKey(namedCurve = 'P-256'): KeyObject {
 
 function caCertificate(
   commonName: string,
-  key: KeyObject,
+  key: KeyObject | PublicKeyInfo,
   issuer: string,
   issuerKey: KeyObject,
 ): Buffer {
@@ -165,7 +168,7 @@ function caCertificate(
     serialNumber: newSerialNumber(),
     issuer: [{ type: 'CN', value: issuer }],
     subject: [{ type: 'CN', value: commonName }],
-    publicKey: publicKeyInfoOf(key),
+    publicKey: 'spki' in key ? key : publicKeyInfoOf(key),
     issuerKeyIdentifier: publicKeyInfoOf(issuerKey).keyIdentifier,
     signingKeyType,
     notBefore: now - 2 * 3_600_000,

@@ -1,6 +1,11 @@
-import { createPublicKey, type KeyObject } from 'node:crypto';
+import { createPublicKey, generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { asGigvaultError, GigvaultError } from '@gigvault/errors/gigvault-error';
-import type { Key, KeyService } from '@gigvault/proto/keymgr/v1/key';
+import type {
+  Key,
+  KeyService,
+  RequestSuccessorRequest,
+  RequestSuccessorResponse,
+} from '@gigvault/proto/keymgr/v1/key';
 import type {
   CloseSigningResponse,
   KeySigningService,
@@ -11,6 +16,7 @@ import type { Client } from '@gigvault/rpc/call';
 import { durableStep } from '@gigvault/telemetry/durable-step';
 import { produced } from '@gigvault/testkit/produced';
 import { assembleSigned } from '@gigvault/x509/certificate';
+import { buildCertificationRequest } from '@gigvault/x509/certification-request';
 import { signatureAlgorithm, signTbs } from '@gigvault/x509/signature';
 
 /**
@@ -40,7 +46,7 @@ const P256 = signatureAlgorithm('ec-p256');
 
 /** The same keymgr, and its state. */
 interface State extends TestKeymgr {
-  readonly privateKeys: Readonly<Record<string, KeyObject>>;
+  readonly privateKeys: Record<string, KeyObject>;
   readonly signed: Map<string, number>;
   readonly recorded: Map<string, Buffer>;
   readonly tombstones: Set<string>;
@@ -50,7 +56,7 @@ interface State extends TestKeymgr {
 /** @param privateKeys by key id. */
 export function createTestKeymgr(privateKeys: Readonly<Record<string, KeyObject>>): TestKeymgr {
   const state: State = {
-    privateKeys,
+    privateKeys: { ...privateKeys },
     fault: undefined,
     closeFails: false,
     signed: new Map(),
@@ -65,6 +71,7 @@ export function createTestKeymgr(privateKeys: Readonly<Record<string, KeyObject>
     },
     keys: {
       getKey: async ({ keyId }) => describeKey(keyId, keyOf(state, keyId)),
+      requestSuccessor: async (request) => requestSuccessor(state, request),
       generateKey: () => Promise.reject(new GigvaultError('KEY_USE_REFUSED', 'not here')),
       listKeys: () => Promise.reject(new GigvaultError('KEY_USE_REFUSED', 'not here')),
     },
@@ -125,6 +132,23 @@ function close(state: State, intentId: string): CloseSigningResponse {
   if (signature) return { signature, tombstoned: false };
   state.tombstones.add(intentId);
   return { signature: Buffer.alloc(0), tombstoned: true };
+}
+
+/** As keymgr does, for the CAs of startTestCa. */
+function requestSuccessor(
+  state: State,
+  { keyId: first, generation }: RequestSuccessorRequest,
+): RequestSuccessorResponse {
+  keyOf(state, first);
+  const keyId = `${first}-g${generation}`;
+  state.privateKeys[keyId] ??= generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey;
+  const privateKey = keyOf(state, keyId);
+  const subject = [{ type: 'CN', value: `Test ${first.slice('ca-'.length)} CA G${generation}` }];
+  const request = { privateKey, subject, subjectAltName: [] };
+  return {
+    key: describeKey(keyId, privateKey),
+    certificationRequest: buildCertificationRequest(request),
+  };
 }
 
 function describeKey(keyId: string, key: KeyObject): Key {

@@ -10,6 +10,7 @@ import { CrlInit1764000000000 } from '../migrations/1764000000000-crl-init.ts';
 import { CrlEntryOrder1764100000000 } from '../migrations/1764100000000-crl-entry-order.ts';
 import { CrlParts1764200000000 } from '../migrations/1764200000000-crl-parts.ts';
 import { CrlRuns1764300000000 } from '../migrations/1764300000000-crl-runs.ts';
+import { CrlLast1796100000000 } from '../migrations/1796100000000-crl-last.ts';
 import { pgCrlStore } from '../src/adapters/pg-crl-store.ts';
 import { pgIssuerStore } from '../src/adapters/pg-issuer-store.ts';
 import { pgShardDirectory } from '../src/adapters/pg-shard-directory.ts';
@@ -26,10 +27,11 @@ const pool = await database.pool('crl', [
   CrlEntryOrder1764100000000,
   CrlParts1764200000000,
   CrlRuns1764300000000,
+  CrlLast1796100000000,
 ]);
 const keymgr = fakeKeymgr();
 const issuer = fakeCa(systemClock).addIssuer('issuing', 1, keymgr.keys);
-await pgIssuerStore(pool).save([issuer]);
+await pgIssuerStore(pool).save([{ ...issuer, prepared: false, endsAt: undefined }]);
 const now = systemClock.now();
 // All serial numbers have sixteen octets, so the entries differ in those alone: bytes 4 to 19.
 const sample = encodeCrlEntry({ serialNumber: '7f'.repeat(16), revokedAt: now, reasonCode: 1 });

@@ -20,6 +20,7 @@ import { CrlInit1764000000000 } from '../migrations/1764000000000-crl-init.ts';
 import { CrlEntryOrder1764100000000 } from '../migrations/1764100000000-crl-entry-order.ts';
 import { CrlParts1764200000000 } from '../migrations/1764200000000-crl-parts.ts';
 import { CrlRuns1764300000000 } from '../migrations/1764300000000-crl-runs.ts';
+import { CrlLast1796100000000 } from '../migrations/1796100000000-crl-last.ts';
 import { crlFiles } from './adapters/crl-files.ts';
 import { rootCrlFile } from './adapters/file-root-crl.ts';
 import { pgCrlStore } from './adapters/pg-crl-store.ts';
@@ -53,6 +54,7 @@ export const crlService: ServiceDefinition<CrlConfig> = {
     CrlEntryOrder1764100000000,
     CrlParts1764200000000,
     CrlRuns1764300000000,
+    CrlLast1796100000000,
   ],
   serves: [],
   module: (context) => {

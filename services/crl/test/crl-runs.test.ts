@@ -42,7 +42,8 @@ beforeEach(async () => {
     await pool.query(`DELETE FROM ${table}`);
   clock = new FakeClock(Math.floor(systemClock.now() / 1000) * 1000);
   const keymgr = fakeKeymgr();
-  await pgIssuerStore(pool).save([fakeCa(clock).addIssuer('issuing', 1, keymgr.keys)]);
+  const issuer = fakeCa(clock).addIssuer('issuing', 1, keymgr.keys);
+  await pgIssuerStore(pool).save([{ ...issuer, prepared: false, endsAt: undefined }]);
   deps = {
     store: pgCrlStore(pool, FULL_RUN),
     signer: rpcCrlSigner(keymgr.signing),

@@ -16,8 +16,17 @@ export interface FakeCa {
   readonly issuer: Client<IssuerService>;
   /** While true, ListIssuers fails. */
   down: boolean;
+  /** Issuers that were confirmed; each is current from then on. */
+  readonly confirmed: string[];
   /** Adds a CA; its key is put into `keys` as `ca-<issuerId>`. */
-  addIssuer(issuerId: string, crlShards: number, keys: Map<string, KeyObject>): Issuer;
+  addIssuer(
+    issuerId: string,
+    crlShards: number,
+    keys: Map<string, KeyObject>,
+    state?: string,
+  ): Issuer;
+  /** Gives a CA another state, and tells of it. */
+  move(issuerId: string, state: string): void;
   /** Tells of a revocation; returns the serial number. */
   revoke(revocation?: Partial<FakeRevocation>): string;
 }
@@ -37,6 +46,7 @@ export function fakeCa(clock: Clock): FakeCa {
   const events = fakeEventLog(clock);
   const ca: FakeCa = {
     issuers: [],
+    confirmed: [],
     events,
     down: false,
     issuer: {
@@ -46,8 +56,14 @@ export function fakeCa(clock: Clock): FakeCa {
         if (ca.down) throw new GigvaultError('UNAVAILABLE', 'ca is down');
         return { issuers: [...ca.issuers] };
       },
+      async confirmIssuer({ issuerId }) {
+        if (ca.down) throw new GigvaultError('UNAVAILABLE', 'ca is down');
+        ca.confirmed.push(issuerId);
+        ca.move(issuerId, 'current');
+        return {};
+      },
     },
-    addIssuer(issuerId, crlShards, keys) {
+    addIssuer(issuerId, crlShards, keys, state = 'current') {
       const keyId = `ca-${issuerId}`;
       const { privateKey, certificate } = selfSignedCa(`Test CA ${issuerId}`, clock.now());
       keys.set(keyId, privateKey);
@@ -61,10 +77,18 @@ export function fakeCa(clock: Clock): FakeCa {
         crlBaseUrl: `http://status.test/crl/${issuerId}`,
         issuerUrl: '',
         public: issuerId === 'issuing',
+        line: 'issuing',
+        generation: 1,
+        state,
       };
       ca.issuers.push(issuer);
       events.append('issuer.created', issuerId, { issuerId });
       return issuer;
+    },
+    move(issuerId, state) {
+      const at = ca.issuers.findIndex((issuer) => issuer.issuerId === issuerId);
+      ca.issuers[at] = { ...(ca.issuers[at] as Issuer), state };
+      events.append(`issuer.${state}`, issuerId, { issuerId });
     },
     revoke(revocation = {}) {
       const data: FakeRevocation = {

@@ -56,6 +56,10 @@ export interface FakeCa {
   readonly asked: string[][];
   /** Certificates made for responders; retries of a request are not counted. */
   readonly responderCertificates: Buffer[];
+  /** Of the issuer, as in ca/v1/issuer.proto. */
+  state: string;
+  /** Issuers that were confirmed. */
+  readonly confirmed: string[];
   /** While true, RPCs fail (the event log has its own switch). */
   down: boolean;
   /** Held before each GetCertificateStatus answers. */
@@ -105,6 +109,8 @@ export function fakeCa(clock: Clock): FakeCa {
     issuerCertificate,
     events,
     asked: [],
+    state: 'current',
+    confirmed: [],
     responderCertificates: [],
     down: false,
     gate: Promise.resolve(),
@@ -152,7 +158,12 @@ export function fakeCa(clock: Clock): FakeCa {
           certificate: issuerCertificate,
           keyId: 'ca-issuing',
         };
-        return { issuers: [{ ...common, ...issuing, public: true }] };
+        const place = { line: 'issuing', generation: 1, state: ca.state };
+        return { issuers: [{ ...common, ...issuing, ...place, public: true }] };
+      },
+      async confirmIssuer({ issuerId }) {
+        ca.confirmed.push(issuerId);
+        return {};
       },
     },
     issue(announce = true) {

@@ -67,6 +67,7 @@ export function fakeKeymgr(): FakeKeymgr {
         if (!key) throw new GigvaultError('KEY_NOT_FOUND', keyId);
         return describe(keyId, key);
       },
+      requestSuccessor: () => Promise.reject(new Error('not used')),
       listKeys: () => Promise.reject(new Error('not used')),
     },
   };

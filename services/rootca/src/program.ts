@@ -120,7 +120,7 @@ function command(
 function addKeyOptions(to: Command): Command {
   return to
     .requiredOption('--root <directory>', 'made by create or by a ceremony')
-    .option('--passphrase-file <file>', 'holds the passphrase of a key in a file')
+    .option('--passphrase-file <file>', 'holds the passphrase of a key in a file; - is stdin')
     .option(
       '--share-file <file>',
       'a share of a ceremony’s key, once for each; without it\nholders are asked for theirs',

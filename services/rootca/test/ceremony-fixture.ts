@@ -33,10 +33,10 @@ export function newKey(): KeyObject {
 }
 
 /** A request for a CA of the plan. */
-export function request(kind: SubordinateKind, privateKey: KeyObject): Buffer {
+export function request(kind: SubordinateKind, privateKey: KeyObject, generation = 1): Buffer {
   return buildCertificationRequest({
     privateKey,
-    subject: caSubject(plan, kind),
+    subject: caSubject(plan, kind, generation),
     subjectAltName: [],
   });
 }

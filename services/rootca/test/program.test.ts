@@ -74,6 +74,10 @@ describe('rootca by hand', () => {
       await writeFile(at(`${kind}.csr`), toPem('CERTIFICATE REQUEST', request(kind, newKey())));
       await sign(kind);
     }
+    // The issuing CA's second key, as at a rotation.
+    const next = request('issuing', newKey(), 2);
+    await writeFile(at('issuing.csr'), toPem('CERTIFICATE REQUEST', next));
+    await sign('issuing', 'root/issuing-g2.crt');
     await copyFile(at('root/root.crl'), at('first.crl'));
     await crl('01:AB@4');
     const [list] = fromPem(await readFile(at('root/root.crl'), 'utf8'), 'X509 CRL');
@@ -84,6 +88,7 @@ describe('rootca by hand', () => {
     await rootca('verify', '--dir', at('root'));
     expect(output).toEqual(
       [
+        ...['issuing-g2.crt', 'issuing-g2.crt.transcript.json'],
         ...['issuing.crt', 'issuing.crt.transcript.json', 'plan.yaml', 'root.crl'],
         ...['root.crl.2.transcript.json', 'root.crt', 'services.crt'],
         ...['services.crt.transcript.json', 'transcript.json'],

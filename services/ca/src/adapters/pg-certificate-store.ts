@@ -31,7 +31,7 @@ export function createPgCertificateStore(pool: Pool): CertificateStore {
       const { rows } = await query<CertificateRow>(pool, {
         name: 'ca.certificate-status',
         text: `SELECT serial_number, status, revoked_at, reason_code, not_after FROM certificate
-               WHERE serial_number = ANY($2::text[]) AND issuer_id = $1`,
+               WHERE serial_number = ANY($2::text[]) AND ($1 = '' OR issuer_id = $1)`,
         values: [issuerId, serialNumbers],
       });
       return rows.map((row) => ({

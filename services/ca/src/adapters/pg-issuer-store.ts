@@ -3,17 +3,20 @@ import { query } from '@gigvault/database/query';
 import { transaction } from '@gigvault/database/transaction';
 import { durableStep } from '@gigvault/telemetry/durable-step';
 import type { Pool } from 'pg';
-import type { IssuerRecord, IssuerStore } from '../ports/issuer-store.ts';
+import type { IssuerPlace, IssuerRecord, IssuerState, IssuerStore } from '../ports/issuer-store.ts';
 
 const COLUMNS =
-  'issuer_id, certificate, chain, key_id, crl_shards, ocsp_url, crl_base_url, issuer_url, public, created_at';
+  'issuer_id, certificate, chain, key_id, crl_shards, ocsp_url, crl_base_url, issuer_url, public, created_at, generation';
+
+/** An issuer that a version from before has stored is a line of its own. */
+const LINE = 'coalesce(line, issuer_id) AS line';
 
 /** Issuers in PostgreSQL. */
 export function createPgIssuerStore(pool: Pool, eventLog: EventLog): IssuerStore {
   return {
     async find(issuerId) {
       const { rows } = await query<IssuerRow>(pool, {
-        text: `SELECT ${COLUMNS} FROM issuer WHERE issuer_id = $1`,
+        text: `SELECT ${COLUMNS}, ${LINE} FROM issuer WHERE issuer_id = $1`,
         values: [issuerId],
       });
       return rows[0] && toRecord(rows[0]);
@@ -21,15 +24,23 @@ export function createPgIssuerStore(pool: Pool, eventLog: EventLog): IssuerStore
     async list() {
       const { rows } = await query<IssuerRow>(
         pool,
-        `SELECT ${COLUMNS} FROM issuer ORDER BY issuer_id`,
+        `SELECT ${COLUMNS}, ${LINE} FROM issuer ORDER BY issuer_id`,
       );
       return rows.map(toRecord);
+    },
+    async places() {
+      const { rows } = await query<PlaceRow>(pool, {
+        name: 'ca.issuer-places',
+        text: `SELECT issuer_id, ${LINE}, generation, state FROM issuer ORDER BY issuer_id`,
+      });
+      return rows.map(toPlace);
     },
     create: (issuer, caKeys, event) =>
       durableStep('ca.issuer', () =>
         transaction(pool, async (client) => {
           const { rowCount } = await client.query(
-            `INSERT INTO issuer (${COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+            `INSERT INTO issuer (${COLUMNS}, line, state) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12,
+               CASE $11::integer WHEN 1 THEN 'current' ELSE 'prepared' END)
              ON CONFLICT DO NOTHING`,
             valuesOf(issuer),
           );
@@ -46,8 +57,14 @@ export function createPgIssuerStore(pool: Pool, eventLog: EventLog): IssuerStore
   };
 }
 
-interface IssuerRow {
+interface PlaceRow {
   issuer_id: string;
+  line: string;
+  generation: number;
+  state: IssuerState;
+}
+
+interface IssuerRow extends Omit<PlaceRow, 'state'> {
   certificate: Buffer;
   chain: Buffer[];
   key_id: string;
@@ -71,12 +88,16 @@ function valuesOf(issuer: IssuerRecord): unknown[] {
     issuer.issuerUrl,
     issuer.public,
     issuer.createdAt,
+    issuer.generation,
+    issuer.line,
   ];
 }
 
 function toRecord(row: IssuerRow): IssuerRecord {
   return {
     issuerId: row.issuer_id,
+    line: row.line,
+    generation: row.generation,
     certificate: row.certificate,
     chain: row.chain,
     keyId: row.key_id,
@@ -87,4 +108,8 @@ function toRecord(row: IssuerRow): IssuerRecord {
     public: row.public,
     createdAt: Number(row.created_at),
   };
+}
+
+function toPlace({ issuer_id, line, generation, state }: PlaceRow): IssuerPlace {
+  return { issuerId: issuer_id, line, generation, state };
 }

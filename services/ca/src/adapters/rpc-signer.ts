@@ -3,7 +3,7 @@ import { asGigvaultError, fromErrorRecord, GigvaultError } from '@gigvault/error
 import type { KeyService } from '@gigvault/proto/keymgr/v1/key';
 import type { KeySigningService, SignBatchItem } from '@gigvault/proto/keymgr/v1/signing';
 import type { Client } from '@gigvault/rpc/call';
-import type { KeyDirectory, Signer, SigningOrder } from '../ports/signer.ts';
+import type { KeyDirectory, Signer, SigningOrder, SuccessorKeys } from '../ports/signer.ts';
 
 /** How many signatures one call may ask for, and how many may wait. */
 export interface SignerBatch {
@@ -71,5 +71,17 @@ function resultOf(item: SignBatchItem | undefined): BatchResult<Buffer> {
 export function createRpcKeyDirectory(client: Client<KeyService>): KeyDirectory {
   return {
     publicKeyOf: async (keyId) => (await client.getKey({ keyId })).subjectPublicKeyInfo,
+  };
+}
+
+/** Next keys of CAs from keymgr. */
+export function createRpcSuccessorKeys(client: Client<KeyService>): SuccessorKeys {
+  return {
+    async request(keyId, generation, actor) {
+      const successor = await client.requestSuccessor({ keyId, generation, actor });
+      const { key, certificationRequest } = successor;
+      if (key === undefined) throw new GigvaultError('INTERNAL', 'keymgr made no key.');
+      return { keyId: key.keyId, certificationRequest };
+    },
   };
 }

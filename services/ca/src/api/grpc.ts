@@ -13,6 +13,8 @@ import type {
   IssueInternalCertificateRequest,
 } from '@gigvault/proto/ca/v1/issuance';
 import type {
+  ConfirmIssuerRequest,
+  ConfirmIssuerResponse,
   CreateIssuerRequest,
   Issuer,
   ListIssuersRequest,
@@ -41,6 +43,8 @@ import { type CreateIssuerDeps, createIssuer } from '../issuers/create-issuer.ts
 import { listIssuers, listProfiles } from '../issuers/list-issuers.ts';
 import { requireOwnActor } from '../revocation/revocation-actor.ts';
 import { type RevokeDeps, revokeCertificate } from '../revocation/revoke-certificate.ts';
+import type { BeginDeps } from '../rotation/begin-rotation.ts';
+import { confirmIssuer, type MoveDeps } from '../rotation/move-issuers.ts';
 
 /** Everything that the handlers call. */
 export interface CaDeps {
@@ -48,6 +52,9 @@ export interface CaDeps {
   readonly revocation: RevokeDeps;
   readonly certificates: CertificateDeps;
   readonly issuers: CreateIssuerDeps;
+  readonly rotation: BeginDeps & Pick<MoveDeps, 'rotation'>;
+  /** An issuer may have to be moved. */
+  readonly issuersWait: () => void;
   readonly profiles: ProfileTable;
 }
 
@@ -151,5 +158,17 @@ export class IssuerRpc {
     call: CallContext,
   ): Promise<Issuer> {
     return createIssuer(this.deps.issuers, request, `service:${call.peer}`);
+  }
+
+  /** For the calling peer. */
+  @GrpcMethod('IssuerService', 'ConfirmIssuer')
+  async confirmIssuer(
+    request: ConfirmIssuerRequest,
+    _metadata: unknown,
+    call: CallContext,
+  ): Promise<ConfirmIssuerResponse> {
+    await confirmIssuer(this.deps.rotation, request.issuerId, call.peer);
+    this.deps.issuersWait();
+    return {};
   }
 }

@@ -4,6 +4,7 @@ import type {
   certificateItem,
   issuerItem,
   revokeReply,
+  rotationReply,
 } from './http-schemas.ts';
 
 const SERIAL_NUMBER = '5f03a1c47e9b20d86f51c2d90a7be418';
@@ -36,6 +37,9 @@ const REVOKED: z.infer<typeof revokeReply> = {
 
 const ISSUER: z.infer<typeof issuerItem> = {
   issuerId: 'issuing',
+  line: 'issuing',
+  generation: 1,
+  state: 'current',
   subject: 'CN=GigVault Issuing CA',
   keyType: 'ec-p256',
   public: true,
@@ -49,6 +53,15 @@ const ISSUER: z.infer<typeof issuerItem> = {
   chain: PEM,
 };
 
+const ROTATION: z.infer<typeof rotationReply> = {
+  issuerId: 'issuing-g2',
+  line: 'issuing',
+  generation: 2,
+  state: 'prepared',
+};
+
+const REQUEST = '-----BEGIN CERTIFICATE REQUEST-----\nMIIB…\n-----END CERTIFICATE REQUEST-----\n';
+
 /** Of each operation, as the API's document shows it. */
 export const EXAMPLES = {
   listCertificates: {
@@ -61,14 +74,31 @@ export const EXAMPLES = {
     body: { reason: 'keyCompromise' },
     replies: { 200: REVOKED },
   },
+  rotateIssuer: {
+    params: { line: 'issuing' },
+    body: { generation: 2 },
+    replies: { 200: { ...ROTATION, state: 'requested', certificationRequest: REQUEST } },
+  },
+  acceptSuccessor: {
+    params: { line: 'issuing' },
+    body: { certificate: PEM },
+    replies: { 200: ROTATION },
+  },
   listIssuers: { replies: { 200: { items: [ISSUER] } } },
 } as const;
 
+const NO_LINE = { NOT_FOUND: "Issuer 'other' does not exist." };
 const NOT_FOUND = { CERTIFICATE_NOT_FOUND: `There is no certificate ${SERIAL_NUMBER}.` };
 
 /** Errors of each operation, beyond those that all have. */
 export const ERRORS = {
   getCertificate: NOT_FOUND,
+  rotateIssuer: { ...NO_LINE, KEY_UNAVAILABLE: 'The key backend does not answer.' },
+  acceptSuccessor: {
+    ...NO_LINE,
+    KEY_NOT_FOUND: "Key 'ca-issuing-g2' does not exist.",
+    CONFLICT: "'issuing-g2' has another certificate, and becomes current soon.",
+  },
   revokeCertificate: {
     ...NOT_FOUND,
     ALREADY_REVOKED: `Certificate ${SERIAL_NUMBER} is revoked already.`,

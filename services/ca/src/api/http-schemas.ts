@@ -75,9 +75,18 @@ export const revokeReply = z.object({
   reason: z.string(),
 });
 
-/** An issuing CA. */
+const issuerState = z
+  .enum(['prepared', 'current', 'superseded', 'retired'])
+  .describe(
+    'Waits for OCSP and CRLs; issues; another key issues and status goes on; all that it issued has ended',
+  );
+
+/** An issuing CA, by one of its keys. */
 export const issuerItem = z.object({
   issuerId: z.string(),
+  line: z.string().describe('The CA through all of its keys, as profiles name it'),
+  generation: z.int().describe('Which key of the CA it is, from 1'),
+  state: issuerState,
   subject: z.string(),
   keyType: z.string(),
   public: z.boolean(),
@@ -89,6 +98,34 @@ export const issuerItem = z.object({
   crlShards: z.int(),
   certificate: z.string().describe('PEM'),
   chain: z.string().describe('PEM, down to the root'),
+});
+
+/** Which CA, through all of its keys. */
+export const lineParams = z.object({
+  line: z.string().max(63).describe('As `issuing`; `line` in `/issuers`'),
+});
+
+/** The rotation of a CA's key. */
+export const rotateBody = z.strictObject({
+  generation: z
+    .int()
+    .min(2)
+    .optional()
+    .describe('The key that shall come of it; a repetition then begins no further one'),
+});
+
+/** The root's answer to the request. */
+export const successorBody = z.strictObject({
+  certificate: z.string().max(20_000).describe('PEM, signed by the root'),
+});
+
+/** How far a rotation has come. */
+export const rotationReply = z.object({
+  issuerId: z.string(),
+  line: z.string(),
+  generation: z.int(),
+  state: z.enum(['requested', ...issuerState.options]),
+  certificationRequest: z.string().optional().describe('PEM: what the root signs'),
 });
 
 /** Every issuing CA. */

@@ -7,11 +7,12 @@ import { REASON_CODE, reasonName } from '@gigvault/x509/reason-code';
 import type { z } from 'zod';
 import { certificateNotFound, getCertificate } from '../certificates/get-certificate.ts';
 import { listCertificates } from '../certificates/list-certificates.ts';
-import type { Issuer } from '../issuers/issuer-registry.ts';
+import type { PlacedIssuer } from '../issuers/issuer-registry.ts';
 import { REVOCATION_REASONS } from '../revocation/revocation-reason.ts';
 import { revokeCertificate } from '../revocation/revoke-certificate.ts';
 import type { CaDeps } from './grpc.ts';
 import { ERRORS, EXAMPLES } from './http-examples.ts';
+import { rotationOperations } from './http-rotation.ts';
 import {
   certificateDocument,
   certificatePage,
@@ -28,7 +29,13 @@ import {
 
 /** The CA's operations of the REST API. `POST /certificates` is the RA's: asking for a certificate is an enrolment. */
 export function caOperations(deps: CaDeps): HttpRoute[] {
-  return [listOperation(deps), getOperation(deps), revokeOperation(deps), issuersOperation(deps)];
+  return [
+    listOperation(deps),
+    getOperation(deps),
+    revokeOperation(deps),
+    issuersOperation(deps),
+    ...rotationOperations(deps),
+  ];
 }
 
 function listOperation(deps: CaDeps): HttpRoute {
@@ -132,12 +139,12 @@ function issuersOperation(deps: CaDeps): HttpRoute {
     method: 'GET',
     path: '/issuers',
     tag: 'Issuers',
-    summary: 'List the issuing CAs with their chains',
+    summary: 'List the issuing CAs by their keys, with their chains',
     permission: 'signed-in',
     replies: { 200: issuerList },
     examples: EXAMPLES.listIssuers,
     async handle() {
-      const issuers = await deps.issuers.issuers.list();
+      const issuers = await deps.issuers.issuers.placed();
       return { status: 200, body: { items: issuers.map(toIssuerItem) } };
     },
   });
@@ -164,9 +171,15 @@ function reasonOf({ reasonCode, reason }: z.infer<typeof revokeBody>): number {
   throw new GigvaultError('INVALID_ARGUMENT', 'reason and reasonCode say different things.');
 }
 
-function toIssuerItem({ record, certificate, chain }: Issuer): z.infer<typeof issuerItem> {
+function toIssuerItem({
+  issuer: { record, certificate, chain },
+  place,
+}: PlacedIssuer): z.infer<typeof issuerItem> {
   return {
     issuerId: record.issuerId,
+    line: record.line,
+    generation: record.generation,
+    state: place.state,
     subject: formatName(certificate.subject),
     keyType: certificate.publicKey.keyType,
     public: record.public,

@@ -20,7 +20,11 @@ export async function getCertificateStatus(
     throw new GigvaultError('INVALID_ARGUMENT', `Ask for 1 to ${MAX_SERIALS} serial numbers.`);
   }
   const records = await deps.certificates.statusOf(issuerId, serialNumbers);
-  const bySerialNumber = new Map(records.map((record) => [record.serialNumber, record]));
+  // Of two issuers' certificates with one serial number the revoked one counts.
+  const { valid = [], revoked = [] } = Object.groupBy(records, ({ status }) => status);
+  const bySerialNumber = new Map(
+    [...valid, ...revoked].map((record) => [record.serialNumber, record]),
+  );
   return serialNumbers.map((serialNumber) =>
     toStatus(serialNumber, bySerialNumber.get(serialNumber)),
   );

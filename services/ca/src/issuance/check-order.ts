@@ -115,7 +115,7 @@ async function checkIssuer(
   order: IssuanceOrder,
 ): Promise<Issuer> {
   const issuerId = order.issuerId === '' ? profile.issuerId : order.issuerId;
-  // A profile without an issuer of its own (ocsp-signer) is issued by the issuer that is asked for.
+  // A profile without a CA of its own (ocsp-signer) is issued by the issuer that is asked for, whichever key of its CA that is.
   if (profile.issuerId !== '' && issuerId !== profile.issuerId) {
     throw new GigvaultError(
       'INVALID_ARGUMENT',
@@ -125,7 +125,9 @@ async function checkIssuer(
       },
     );
   }
-  const issuer = await issuers.get(issuerId);
+  const issuer = await (profile.issuerId === ''
+    ? issuers.get(issuerId)
+    : issuers.current(profile.issuerId));
   if (profile.public && !issuer.record.public) {
     throw new GigvaultError(
       'INVALID_ARGUMENT',

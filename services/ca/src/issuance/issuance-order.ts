@@ -4,7 +4,7 @@ import type { PublicKeyInfo } from '@gigvault/x509/public-key';
 /** What issuance is asked for, whoever asks. The fields of IssueCertificateRequest, checked by nobody yet. */
 export interface IssuanceOrder {
   readonly requestId: string;
-  /** Empty: the profile's issuer. */
+  /** The profile's CA or, for a profile that has none, the issuer. Empty: the profile's CA. */
   readonly issuerId: string;
   readonly profile: string;
   readonly profileHash: string;

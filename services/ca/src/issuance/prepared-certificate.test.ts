@@ -28,6 +28,8 @@ function issuer() {
   });
   return toIssuer({
     issuerId: 'issuing',
+    line: 'issuing',
+    generation: 1,
     certificate: assembleSigned(tbs, signatureAlgorithm('ec-p256'), signTbs(key, tbs)),
     chain: [],
     keyId: 'ca-issuing',

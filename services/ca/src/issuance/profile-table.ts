@@ -7,7 +7,7 @@ export interface IssuanceProfile {
   readonly certificate: CertificateProfile;
   /** SHA-256 (hex) of `certificate`: what an order is pinned to. */
   readonly hash: string;
-  /** Empty: the issuer that is asked for (ocsp-signer). */
+  /** The CA, through all of its keys; its current one signs. Empty: the issuer that is asked for (ocsp-signer). */
   readonly issuerId: string;
   /** Offered to enrolment; false for what only GigVault itself may have. */
   readonly public: boolean;

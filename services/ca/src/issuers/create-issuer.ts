@@ -20,6 +20,7 @@ export interface CreateIssuerDeps {
 
 const ISSUER_ID = /^[a-z0-9-]{1,63}$/;
 const MAX_SHARDS = 1024;
+const OCSP_PATH = '/ocsp';
 
 /**
  * Registers an issuing CA that the root has signed and whose key keymgr holds. The URLs that stand in its certificates are fixed
@@ -31,7 +32,20 @@ export async function createIssuer(
   request: CreateIssuerRequest,
   actor: string,
 ): Promise<WireIssuer> {
-  const record = toRecord(request, deps.clock.now());
+  return toWireIssuer(await storeIssuer(deps, toRecord(request, deps.clock.now()), actor), {
+    state: 'current',
+  });
+}
+
+/**
+ * Checks path and key, and stores the issuer with its event; one that is stored already with this certificate is returned.
+ * Errors: INVALID_ARGUMENT, KEY_NOT_FOUND, ALREADY_EXISTS, UNAVAILABLE.
+ */
+export async function storeIssuer(
+  deps: CreateIssuerDeps,
+  record: IssuerRecord,
+  actor: string,
+): Promise<IssuerRecord> {
   const path = [record.certificate, ...record.chain].map(readOne);
   checkPath(path, deps.clock.now());
   await checkKey(deps.keys, record, path);
@@ -50,7 +64,7 @@ export async function createIssuer(
       },
     );
   }
-  return toWireIssuer(stored);
+  return stored;
 }
 
 function toRecord(request: CreateIssuerRequest, now: number): IssuerRecord {
@@ -62,16 +76,33 @@ function toRecord(request: CreateIssuerRequest, now: number): IssuerRecord {
   const base = statusUrl(request.statusPublicUrl);
   return {
     issuerId,
+    line: issuerId,
+    generation: 1,
     certificate,
     chain,
     keyId,
     crlShards,
-    ocspUrl: `${base}/ocsp`,
-    crlBaseUrl: `${base}/crl/${issuerId}`,
-    issuerUrl: `${base}/ca/${issuerId}.crt`,
+    ...urlsOf(base, issuerId),
     public: request.public,
     createdAt: now,
   };
+}
+
+/** The URLs that stand in the certificates of an issuer. @param base status.publicUrl */
+export function urlsOf(
+  base: string,
+  issuerId: string,
+): Pick<IssuerRecord, 'ocspUrl' | 'crlBaseUrl' | 'issuerUrl'> {
+  return {
+    ocspUrl: `${base}${OCSP_PATH}`,
+    crlBaseUrl: `${base}/crl/${issuerId}`,
+    issuerUrl: `${base}/ca/${issuerId}.crt`,
+  };
+}
+
+/** The base of an issuer's URLs. */
+export function baseOf({ ocspUrl }: Pick<IssuerRecord, 'ocspUrl'>): string {
+  return ocspUrl.slice(0, -OCSP_PATH.length);
 }
 
 /** Plain HTTP as RFC 5280 §4.2.1.13 and §8 advise: whoever checks a certificate for TLS must not need TLS for it. */
@@ -126,13 +157,15 @@ async function checkKey(
 }
 
 function createdEvent(record: IssuerRecord, actor: string): CaEvent {
-  const { issuerId, keyId, crlShards, ocspUrl, crlBaseUrl, issuerUrl } = record;
+  const { issuerId, line, generation, keyId, crlShards, ocspUrl, crlBaseUrl, issuerUrl } = record;
   return {
     type: 'issuer.created',
     actor,
     subject: issuerId,
     data: {
       issuerId,
+      line,
+      generation,
       keyId,
       crlShards,
       ocspUrl,

@@ -1,9 +1,10 @@
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
+import type { Clock } from '@gigvault/time/clock';
 import { type ParsedCertificate, readCertificate } from '@gigvault/x509/certificate';
 import { compileTemplate, type Template } from '@gigvault/x509/certificate-template';
 import type { CertificateProfile } from '@gigvault/x509/profile';
 import { signatureAlgorithm } from '@gigvault/x509/signature';
-import type { IssuerRecord, IssuerStore } from '../ports/issuer-store.ts';
+import type { IssuerPlace, IssuerRecord, IssuerStore } from '../ports/issuer-store.ts';
 
 /** An issuing CA, ready to issue: parsed once, its templates compiled once a profile. */
 export interface Issuer {
@@ -16,20 +17,56 @@ export interface Issuer {
   templateFor(profile: CertificateProfile): Template;
 }
 
-/** The issuers in memory. They never change once they exist, so nothing is ever invalidated. */
+/** The issuers in memory. They never change once they exist, so they are never forgotten; which of a line's is current does. */
 export interface IssuerRegistry {
   /** Errors: NOT_FOUND. */
   get(issuerId: string): Promise<Issuer>;
+  /** The issuer that issues for this CA: as the table had it a second ago at most. Errors: NOT_FOUND, UNAVAILABLE. */
+  current(line: string): Promise<Issuer>;
+  /** This process has moved an issuer: `current` asks the table again. */
+  moved(): void;
   /** Every issuer of the database, by id. */
   list(): Promise<readonly Issuer[]>;
+  /** The same with their places as they are now. */
+  placed(): Promise<readonly PlacedIssuer[]>;
 }
+
+/** An issuer and where it stands now. */
+export interface PlacedIssuer {
+  readonly issuer: Issuer;
+  readonly place: IssuerPlace;
+}
+
+/** Milliseconds for which it is believed which issuers are current: another process may have moved them meanwhile, and the one before signs on. */
+const BELIEVED = 1_000;
 
 /** @param onLoad is told of each issuer once. */
 export function createIssuerRegistry(
   store: IssuerStore,
+  clock: Pick<Clock, 'elapsed'>,
   onLoad: (issuer: Issuer) => void = () => undefined,
 ): IssuerRegistry {
   const loaded = new Map<string, Issuer>();
+  let current: ReadonlyMap<string, string> = new Map();
+  let readAt = Number.NEGATIVE_INFINITY;
+  let reading: Promise<void> | undefined;
+
+  async function read(): Promise<void> {
+    // Before the question: what is moved meanwhile is asked for again.
+    const at = clock.elapsed();
+    const places = await store.places();
+    current = new Map(
+      places.filter(({ state }) => state === 'current').map((one) => [one.line, one.issuerId]),
+    );
+    readAt = at;
+  }
+
+  function reread(): Promise<void> {
+    reading ??= read().finally(() => {
+      reading = undefined;
+    });
+    return reading;
+  }
 
   function load(record: IssuerRecord): Issuer {
     const known = loaded.get(record.issuerId);
@@ -40,18 +77,41 @@ export function createIssuerRegistry(
     return issuer;
   }
 
+  async function get(issuerId: string): Promise<Issuer> {
+    const known = loaded.get(issuerId);
+    if (known) return known;
+    const record = await store.find(issuerId);
+    if (record) return load(record);
+    throw issuerNotFound(issuerId);
+  }
+
+  const list = async () => (await store.list()).map(load);
+
   return {
-    async get(issuerId) {
-      const known = loaded.get(issuerId);
-      if (known) return known;
-      const record = await store.find(issuerId);
-      if (record) return load(record);
-      throw new GigvaultError('NOT_FOUND', `Issuer '${issuerId}' does not exist.`, {
-        details: { issuerId },
+    get,
+    list,
+    async current(line) {
+      if (clock.elapsed() - readAt >= BELIEVED || !current.has(line)) await reread();
+      return get(current.get(line) ?? line);
+    },
+    moved() {
+      readAt = Number.NEGATIVE_INFINITY;
+    },
+    async placed() {
+      const places = new Map((await store.places()).map((place) => [place.issuerId, place]));
+      return (await list()).flatMap((issuer) => {
+        const place = places.get(issuer.record.issuerId);
+        return place === undefined ? [] : [{ issuer, place }];
       });
     },
-    list: async () => (await store.list()).map(load),
   };
+}
+
+/** Errors thrown for a CA or issuer that nobody has made. */
+export function issuerNotFound(issuerId: string): GigvaultError {
+  return new GigvaultError('NOT_FOUND', `Issuer '${issuerId}' does not exist.`, {
+    details: { issuerId },
+  });
 }
 
 /** Parses the issuer's certificate. Errors: what readCertificate throws. */

@@ -1,11 +1,11 @@
 import type { Issuer as WireIssuer, Profile as WireProfile } from '@gigvault/proto/ca/v1/issuer';
 import type { ProfileTable } from '../issuance/profile-table.ts';
-import type { IssuerRecord } from '../ports/issuer-store.ts';
+import type { IssuerPlace, IssuerRecord } from '../ports/issuer-store.ts';
 import type { IssuerRegistry } from './issuer-registry.ts';
 
 /** Every issuer, by id. */
 export async function listIssuers(issuers: IssuerRegistry): Promise<WireIssuer[]> {
-  return (await issuers.list()).map(({ record }) => toWireIssuer(record));
+  return (await issuers.placed()).map(({ issuer, place }) => toWireIssuer(issuer.record, place));
 }
 
 /** Every profile in force, by name, with the hash that orders pin. */
@@ -24,7 +24,10 @@ export function listProfiles(profiles: ProfileTable): WireProfile[] {
 }
 
 /** An issuer as it travels. */
-export function toWireIssuer(record: IssuerRecord): WireIssuer {
+export function toWireIssuer(
+  record: IssuerRecord,
+  { state }: Pick<IssuerPlace, 'state'>,
+): WireIssuer {
   return {
     issuerId: record.issuerId,
     certificate: record.certificate,
@@ -35,5 +38,8 @@ export function toWireIssuer(record: IssuerRecord): WireIssuer {
     crlBaseUrl: record.crlBaseUrl,
     issuerUrl: record.issuerUrl,
     public: record.public,
+    line: record.line,
+    generation: record.generation,
+    state,
   };
 }

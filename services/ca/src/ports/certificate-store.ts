@@ -54,7 +54,7 @@ export interface CertificateStore {
     after: PagePosition | undefined,
     limit: number,
   ): Promise<readonly CertificateRecord[]>;
-  /** Of those that exist. */
+  /** Of those that exist. @param issuerId empty for any */
   statusOf(
     issuerId: string,
     serialNumbers: readonly string[],

@@ -5,7 +5,11 @@ export interface CaEvent {
     | 'certificate.issued'
     | 'certificate.abandoned'
     | 'certificate.revoked'
-    | 'issuer.created';
+    | 'issuer.created'
+    | 'issuer.rotation-begun'
+    | 'issuer.confirmed'
+    | 'issuer.switched'
+    | 'issuer.retired';
   /** Who did it, as `user:<id>`, `acme:<accountId>`, `service:<name>`. */
   readonly actor: string;
   /** The serial number (hex), or the issuer's id. */

@@ -29,3 +29,16 @@ export interface KeyDirectory {
   /** subjectPublicKeyInfo, DER. Errors: KEY_NOT_FOUND. */
   publicKeyOf(keyId: string): Promise<Buffer>;
 }
+
+/** Has keymgr make the next key of a CA. */
+export interface SuccessorKeys {
+  /**
+   * The key of this generation, made at the first call, and the PKCS #10 request (DER) for its certificate. @param keyId of the CA's first key
+   * Errors: KEY_NOT_FOUND, KEY_USE_REFUSED, INVALID_ARGUMENT, KEY_UNAVAILABLE.
+   */
+  request(
+    keyId: string,
+    generation: number,
+    actor: string,
+  ): Promise<{ readonly keyId: string; readonly certificationRequest: Buffer }>;
+}

@@ -10,6 +10,7 @@ interface ShardRow {
   readonly certificate: Buffer;
   readonly key_id: string;
   readonly crl_base_url: string;
+  readonly ends_at: number | null;
   readonly changed_at: number | null;
   readonly published_number: number | null;
   readonly this_update: number;
@@ -20,7 +21,7 @@ interface ShardRow {
 
 const LIST = {
   name: 'crl-list-shards',
-  text: `SELECT s.issuer_id, s.crl_shard, i.certificate, i.key_id, i.crl_base_url, s.changed_at, s.published_number,
+  text: `SELECT s.issuer_id, s.crl_shard, i.certificate, i.key_id, i.crl_base_url, i.ends_at, s.changed_at, s.published_number,
                 s.this_update, s.next_update, s.scheduled_update, o.intent_id IS NOT NULL AS open
            FROM shard s
            JOIN issuer i ON i.issuer_id = s.issuer_id
@@ -60,6 +61,7 @@ function toState(row: ShardRow): ShardState {
     issuerCertificate: row.certificate,
     keyId: row.key_id,
     crlBaseUrl: row.crl_base_url,
+    endsAt: optional(row.ends_at),
     open: row.open,
     changedAt: optional(row.changed_at),
     scheduledUpdate: optional(row.scheduled_update),

@@ -111,7 +111,8 @@ function planOf(
   scheduled: boolean,
 ): CrlPlan {
   const thisUpdate = Math.floor(deps.clockGuard.now() / 1000) * 1000;
-  const nextUpdate = thisUpdate + deps.validity;
+  const isLast = shard.endsAt !== undefined && shard.endsAt > thisUpdate;
+  const nextUpdate = isLast ? shard.endsAt : thisUpdate + deps.validity;
   const { keyIdentifier } = issuer;
   if (!keyIdentifier) {
     throw new GigvaultError('INTERNAL', `CA ${shard.issuerId} has no subjectKeyIdentifier.`);

@@ -10,6 +10,7 @@ const SHARD: ShardState = {
   crlShard: 0,
   issuerCertificate: Buffer.alloc(0),
   keyId: 'ca-issuing',
+  endsAt: undefined,
   crlBaseUrl: 'http://status.test/crl/issuing',
   changedAt: undefined,
   open: false,
@@ -47,6 +48,18 @@ describe('schedule', () => {
     expect(nextDue({ ...SHARD, published: future }, SCHEDULE, then - 60_000).at).toBeGreaterThan(0);
     const changed = { ...SHARD, changedAt: then };
     expect(nextDue(changed, SCHEDULE, T + 20_000)).toEqual({ at: T + 20_000, scheduled: false });
+  });
+
+  it('of a CA that has retired there is one more, good until its end, and then none but for a revocation', () => {
+    const retired = { ...SHARD, endsAt: T + 1_000 * 86_400_000 };
+    expect(nextDue(retired, SCHEDULE, NOW)).toEqual({ at: 0, scheduled: true });
+    const published = { crlNumber: 2, thisUpdate: NOW, nextUpdate: retired.endsAt };
+    const last = { ...retired, published, scheduledUpdate: NOW };
+    expect(nextDue(last, SCHEDULE, NOW).at).toBe(Number.POSITIVE_INFINITY);
+    const changedAt = NOW + 500_000;
+    const changed = { at: changedAt, scheduled: false };
+    expect(nextDue({ ...last, changedAt }, SCHEDULE, changedAt + 1)).toEqual(changed);
+    expect(nextDue(retired, SCHEDULE, retired.endsAt).at).toBe(Number.POSITIVE_INFINITY);
   });
 
   it('a CRL that is due anyway is made on schedule', () => {

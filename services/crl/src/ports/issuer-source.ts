@@ -7,11 +7,17 @@ export interface Issuer {
   readonly crlBaseUrl: string;
   /** 1 or more. */
   readonly crlShards: number;
+  /** It begins to issue once this service has confirmed that it serves its CRLs. */
+  readonly prepared: boolean;
+  /** When the CA itself ends, Unix ms, once all that it has issued is over: it gets a last CRL. */
+  readonly endsAt: number | undefined;
 }
 
 /** Who the CAs are. */
 export interface IssuerSource {
   issuers(): Promise<readonly Issuer[]>;
+  /** This service serves the CRLs of this prepared issuer. */
+  confirm(issuerId: string): Promise<void>;
 }
 
 /** Remembers them, so that CRLs go on while `ca` cannot be reached. */

@@ -13,6 +13,8 @@ export interface ShardState extends ShardKey {
   readonly keyId: string;
   /** The CRL's address is `<crlBaseUrl>/<crlShard>.crl`. */
   readonly crlBaseUrl: string;
+  /** Of a CA that has retired, when it ends: its last CRL is good until then. */
+  readonly endsAt: number | undefined;
   /** The first revocation that no CRL was begun for. */
   readonly changedAt: number | undefined;
   /** Undefined: nothing is published yet. */

@@ -7,6 +7,8 @@ export interface ServedCrl extends ShardKey, Omit<PublishedCrl, 'parts'> {
   readonly body: CrlBody;
 }
 
+type ExpectedShard = ShardKey & { readonly endsAt?: number | undefined };
+
 /** The CRLs that this process hands out. */
 export interface ServedCrls {
   get(issuerId: string, crlShard: number): ServedCrl | undefined;
@@ -14,14 +16,18 @@ export interface ServedCrls {
   put(shard: ShardKey, crl: PublishedCrl): Promise<void>;
   /** Its octets are gone from where they were kept: it is not served, until it is taken up again. */
   lost(crl: ServedCrl): void;
-  /** These shards should have a CRL, from now on. */
-  expect(shards: readonly ShardKey[]): void;
+  /** These shards should have a CRL, from now on. @param shards with `endsAt`, Unix ms, of a CA whose last CRL ends then */
+  expect(shards: readonly ExpectedShard[]): void;
   /** From now on every shard of every CA is expected. */
   complete(): void;
   /** Whether a shard that has no CRL here may get one: it is expected, or perhaps not known yet. */
   mayCome(issuerId: string, crlShard: number): boolean;
-  /** Expected shards without a CRL, and all CRLs. */
-  overview(): { readonly missing: readonly ShardKey[]; readonly all: readonly ServedCrl[] };
+  /** Expected shards without a CRL, all CRLs, and those of them that others are to follow. */
+  overview(): {
+    readonly missing: readonly ShardKey[];
+    readonly all: readonly ServedCrl[];
+    readonly renewed: readonly ServedCrl[];
+  };
 }
 
 /** Starts empty. @param handedIn whose CRLs others make: they may come at any time, and are not missed */
@@ -31,7 +37,7 @@ export function createServedCrls(
 ): ServedCrls {
   const crls = new Map<string, ServedCrl>();
   // A shard is never given up, so none is ever taken out.
-  const expected = new Map<string, ShardKey>();
+  const expected = new Map<string, ExpectedShard>();
   const awaited = new Set(handedIn.map(keyOf));
   let isComplete = false;
   return {
@@ -48,8 +54,8 @@ export function createServedCrls(
       if (crls.get(key) === crl) crls.delete(key);
     },
     expect(shards) {
-      for (const { issuerId, crlShard } of shards)
-        expected.set(keyOf({ issuerId, crlShard }), { issuerId, crlShard });
+      for (const { issuerId, crlShard, endsAt } of shards)
+        expected.set(keyOf({ issuerId, crlShard }), { issuerId, crlShard, endsAt });
     },
     complete() {
       isComplete = true;
@@ -61,8 +67,15 @@ export function createServedCrls(
     overview: () => ({
       missing: [...expected].filter(([key]) => !crls.has(key)).map(([, shard]) => shard),
       all: [...crls.values()],
+      renewed: [...crls]
+        .filter(([key, crl]) => !isLast(crl, expected.get(key)))
+        .map(([, crl]) => crl),
     }),
   };
+}
+
+function isLast({ nextUpdate }: ServedCrl, shard: ExpectedShard | undefined): boolean {
+  return shard?.endsAt !== undefined && nextUpdate >= shard.endsAt;
 }
 
 function keyOf({ issuerId, crlShard }: ShardKey): string {

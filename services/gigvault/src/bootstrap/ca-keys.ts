@@ -1,7 +1,7 @@
 import { createCaKey } from '@gigvault/keymgr/keys/create-ca-key';
 import { requestCaCertificate } from '@gigvault/keymgr/keys/request-ca-certificate';
 import { openKeymgr } from '@gigvault/keymgr/open-keymgr';
-import { requestedKey } from '@gigvault/rootca/ceremony/sign-subordinate-ca';
+import { requestedCa } from '@gigvault/rootca/ceremony/sign-subordinate-ca';
 import { caSubject, type Plan, type SubordinateKind } from '@gigvault/rootca/plan/plan';
 import type { Log } from '@gigvault/telemetry/log';
 import type { Metrics } from '@gigvault/telemetry/metrics';
@@ -60,7 +60,7 @@ export async function requestCas(
       await createCaKey(keys, { keyId, keyType, subject: caSubject(plan, kind) });
     }
     const request = await requestCaCertificate(keys, keyId);
-    return { request, publicKey: requestedKey(plan, kind, request) };
+    return { request, publicKey: requestedCa(plan, kind, request).publicKey };
   };
   try {
     return { issuing: await requestOf('issuing'), services: await requestOf('services') };

@@ -15,6 +15,9 @@ import { periodic, type Worker } from '@gigvault/time/worker';
 import { buildCertificationRequest } from '@gigvault/x509/certification-request';
 import { toPem } from '@gigvault/x509/pem';
 
+/** Whichever key of the issuing CA has signed it. */
+const ANY_KEY = '';
+
 /** Where the public listener's key and certificate lie, and who signs them: `ca` knows the listener's names. */
 export interface PublicCertificate {
   /** `privateKey` holds the key and the chain; `certificate` is a copy of the chain for people and tools. */
@@ -86,7 +89,7 @@ export function publicCertificateRenewal(
     interval: LOOK_INTERVAL,
     async round() {
       const due = isDue(options);
-      const revoked = !due && (await isRevoked(options.certificates, 'issuing', readPem(options)));
+      const revoked = !due && (await isRevoked(options.certificates, ANY_KEY, readPem(options)));
       if (!due && !revoked) {
         failures.worked();
         return renewalPause(options.clock, readPem(options));

@@ -4,6 +4,8 @@ import type {
   Key,
   ListKeysRequest,
   ListKeysResponse,
+  RequestSuccessorRequest,
+  RequestSuccessorResponse,
 } from '@gigvault/proto/keymgr/v1/key';
 import type {
   CloseSigningRequest,
@@ -21,6 +23,7 @@ import { GrpcMethod } from '@nestjs/microservices';
 import type { KeyDeps } from '../keys/create-key.ts';
 import { getKey, listKeys } from '../keys/find-keys.ts';
 import { generateServiceKey } from '../keys/generate-key.ts';
+import { requestSuccessor } from '../keys/request-successor.ts';
 import type { StoredKey } from '../keys/stored-key.ts';
 import { closeSigning } from '../signing/close-signing.ts';
 import { sign } from '../signing/sign.ts';
@@ -44,6 +47,16 @@ export class KeyRpc {
     call: CallContext,
   ): Promise<Key> {
     return toMessage(await generateServiceKey(this.deps, request, call.peer));
+  }
+
+  @GrpcMethod('KeyService', 'RequestSuccessor')
+  async requestSuccessor(
+    request: RequestSuccessorRequest,
+    _metadata: unknown,
+    call: CallContext,
+  ): Promise<RequestSuccessorResponse> {
+    const successor = await requestSuccessor(this.deps, request, call.peer);
+    return { ...successor, key: toMessage(successor.key) };
   }
 
   @GrpcMethod('KeyService', 'GetKey')

@@ -11,11 +11,13 @@ export interface CaKeyRequest {
   readonly keyType: string;
   /** The CA's subject, exactly as its certificate will have it: everything the key signs must name it as issuer. */
   readonly subject: readonly Attribute[];
+  /** Who made it, as in events; absent at bootstrap. */
+  readonly actor?: string;
 }
 
 /**
- * Makes a CA's key, bound for ever to its issuer name: `ca` may sign certificates with it, `crl` CRLs. No RPC leads here; bootstrap
- * calls it before services listen. Errors: ALREADY_EXISTS, INVALID_ARGUMENT, KEY_UNAVAILABLE.
+ * Makes a CA's key, bound for ever to its issuer name: `ca` may sign certificates with it, `crl` CRLs. Bootstrap calls it
+ * for a CA's first key, before services listen; of the RPCs only RequestSuccessor leads here, which lets the caller choose nothing. Errors: ALREADY_EXISTS, INVALID_ARGUMENT, KEY_UNAVAILABLE.
  */
 export async function createCaKey(deps: KeyDeps, request: CaKeyRequest): Promise<StoredKey> {
   return createKey(deps, {
@@ -27,6 +29,6 @@ export async function createCaKey(deps: KeyDeps, request: CaKeyRequest): Promise
     issuerName: encodeName([...request.subject]),
     owner: 'service:ca',
     tenantId: SYSTEM_TENANT,
-    actor: 'service:gigvault',
+    actor: request.actor ?? 'service:gigvault',
   });
 }

@@ -28,7 +28,7 @@ export const PURPOSE_CALLER = {
 
 /**
  * Which purposes a service may give to a key that it generates for itself. Nobody may generate a CA key over RPC: those are made by
- * `createCaKey`, before services listen, bound to their issuer name.
+ * `createCaKey`, before services listen, bound to their issuer name, or as the next key of a CA that there is (request-successor.ts).
  */
 export const GENERATE_GRANTS: Readonly<Partial<Record<PeerName, readonly Purpose[]>>> = {
   ocsp: ['ocspSign'],

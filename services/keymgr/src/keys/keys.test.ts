@@ -3,6 +3,7 @@ import { memoryKeyStore } from '@gigvault/keystore/memory-key-store';
 import { SERVICE_NAMES } from '@gigvault/rpc/service-name';
 import { silentLog } from '@gigvault/telemetry/log';
 import { FakeClock } from '@gigvault/time/clock';
+import { generationSubject } from '@gigvault/x509/ca-generation';
 import { parseCertificationRequest } from '@gigvault/x509/certification-request';
 import { encodeName } from '@gigvault/x509/name';
 import { describe, expect, it } from '@jest/globals';
@@ -14,6 +15,7 @@ import { getKey, listKeys } from './find-keys.ts';
 import { generateServiceKey, generateUserKey } from './generate-key.ts';
 import { GENERATE_GRANTS, PURPOSES } from './grants.ts';
 import { requestCaCertificate } from './request-ca-certificate.ts';
+import { requestSuccessor } from './request-successor.ts';
 import { publicKeyOf } from './stored-key.ts';
 
 function setUp() {
@@ -188,6 +190,52 @@ describe('CA keys', () => {
     await expect(requestCaCertificate(deps, 'k')).rejects.toMatchObject({
       code: 'KEY_USE_REFUSED',
     });
+  });
+});
+
+describe('the next key of a CA', () => {
+  const asked = { keyId: 'ca-issuing', generation: 2, actor: 'user:alice' };
+
+  it('is as the first, under the next name, and made once — covers: G24', async () => {
+    const { deps, events } = setUp();
+    await createCaKey(deps, { keyId: 'ca-issuing', keyType: 'ec-p384', subject: ISSUER });
+    const [{ key }, again] = await Promise.all([
+      requestSuccessor(deps, asked, 'ca'),
+      requestSuccessor(deps, asked, 'ca'),
+    ]);
+    expect(key).toMatchObject({
+      keyId: 'ca-issuing-g2',
+      purposes: ['certSign', 'crlSign'],
+      callers: ['ca', 'crl'],
+      publicKey: { keyType: 'ec-p384' },
+    });
+    expect(key.issuerName).toEqual(encodeName(generationSubject(ISSUER, 2)));
+    const request = parseCertificationRequest(again.certificationRequest);
+    expect(request.publicKey.spki).toEqual(publicKeyOf(key).spki);
+    expect(encodeName(request.subject)).toEqual(key.issuerName);
+    expect(events.filter(({ subject }) => subject === 'ca-issuing-g2')).toMatchObject([
+      { type: 'key.generated', actor: 'user:alice' },
+    ]);
+  });
+
+  it('is nobody’s but who signs certificates with the first — covers: T63', async () => {
+    const { deps } = setUp();
+    await createCaKey(deps, { keyId: 'ca-issuing', keyType: 'ec-p256', subject: ISSUER });
+    await generateUserKey(deps, { keyId: 'k', keyType: 'ec-p256' }, alice);
+    await requestSuccessor(deps, asked, 'ca');
+    for (const [changes, caller] of [
+      [{}, 'ocsp'],
+      [{}, 'crl'],
+      [{ keyId: 'k' }, 'ca'],
+      [{ keyId: 'ca-issuing-g2' }, 'ca'],
+    ] as const)
+      await expect(requestSuccessor(deps, { ...asked, ...changes }, caller)).rejects.toMatchObject({
+        code: 'KEY_USE_REFUSED',
+      });
+    for (const generation of [0, 1, 1000, 2.5])
+      await expect(requestSuccessor(deps, { ...asked, generation }, 'ca')).rejects.toMatchObject({
+        code: 'INVALID_ARGUMENT',
+      });
   });
 });
 

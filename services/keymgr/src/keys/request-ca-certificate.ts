@@ -9,7 +9,7 @@ import { publicKeyOf } from './stored-key.ts';
 
 /**
  * A PKCS #10 request (RFC 2986) for a CA key, its subject the key's issuer name, without attributes: what is carried to the offline root.
- * DER. No RPC leads here. Errors: KEY_NOT_FOUND, KEY_USE_REFUSED when it is not a CA's key, KEY_UNAVAILABLE.
+ * DER. Errors: KEY_NOT_FOUND, KEY_USE_REFUSED when it is not a CA's key, KEY_UNAVAILABLE.
  */
 export async function requestCaCertificate(deps: KeyDeps, keyId: string): Promise<Buffer> {
   const key = await getKey(deps, keyId);

@@ -47,5 +47,11 @@ export function pgResponderStore(pool: Pool): ResponderStore {
         ],
       });
     },
+    async remove(issuerId) {
+      await query(pool, {
+        text: 'DELETE FROM responder WHERE issuer_id = $1',
+        values: [issuerId],
+      });
+    },
   };
 }

@@ -18,8 +18,15 @@ export function rpcResponderAuthority(clients: AuthorityClients): ResponderAutho
     async issuers() {
       const { issuers } = await clients.issuer.listIssuers({});
       return issuers
-        .filter((issuer) => issuer.public)
-        .map(({ issuerId, certificate }) => ({ issuerId, certificate }));
+        .filter((issuer) => issuer.public && issuer.state !== 'retired')
+        .map(({ issuerId, certificate, state }) => ({
+          issuerId,
+          certificate,
+          prepared: state === 'prepared',
+        }));
+    },
+    async confirm(issuerId) {
+      await clients.issuer.confirmIssuer({ issuerId });
     },
     publicKey: (keyId) => publicKey(clients.key, keyId),
     async certify({ requestId, issuerId, subjectPublicKeyInfo }) {

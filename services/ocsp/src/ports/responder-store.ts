@@ -21,4 +21,6 @@ export interface ResponderStore {
    * replica was first.
    */
   save(record: ResponderRecord, replaced: Buffer | undefined): Promise<void>;
+  /** Of a CA that has retired. */
+  remove(issuerId: string): Promise<void>;
 }

@@ -36,6 +36,8 @@ export interface ResponderDirectory {
   expect(issuerCertificates: readonly Buffer[]): void;
   /** Adds or replaces the issuer's responder. */
   put(record: ResponderRecord): Responder;
+  /** Answers for this CA no more. */
+  remove(issuerId: string): void;
 }
 
 /** Starts empty. @param keyReplaced told when a responder has another key: what the old one signed must not be served any more */
@@ -43,6 +45,11 @@ export function createResponderDirectory(keyReplaced: () => void): ResponderDire
   const byIssuer = new Map<string, Responder>();
   const byHashes = new Map<string, string>();
   let expected: ReadonlySet<string> | undefined;
+
+  function forgetHashes(issuerId: string): void {
+    for (const [key, owner] of byHashes) if (owner === issuerId) byHashes.delete(key);
+  }
+
   return {
     find(name) {
       const issuerId = byHashes.get(keyOf(name));
@@ -55,14 +62,16 @@ export function createResponderDirectory(keyReplaced: () => void): ResponderDire
     },
     put(record) {
       const responder = toResponder(record);
-      for (const [key, issuerId] of byHashes) {
-        if (issuerId === record.issuerId) byHashes.delete(key);
-      }
+      forgetHashes(record.issuerId);
       for (const key of keysOf(record.issuerCertificate)) byHashes.set(key, record.issuerId);
       const before = byIssuer.get(record.issuerId);
       byIssuer.set(record.issuerId, responder);
       if (before && before.keyId !== responder.keyId) keyReplaced();
       return responder;
+    },
+    remove(issuerId) {
+      forgetHashes(issuerId);
+      byIssuer.delete(issuerId);
     },
   };
 }

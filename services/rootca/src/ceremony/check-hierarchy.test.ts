@@ -108,6 +108,7 @@ describe('a hierarchy that was carried here', () => {
 
 async function otherKeyType(): Promise<ParsedCertificate> {
   const issuing = { ...plan.issuing, keyType: 'ec-p384' as const };
-  const key = root.certificate.publicKey;
-  return signCaKey({ ...root, plan: { ...plan, issuing } }, 'issuing', key, clock);
+  const { publicKey } = root.certificate;
+  const asked = { kind: 'issuing', generation: 1, publicKey } as const;
+  return signCaKey({ ...root, plan: { ...plan, issuing } }, asked, clock);
 }

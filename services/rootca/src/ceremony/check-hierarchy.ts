@@ -2,7 +2,7 @@ import { isSignedBy, type ParsedCertificate } from '@gigvault/x509/certificate';
 import type { ParsedCertList } from '@gigvault/x509/crl';
 import { encodeName, formatName } from '@gigvault/x509/name';
 import { verifySignature } from '@gigvault/x509/signature';
-import { caSubject, type Plan, type SubordinateKind } from '../plan/plan.ts';
+import { caGeneration, caSubject, type Plan, type SubordinateKind } from '../plan/plan.ts';
 import { rootTbs, subordinateTbs } from './planned-certificate.ts';
 
 /** What a person has carried here from the root's machine. */
@@ -25,7 +25,12 @@ export function checkHierarchy(plan: Plan, parts: Hierarchy, now: number): Hiera
   const { root, issuing, services, rootCrl } = parts;
   const found: [keyof Hierarchy, string | undefined][] = [
     ['root', rootProblem(plan, root, now)],
-    ['issuing', subordinateProblem(plan, 'issuing', issuing, root, now)],
+    // Of a new installation, so for the CAs' first keys.
+    [
+      'issuing',
+      subjectProblem(plan, 'issuing', issuing) ??
+        subordinateProblem(plan, 'issuing', issuing, root, now),
+    ],
     ['services', subordinateProblem(plan, 'services', services, root, now)],
     ['rootCrl', crlProblem(rootCrl, root, now)],
   ];
@@ -46,7 +51,7 @@ export function rootProblem(plan: Plan, root: ParsedCertificate, now: number): s
   );
 }
 
-/** Undefined when the certificate is this plan's CA of that kind, and this root's. */
+/** Undefined when the certificate is this plan's CA of that kind, of any generation, and this root's. */
 export function subordinateProblem(
   plan: Plan,
   kind: SubordinateKind,
@@ -54,14 +59,15 @@ export function subordinateProblem(
   root: ParsedCertificate,
   now: number,
 ): string | undefined {
+  const generation = caGeneration(plan, kind, certificate.subject);
+  if (generation === undefined || !certificate.isCa) return subjectProblem(plan, kind, certificate);
   return (
-    subjectProblem(plan, kind, certificate) ??
     (isSignedBy(certificate, root) ? undefined : 'is not signed by the root') ??
     timeProblem(certificate, now) ??
     (certificate.notAfter > root.notAfter ? 'outlives the root' : undefined) ??
     (certificate.pathLenConstraint === 0 ? undefined : 'does not have path length 0') ??
     keyTypeProblem(plan, kind, certificate) ??
-    (subordinateTbs(plan, kind, root, certificate).equals(certificate.tbs)
+    (subordinateTbs(plan, { kind, generation }, root, certificate).equals(certificate.tbs)
       ? undefined
       : NOT_AS_PLANNED)
   );

@@ -29,17 +29,24 @@ export function rootTbs(plan: Plan, unplanned: Unplanned): Buffer {
   });
 }
 
+/** A CA of the plan, by its key. */
+export interface PlannedCa {
+  readonly kind: SubordinateKind;
+  /** From 1, see caSubject. */
+  readonly generation: number;
+}
+
 /** TBSCertificate of a CA of the plan below this root. */
 export function subordinateTbs(
   plan: Plan,
-  kind: SubordinateKind,
+  { kind, generation }: PlannedCa,
   root: ParsedCertificate,
   unplanned: Unplanned,
 ): Buffer {
   return buildCaTbsCertificate({
     ...unplannedOf(unplanned),
     issuer: root.subject,
-    subject: caSubject(plan, kind),
+    subject: caSubject(plan, kind, generation),
     issuerKeyIdentifier: root.publicKey.keyIdentifier,
     signingKeyType: root.publicKey.keyType,
     pathLenConstraint: 0,

@@ -7,10 +7,12 @@ import { produced } from '@gigvault/testkit/produced';
 import { readCertificate } from '@gigvault/x509/certificate';
 import { readCertList } from '@gigvault/x509/crl';
 import type { GeneralName } from '@gigvault/x509/general-name';
+import { formatName } from '@gigvault/x509/name';
 import { toPem } from '@gigvault/x509/pem';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { clock, leaf, newKey, plan, request } from '../../test/ceremony-fixture.ts';
 import { parsePlan, planHash } from '../plan/plan.ts';
+import { subordinateProblem } from './check-hierarchy.ts';
 import { createRoot } from './create-root.ts';
 import { issueRootCrl } from './issue-root-crl.ts';
 import { protectRootKey, unlockRootKey } from './protect-root-key.ts';
@@ -162,6 +164,18 @@ describe('requests', () => {
     await expect(
       signSubordinateCa({ ...root, plan: other }, 'issuing', own, clock),
     ).rejects.toThrow('the plan says ec-p384');
+  });
+
+  it('of the issuing CA’s next key get the next name; the services CA has one key — covers: G24', async () => {
+    const root = await createRoot(plan, newMemoryRootKey(), clock);
+    const sign = (kind: 'issuing' | 'services', generation: number) =>
+      signSubordinateCa(root, kind, request(kind, newKey(), generation), clock);
+    const next = await sign('issuing', 2);
+    expect(formatName(next.subject)).toBe('O=Test, CN=Test Issuing CA G2');
+    expect(
+      subordinateProblem(plan, 'issuing', next, root.certificate, clock.now()),
+    ).toBeUndefined();
+    await expect(sign('services', 2)).rejects.toThrow('the plan says');
   });
 
   it('that would outlive the root are refused', async () => {

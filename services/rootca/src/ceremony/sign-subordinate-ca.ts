@@ -5,14 +5,19 @@ import { parseCertificationRequest } from '@gigvault/x509/certification-request'
 import { encodeName, formatName } from '@gigvault/x509/name';
 import type { PublicKeyInfo } from '@gigvault/x509/public-key';
 import { newSerialNumber } from '@gigvault/x509/serial-number';
-import { caSubject, type Plan, type SubordinateKind } from '../plan/plan.ts';
-import { subordinateTbs } from './planned-certificate.ts';
+import { caGeneration, caSubject, type Plan, type SubordinateKind } from '../plan/plan.ts';
+import { type PlannedCa, subordinateTbs } from './planned-certificate.ts';
 import { type Root, signAsRoot } from './root.ts';
 import { requireWithin, validityOfYears } from './validity.ts';
 
+/** What a request asks for, once it is as planned. */
+export interface RequestedCa extends PlannedCa {
+  readonly publicKey: PublicKeyInfo;
+}
+
 /**
  * The certificate of a CA below the root, as the plan says, for the key in a PKCS #10 request: cA TRUE, path length 0. The services CA is
- * constrained to identities of the trust domain.
+ * constrained to identities of the trust domain. A request of the issuing CA's next key names its generation.
  * Errors: BAD_CSR or BAD_PUBLIC_KEY for the request, INVALID_ARGUMENT when it asks for another subject or key type than the plan, or
  * when the root ends earlier.
  */
@@ -22,35 +27,35 @@ export async function signSubordinateCa(
   certificationRequest: Buffer,
   clock: Clock,
 ): Promise<ParsedCertificate> {
-  return signCaKey(root, kind, requestedKey(root.plan, kind, certificationRequest), clock);
+  return signCaKey(root, requestedCa(root.plan, kind, certificationRequest), clock);
 }
 
 /**
- * The key of a request that is as planned and proves possession.
+ * The key of a request that is as planned and proves possession, and which of the CA's keys it is.
  * Errors: BAD_CSR, BAD_PUBLIC_KEY; INVALID_ARGUMENT for another subject or key type than the plan's.
  */
-export function requestedKey(
+export function requestedCa(
   plan: Plan,
   kind: SubordinateKind,
   certificationRequest: Buffer,
-): PublicKeyInfo {
+): RequestedCa {
   const { subject, publicKey } = parseCertificationRequest(certificationRequest);
-  const planned = caSubject(plan, kind);
-  if (!encodeName(subject).equals(encodeName(planned))) {
+  const generation = caGeneration(plan, kind, encodeName(subject));
+  if (generation === undefined) {
+    const planned = formatName(caSubject(plan, kind));
     throw new GigvaultError(
       'INVALID_ARGUMENT',
-      `The request is for "${formatName(subject)}", the plan says "${formatName(planned)}".`,
+      `The request is for "${formatName(subject)}", the plan says "${planned}".`,
     );
   }
   requireKeyType(plan, kind, publicKey);
-  return publicKey;
+  return { kind, generation, publicKey };
 }
 
 /** As signSubordinateCa, for a key whose possession the caller has proved in another way. */
 export async function signCaKey(
   root: Root,
-  kind: SubordinateKind,
-  publicKey: PublicKeyInfo,
+  { kind, generation, publicKey }: RequestedCa,
   clock: Clock,
 ): Promise<ParsedCertificate> {
   const { plan, certificate, key } = root;
@@ -58,7 +63,8 @@ export async function signCaKey(
   const validity = validityOfYears(clock.now(), plan[kind].validityYears, plan.backdateMinutes);
   requireWithin(validity, certificate);
   const serialNumber = newSerialNumber();
-  const tbs = subordinateTbs(plan, kind, certificate, { serialNumber, publicKey, ...validity });
+  const unplanned = { serialNumber, publicKey, ...validity };
+  const tbs = subordinateTbs(plan, { kind, generation }, certificate, unplanned);
   return readCertificate(await signAsRoot(key, tbs));
 }
 

@@ -18,6 +18,9 @@ import type { OpenRootKey } from '../ports/key-keeper.ts';
 import type { Operator } from '../ports/operator.ts';
 import { findTokenRootKey, readTokenRecord, tokenPin } from './token-root-key.ts';
 
+/** Its file descriptor. */
+const STDIN = 0;
+
 /** The files of a root. All but the key are public. */
 export const ROOT_FILES = {
   plan: 'plan.yaml',
@@ -59,7 +62,7 @@ export function transcriptOf(path: string): string {
 export interface RootAccess {
   /** The root's directory. */
   readonly root: string;
-  /** For a key in a file. */
+  /** For a key in a file; `-` is stdin. */
   readonly passphraseFile?: string;
   /** For a key in a token that has another URI than when it was made. */
   readonly hsm?: string;
@@ -123,7 +126,7 @@ async function openKey(access: RootAccess, operator: Operator): Promise<OpenRoot
     );
   }
   const encrypted = readText(inRoot(ROOT_FILES.key));
-  return openMemoryRootKey(unlockRootKey(encrypted, readText(access.passphraseFile)));
+  return openMemoryRootKey(unlockRootKey(encrypted, readPassphrase(access.passphraseFile)));
 }
 
 async function heldSecret(
@@ -150,6 +153,11 @@ async function openWithSecret({ root, hsm }: RootAccess, secret: Buffer): Promis
     return findTokenRootKey(readTokenRecord(readText(token)), { hsm, pin: tokenPin(secret) });
   }
   return openMemoryRootKey(unlockWithSecret(readText(join(root, ROOT_FILES.key)), secret));
+}
+
+/** Of `-` what another program hands over, so that it stands in no file. */
+function readPassphrase(file: string): string {
+  return file === '-' ? readFileSync(STDIN, 'utf8') : readText(file);
 }
 
 /** A plan edited after `create` would sign what nobody agreed to. */

@@ -2,6 +2,7 @@ import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import { toPem } from '@gigvault/x509/pem';
 import { signSubordinateCa } from '../ceremony/sign-subordinate-ca.ts';
 import { startTranscript } from '../ceremony/transcript.ts';
+import { caGeneration } from '../plan/plan.ts';
 import { fingerprint } from './fingerprint.ts';
 import {
   type CommandDeps,
@@ -37,7 +38,9 @@ export async function signCommand(
   return withRoot(options, operator, async (root) => {
     const transcript = startTranscript(clock);
     const certificate = await signSubordinateCa(root, kind, request, clock);
-    transcript.note(`signed the ${kind} CA`, certificate.der);
+    const generation = caGeneration(root.plan, kind, certificate.subject) ?? 1;
+    const name = generation === 1 ? kind : `${kind} G${generation}`;
+    transcript.note(`signed the ${name} CA`, certificate.der);
     // The record first: a certificate that nothing tells of would be worse than a record of a lost one.
     await writeNew(transcriptOf(options.out), await transcript.sign(root));
     await writeNew(options.out, toPem('CERTIFICATE', certificate.der));

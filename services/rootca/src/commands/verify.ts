@@ -4,10 +4,9 @@ import { join } from 'node:path';
 import type { Clock } from '@gigvault/time/clock';
 import { type ParsedCertificate, readCertificate } from '@gigvault/x509/certificate';
 import { readCertList } from '@gigvault/x509/crl';
-import { encodeName } from '@gigvault/x509/name';
 import { crlProblem, rootProblem, subordinateProblem } from '../ceremony/check-hierarchy.ts';
 import { verifyTranscript } from '../ceremony/transcript.ts';
-import { caSubject, type Plan, parsePlan, planHash } from '../plan/plan.ts';
+import { caGeneration, type Plan, parsePlan, planHash } from '../plan/plan.ts';
 import { newestCrlNumber, type RecordedStep, transcriptFiles } from './recorded-steps.ts';
 import { ANOTHER_PLAN, ROOT_FILES, readPem, readText } from './root-directory.ts';
 
@@ -86,8 +85,7 @@ function planProblem(certificate: ParsedCertificate, subject: Subject): string |
   const { plan, root, now } = subject;
   if (plan === undefined) return 'cannot be compared with a plan';
   if (certificate.der.equals(root.der)) return rootProblem(plan, certificate, now);
-  const named = encodeName(caSubject(plan, 'services'));
-  const kind = certificate.subject.equals(named) ? 'services' : 'issuing';
+  const kind = caGeneration(plan, 'services', certificate.subject) ? 'services' : 'issuing';
   return subordinateProblem(plan, kind, certificate, root, now);
 }
 

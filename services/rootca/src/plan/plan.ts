@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { canonicalJson } from '@gigvault/canonical-json/canonical-json';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
+import { generationOf, generationSubject } from '@gigvault/x509/ca-generation';
 import type { Attribute } from '@gigvault/x509/name';
 import { parseDocument } from 'yaml';
 import { z } from 'zod';
@@ -130,14 +131,28 @@ export function standardPlan(options: {
   });
 }
 
-/** A CA's subject as it will stand in its certificate: what its key in keymgr must be bound to. */
-export function caSubject(plan: Plan, ca: 'root' | SubordinateKind): Attribute[] {
+/**
+ * A CA's subject as it will stand in its certificate: what its key in keymgr must be bound to.
+ * @param generation of the CA's key: the plan names the first, see generationSubject
+ */
+export function caSubject(plan: Plan, ca: 'root' | SubordinateKind, generation = 1): Attribute[] {
   const { commonName, organization, country } = plan[ca].subject;
-  return [
+  const first = [
     ...(country === undefined ? [] : [{ type: 'C', value: country }]),
     ...(organization === undefined ? [] : [{ type: 'O', value: organization }]),
     { type: 'CN', value: commonName },
   ];
+  return generationSubject(first, generation);
+}
+
+/** Which generation of the plan's CA a subject (DER) names; undefined for another CA. The services CA has one key only: it is an anchor. */
+export function caGeneration(
+  plan: Plan,
+  kind: SubordinateKind,
+  subject: Buffer,
+): number | undefined {
+  const generation = generationOf(caSubject(plan, kind), subject);
+  return kind === 'services' && generation !== 1 ? undefined : generation;
 }
 
 /** No aliases: a few of them, one inside the other, fill the memory (fault T70). */

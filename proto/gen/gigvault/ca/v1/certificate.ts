@@ -58,6 +58,7 @@ export interface ListCertificatesResponse {
 }
 
 export interface GetCertificateStatusRequest {
+  /** Empty: whichever issuer has the serial number, for who does not know by which key of a CA it was issued. */
   issuerId: string;
   /** Lower-case hex, 1 to 100. */
   serialNumbers: string[];

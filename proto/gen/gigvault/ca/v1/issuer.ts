@@ -27,6 +27,15 @@ export interface Issuer {
   issuerUrl: string;
   /** Issues certificates that leave the house; false for the `services` CA. */
   public: boolean;
+  /** The CA through all of its keys, as `issuing`: the issuer_id of its first key. Profiles name it. */
+  line: string;
+  /** Which key of the CA it is, from 1. */
+  generation: number;
+  /**
+   * `prepared`: has its certificate, and waits for OCSP and CRLs; `current`: issues; `superseded`: another key issues, status goes on; `retired`: all that
+   * it has issued is over. Empty from a `ca` that knows no rotation: `current`.
+   */
+  state: string;
 }
 
 export interface Profile {
@@ -38,6 +47,7 @@ export interface Profile {
   /** Milliseconds. */
   defaultValidity: number;
   maxValidity: number;
+  /** The issuing CA, see Issuer.line. */
   issuerId: string;
   /** Offered to enrolment protocols. */
   public: boolean;
@@ -71,6 +81,13 @@ export interface CreateIssuerRequest {
   public: boolean;
 }
 
+export interface ConfirmIssuerRequest {
+  issuerId: string;
+}
+
+export interface ConfirmIssuerResponse {
+}
+
 /** The issuing CAs of this service and the profiles they issue under. */
 export interface IssuerService {
   /** Every issuer, with its chain and URLs. */
@@ -79,4 +96,9 @@ export interface IssuerService {
   listProfiles(request: ListProfilesRequest): Promise<ListProfilesResponse>;
   /** Registers an issuing CA whose certificate the root has signed. Idempotent on issuer_id and certificate; otherwise ALREADY_EXISTS. */
   createIssuer(request: CreateIssuerRequest): Promise<Issuer>;
+  /**
+   * The calling service answers for a prepared issuer from now on: `ocsp` has a responder certificate of it, `crl` serves its CRLs. Once both have
+   * said so it becomes current. Idempotent; nothing happens for an issuer that is not prepared. Errors: NOT_FOUND.
+   */
+  confirmIssuer(request: ConfirmIssuerRequest): Promise<ConfirmIssuerResponse>;
 }

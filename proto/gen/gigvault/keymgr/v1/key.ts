@@ -34,6 +34,24 @@ export interface GenerateKeyRequest {
   actor: string;
 }
 
+export interface RequestSuccessorRequest {
+  /** Of the CA's first key, as `ca-issuing`. */
+  keyId: string;
+  /** Which key of the CA it will be: 2 to 999. */
+  generation: number;
+  /** Who asks, as in events. */
+  actor: string;
+}
+
+export interface RequestSuccessorResponse {
+  /** As `ca-issuing-g2`. */
+  key:
+    | Key
+    | undefined;
+  /** PKCS #10, DER: what the root signs. */
+  certificationRequest: Buffer;
+}
+
 export interface GetKeyRequest {
   keyId: string;
 }
@@ -55,6 +73,12 @@ export interface KeyService {
    * Errors: ALREADY_EXISTS, KEY_USE_REFUSED, INVALID_ARGUMENT.
    */
   generateKey(request: GenerateKeyRequest): Promise<Key>;
+  /**
+   * The next key of a CA, made at the first call and found at each further one, and the request for its certificate. All of it follows from the
+   * CA's first key: key type, purposes, callers and name, with the generation behind it. Errors: KEY_NOT_FOUND, KEY_USE_REFUSED for what is not
+   * the caller's CA key, INVALID_ARGUMENT, KEY_UNAVAILABLE.
+   */
+  requestSuccessor(request: RequestSuccessorRequest): Promise<RequestSuccessorResponse>;
   /** Errors: KEY_NOT_FOUND. */
   getKey(request: GetKeyRequest): Promise<Key>;
   /** By key_id. */
