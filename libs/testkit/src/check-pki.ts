@@ -9,6 +9,7 @@ import {
   checkUniqueness,
   issuersOf,
 } from './check/certificates.ts';
+import { answeredIssuers, checkIssuers } from './check/issuers.ts';
 import { checkRevocation, type StatusListener } from './check/revocation.ts';
 import { settle } from './check/settled.ts';
 import { checkSignatures } from './check/signatures.ts';
@@ -68,7 +69,7 @@ export async function checkPki(
  * What stands in the database, as this connection sees it, against itself and against the status listener: every
  * certificate has its earlier intent and verifies; serial numbers are unique; nothing is signed without an intent, twice,
  * or unaudited; no order and no request has two certificates; nothing that clients were told is missing; OCSP and CRLs say
- * of every certificate what `ca` says, and of no other; the audit tree is whole.
+ * of every certificate what `ca` says, and of no other; of a CA's keys one issues, from its switch on; the audit tree is whole.
  */
 export async function checkRecords(
   database: Client,
@@ -82,9 +83,10 @@ export async function checkRecords(
     findings: [
       ...rows.flatMap((row) => checkCertificate(row, issuers)),
       ...(await checkUniqueness(database)),
+      ...(await checkIssuers(database)),
       ...(await checkSignatures(database, audit.signatures)),
       ...(await checkAcknowledged(database, acknowledged)),
-      ...(await checkRevocation(listener, rows, issuers)),
+      ...(await checkRevocation(listener, rows, issuers, await answeredIssuers(database))),
       ...audit.findings,
     ],
     certificates: rows.filter((row) => row.certificate !== null).length,

@@ -1,11 +1,13 @@
+import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { processEnvironment } from '@gigvault/config/process-environment';
 import { systemClock } from '@gigvault/time/clock';
 import { runCli } from './run-cli.ts';
-import type { Terminal } from './terminal.ts';
+import type { RootcaRun, Terminal } from './terminal.ts';
 
 const interrupt = new AbortController();
 process.once('SIGINT', () => {
@@ -46,7 +48,43 @@ function processTerminal(): Terminal {
         lines.close();
       }
     },
+    askSecret,
+    runRootca,
   };
+}
+
+/** readline writes the question, and what is typed nowhere. */
+async function askSecret(question: string): Promise<string> {
+  const { createInterface } = await import('node:readline/promises');
+  process.stderr.write(question);
+  const output = new Writable({ write: (_chunk, _encoding, done) => done() });
+  const lines = createInterface({ input: process.stdin, output, terminal: true });
+  // The terminal hands over single keys meanwhile: Ctrl-C is one of them.
+  lines.once('SIGINT', () => process.kill(process.pid, 'SIGINT'));
+  try {
+    return await lines.question('', { signal: interrupt.signal });
+  } finally {
+    lines.close();
+    process.stderr.write('\n');
+  }
+}
+
+/** It lies beside this program. */
+async function runRootca(args: readonly string[], input: string): Promise<RootcaRun> {
+  const { spawn } = await import('node:child_process');
+  const program = join(dirname(fileURLToPath(import.meta.url)), 'rootca.js');
+  const child = spawn(process.execPath, [...process.execArgv, program, ...args], {
+    stdio: ['pipe', 'ignore', 'pipe'],
+    signal: interrupt.signal,
+  });
+  let stderr = '';
+  child.stderr.on('data', (text: Buffer) => {
+    stderr += text.toString();
+  });
+  // Whoever needs no passphrase does not read.
+  child.stdin.on('error', () => undefined).end(input);
+  const [code] = (await once(child, 'close')) as [number | null];
+  return { code: code ?? 1, stderr };
 }
 
 /** The version of the package.json above the program: dist/cli.js, or this file when run from source. */

@@ -16,4 +16,14 @@ export interface Terminal {
   writeErr(text: string): void;
   /** Shows the question on stderr and returns the answered line. Only asked when stdin is a terminal. */
   ask(question: string): Promise<string>;
+  /** The same, and what is typed is not shown. */
+  askSecret(question: string): Promise<string>;
+  /** Runs `gigvault rootca <args>` of this installation to its end. @param input for its stdin */
+  runRootca(args: readonly string[], input: string): Promise<RootcaRun>;
+}
+
+/** What a program left behind. */
+export interface RootcaRun {
+  readonly code: number;
+  readonly stderr: string;
 }

@@ -67,6 +67,8 @@ export async function createTestMachine(
           written.err += text;
         },
         ask: () => Promise.reject(new Error('asked without a terminal')),
+        askSecret: () => Promise.reject(new Error('asked without a terminal')),
+        runRootca: () => Promise.reject(new Error('no root here')),
         ...change,
       });
       return { code, ...written };

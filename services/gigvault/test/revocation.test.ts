@@ -2,7 +2,7 @@ import { X509Certificate } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { eventually } from '@gigvault/testkit/eventually';
-import { MODES } from '@gigvault/testkit/pki-process';
+import { MODES, type PkiProcess } from '@gigvault/testkit/pki-process';
 import { runOrFail, runProgram } from '@gigvault/testkit/run-program';
 import { systemClock } from '@gigvault/time/clock';
 import { readCertificate } from '@gigvault/x509/certificate';
@@ -99,6 +99,86 @@ describe.each(MODES)('revocation as relying parties see it, %s', (mode) => {
     await expect(verify(shared, leaf, crl)).rejects.toThrow(/certificate revoked/);
   }, 40_000);
 
+  it('goes on across a new key of the CA, made under load: two chains, two CRLs, OCSP for both — covers: G24', async () => {
+    const { pki } = shared;
+    const order = await acme.client.newOrder(['kept.localhost']);
+    const kept = await acme.client.finish(order, ['kept.localhost']);
+    const before = await issue(shared, acme, 'before.localhost');
+    let rotating = true;
+    const load = [0, 1].map(async (client) => {
+      const chains: string[] = [];
+      for (let i = 0; rotating; i++)
+        chains.push(await acme.client.certificate([`load-${client}-${i}.localhost`]));
+      return chains;
+    });
+    const rotate = ['ca', 'rotate', '--passphrase-file', passphraseFile(pki), '--generation', '2'];
+    const rotated = await pki.cli(...rotate, '--yes');
+    rotating = false;
+    expect(rotated).toMatchObject({
+      code: 0,
+      stdout: expect.stringMatching(/issuing-g2 .* current/),
+    });
+    const issuers = (await Promise.all(load)).flat().map((chain) => issuerOf(chain));
+    expect(
+      issuers.filter(
+        (issuer) => !/^(O=GigVault Dev\n)?CN=GigVault Dev Issuing CA( G2)?$/.test(issuer),
+      ),
+    ).toEqual([]);
+    const after = await issue(shared, acme, 'after.localhost');
+    expect(issuerOf(readFileSync(after.file, 'utf8'))).toMatch(/Issuing CA G2$/);
+    // What was downloaded before is downloaded again, with its own chain; and the command has nothing left to do.
+    const { certificate = '' } = await acme.client.settled({ ...order, status: 'processing' });
+    expect((await acme.client.post(certificate, '')).text).toBe(kept);
+    expect(await pki.cli(...rotate)).toMatchObject({ code: 0 });
+    for (const leaf of [before, after]) {
+      const crl = join(leaf.folder, 'rotated.crl.pem');
+      await fetchCrl(leaf, crl);
+      await verify(shared, leaf, crl);
+      expect(await opensslOcsp(leaf)).toMatch(/: good/);
+      expect((await acme.client.revoke(leaf.raw, 4)).status).toBe(200);
+      await eventually(async () => expect(await opensslOcsp(leaf)).toMatch(/: revoked/));
+      await eventually(async () => {
+        await fetchCrl(leaf, crl);
+        await expect(verify(shared, leaf, crl)).rejects.toThrow(/certificate revoked/);
+      }, CRL_WITHIN);
+    }
+  }, 90_000);
+
+  it('and another one, signed where the root is: the request goes there, the certificate comes back', async () => {
+    const { pki } = shared;
+    const [csr, crt] = [join(pki.home, 'g3.csr'), join(pki.home, 'g3.crt')];
+    const asked = await pki.cli('ca', 'rotate', '--csr', csr, '--yes');
+    expect(asked).toMatchObject({ code: 8, stdout: expect.stringContaining('rootca sign') });
+    const root = ['--root', join(pki.dataDir, 'root'), '--passphrase-file', '-'];
+    const signed = await pki.cliOf(
+      'custodian',
+      ['rootca', 'sign', ...root, '--kind', 'issuing', '--csr', csr, '--out', crt],
+      { input: passphraseOf(pki) },
+    );
+    expect(signed).toMatchObject({ code: 0 });
+    const handedIn = await pki.cli('ca', 'rotate', '--certificate', crt);
+    expect(handedIn).toMatchObject({ code: 0, stdout: expect.stringContaining('issuing-g3') });
+    const leaf = await issue(shared, acme, 'third.localhost');
+    expect(issuerOf(readFileSync(leaf.file, 'utf8'))).toMatch(/Issuing CA G3$/);
+    expect(await opensslOcsp(leaf)).toMatch(/: good/);
+    const { stdout } = await pki.cli('ca', 'list', '-o', 'json');
+    const { items } = JSON.parse(stdout) as { items: { issuerId: string; state: string }[] };
+    expect(items.map(({ issuerId, state }) => `${issuerId} ${state}`)).toEqual([
+      ...['issuing superseded', 'issuing-g2 superseded', 'issuing-g3 current'],
+      'services current',
+    ]);
+    const transcripts = await pki.cliOf('custodian', [
+      'rootca',
+      'verify',
+      '--dir',
+      root[1] as string,
+    ]);
+    expect(transcripts).toMatchObject({
+      code: 0,
+      stdout: expect.stringContaining('issuing-g2.crt'),
+    });
+  }, 40_000);
+
   it('every URL inside of the certificates answers, up to the root — covers: T55', async () => {
     const leaf = await issue(shared, acme, 'urls.localhost');
     const issuer = readCertificate(await download(leaf.issuerUrl));
@@ -167,6 +247,22 @@ async function issue(
     rootFile: pki.rootFile,
     ask: ['-cert', leaf],
   };
+}
+
+/** Of the root that `up` has made. */
+function passphraseOf(pki: PkiProcess): string {
+  return /(?:[0-9A-Z]{5}-){5}[0-9A-Z]{5}/.exec(pki.output())?.[0] ?? '';
+}
+
+function passphraseFile(pki: PkiProcess): string {
+  const file = join(pki.home, 'passphrase');
+  writeFileSync(file, passphraseOf(pki), { mode: 0o600 });
+  return file;
+}
+
+/** Of the first certificate. */
+function issuerOf(pem: string): string {
+  return new X509Certificate(pem).issuer;
 }
 
 /** URLs that `openssl x509 -text` prints after this label, on its line or the next. */

@@ -12,11 +12,15 @@ export interface StatusListener {
   readonly http: HttpClient;
 }
 
-/** Whether OCSP and the CRLs, asked as relying parties ask, say of every certificate what `ca` says. */
+/**
+ * Whether OCSP and the CRLs, asked as relying parties ask, say of every certificate what `ca` says.
+ * @param answered the issuers that there is OCSP for
+ */
 export async function checkRevocation(
   listener: StatusListener,
   rows: readonly CertificateRow[],
   issuers: ReadonlyMap<string, Buffer>,
+  answered: ReadonlySet<string>,
 ): Promise<string[]> {
   const findings: string[] = [];
   for (const [issuerId, issuer] of issuers) {
@@ -42,7 +46,7 @@ export async function checkRevocation(
           `certificate ${row.serial_number} has reason ${row.reason_code}, the CRL says ${onCrl}`,
         );
     }
-    if (issuerId === 'issuing') findings.push(...(await checkOcsp(listener, own, issuer)));
+    if (answered.has(issuerId)) findings.push(...(await checkOcsp(listener, own, issuer)));
   }
   return findings;
 }

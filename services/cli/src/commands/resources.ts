@@ -113,6 +113,28 @@ export interface VerdictDocument {
   readonly state: string;
 }
 
+/** An issuing CA, by one of its keys. */
+export interface IssuerDocument {
+  readonly issuerId: string;
+  /** The CA through all of its keys. */
+  readonly line: string;
+  readonly generation: number;
+  readonly state: 'prepared' | 'current' | 'superseded' | 'retired';
+  readonly subject: string;
+  readonly keyType: string;
+  readonly notAfter: string;
+}
+
+/** How far the rotation of a CA's key has come. */
+export interface RotationDocument {
+  readonly issuerId: string;
+  readonly line: string;
+  readonly generation: number;
+  readonly state: 'requested' | IssuerDocument['state'];
+  /** PEM, for the root; missing when it has signed. */
+  readonly certificationRequest?: string;
+}
+
 /** A user. */
 export interface UserDocument {
   readonly userId: string;

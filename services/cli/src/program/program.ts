@@ -3,6 +3,7 @@ import { OUTPUT_FORMATS } from '../output/output.ts';
 import type { GlobalOptions } from '../session.ts';
 import type { Terminal } from '../terminal.ts';
 import { ACCESS_COMMANDS } from './access-commands.ts';
+import { AUTHORITY_COMMANDS } from './authority-commands.ts';
 import { CERTIFICATE_COMMANDS } from './certificate-commands.ts';
 import type { Action, CommandOptions, CommandSpec, OptionSpec } from './command-spec.ts';
 import { KEY_COMMANDS } from './key-commands.ts';
@@ -12,6 +13,7 @@ import { PLATFORM_COMMANDS, START_COMMANDS } from './platform-commands.ts';
 export const COMMANDS: readonly CommandSpec[] = [
   ...START_COMMANDS,
   ...CERTIFICATE_COMMANDS,
+  ...AUTHORITY_COMMANDS,
   ...ACCESS_COMMANDS,
   ...KEY_COMMANDS,
   ...PLATFORM_COMMANDS,
@@ -37,6 +39,7 @@ export const NOUNS: Readonly<Record<string, string>> = {
   apikey: 'API keys of your own',
   audit: 'the audit log',
   backends: 'where keys live',
+  ca: 'certificate authorities',
   cert: 'certificates',
   context: 'the servers that this machine knows',
   csr: 'requests for certificates',

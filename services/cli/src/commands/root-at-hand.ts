@@ -1,0 +1,129 @@
+import { X509Certificate } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, isAbsolute, join, resolve } from 'node:path';
+import { parseCertificationRequest } from '@gigvault/x509/certification-request';
+import { fromPem } from '@gigvault/x509/pem';
+import { CliFailure, usage } from '../failure.ts';
+import { type CommandOptions, textOption } from '../program/command-spec.ts';
+import type { Session } from '../session.ts';
+
+/** A root that this machine can sign with. */
+export interface RootAtHand {
+  readonly folder: string;
+  /** Its key is an encrypted file; otherwise it is in a token. */
+  readonly isFile: boolean;
+  /** Holds the passphrase; undefined: it is asked for. */
+  readonly passphraseFile: string | undefined;
+  /** The token, when its URI is another one by now. */
+  readonly hsm: string | undefined;
+}
+
+/** What the root is asked to sign. */
+export interface SigningRequest {
+  readonly issuerId: string;
+  readonly line: string;
+  /** PKCS #10, PEM. */
+  readonly certificationRequest: string;
+}
+
+const KEY = 'root.key';
+const TOKEN = 'token.yaml';
+
+/**
+ * The root of `--root`, or the one that `up` has made on this machine: it lies beside the root certificate of the context. Undefined when the root
+ * is elsewhere. Fails when `--root` is no root.
+ */
+export async function findRoot(
+  session: Session,
+  options: CommandOptions,
+): Promise<RootAtHand | undefined> {
+  if (textOption(options, 'csr') !== undefined) return undefined;
+  const { cwd } = session.terminal;
+  const given = textOption(options, 'root');
+  const { caFile } = await session.context();
+  const beside = caFile !== undefined && isAbsolute(caFile) ? dirname(caFile) : undefined;
+  const folder = given === undefined ? beside : resolve(cwd, given);
+  if (folder === undefined) return undefined;
+  const [isFile, isToken] = [KEY, TOKEN].map((name) => existsSync(join(folder, name)));
+  if (!isFile && !isToken) {
+    if (given === undefined) return undefined;
+    throw usage(`${folder} holds no root: there is neither ${KEY} nor ${TOKEN}.`);
+  }
+  const file = textOption(options, 'passphraseFile');
+  return {
+    folder,
+    isFile: isToken !== true,
+    passphraseFile: file === undefined ? undefined : resolve(cwd, file),
+    hsm: textOption(options, 'hsm'),
+  };
+}
+
+/**
+ * Has the program `rootca` sign, as on an offline machine: the certificate and its transcript stay in the root's folder. One that an earlier run
+ * has signed for this key is taken. Returns PEM. Fails with the program's words and exit code.
+ */
+export async function signWithRoot(
+  session: Session,
+  root: RootAtHand,
+  request: SigningRequest,
+): Promise<string> {
+  const { path, signed } = await placeFor(root.folder, request);
+  if (signed !== undefined) return signed;
+  const input = await passphraseFor(session, root);
+  const work = await mkdtemp(join(tmpdir(), 'gigvault-csr-'));
+  try {
+    const csr = join(work, 'request.csr');
+    await writeFile(csr, request.certificationRequest);
+    const { code, stderr } = await session.terminal.runRootca(
+      [
+        ...['sign', '--root', root.folder, '--kind', request.line, '--csr', csr, '--out', path],
+        ...(root.isFile ? ['--passphrase-file', root.passphraseFile ?? '-'] : []),
+        ...(root.hsm === undefined ? [] : ['--hsm', root.hsm]),
+      ],
+      input,
+    );
+    if (code !== 0) throw refusal(code, stderr);
+  } finally {
+    await rm(work, { recursive: true });
+  }
+  return readFile(path, 'utf8');
+}
+
+/** `issuing-g2.crt` in the root's folder, or the certificate that is there for this key; the next name where another run died half-way. */
+async function placeFor(
+  folder: string,
+  { issuerId, certificationRequest }: SigningRequest,
+): Promise<{ readonly path: string; readonly signed?: string }> {
+  const [der] = fromPem(certificationRequest, 'CERTIFICATE REQUEST') as [Buffer];
+  const { spki } = parseCertificationRequest(der).publicKey;
+  for (let number = 1; ; number++) {
+    const path = join(folder, number === 1 ? `${issuerId}.crt` : `${issuerId}.${number}.crt`);
+    if (existsSync(path)) {
+      const signed = await readFile(path, 'utf8');
+      const key = new X509Certificate(signed).publicKey.export({ type: 'spki', format: 'der' });
+      if (spki.equals(key)) return { path, signed };
+    } else if (!existsSync(`${path}.transcript.json`)) return { path };
+  }
+}
+
+async function passphraseFor(session: Session, root: RootAtHand): Promise<string> {
+  if (!root.isFile || root.passphraseFile !== undefined) return '';
+  const { terminal, options } = session;
+  if (!terminal.stdinIsTty || !options.input)
+    throw usage("The root's key has a passphrase, and nobody can be asked for it here.", {
+      command: '--passphrase-file <file>',
+    });
+  return terminal.askSecret(`Passphrase of ${join(root.folder, KEY)}: `);
+}
+
+/** The program says `error: <why>  GV-<CODE>`. */
+function refusal(code: number, stderr: string): CliFailure {
+  const line = stderr.trim().split('\n').at(-1) ?? '';
+  const [, why = line, shownCode] = /^error: (.*?)\s+(GV-[A-Z-]+)$/.exec(line) ?? [];
+  return new CliFailure(`the root did not sign: ${why}`, {
+    exitCode: code,
+    ...(shownCode === undefined ? {} : { shownCode }),
+  });
+}
