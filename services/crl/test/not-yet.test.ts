@@ -1,4 +1,5 @@
 import { eventually } from '@gigvault/testkit/eventually';
+import { readCertificate } from '@gigvault/x509/certificate';
 import { describe, expect, it } from '@jest/globals';
 import { crlWorld, startedCrlWorld } from './crl-world.ts';
 import { useCrl } from './use-crl.ts';
@@ -59,3 +60,55 @@ describe('a CRL that is not there yet', () => {
     );
   });
 });
+
+describe('the CRLs of a CA’s new key, and the last one of its old key', () => {
+  it('the new key is confirmed when all of them are served, and not before — covers: G24', async () => {
+    shared.world = await startedCrlWorld(shared.pool);
+    const { ca, keymgr } = shared.world;
+    keymgr.mode = 'down';
+    ca.addIssuer('issuing-g2', 2, keymgr.keys, 'prepared');
+    await eventually(async () => {
+      shared.world.clock.advance(5_000);
+      expect(await answered('issuing-g2/0', 'issuing-g2/1')).toEqual([503, 503]);
+    });
+    expect(ca.confirmed).toEqual([]);
+    // Nobody has a certificate of it: the others' CRLs are served on.
+    await shared.world.health('crl.published');
+    keymgr.mode = 'well';
+    await eventually(() => {
+      shared.world.clock.advance(5_000);
+      expect(ca.confirmed).toEqual(['issuing-g2']);
+    });
+    expect(await answered('issuing-g2/0', 'issuing-g2/1')).toEqual([200, 200]);
+  });
+
+  it('the last one is good until the CA’s own end: none follows but for a revocation, and nobody is alarmed', async () => {
+    shared.world = await startedCrlWorld(shared.pool);
+    const { ca, clock } = shared.world;
+    const [issuer] = ca.issuers;
+    const { notAfter } = readCertificate(issuer!.certificate);
+    ca.move('issuing', 'superseded');
+    ca.move('issuing', 'retired');
+    const last = await eventually(async () => {
+      clock.advance(1_000);
+      const crl = await shared.world.crl();
+      expect(crl.nextUpdate).toBe(notAfter);
+      return crl;
+    });
+    const before = await rounds();
+    clock.advance((notAfter - clock.now()) * 0.9);
+    await eventually(async () => {
+      clock.advance(1_000);
+      expect(await rounds()).toBeGreaterThan(before + 1);
+    });
+    expect((await shared.world.crl()).crlNumber).toBe(last.crlNumber);
+    await shared.world.health('crl.freshness');
+    const { crl } = await shared.world.listed(ca.revoke({ notAfter: clock.now() }));
+    expect(crl.nextUpdate).toBe(notAfter);
+  });
+});
+
+async function rounds(): Promise<number> {
+  const text = await shared.world.metrics.exposition();
+  return Number(/gigvault_crl_rounds_total (\d+)/.exec(text)?.[1]);
+}

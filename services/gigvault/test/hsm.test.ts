@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process';
+import { X509Certificate } from 'node:crypto';
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -11,6 +12,7 @@ import { TEST_PIN } from '@gigvault/testkit/test-token';
 import { systemClock } from '@gigvault/time/clock';
 import { afterAll, describe, expect, it } from '@jest/globals';
 import { startUnderLoad } from './faults/under-load.ts';
+import { passphraseFile } from './root-passphrase.ts';
 import { QUICK_CRL, START_TIMEOUT, startAcmeClient, usePki } from './use-pki.ts';
 
 const token = await softHsmToken({ label: 'pki' });
@@ -31,10 +33,15 @@ const PATIENCE = 4;
 describe.each(MODES)('all keys in a token, %s', (mode) => {
   const shared = usePki(mode, ...QUICK_CRL, '--hsm', token.uri);
 
-  it('issues, and no key of the PKI is anywhere else — covers: G23, G91', async () => {
+  it('issues, also with a new CA key, and no key of the PKI is anywhere else — covers: G23, G24, G91', async () => {
     const { client, responder } = await startAcmeClient(shared);
     try {
       expect(await client.certificate(['a.localhost'])).toContain('BEGIN CERTIFICATE');
+      const passphrase = ['--passphrase-file', passphraseFile(shared.pki)];
+      const rotated = await shared.pki.cli('ca', 'rotate', ...passphrase, '--yes');
+      expect(rotated).toMatchObject({ code: 0 });
+      const { issuer } = new X509Certificate(await client.certificate(['a2.localhost']));
+      expect(issuer).toMatch(/Issuing CA G2$/);
     } finally {
       await responder.stop();
     }

@@ -2,13 +2,14 @@ import { X509Certificate } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { eventually } from '@gigvault/testkit/eventually';
-import { MODES, type PkiProcess } from '@gigvault/testkit/pki-process';
+import { MODES } from '@gigvault/testkit/pki-process';
 import { runOrFail, runProgram } from '@gigvault/testkit/run-program';
 import { systemClock } from '@gigvault/time/clock';
 import { readCertificate } from '@gigvault/x509/certificate';
 import { readCertList } from '@gigvault/x509/crl';
 import { toPem } from '@gigvault/x509/pem';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { passphraseFile, passphraseOf } from './root-passphrase.ts';
 import { startAcmeClient, usePki } from './use-pki.ts';
 
 type Acme = Awaited<ReturnType<typeof startAcmeClient>>;
@@ -247,17 +248,6 @@ async function issue(
     rootFile: pki.rootFile,
     ask: ['-cert', leaf],
   };
-}
-
-/** Of the root that `up` has made. */
-function passphraseOf(pki: PkiProcess): string {
-  return /(?:[0-9A-Z]{5}-){5}[0-9A-Z]{5}/.exec(pki.output())?.[0] ?? '';
-}
-
-function passphraseFile(pki: PkiProcess): string {
-  const file = join(pki.home, 'passphrase');
-  writeFileSync(file, passphraseOf(pki), { mode: 0o600 });
-  return file;
 }
 
 /** Of the first certificate. */

@@ -148,6 +148,48 @@ describe('the responder certificate', () => {
     expect(ocsp.world.ca.responderCertificates).toHaveLength(3);
   });
 
+  it('of a new key of the CA is there before that issues, and confirmed — covers: G24', async () => {
+    ocsp.world = await ocspWorld(ocsp.pool);
+    ocsp.world.ca.state = 'prepared';
+    ocsp.world.keymgr.down = true;
+    await ocsp.world.start();
+    await eventually(async () => {
+      ocsp.world.clock.advance(5_000);
+      expect(await statuses()).toEqual([TRY_LATER, UNAUTHORIZED]);
+    });
+    expect(ocsp.world.ca.confirmed).toEqual([]);
+    ocsp.world.keymgr.down = false;
+    await eventually(() => {
+      ocsp.world.clock.advance(5_000);
+      expect(ocsp.world.ca.confirmed).toContain('issuing');
+    });
+    expect(await statuses()).toEqual([0, UNAUTHORIZED]);
+  });
+
+  it.each(['before', 'after'] as const)(
+    'of a key that has retired goes, also when the process dies %s that',
+    async (moment) => {
+      await ocsp.started();
+      let crashes = 0;
+      installFaultHook((step, when) => {
+        if (step !== 'ocsp.retired' || when !== moment || crashes++ > 0) return;
+        throw new Error('the process dies');
+      });
+      ocsp.world.ca.state = 'superseded';
+      ocsp.world.ca.events.append('issuer.switched', 'issuing-g2', {});
+      expect(await statuses()).toEqual([0, UNAUTHORIZED]);
+      ocsp.world.ca.state = 'retired';
+      ocsp.world.ca.events.append('issuer.retired', 'issuing', {});
+      await eventually(() => expect(crashes).toBe(1));
+      await ocsp.world.stop();
+      ocsp.world = await ocsp.world.restart();
+      await ocsp.world.start();
+      await eventually(async () => expect(await statuses()).toEqual([UNAUTHORIZED, UNAUTHORIZED]));
+      expect((await ocsp.pool.query('SELECT FROM responder')).rowCount).toBe(0);
+      await ocsp.world.health('ocsp.renewal');
+    },
+  );
+
   it('that was revoked while the service was down is never signed with again', async () => {
     await ocsp.started();
     const first = await signer(ocsp.world.ca.issue().serialNumber);

@@ -34,6 +34,11 @@ export async function followIssuers(deps: FollowDeps): Promise<number | undefine
   return awaited ? SOON : undefined;
 }
 
-function shardsOf({ issuerId, crlShards, endsAt }: Issuer) {
-  return Array.from({ length: crlShards }, (_, crlShard) => ({ issuerId, crlShard, endsAt }));
+function shardsOf({ issuerId, crlShards, endsAt, prepared }: Issuer) {
+  return Array.from({ length: crlShards }, (_, crlShard) => ({
+    issuerId,
+    crlShard,
+    endsAt,
+    prepared,
+  }));
 }

@@ -7,7 +7,11 @@ export interface ServedCrl extends ShardKey, Omit<PublishedCrl, 'parts'> {
   readonly body: CrlBody;
 }
 
-type ExpectedShard = ShardKey & { readonly endsAt?: number | undefined };
+/** What is known of a shard beside its name; what one look does not tell stays as it was. */
+type ExpectedShard = ShardKey & {
+  readonly endsAt?: number | undefined;
+  readonly prepared?: boolean;
+};
 
 /** The CRLs that this process hands out. */
 export interface ServedCrls {
@@ -16,7 +20,7 @@ export interface ServedCrls {
   put(shard: ShardKey, crl: PublishedCrl): Promise<void>;
   /** Its octets are gone from where they were kept: it is not served, until it is taken up again. */
   lost(crl: ServedCrl): void;
-  /** These shards should have a CRL, from now on. @param shards with `endsAt`, Unix ms, of a CA whose last CRL ends then */
+  /** These shards should have a CRL, from now on. @param shards with `endsAt`, Unix ms, of a CA whose last CRL ends then; `prepared` ones are not missed: nobody has a certificate of them */
   expect(shards: readonly ExpectedShard[]): void;
   /** From now on every shard of every CA is expected. */
   complete(): void;
@@ -54,8 +58,11 @@ export function createServedCrls(
       if (crls.get(key) === crl) crls.delete(key);
     },
     expect(shards) {
-      for (const { issuerId, crlShard, endsAt } of shards)
-        expected.set(keyOf({ issuerId, crlShard }), { issuerId, crlShard, endsAt });
+      for (const { issuerId, crlShard, endsAt, prepared } of shards) {
+        const key = keyOf({ issuerId, crlShard });
+        const known = prepared ?? expected.get(key)?.prepared ?? false;
+        expected.set(key, { issuerId, crlShard, endsAt, prepared: known });
+      }
     },
     complete() {
       isComplete = true;
@@ -65,7 +72,9 @@ export function createServedCrls(
       return !isComplete || expected.has(key) || awaited.has(key);
     },
     overview: () => ({
-      missing: [...expected].filter(([key]) => !crls.has(key)).map(([, shard]) => shard),
+      missing: [...expected]
+        .filter(([key, { prepared }]) => !crls.has(key) && prepared !== true)
+        .map(([, shard]) => shard),
       all: [...crls.values()],
       renewed: [...crls]
         .filter(([key, crl]) => !isLast(crl, expected.get(key)))
