@@ -4,10 +4,10 @@ const SHELL = [
   '^services/[^/]+/src/[^/]+\\.ts$',
   '\\.(test|contract)\\.ts$',
 ];
-const PURE_LIBS = '^libs/(x509|errors|time|merkle|canonical-json|ids)/';
+const PURE_LIBS = '^libs/(x509|egress|errors|time|merkle|canonical-json|ids)/';
 /** Libs that flows may use: pure ones, permissions as types, and the durable step. */
 const FLOW_LIBS = [
-  '^libs/(x509|errors|time|merkle|canonical-json|ids|access|keystore)/',
+  '^libs/(x509|egress|errors|time|merkle|canonical-json|ids|access|keystore)/',
   '^libs/telemetry/src/(durable-step|correlation|log|metrics)\\.ts$',
   '^proto/gen/',
 ];

@@ -1,5 +1,5 @@
+import { networks } from '@gigvault/config/networks';
 import { secretReference } from '@gigvault/config/secret';
-import { networks } from '@gigvault/egress/network-config';
 import { z } from 'zod';
 import { TEMPLATE_NAMES } from './notification/templates.ts';
 

@@ -1,6 +1,6 @@
 import { positiveDuration } from '@gigvault/config/duration';
+import { networks } from '@gigvault/config/networks';
 import { parseIp } from '@gigvault/egress/network';
-import { networks } from '@gigvault/egress/network-config';
 import { z } from 'zod';
 
 /** `[address]:port` or `address:port`. */

@@ -2,10 +2,24 @@ import { randomUUID } from 'node:crypto';
 import { query } from '@gigvault/database/query';
 import { durableStep } from '@gigvault/telemetry/durable-step';
 import type { Clock } from '@gigvault/time/clock';
-import type { Pool } from 'pg';
+import type { Pool, PoolClient } from 'pg';
 import { LONGEST_WAIT } from '../delivery/deliver.ts';
 import { cloudEvent } from '../delivery/message.ts';
-import type { Delivery, DeliveryQueue, DeliveryStore } from '../ports/delivery-queue.ts';
+import type { Notification } from '../notification/templates.ts';
+import type { Delivery, DeliveryQueue } from '../ports/delivery-queue.ts';
+
+/** Where notifications wait. */
+export interface DeliveryStore {
+  /** In the transaction of the events that they are of: each is there once, whatever dies. */
+  add(client: PoolClient, webhook: string, notifications: readonly Notification[]): Promise<void>;
+  /** Of the webhook with this name. */
+  queue(webhook: string): DeliveryQueue;
+  /**
+   * Forgets what has waited for longer than any attempt for webhooks that are not configured any more. Returns how many there were.
+   * Not at once: another process may know of a webhook that this one does not know yet.
+   */
+  forgetOthers(webhooks: readonly string[]): Promise<number>;
+}
 
 const ADD = `INSERT INTO delivery (delivery_id, webhook, body, created_at, due_at)
   SELECT delivery_id, $1, body, $2, $2 FROM unnest($3::uuid[], $4::text[]) AS d (delivery_id, body)`;

@@ -9,8 +9,9 @@ import { Webhook } from 'standardwebhooks';
 import { type DeliverDeps, deliverDue } from '../delivery/deliver.ts';
 import type { Notification } from '../notification/templates.ts';
 import type { WebhookConfig } from '../notify.config.ts';
-import type { DeliveryStore } from '../ports/delivery-queue.ts';
+import type { DeliveryQueue } from '../ports/delivery-queue.ts';
 import type { WebhookSender } from '../ports/webhook-sender.ts';
+import type { DeliveryStore } from './pg-delivery-store.ts';
 
 /** Milliseconds from one look for what is due to the next, and from one count to the next. */
 const LOOK = 1_000;
@@ -105,18 +106,15 @@ export function webhookChannel(options: WebhookOptions): WebhookChannel {
         await rounds.start();
       },
     },
-    health: {
-      name: `notify.webhook.${name}`,
-      blocksReadiness: false,
-      async check() {
-        const { givenUp, waiting } = await queue.count();
-        if (waiting + givenUp >= MOST_WAITING)
-          throw new Error('so many wait that new ones are dropped');
-        if (givenUp > 0)
-          throw new Error(`${givenUp} notifications were given up: see the table delivery`);
-      },
-    },
+    health: { name: `notify.webhook.${name}`, blocksReadiness: false, check: () => isWell(queue) },
   };
+}
+
+async function isWell(queue: DeliveryQueue): Promise<void> {
+  const { givenUp, waiting } = await queue.count();
+  if (waiting + givenUp >= MOST_WAITING) throw new Error('so many wait that new ones are dropped');
+  if (givenUp > 0)
+    throw new Error(`${givenUp} notifications were given up: see the table delivery`);
 }
 
 function signerOf(name: string, secret: string): Webhook {

@@ -1,6 +1,3 @@
-import type { PoolClient } from 'pg';
-import type { Notification } from '../notification/templates.ts';
-
 /** A notification on its way to one webhook. */
 export interface Delivery {
   /** UUID; the same at each attempt, so that the receiver knows a repetition. */
@@ -25,17 +22,4 @@ export interface DeliveryQueue {
   /** What was given up has its turn again. */
   retryAll(): Promise<void>;
   count(): Promise<{ readonly waiting: number; readonly givenUp: number }>;
-}
-
-/** Where notifications wait. */
-export interface DeliveryStore {
-  /** In the transaction of the events that they are of: each is there once, whatever dies. */
-  add(client: PoolClient, webhook: string, notifications: readonly Notification[]): Promise<void>;
-  /** Of the webhook with this name. */
-  queue(webhook: string): DeliveryQueue;
-  /**
-   * Forgets what has waited for longer than any attempt for webhooks that are not configured any more. Returns how many there were.
-   * Not at once: another process may know of a webhook that this one does not know yet.
-   */
-  forgetOthers(webhooks: readonly string[]): Promise<number>;
 }

@@ -1,5 +1,5 @@
+import { type Network, parseNetwork } from '@gigvault/egress/network';
 import { z } from 'zod';
-import { type Network, parseNetwork } from './network.ts';
 
 /** Networks in a configuration, each an address or a block. */
 export const networks = z.array(
