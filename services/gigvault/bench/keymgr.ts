@@ -2,6 +2,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
+import { KEYSTORE, methodsOf, type RpcMethod } from '@gigvault/rpc/contract-descriptors';
 import { RPC } from '@gigvault/rpc/contracts';
 import type { ServiceName } from '@gigvault/rpc/service-name';
 import { httpClient } from '@gigvault/testkit/http-client';
@@ -9,6 +10,7 @@ import { serviceProcesses } from '@gigvault/testkit/leftovers';
 import { type PkiProcess, startPki } from '@gigvault/testkit/pki-process';
 import { softHsmToken } from '@gigvault/testkit/softhsm-token';
 import type { TestToken } from '@gigvault/testkit/test-token';
+import { Client, credentials, Metadata } from '@grpc/grpc-js';
 import { openFiles, openTokenStore, signingWith } from '../../keymgr/bench/open-stores.ts';
 import { portOf } from '../src/composition/split-ports.ts';
 import { closedLoopRound } from './closed-loop.ts';
@@ -68,7 +70,7 @@ async function keysInFiles(): Promise<Measurement[]> {
 async function requests({ rounds, roundMs }: Effort): Promise<Measurement[]> {
   const pki = await startPki('split', ...['--encode-in-process', 'false', ...NO_RATE_LIMIT]);
   try {
-    const rest = await restTimes(pki);
+    const { rest, grpc } = await requestTimes(pki);
     const rate = async (
       operation: SigningSetup['operation'],
       concurrency: number,
@@ -93,7 +95,8 @@ async function requests({ rounds, roundMs }: Effort): Promise<Measurement[]> {
     const get = await rate('get', 1, { work: '' });
     return [
       milliseconds('GET /keys/{keyId}, through the edge', rest, 5),
-      milliseconds('GetKey, mTLS gRPC', [get.p50 as number], 2),
+      milliseconds('KeystoreService/GetKey, gRPC through the edge', grpc, 2),
+      milliseconds('KeyService/GetKey, mTLS gRPC between services', [get.p50 as number], 2),
       await rate('sign', IN_FLIGHT, {
         work: 'P-256 Sign, mTLS gRPC',
         floor: { value: 6_000 },
@@ -138,8 +141,8 @@ function eachOfBatch(round: Round): Round {
   return { ...round, perSecond: round.perSecond * BATCH, cpu };
 }
 
-/** One client that asks for a key of its own, with the token of the context that `up` wrote. */
-async function restTimes(pki: PkiProcess): Promise<number[]> {
+/** One client that asks for a key of its own over both protocols, with the token of the context that `up` wrote. */
+async function requestTimes(pki: PkiProcess): Promise<{ rest: number[]; grpc: number[] }> {
   const http = httpClient(readFileSync(pki.rootFile));
   const url = `${pki.publicUrl}/service/api/v1`;
   const post = (path: string, body: object, headers = {}) =>
@@ -155,12 +158,45 @@ async function restTimes(pki: PkiProcess): Promise<number[]> {
     const { accessToken } = (await post('/token', grant)).json<{ accessToken: string }>();
     const headers = { authorization: `Bearer ${accessToken}` };
     await post('/keys', { keyId: 'bench', keyType: 'ec-p256' }, headers);
-    return await timesOf(500, async () => {
+    const rest = await timesOf(500, async () => {
       const { status } = await http.fetch(`${url}/keys/bench`, { headers });
       if (status !== 200) throw new Error(`GET /keys/bench answered ${status}`);
     });
+    return { rest, grpc: await grpcTimes(pki, headers) };
   } finally {
     http.close();
+  }
+}
+
+async function grpcTimes(
+  { ports, rootFile }: PkiProcess,
+  headers: { readonly authorization: string },
+): Promise<number[]> {
+  const channel = new Client(
+    `localhost:${ports.keyApi}`,
+    credentials.createSsl(readFileSync(rootFile)),
+  );
+  const { path, requestSerialize, responseDeserialize } = methodsOf({ fullName: KEYSTORE })[
+    'GetKey'
+  ] as RpcMethod;
+  const metadata = new Metadata();
+  metadata.set('authorization', headers.authorization);
+  const call = () =>
+    new Promise<void>((resolve, reject) => {
+      const request = { keyId: 'bench' };
+      channel.makeUnaryRequest(
+        path,
+        requestSerialize,
+        responseDeserialize,
+        request,
+        metadata,
+        (error) => (error ? reject(error) : resolve()),
+      );
+    });
+  try {
+    return await timesOf(500, call);
+  } finally {
+    channel.close();
   }
 }
 
