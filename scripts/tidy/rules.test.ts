@@ -219,6 +219,7 @@ describe('tidy rules', () => {
       'libs/a/src/a.ts:1',
       'libs/a/src/a.ts:3',
       'libs/rpc/src/handler-table.ts:1',
+      'libs/rpc/src/tls-credentials.ts:1',
     ]);
   });
 

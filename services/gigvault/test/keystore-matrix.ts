@@ -256,7 +256,7 @@ export function describeKeystoreMatrix(shared: SharedPki, rest: RestClient): voi
       else expect(idsOf(outcomes[1])).toEqual(idsOf(outcomes[0]));
     });
 
-    describeGrpc(() => grpc, shared);
+    describeGrpc(() => grpc, shared, rest);
   });
 }
 
@@ -267,7 +267,7 @@ function idsOf(outcome: Outcome | undefined): readonly string[] {
   return items.map(({ keyId }) => keyId.replace(/^(rest-|grpc-|\$)/, ''));
 }
 
-function describeGrpc(grpc: () => GrpcKeystore, shared: SharedPki): void {
+function describeGrpc(grpc: () => GrpcKeystore, shared: SharedPki, rest: RestClient): void {
   /** The error of a raw call. */
   const failureOf = (path: string, request: Buffer, deadline = 20_000) =>
     new Promise<ServiceError | null>((resolve) => {
@@ -314,6 +314,31 @@ function describeGrpc(grpc: () => GrpcKeystore, shared: SharedPki): void {
       socket.once('secureConnect', () => resolve('connected'));
     });
     expect(alert).toContain('protocol version');
+  });
+
+  it('covers: K97. takes an API key in either metadata, as REST does in its headers', async () => {
+    const { path: method, requestSerialize, responseDeserialize } = grpc().methods.ListBackends;
+    const ask = (metadata: Metadata) =>
+      new Promise<number>((resolve) => {
+        grpc().client.makeUnaryRequest(
+          method,
+          requestSerialize,
+          responseDeserialize,
+          {},
+          metadata,
+          (error) => resolve(error?.code ?? status.OK),
+        );
+      });
+    const metadata = (name: string, value: string) => {
+      const made = new Metadata();
+      made.set(name, value);
+      return made;
+    };
+    const { apiKey } = rest;
+    expect(await ask(metadata('x-api-key', apiKey))).toBe(status.OK);
+    expect(await ask(metadata('authorization', `Bearer ${apiKey}`))).toBe(status.OK);
+    const wrong = `${apiKey.slice(0, -1)}${apiKey.endsWith('A') ? 'B' : 'A'}`;
+    expect(await ask(metadata('x-api-key', wrong))).toBe(status.UNAUTHENTICATED);
   });
 
   it('covers: K84. answers health checks of the standard', async () => {

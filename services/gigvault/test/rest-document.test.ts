@@ -61,6 +61,9 @@ describe.each(MODES)('the document of the REST API, %s', (mode) => {
     const data = Buffer.from('data').toString('base64');
     const { signature } = await tried('signData', 200, { params, body: { data } });
     await tried('verifySignature', 200, { params, body: { data, signature } });
+    const grants = [{ user: 'user:8f14e45f-ceea-467f-ab2e-3c6a0d7e5b21', uses: ['sign'] }];
+    await tried('setKeyGrants', 200, { params, body: { grants } });
+    await tried('getKeyGrants', 200, { params });
     await tried('rotateKey', 200, { params, body: {} });
     await tried('changeKeyState', 200, { params, body: { state: 'suspended' } });
     await tried('destroyKey', 200, { params });

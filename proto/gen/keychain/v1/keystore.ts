@@ -17,7 +17,7 @@ export interface Key {
   backend: string;
   /** `ec-p256`, `rsa-3072`, `ed25519`, `ml-dsa-65`, `aes-256`, `hmac-sha256` and their kin. */
   keyType: string;
-  /** Bits; 0 where the type has one size. */
+  /** Bits; 0 for Ed25519 and ML-DSA. */
   keySize: number;
   /** As `P-256`. */
   curve: string;
@@ -204,7 +204,7 @@ export interface DecryptResponse {
 
 /**
  * Keys of people: the operations of the REST API below /keys and /backends, with the same permissions, limits and errors. Metadata `authorization`
- * is `Bearer <access token>`. Errors carry a google.rpc.Status whose ErrorInfo has the code of the REST API as its reason.
+ * is `Bearer <access token or API key>`, or `x-api-key` the API key. Errors carry a google.rpc.Status whose ErrorInfo has the code of the REST API as its reason.
  */
 export interface KeystoreService {
   /** Whether keys can be used. Needs no credential, and says no more. */

@@ -38,7 +38,7 @@ export const keySpecSchema = z.strictObject({
 export const keySchema = z.strictObject({
   keyId,
   keyType: z.string(),
-  keySize: z.int().optional().describe('Bits; absent where the type has one size'),
+  keySize: z.int().optional().describe('Bits; absent for Ed25519 and ML-DSA'),
   curve: z.string().optional(),
   usage: z.enum(USAGES).describe('What it is for: to sign and verify, or to encrypt and decrypt'),
   version: version.describe('The current one, which signs or encrypts'),
@@ -75,6 +75,7 @@ const PEM = '-----BEGIN PUBLIC KEY-----\n…\n-----END PUBLIC KEY-----\n';
 export const EXAMPLE: KeyJson = {
   keyId: 'my-key',
   keyType: 'ec-p256',
+  keySize: 256,
   curve: 'P-256',
   usage: 'sign',
   version: 1,

@@ -131,9 +131,9 @@ function requireUsage(keyType: AnyKeyType, asked: string | undefined): Usage {
   throw invalid('INVALID_ARGUMENT', '/usage', `The usage of keys of type ${keyType} is ${may}.`);
 }
 
-/** Bits; undefined where there is no choice. */
+/** Bits, of the modulus, the curve or the secret; undefined where they say nothing. */
 export function keySizeOf(keyType: AnyKeyType): number | undefined {
-  const size = Number(/^(?:rsa|aes)-(\d+)$/.exec(keyType)?.[1]);
+  const size = Number(/^(?:rsa-|aes-|ec-p|hmac-sha)(\d+)$/.exec(keyType)?.[1]);
   return Number.isNaN(size) ? undefined : size;
 }
 
