@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fromPem, toPem } from '@gigvault/x509/pem';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import type { Command } from 'commander';
 import { combine } from 'shamir-secret-sharing';
 import { createRoot } from '../src/ceremony/create-root.ts';
 import { issueRootCrl } from '../src/ceremony/issue-root-crl.ts';
@@ -294,6 +295,29 @@ describe('a root whose key is held by several', () => {
     const certified = ['x509', '-in', at('root/root.crt'), '-noout', '-pubkey'];
     expect(shown).toBe(execFileSync('openssl', certified, { encoding: 'utf8' }));
   });
+});
+
+describe('the help', () => {
+  it.each(['create', 'sign', 'crl', 'verify', 'init', 'ceremony verify'])(
+    'of %s begins with examples, in less than 80 columns',
+    async (name) => {
+      const shown: string[] = [];
+      const program = rootcaProgram(
+        { print: () => undefined, setExitCode: () => undefined },
+        surroundings(),
+      );
+      const [command] = name
+        .split(' ')
+        .reduce<Command[]>(
+          ([parent], word) => [parent!.commands.find((it) => it.name() === word) as Command],
+          [program],
+        );
+      command!.configureOutput({ writeOut: (text) => void shown.push(text) }).outputHelp();
+      const text = shown.join('');
+      expect(text).toMatch(/^Examples:\n {2}gigvault /);
+      for (const line of text.split('\n')) expect([...line].length).toBeLessThan(80);
+    },
+  );
 });
 
 describe('init', () => {

@@ -3,7 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { REPOSITORY } from '@gigvault/testkit/pki-process';
-import { runProgram } from '@gigvault/testkit/run-program';
+import { runOrFail, runProgram } from '@gigvault/testkit/run-program';
 import { toPem } from '@gigvault/x509/pem';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { newKey, plan, request } from './ceremony-fixture.ts';
@@ -69,7 +69,7 @@ async function typeShare(words: string): Promise<void> {
 }
 
 describe('a ceremony at a terminal', () => {
-  it('is killed while shares are given out, and goes on with those who have theirs', async () => {
+  it('is killed while shares are given out, and goes on with those who have theirs — covers: T66', async () => {
     terminal = ceremony();
     for (const index of [1, 2]) {
       const words = await copyShare();
@@ -120,6 +120,10 @@ describe('a ceremony at a terminal', () => {
   it('is verified by strangers, without a terminal; nobody is asked where nobody is', async () => {
     const verified = await runProgram(GIGVAULT, ['ceremony', 'verify', at('root/bundle')]);
     expect([verified.code, verified.stdout]).toEqual([0, expect.stringContaining('[ ok ] shares')]);
+    // As docs/operations/ceremony.md has it.
+    const sums = 'LC_ALL=C sha256sum chunks/*.js pkcs11-driver.js rootca.js | sha256sum';
+    const sum = await runOrFail('sh', ['-c', sums], { cwd: join(REPOSITORY, 'dist') });
+    expect(verified.stdout).toContain(sum.slice(0, 64));
     const arguments_ = ['init', '--ceremony', '--plan', at('plan.yaml'), '--out', at('nobody')];
     const asked = await runProgram(GIGVAULT, arguments_);
     expect([asked.code, asked.stderr]).toEqual([2, expect.stringContaining('this is no terminal')]);

@@ -8,23 +8,21 @@ export interface MemoryFiles extends CeremonyFiles {
   readonly contents: Map<string, string>;
 }
 
-/** `before` and `after` hear of each change, and may throw: the process dies then. */
+/** `hear` is told of each change before it is made, and may throw: the process dies then. */
 export function memoryFiles(
   contents: Map<string, string> = new Map(),
-  hear: (moment: 'before' | 'after', change: string) => void = () => undefined,
+  hear: (change: string) => void = () => undefined,
 ): MemoryFiles {
   return {
     contents,
     read: (name) => contents.get(name),
     async write(name, content) {
-      hear('before', `write ${name}`);
+      hear(`write ${name}`);
       contents.set(name, content);
-      hear('after', `write ${name}`);
     },
     async remove(name) {
-      hear('before', `remove ${name}`);
+      hear(`remove ${name}`);
       contents.delete(name);
-      hear('after', `remove ${name}`);
     },
   };
 }

@@ -6,7 +6,7 @@ export interface ScriptedOperator extends Operator {
   readonly said: string[];
   /** Secrets by id, the newest one each: what holders have on paper. */
   readonly paper: Map<string, string>;
-  /** What was said where only one could see it. */
+  /** All questions, and what is said where only one sees it. */
   readonly whispered: string[];
   /** Ids in the order in which they were asked. */
   readonly asked: string[];
@@ -24,6 +24,7 @@ export function scriptedOperator(
   const asked: string[] = [];
   const whispered: string[] = [];
   const answer = (question: Question) => {
+    whispered.push(question.text);
     asked.push(question.id);
     return script(question, paper);
   };
@@ -39,7 +40,6 @@ export function scriptedOperator(
       paper.set(id, text.slice(text.indexOf('\n\n')));
     },
     async askSecret(question) {
-      whispered.push(question.text);
       return answer(question) ?? paper.get(question.id.replace(/^held-/, '')) ?? '';
     },
   };

@@ -54,7 +54,13 @@ export function terminalOperator({ input, output }: TerminalStreams): Operator {
 
   return {
     say,
-    ask: ({ id, text }) => withLines(id, (next) => next(`${text} `)),
+    ask: ({ id, text }) =>
+      withLines(id, (next) => {
+        const lines = text.split('\n');
+        const prompt = lines.pop();
+        for (const line of lines) say(line);
+        return next(`${prompt} `);
+      }),
     async showSecret({ id, text }) {
       await withLines(id, (next) => next('Alone before the screen? Press Enter to see it. '));
       await alone(id, async (next) => {

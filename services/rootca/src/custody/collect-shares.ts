@@ -1,5 +1,6 @@
 import { asGigvaultError, GigvaultError } from '@gigvault/errors/gigvault-error';
 import type { Operator } from '../ports/operator.ts';
+import { wrapped } from '../text/wrapped.ts';
 import type { CustodyRecord } from './custody-record.ts';
 import { decodeShare, type Share, shareProblem } from './share.ts';
 import { recombine, requireOfSet, wipe } from './split-secret.ts';
@@ -14,7 +15,8 @@ export const TRIES = 5;
 export async function askForShares(record: CustodyRecord, operator: Operator): Promise<Buffer> {
   const shares: Share[] = [];
   const names = record.holders.map(({ name }) => name).join(', ');
-  operator.say(`The key needs ${record.threshold} shares of set ${record.setId}, of ${names}.`);
+  const needs = `The key needs ${record.threshold} shares of set ${record.setId}, of ${names}.`;
+  operator.say(wrapped('', needs).join('\n'));
   try {
     while (shares.length < record.threshold) {
       const share = await askForShare(record, shares, operator);

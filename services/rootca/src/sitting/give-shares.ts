@@ -60,14 +60,14 @@ async function giveShare(
 ): Promise<void> {
   const which = `Share ${share.index} of ${record.holders.length}, for ${name}`;
   const id = `share.${share.index}`;
-  const words = `${share.isRehearsal ? 'REHEARSAL  ' : ''}${which}, set ${record.setId}\n\n${inColumns(encodeShare(share))}`;
-  operator.say(`\n${which}. Everybody else looks away.`);
+  const words = `${share.isRehearsal ? 'REHEARSAL  ' : ''}${which}\nset ${record.setId}\n\n${inColumns(encodeShare(share))}`;
+  operator.say(`\n${which}.\nEverybody else looks away.`);
   await operator.showSecret({ id, text: words });
   let problem = '';
   for (let tries = 1; tries <= TRIES; tries++) {
     const typed = await operator.askSecret({
       id,
-      text: `${problem}${name}: type the words that you have written down.\nEnter alone shows them again.`,
+      text: `${problem}${name}:\nType the words that you have written down.\nEnter alone shows them again.`,
     });
     if (typed.trim() === '') {
       await operator.showSecret({ id, text: words });

@@ -5,6 +5,7 @@ import { ROOT_FILES } from '../commands/root-directory.ts';
 import { planHash } from '../plan/plan.ts';
 import type { Operator } from '../ports/operator.ts';
 import { checkRoom, type RoomFinding } from '../room/check-room.ts';
+import { wrapped } from '../text/wrapped.ts';
 import type { CeremonyDeps, CeremonyOrder } from './ceremony-order.ts';
 import type { Ledger } from './progress.ts';
 
@@ -23,12 +24,12 @@ export async function confirmPlan(
     `\nThe plan’s hash is ${planHash(plan).replace(/.{32}$/, '\n                   $&')}`,
   );
   if (!isRehearsal) await showSums(order, operator);
-  operator.say(
-    `\n${custody.threshold} of ${custody.holders.length} holders open the root’s key: ${custody.holders.join(', ')}.`,
-  );
+  const opens = `${custody.threshold} of ${custody.holders.length} holders open the root’s key:`;
+  operator.say(`\n${wrapped('', `${opens} ${custody.holders.join(', ')}.`).join('\n')}`);
   if (isRehearsal) operator.say('All keys are thrown away at the end.');
   if (ledger.isResumed) {
-    operator.say(`\nThis ceremony was begun ${ledger.progress.steps[0]?.at}, and was interrupted.`);
+    const [first] = ledger.progress.steps;
+    operator.say(`\nThis ceremony was begun ${first?.at}, and was interrupted.`);
     await requireYes(operator, 'resume', 'Go on with it? Type yes:');
     ledger.note('went on after an interruption', '');
     await ledger.save();
@@ -87,7 +88,7 @@ async function acceptance(
 ): Promise<string> {
   const reason = await operator.ask({
     id: `accept.${what}`,
-    text: `${problem}. To go on all the same, type why; Enter stops:`,
+    text: `  ${problem}.\nTo go on all the same, type why; Enter stops:`,
   });
   if (reason.trim() === '') throw stopped(problem);
   return reason.trim();

@@ -6,9 +6,8 @@ import type { CeremonyFacts, TranscriptRecord } from '../ceremony/transcript.ts'
 import { HIERARCHY_FILES } from '../commands/root-directory.ts';
 import { fingerprintLines } from '../custody/fingerprint.ts';
 import { type Plan, planHash } from '../plan/plan.ts';
+import { wrapped } from '../text/wrapped.ts';
 import { VERSION } from '../version.ts';
-
-const WIDTH = 78;
 
 /** What a record tells. */
 export interface RecordFacts extends Omit<CeremonyFacts, 'files'> {
@@ -57,7 +56,7 @@ export function printableRecord(facts: RecordFacts): string {
     'Seen by',
     ...[...custody.holders.map(({ name }) => name), 'Witness', 'Witness'].flatMap((name) => [
       '',
-      `  ${'_'.repeat(30)}  ${'_'.repeat(12)}  ${name}`,
+      `  ${'_'.repeat(24)}  ${'_'.repeat(8)}  ${name}`,
     ]),
     '',
   ];
@@ -89,19 +88,4 @@ function der({ contents }: RecordFacts, name: string, label: string): Buffer {
 
 function day(at: number): string {
   return `${new Date(at).toISOString().slice(0, 19)}Z`;
-}
-
-/** Words in lines of at most 78 columns, behind a first column; longer words than that are cut. */
-function wrapped(head: string, text: string): string[] {
-  const room = WIDTH - head.length;
-  const lines: string[] = [''];
-  for (const word of text
-    .split(' ')
-    .flatMap((long) => long.match(new RegExp(`.{1,${room}}`, 'gu')) ?? [''])) {
-    const last = lines.at(-1) as string;
-    if (last === '') lines[lines.length - 1] = word;
-    else if (last.length + 1 + word.length <= room) lines[lines.length - 1] = `${last} ${word}`;
-    else lines.push(word);
-  }
-  return lines.map((line, i) => `${i === 0 ? head : ' '.repeat(head.length)}${line}`);
 }
