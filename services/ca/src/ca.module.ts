@@ -51,6 +51,7 @@ import { EVENT_CONSUMERS } from './event-consumers.ts';
 import { createAuditGate } from './issuance/audit-gate.ts';
 import { profileTable } from './issuance/profile-table.ts';
 import { createIssuerRegistry, type IssuerRegistry } from './issuers/issuer-registry.ts';
+import type { IssuerStore } from './ports/issuer-store.ts';
 import { type ReconcileDeps, reconcileIntents } from './reconciliation/reconcile-intents.ts';
 import { revokeCompromised, type SweepDeps } from './revocation/revoke-compromised.ts';
 import { type MoveDeps, moveIssuers } from './rotation/move-issuers.ts';
@@ -160,16 +161,7 @@ export function wireCa(
     observer: metrics,
   };
   const sweeper = sweeperOf(context, sweep);
-  const move = {
-    store: issuerStore,
-    issuers,
-    rotation: createPgIssuerRotation(pool, eventLog),
-    retirement: createPgIssuerRetirement(pool, eventLog),
-    clockGuard,
-    log,
-  };
-  const mover = moverOf(context, move);
-  const successors = createRpcSuccessorKeys(context.client(RPC.key, 'keymgr'));
+  const { move, mover, rotation } = wireRotation(context, eventLog, issuerStore, issuers);
   return {
     reconcile: issuance,
     sweep,
@@ -187,11 +179,35 @@ export function wireCa(
       },
       certificates: { certificates: createPgCertificateStore(pool), clock },
       issuers: { store: issuerStore, issuers, keys, clock },
-      rotation: { ...move, successors },
+      rotation,
       issuersWait: () => mover.wake(),
       profiles,
     },
   };
+}
+
+/** The flows of a CA's new key. */
+function wireRotation(
+  context: Pick<
+    ServiceContext<CaConfig>,
+    'client' | 'clock' | 'clockGuard' | 'config' | 'database' | 'log'
+  >,
+  eventLog: EventLog,
+  store: IssuerStore,
+  issuers: IssuerRegistry,
+) {
+  const { clockGuard, database, log } = context;
+  const rotation = createPgIssuerRotation(database, eventLog);
+  const move = {
+    store,
+    issuers,
+    rotation,
+    retirement: createPgIssuerRetirement(database, eventLog),
+    clockGuard,
+    log,
+  };
+  const successors = createRpcSuccessorKeys(context.client(RPC.key, 'keymgr'));
+  return { move, mover: moverOf(context, move), rotation: { ...move, successors } };
 }
 
 function sweeperOf(

@@ -114,6 +114,28 @@ const PLANTS: readonly Plant[] = [
     `DELETE FROM ca.certificate WHERE 'dns:revoked.localhost' = ANY (names)`,
     /the CRL has \w+, which nobody issued/,
   ],
+  [
+    'a CA without a key that issues',
+    `UPDATE ca.issuer SET state = 'superseded' WHERE issuer_id = 'issuing'`,
+    /CA without exactly one current key: issuing/,
+  ],
+  [
+    'a key that took over and nobody told of it',
+    `UPDATE ca.issuer SET generation = 2 WHERE issuer_id = 'issuing'`,
+    /current key that nobody told of: issuing/,
+  ],
+  [
+    'a certificate of a key that was not current yet',
+    `UPDATE ca.issuer SET generation = 2 WHERE issuer_id = 'issuing'`,
+    /certificate of a key that was not current yet/,
+  ],
+  [
+    'a certificate of a key that was not current any more',
+    `CREATE TEMP TABLE twin ON COMMIT DROP AS SELECT * FROM ca.outbox WHERE type = 'issuer.created' LIMIT 1;
+     UPDATE twin SET position = -1, type = 'issuer.switched', occurred_at = 0, data = convert_to('{"from":"issuing"}', 'UTF8');
+     INSERT INTO ca.outbox SELECT * FROM twin`,
+    /certificate of a key that was not current any more/,
+  ],
 ];
 
 /** The check decides what a crash may leave behind: so each of its questions is asked of a database in which the answer is wrong. */

@@ -11,6 +11,7 @@ import { readCertificate } from '@gigvault/x509/certificate';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Client } from 'pg';
 import { csr, type RestClient, useRest } from './rest-client.ts';
+import { passphraseFile } from './root-passphrase.ts';
 import { QUICK_CRL, START_TIMEOUT, startAcmeClient } from './use-pki.ts';
 
 /** Rows of each table: enough for the planner to shun reading all of them. */
@@ -88,6 +89,7 @@ afterAll(() => rmSync(folder, { recursive: true }));
 describe('statements and tables that grow', () => {
   let pki: PkiProcess;
   let http: HttpClient;
+  let passphrase: string;
   const shared = {
     get pki() {
       return pki;
@@ -100,6 +102,7 @@ describe('statements and tables that grow', () => {
   beforeAll(async () => {
     pki = await startPki('one process', ...QUICK_CRL, '--config', config);
     http = httpClient(readFileSync(pki.rootFile));
+    passphrase = passphraseFile(pki);
   }, START_TIMEOUT);
   afterAll(async () => {
     http?.close();
@@ -130,6 +133,8 @@ describe('statements and tables that grow', () => {
 
     it('no statement reads the whole of one', async () => {
       await useEverything(rest, 'second');
+      const rotate = ['ca', 'rotate', '--passphrase-file', passphrase, '--yes'];
+      expect(await pki.cli(...rotate)).toMatchObject({ code: 0 });
       await eventually(async () =>
         expect((await rest.call('GET', '/keys/first-key')).json()).toMatchObject({
           state: 'destroyed',

@@ -30,10 +30,12 @@ export interface SigningRequest {
 
 const KEY = 'root.key';
 const TOKEN = 'token.yaml';
+/** What opens the key is divided among people, who are asked where nobody else is. */
+const CUSTODY = 'custody.json';
 
 /**
  * The root of `--root`, or the one that `up` has made on this machine: it lies beside the root certificate of the context. Undefined when the root
- * is elsewhere. Fails when `--root` is no root.
+ * is elsewhere. Fails when `--root` is no root, and for one that several people open.
  */
 export async function findRoot(
   session: Session,
@@ -51,6 +53,11 @@ export async function findRoot(
     if (given === undefined) return undefined;
     throw usage(`${folder} holds no root: there is neither ${KEY} nor ${TOKEN}.`);
   }
+  if (existsSync(join(folder, CUSTODY)))
+    throw usage(`What opens the root of ${folder} is held by several people.`, {
+      command: '--csr <file>',
+      note: 'and "gigvault rootca sign" by them',
+    });
   const file = textOption(options, 'passphraseFile');
   return {
     folder,
