@@ -9,6 +9,7 @@ import { crl } from './commands/crl.ts';
 import { initCeremony, initPlan } from './commands/init.ts';
 import { signCommand } from './commands/sign.ts';
 import { type Check, verify } from './commands/verify.ts';
+import { wrapped } from './text/wrapped.ts';
 import { VERSION } from './version.ts';
 
 /** Exit code of a check that failed, as everywhere in GigVault. */
@@ -184,12 +185,11 @@ function addCeremony(program: Command, output: Output, clock: Clock): void {
     );
 }
 
-/** Below 80 columns: what is long has a line of its own. */
 function showChecks(output: Output, checks: readonly Check[]): void {
   for (const { what, problem, note } of checks) {
     const word = problem !== undefined ? 'fail' : note === undefined ? ' ok ' : 'note';
-    const line = [`[${word}]`, what, problem ?? note ?? ''].join(' ').trimEnd();
-    output.print(line.length < HELP_WIDTH ? line : line.replace(/ (?=[0-9a-f]{64}$)/, '\n       '));
+    const text = `${what} ${problem ?? note ?? ''}`.trimEnd();
+    output.print(wrapped(`[${word}] `, text).join('\n'));
   }
   if (checks.some(({ problem }) => problem !== undefined)) output.setExitCode(CHECK_FAILED);
 }

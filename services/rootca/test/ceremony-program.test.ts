@@ -88,6 +88,10 @@ describe('ceremony verify', () => {
   it('believes a bundle, by its fingerprint in hex and in words', async () => {
     await verify();
     expect([exitCode, fails()]).toEqual([0, []]);
+    expect(output).toContain(
+      '[note] room: answers a file has answered 6 questions; shares were in',
+    );
+    for (const line of output.split('\n')) expect([...line].length).toBeLessThan(80);
     const [der] = fromPem(await readFile(at('root/bundle/root.crt'), 'utf8'), 'CERTIFICATE');
     const [hex1 = '', hex2 = '', ...words] = fingerprintLines(der as Buffer);
     for (const known of [`${hex1} ${hex2}`, words.join(' ')]) {

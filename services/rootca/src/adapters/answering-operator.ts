@@ -29,7 +29,9 @@ export function parseAnswers(text: string): Answers {
 /** Answers from a file; what it does not say is asked of `people`. */
 export function answeringOperator({ answers, shareFolder }: Answers, people: Operator): Operator {
   const say = (text: string) => people.say(text);
+  const shares = shareFolder === undefined ? '' : `; shares were in files of ${shareFolder}`;
   return {
+    manner: `a file has answered ${Object.keys(answers).length} questions${shares}`,
     say,
     async ask(question) {
       const answer = answers[question.id];

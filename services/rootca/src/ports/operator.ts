@@ -7,6 +7,8 @@ export interface Question {
 
 /** The people at the machine. */
 export interface Operator {
+  /** How it is answered, when not by people alone: strangers are told. */
+  readonly manner?: string;
   /** Shows public lines. */
   say(text: string): void;
   /** The line that was answered. Errors: INVALID_ARGUMENT where nobody can answer. */

@@ -4,7 +4,7 @@ import type { RoomFacts } from '../ports/room.ts';
 /** Schema of RoomFinding. */
 export const roomFindingSchema = z.strictObject({
   /** As `network`. */
-  what: z.enum(['entropy', 'network', 'swap', 'program', 'node', 'clock']),
+  what: z.enum(['entropy', 'network', 'swap', 'program', 'node', 'clock', 'answers']),
   /** As it was found. */
   found: z.string(),
   /** Why somebody went on although it is not as it should be; absent where it is. */

@@ -168,10 +168,7 @@ describe('a key ceremony', () => {
 
   it('prints what fits on a narrow screen and on paper, with a line to sign for everybody', async () => {
     const sitting = new Sitting();
-    const holders = Array.from(
-      { length: 16 },
-      (_, i) => `${i} ${'Long Name '.repeat(3)}And Word`,
-    );
+    const holders = Array.from({ length: 16 }, (_, i) => `${i} ${'Long Name '.repeat(3)}And Word`);
     const large = { threshold: 2, holders };
     sitting.facts = {
       ...QUIET,
@@ -282,6 +279,19 @@ describe('a key ceremony', () => {
     );
   });
 
+  it('asks for no share before it is sure that it can sign', async () => {
+    const foreign = async () => requests.services;
+    const short = { ...plan, root: { ...plan.root, validityYears: 5 } };
+    for (const [order, message] of [
+      [{ ...ORDER, request: foreign }, 'The request is for'],
+      [{ ...ORDER, plan: short }, 'The plan’s issuing CA would outlive its root.'],
+    ] as const) {
+      const sitting = new Sitting();
+      await expect(sitting.hold({ order })).rejects.toThrow(message);
+      expect([sitting.operator.asked, sitting.files.size]).toEqual([[], 0]);
+    }
+  });
+
   it('goes on with its own only, and never on a folder that holds a root', async () => {
     const sitting = new Sitting();
     const lost: Script = ({ id }) => (id === 'share.3' ? 'zoo' : undefined);
@@ -297,6 +307,8 @@ describe('a key ceremony', () => {
     await expect(sitting.hold({ script: refuse })).rejects.toThrow('did not say yes');
     await sitting.hold();
     await expect(sitting.hold()).rejects.toMatchObject({ code: 'ALREADY_EXISTS' });
+    sitting.files.clear();
+    await expect(sitting.hold()).rejects.toThrow('The bundle’s folder already holds');
   });
 
   it('needs the holders again when it died after they had their shares', async () => {

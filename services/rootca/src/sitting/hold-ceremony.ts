@@ -96,10 +96,14 @@ async function openRoot(
   throw new GigvaultError('KEY_UNAVAILABLE', 'The root key is not the one of the certificate.');
 }
 
-function requireNoRoot({ files }: CeremonyDeps): void {
+function requireNoRoot({ files, bundle }: CeremonyDeps): void {
   const { key, token, certificate } = ROOT_FILES;
-  if ([key, token, certificate].every((file) => files.read(file) === undefined)) return;
-  throw new GigvaultError('ALREADY_EXISTS', 'This folder already holds a root.');
+  if ([key, token, certificate].some((file) => files.read(file) !== undefined)) {
+    throw new GigvaultError('ALREADY_EXISTS', 'This folder already holds a root.');
+  }
+  if (bundle.read(certificate) !== undefined) {
+    throw new GigvaultError('ALREADY_EXISTS', 'The bundle’s folder already holds a root’s files.');
+  }
 }
 
 /** A rehearsal's key was of use for this hour only. */

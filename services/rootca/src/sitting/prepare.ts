@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto';
 import { canonicalJson } from '@gigvault/canonical-json/canonical-json';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
+import { fromPem } from '@gigvault/x509/pem';
+import { requestedKey } from '../ceremony/sign-subordinate-ca.ts';
 import { ROOT_FILES } from '../commands/root-directory.ts';
 import { planHash } from '../plan/plan.ts';
 import type { Operator } from '../ports/operator.ts';
@@ -9,7 +11,10 @@ import { wrapped } from '../text/wrapped.ts';
 import type { CeremonyDeps, CeremonyOrder } from './ceremony-order.ts';
 import type { Ledger } from './progress.ts';
 
-/** Shows what is to be made, and lets somebody say that it is what was agreed on. Errors: INVALID_ARGUMENT when it is not. */
+/**
+ * Shows what is to be made, and lets somebody say that it is what was agreed on. Errors: INVALID_ARGUMENT when it is not, or what could not be signed in
+ * the end: a CA that outlives the root, a request of another subject or key type; BAD_CSR, BAD_PUBLIC_KEY.
+ */
 export async function confirmPlan(
   order: CeremonyOrder,
   deps: CeremonyDeps,
@@ -17,6 +22,7 @@ export async function confirmPlan(
 ): Promise<void> {
   const { operator } = deps;
   const { custody, isRehearsal, plan, planText } = order;
+  await requireSignable(order);
   const title = isRehearsal ? 'REHEARSAL OF THE KEY CEREMONY' : 'KEY CEREMONY';
   operator.say(`${title}\n${'='.repeat(title.length)}\n`);
   operator.say(planText.trimEnd().replaceAll(/^/gm, '    '));
@@ -37,6 +43,17 @@ export async function confirmPlan(
   }
   await requireYes(operator, 'plan', 'Is all of this as it was agreed on? Type yes:');
   ledger.note('confirmed the plan', canonicalJson(plan));
+}
+
+/** Before anybody has copied a share. Hours lie between the root's certificate and the others: equal lives would not do. */
+async function requireSignable({ plan, request }: CeremonyOrder): Promise<void> {
+  for (const kind of ['issuing', 'services'] as const) {
+    if (plan[kind].validityYears >= plan.root.validityYears) {
+      throw new GigvaultError('INVALID_ARGUMENT', `The plan’s ${kind} CA would outlive its root.`);
+    }
+    const [der] = fromPem(await request(kind), 'CERTIFICATE REQUEST') as [Buffer];
+    requestedKey(plan, kind, der);
+  }
 }
 
 /** As the online machine has shown them, and as `sha256sum` does. */
@@ -67,6 +84,9 @@ export async function lookAround(deps: CeremonyDeps, ledger: Ledger): Promise<vo
       found,
       ...(problem !== undefined && { accepted: await acceptance(operator, what, problem) }),
     });
+  }
+  if (operator.manner !== undefined) {
+    findings.push({ what: 'answers', found: operator.manner, accepted: 'by --answers' });
   }
   const now = new Date(clock.now()).toISOString();
   operator.say(`  The clock says ${now}.`);
