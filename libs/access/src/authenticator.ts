@@ -1,27 +1,70 @@
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
-import { createTokenVerifier, invalid, type TokenVerifierOptions } from './access-token.ts';
+import {
+  createTokenVerifier,
+  invalid,
+  type TokenVerifier,
+  type TokenVerifierOptions,
+} from './access-token.ts';
 import { type ApiKeyOptions, isApiKey, recogniseApiKeys } from './api-key.ts';
-import type { Authenticator, Credentials } from './permissions.ts';
+import { type CertificateOptions, recogniseCertificates } from './known-certificates.ts';
+import type { Authenticator, Credentials, Principal } from './permissions.ts';
 
-/** Where an authenticator gets its keys, the time, and whose an API key is. */
+/** Where an authenticator gets its keys and the time, and whose an API key or a certificate is: what is absent is not taken. */
 export interface AuthenticatorOptions extends TokenVerifierOptions {
-  /** Asks `auth` whose an API key is. Absent: none are taken. */
+  /** Asks `auth` whose an API key is. */
   readonly identify?: ApiKeyOptions['identify'];
+  readonly certificates?: Omit<CertificateOptions, 'clock'>;
 }
 
-/** The one door for people, whatever the protocol: access tokens are verified here, API keys by `auth`. */
+/**
+ * The one door for people, whatever the protocol: access tokens are verified here, API keys and client certificates by `auth`. A certificate alone is enough where
+ * certificates are optional; where they are required, a token is needed as well, and both must be of the same user (P7).
+ */
 export function createAuthenticator(options: AuthenticatorOptions): Authenticator {
   const tokens = createTokenVerifier(options);
-  const { identify, clock } = options;
-  const ofApiKey = identify && recogniseApiKeys({ identify, tokens, clock });
+  const byText = recogniseTexts(options, tokens);
+  const { certificates, clock } = options;
+  const ofCertificate = certificates && recogniseCertificates({ ...certificates, clock });
   return {
     async authenticate(credentials) {
-      const text = credentialOf(credentials);
-      if (!isApiKey(text)) return tokens.verify(text);
-      if (ofApiKey === undefined) throw invalid();
-      return ofApiKey(text, credentials.clientIp);
+      const { client, clientIp } = credentials;
+      if (client === undefined || ofCertificate === undefined) return byText(credentials);
+      const { certificate, isRequired } = client;
+      const holder = certificate && (await ofCertificate.principalOf(certificate, clientIp));
+      if (!isRequired) return holder && !hasText(credentials) ? holder : byText(credentials);
+      const principal = await byText(credentials);
+      if (holder === undefined)
+        throw await ofCertificate.refusal(
+          'UNAUTHENTICATED',
+          'Show a client certificate of the user whose token this is.',
+          clientIp,
+        );
+      if (holder.actor !== principal.actor)
+        throw await ofCertificate.refusal(
+          'FORBIDDEN',
+          'The client certificate is of another user than the token.',
+          clientIp,
+        );
+      return principal;
     },
   };
+}
+
+function recogniseTexts(
+  { identify, clock }: AuthenticatorOptions,
+  tokens: TokenVerifier,
+): (credentials: Credentials) => Promise<Principal> {
+  const ofApiKey = identify && recogniseApiKeys({ identify, tokens, clock });
+  return async (credentials) => {
+    const text = credentialOf(credentials);
+    if (!isApiKey(text)) return tokens.verify(text);
+    if (ofApiKey === undefined) throw invalid();
+    return ofApiKey(text, credentials.clientIp);
+  };
+}
+
+function hasText({ authorization, apiKey }: Credentials): boolean {
+  return Boolean(authorization) || apiKey !== undefined;
 }
 
 /** The one credential that came. Errors: UNAUTHENTICATED for none, two, or what cannot be one. */

@@ -1,3 +1,5 @@
+import type { ClientIdentity } from './client-certificate.ts';
+
 /** Every permission of the management API. `<noun>:<verb>`. `read` is for what one asked for oneself, `read-all` for everybody's. */
 export const PERMISSIONS = [
   'certificates:create',
@@ -108,6 +110,8 @@ export interface Principal {
   readonly tenantId: string;
   /** The API key that the access token was made with: its `client_id`. */
   readonly credentialId?: string;
+  /** SHA-256 of the client certificate by which they came, without any token; lower-case hex. */
+  readonly certificateId?: string;
 }
 
 /** What came with a request that says who is asking. */
@@ -118,13 +122,15 @@ export interface Credentials {
   readonly apiKey?: string | undefined;
   /** The client's own address, for those who guess. */
   readonly clientIp: string;
+  /** What the client has proved by its connection. Absent: nothing is known, and nothing is asked. */
+  readonly client?: ClientIdentity | undefined;
 }
 
 /** Verifies the credentials of a request. */
 export interface Authenticator {
   /**
    * The principal behind the credentials. Errors: UNAUTHENTICATED when they are missing, malformed, expired or not ours, or more than one; RATE_LIMITED for
-   * an address from which too many were refused; UNAVAILABLE while they cannot be verified.
+   * an address from which too many were refused; FORBIDDEN for a certificate of somebody else than the token; UNAVAILABLE while they cannot be verified.
    */
   authenticate(credentials: Credentials): Promise<Principal>;
 }

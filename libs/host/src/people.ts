@@ -15,6 +15,12 @@ export function peopleOf(
     jwks: () => ofAuth(RPC.token).getJwks({}, { deadline: JWKS_DEADLINE }),
     identify: (apiKey, clientIp) =>
       ofAuth(RPC.identity).authenticateApiKey({ apiKey, clientIp }, { deadline: API_KEY_DEADLINE }),
+    certificates: {
+      identifyCertificate: (certificate) =>
+        ofAuth(RPC.identity).authenticateCertificate(certificate, { deadline: API_KEY_DEADLINE }),
+      reportCertificate: (clientIp) =>
+        ofAuth(RPC.identity).reportCertificate({ clientIp }, { deadline: API_KEY_DEADLINE }),
+    },
     clock,
   });
 }

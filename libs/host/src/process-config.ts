@@ -1,3 +1,4 @@
+import { CLIENT_CERTIFICATE_MODES } from '@gigvault/access/client-certificate';
 import { secretReference } from '@gigvault/config/secret';
 import { SSL_MODES } from '@gigvault/database/connection-tls';
 import { DEFAULT_API_ACCESS } from '@gigvault/http/api-gate';
@@ -43,6 +44,13 @@ export const apiAccessConfig = {
       burst: z.int().min(1).default(DEFAULT_API_ACCESS.rateLimit.burst),
     })
     .prefault({}),
+} as const;
+
+/** Keys of `https` that say whether the public listener asks for client certificates; see ClientCertificates. */
+export const clientCertificatesConfig = {
+  clientCertificates: z.enum(CLIENT_CERTIFICATE_MODES).default('off'),
+  /** PEM file of the CAs from which they must come, up to their roots. */
+  clientAuthorities: z.string().startsWith('/').optional(),
 } as const;
 
 /** The same, as they are written. */

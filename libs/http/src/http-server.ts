@@ -6,6 +6,12 @@ import { type Clock, systemClock } from '@gigvault/time/clock';
 import Fastify, { type FastifyInstance } from 'fastify';
 import { type Admission, admitting, originForm, type TurnAway } from './admission.ts';
 import { type ApiAccess, createApiGate, DEFAULT_API_ACCESS } from './api-gate.ts';
+import {
+  type ClientCertificates,
+  clientCertificateTls,
+  clientFromEdge,
+  clientReader,
+} from './client-certificates.ts';
 import { DirectRequest, directHandler, writeReply } from './direct.ts';
 import { type ListenerTimeouts, openListener } from './listener.ts';
 import { knowAllMethods } from './methods.ts';
@@ -24,6 +30,8 @@ import type { HttpReply, Listener } from './route.ts';
 
 /** What a listener needs. */
 export interface HttpServerOptions extends Partial<ApiAccess> {
+  /** Asks clients for certificates. Not behind the edge proxy, which says what it has seen. */
+  readonly certificatesOfClients?: ClientCertificates | undefined;
   /** Whose routes to mount: one, or both behind the edge proxy. */
   readonly listeners: readonly Listener[];
   /** An address; `localhost` is both loopback addresses. */
@@ -77,11 +85,17 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
   observe(app, options.metrics, options.log);
   const replaceAccess = guardApi(app, { ...DEFAULT_API_ACCESS, ...options }, clock);
   refuseCodedBodies(app);
-  mountRoutes(app, options);
+  const taken = options.certificatesOfClients;
+  mountRoutes(app, { ...options, ...readerOf(options, clock) });
   await app.ready();
   const direct = directHandler(options, options.metrics, options.log);
   const listener = await openListener(
-    { ...options, clock, name: `${options.listeners.join(' and ')} listener` },
+    {
+      ...options,
+      ...(taken && { tls: { ...options.tls, ...clientCertificateTls(taken) } }),
+      clock,
+      name: `${options.listeners.join(' and ')} listener`,
+    },
     admitting(options.admission, {
       handle(request, response) {
         if (!direct(request, response)) app.routing(request, response);
@@ -99,6 +113,15 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
       await app.close();
     },
   };
+}
+
+/** Behind the edge its word counts, and nowhere else. */
+function readerOf(
+  { behindProxy, certificatesOfClients }: HttpServerOptions,
+  clock: Clock,
+): Pick<Routes, 'readClient'> {
+  if (behindProxy) return { readClient: clientFromEdge };
+  return certificatesOfClients ? { readClient: clientReader(certificatesOfClients, clock) } : {};
 }
 
 function createApp(options: Routes & { behindProxy: boolean }, refusals: RefusalContext) {

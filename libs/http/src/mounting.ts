@@ -2,6 +2,7 @@ import type { Authenticator } from '@gigvault/access/permissions';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import type { FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from 'fastify';
 import { workFor } from './admission.ts';
+import type { ClientReader } from './client-certificates.ts';
 import { isForm } from './form.ts';
 import { runOperation } from './operation.ts';
 import { decode, nothingAt, pathOf, send, within } from './request.ts';
@@ -23,6 +24,8 @@ export interface Routes {
   readonly baseUrl: string;
   /** Behind the edge proxy, which says on which listener a request came. */
   readonly behindProxy: boolean;
+  /** Reads what the clients of operations have proved by their connections. */
+  readonly readClient?: ClientReader;
 }
 
 /** Mounts every route of these listeners. Throws for one that the route table gives to another service. */
@@ -125,7 +128,7 @@ function mountOne(
   path: string,
   mounted: MountedRoute,
   methods: readonly string[],
-  { baseUrl, behindProxy }: Routes,
+  { baseUrl, behindProxy, readClient }: Routes,
 ): void {
   const { route, authenticator } = mounted;
   app.route({
@@ -138,7 +141,7 @@ function mountOne(
       const decoded = decode(request, reply, baseUrl);
       const work = within(request, async () =>
         route.kind === 'operation'
-          ? runOperation(route, decoded, authenticator)
+          ? runOperation(route, { ...decoded, client: readClient?.(request.raw) }, authenticator)
           : route.handle(decoded as never),
       );
       const answer = await workFor(request.raw, work);

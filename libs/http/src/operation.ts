@@ -43,6 +43,7 @@ async function admit(
     authorization: oneOf(request.headers['authorization']),
     apiKey: oneOf(request.headers['x-api-key']),
     clientIp: request.clientIp,
+    client: request.client,
   });
   const correlation = currentCorrelation();
   if (correlation) correlation.actor = principal.actor;

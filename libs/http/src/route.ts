@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream';
+import type { ClientIdentity } from '@gigvault/access/client-certificate';
 import type { Permission, Principal } from '@gigvault/access/permissions';
 import type { ErrorCode } from '@gigvault/errors/error-table';
 import type { ZodType } from 'zod';
@@ -18,6 +19,8 @@ export interface HttpRequest<Params = Record<string, string>, Query = unknown, B
   readonly body: Body;
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
   readonly clientIp: string;
+  /** What the client has proved by its connection; for operations only. */
+  readonly client?: ClientIdentity | undefined;
   readonly requestId: string;
   readonly traceId: string;
   /** Set on routes that name a permission. */

@@ -18,6 +18,7 @@ import { pgApiKeyStore } from './adapters/pg-api-key-store.ts';
 import { pgFailureJournal } from './adapters/pg-failure-journal.ts';
 import { pgSetupStore } from './adapters/pg-setup-store.ts';
 import { pgUserStore } from './adapters/pg-user-store.ts';
+import { rpcRevocations } from './adapters/rpc-revocations.ts';
 import { rpcTokenSigner } from './adapters/rpc-token-signer.ts';
 import { IDENTITY_RPC, IdentityRpc, TOKEN_RPC, TokenRpc } from './api/grpc.ts';
 import { authRoutes } from './api/http.ts';
@@ -73,6 +74,7 @@ function wire(context: ServiceContext<AuthConfig>): DynamicModule {
 
 function authDeps(context: ServiceContext<AuthConfig>, eventLog: EventLog) {
   const { config, clock, database: pool, publicUrl } = context;
+  const journal = pgFailureJournal(pool, eventLog);
   return {
     clock,
     users: pgUserStore(pool, eventLog),
@@ -84,7 +86,9 @@ function authDeps(context: ServiceContext<AuthConfig>, eventLog: EventLog) {
       keyId: config.signingKeyId,
     }),
     limiter: createFailureLimiter(config.failureLimit, clock),
-    failures: createFailureLog(pgFailureJournal(pool, eventLog), clock),
+    failures: createFailureLog(journal, clock),
+    journal,
+    revocations: rpcRevocations(context.client(RPC.certificate, 'ca')),
     names: { issuer: publicUrl, audience: `${publicUrl}/service` },
     accessTokenLifetime: config.accessTokenLifetime,
     setupTokenLifetime: config.setupTokenLifetime,

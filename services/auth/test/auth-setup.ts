@@ -15,6 +15,7 @@ import { authService } from '../src/auth.module.ts';
 import { createFailureLimiter } from '../src/credentials/failure-limiter.ts';
 import { createFailureLog } from '../src/credentials/failure-log.ts';
 import { getJwks } from '../src/tokens/get-jwks.ts';
+import { authenticateCertificate } from '../src/users/authenticate-certificate.ts';
 
 /** What a request of the test says. */
 export interface TestRequest {
@@ -24,6 +25,9 @@ export interface TestRequest {
   readonly clientIp?: string;
   readonly idempotencyKey?: string;
 }
+
+/** The serial number of a certificate that the CA calls revoked. */
+export const REVOKED = 'bad0';
 
 /** An event as it lies in the outbox. */
 export interface StoredEvent {
@@ -60,6 +64,8 @@ export async function startAuth(database: TestDatabase) {
     signer: memoryTokenSigner(),
     limiter: createFailureLimiter({ failures: 10, window: 60_000 }, clock),
     failures: createFailureLog(pgFailureJournal(pool, eventLog), clock),
+    journal: pgFailureJournal(pool, eventLog),
+    revocations: { isRevoked: async (serialNumber: string) => serialNumber === REVOKED },
     names: { issuer: 'https://localhost:8443', audience: 'https://localhost:8443/service' },
     accessTokenLifetime: 900_000,
     setupTokenLifetime: 1_800_000,
@@ -71,6 +77,13 @@ export async function startAuth(database: TestDatabase) {
     async identify(apiKey, clientIp) {
       const { key, user } = await authenticateApiKey(deps, { apiKey, clientIp, service: 'ca' });
       return { identity: user, keyId: key.keyId, expiresAt: key.expiresAt ?? 0 };
+    },
+    certificates: {
+      async identifyCertificate(certificate) {
+        const presented = { ...certificate, service: 'ca' };
+        return { identity: await authenticateCertificate(deps, presented) };
+      },
+      reportCertificate: async (clientIp) => deps.failures.record('certificate', clientIp),
     },
     clock,
   });

@@ -1,10 +1,11 @@
 import { createAuthenticator } from '@gigvault/access/authenticator';
+import type { Operation } from '@gigvault/http/route';
 import { startTestDatabase, type TestDatabase } from '@gigvault/testkit/test-database';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { decodeJwt } from 'jose';
 import { createBootstrapCredentials } from '../src/setup/create-bootstrap-credentials.ts';
 import { getJwks } from '../src/tokens/get-jwks.ts';
-import { emptyAuth, startAuth } from './auth-setup.ts';
+import { emptyAuth, REVOKED, startAuth } from './auth-setup.ts';
 
 let database: TestDatabase;
 let auth: Awaited<ReturnType<typeof startAuth>>;
@@ -318,6 +319,66 @@ describe('an API key that is sent as it is', () => {
     await expect(entering(grace.apiKey, from)).rejects.toMatchObject(limited);
     await expect(auth.signIn(grace.apiKey, from)).rejects.toMatchObject(limited);
     await expect(entering(grace.apiKey)).resolves.toMatchObject({ name: 'grace' });
+  });
+});
+
+// covers: P7, T63
+describe('a client certificate', () => {
+  const shown = (name: string, { isRequired = false, serialNumber = '01' } = {}) => {
+    return { isRequired, certificate: { name, serialNumber, sha256: name + serialNumber } };
+  };
+  const entering = (client: ReturnType<typeof shown>, token?: string, clientIp = '192.0.2.1') =>
+    auth.authenticator.authenticate({
+      authorization: token && `Bearer ${token}`,
+      clientIp,
+      client,
+    });
+
+  it('says who asks, by the name of a user who is active, and its use is told', async () => {
+    await newUser('grace', ['operator']);
+    expect(await entering(shown('grace'))).toMatchObject({ name: 'grace', roles: ['operator'] });
+    expect(await auth.events('certificate.used')).toMatchObject([
+      { subject: '01', data: { service: 'ca', clientIp: '192.0.2.1', roles: ['operator'] } },
+    ]);
+    await disable('grace');
+    await auth.call('createSetupToken', { path: '/users/grace/setup-token', token: admin });
+    auth.clock.advance(10_000);
+    await expect(entering(shown('grace'))).rejects.toMatchObject(REFUSED);
+  });
+
+  it('of ours that is revoked, or with a user’s id for a name, is refused and told', async () => {
+    const grace = await newUser('grace', ['operator']);
+    const { sub: userId = '' } = decodeJwt(grace.token);
+    for (const client of [shown('grace', { serialNumber: REVOKED }), shown(userId), shown('eve')])
+      await expect(entering(client)).rejects.toMatchObject(REFUSED);
+    await auth.deps.failures.flush();
+    expect(await auth.events('auth.failed')).toMatchObject([
+      { subject: 'certificate', data: { count: 3, clientIp: '192.0.2.1' } },
+    ]);
+  });
+
+  it('makes no key and no user once its user is disabled, and does until then', async () => {
+    await newUser('eve', ['admin']);
+    const principal = await entering(shown('eve'));
+    const route = auth.routes.find(({ operationId }) => operationId === 'listApiKeys') as Operation;
+    const listing = () => route.handle({ principal } as never);
+    expect(await listing()).toMatchObject({ status: 200 });
+    await disable('eve');
+    await expect(listing()).rejects.toMatchObject(REFUSED);
+  });
+
+  it('where it is required, is of the user whose token or API key it comes with', async () => {
+    const grace = await newUser('grace', ['operator']);
+    await newUser('eve', ['operator']);
+    const required = (name: string) => shown(name, { isRequired: true });
+    for (const credential of [grace.token, grace.apiKey]) {
+      expect(await entering(required('grace'), credential)).toMatchObject({ name: 'grace' });
+      await expect(entering(required('eve'), credential)).rejects.toMatchObject({
+        code: 'FORBIDDEN',
+      });
+    }
+    await expect(entering(required('eve'))).rejects.toMatchObject(REFUSED);
+    expect(await entering(shown('eve'), grace.token)).toMatchObject({ name: 'grace' });
   });
 });
 

@@ -11,7 +11,11 @@ import { SECRET_PLACE } from '@gigvault/config/secret';
 import { crlConfig } from '@gigvault/crl/crl.config';
 import { enrollConfig } from '@gigvault/enroll/enroll.config';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
-import { apiAccessConfig, sharedConfig } from '@gigvault/host/process-config';
+import {
+  apiAccessConfig,
+  clientCertificatesConfig,
+  sharedConfig,
+} from '@gigvault/host/process-config';
 import { FILES, keymgrConfig, PKCS11_URI } from '@gigvault/keymgr/keymgr.config';
 import { notifyConfig } from '@gigvault/notify/notify.config';
 import { ocspConfig } from '@gigvault/ocsp/ocsp.config';
@@ -52,7 +56,13 @@ export const gigvaultConfig = z
     singleNode: z.boolean().default(false),
     /** The address to listen on; `localhost` is both loopback addresses. */
     host: z.string().default('localhost'),
-    https: z.strictObject({ port: port.default(8443), ...apiAccessConfig }).prefault({}),
+    https: z
+      .strictObject({
+        port: port.default(8443),
+        ...apiAccessConfig,
+        ...clientCertificatesConfig,
+      })
+      .prefault({}),
     grpc: z
       .strictObject({
         /** mTLS gRPC between services. Default: 9543. */
@@ -94,6 +104,10 @@ export const gigvaultConfig = z
     crl: section(crlConfig),
     audit: section(auditConfig),
     notify: section(notifyConfig),
+  })
+  .refine(({ https }) => https.clientCertificates === 'off' || https.clientAuthorities, {
+    message: 'names the CAs that client certificates must come from: a PEM file',
+    path: ['https', 'clientAuthorities'],
   })
   .refine((config) => !config.ephemeral || config.offlineRoot === undefined, {
     message: 'needs a data directory that stays: not with --ephemeral',

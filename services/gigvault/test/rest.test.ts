@@ -1,7 +1,10 @@
-import { readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { type ClientPair, clientAuthority } from '@gigvault/testkit/client-authority';
 import { eventually } from '@gigvault/testkit/eventually';
 import { MODES } from '@gigvault/testkit/pki-process';
+import { runOrFail } from '@gigvault/testkit/run-program';
 import { toPem } from '@gigvault/x509/pem';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { describeKeystoreMatrix } from './keystore-matrix.ts';
@@ -12,8 +15,22 @@ import { QUICK_CRL, usePki } from './use-pki.ts';
 /** What one person makes here is more than a person's share of a minute. */
 const MANY_KEYS = ['--keymgr-limits-people-generate', '0', '--keymgr-limits-people-sign', '0'];
 
+const folder = mkdtempSync(join(tmpdir(), 'gigvault-people-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+const people = clientAuthority();
+const authorities = join(folder, 'people.pem');
+writeFileSync(authorities, people.certificate);
+
 describe.each(MODES)('the REST API, %s', (mode) => {
-  const shared = usePki(mode, ...QUICK_CRL, ...MANY_KEYS);
+  const shared = usePki(
+    mode,
+    ...QUICK_CRL,
+    ...MANY_KEYS,
+    '--https-client-certificates',
+    'optional',
+    '--https-client-authorities',
+    authorities,
+  );
   const rest = useRest(shared);
   const { fetch, call, signedIn } = rest;
 
@@ -83,6 +100,45 @@ describe.each(MODES)('the REST API, %s', (mode) => {
       expectProblem(refused, 401, 'UNAUTHENTICATED');
       expect(refused.text).not.toContain(apiKey.slice(-43));
     }
+  });
+
+  it('takes a client certificate from curl, and none that is wrong — covers: P7, T63', async () => {
+    const { pki } = shared;
+    await signedIn('cert-user', 'operator');
+    /** The status with which each path is answered. */
+    const curl = async ({ cert, key }: ClientPair, paths: readonly string[], ...more: string[]) => {
+      const pem = join(folder, 'client.pem');
+      writeFileSync(pem, cert + key);
+      const urls = paths.flatMap((path) => ['-o', '/dev/null', pki.publicUrl + path]);
+      const options = ['-sS', '--cacert', pki.rootFile, '--cert', pem, '-w', '%{http_code} '];
+      return (await runOrFail('curl', [...options, ...more, ...urls])).trim().split(' ');
+    };
+    const fields = { commonName: 'cert-user' };
+    const services = ['/keys', '/certificates', '/csrs', '/audit/checkpoint', '/whoami'];
+    const paths = services.map((path) => API + path);
+    const ok = services.map(() => '200');
+    expect(await curl(people.issue(fields), paths)).toEqual(ok);
+    const issued = await call('POST', '/certificates', {
+      certificationRequest: csr('revoked.localhost'),
+    });
+    const { serialNumber } = issued.json<{ serialNumber: string }>();
+    // The CA is asked by number alone.
+    const numbered = people.issue({ ...fields, serialNumber });
+    expect(await curl(numbered, [`${API}/keys`])).toEqual(['200']);
+    await call('POST', `/certificates/${serialNumber}/revoke`, {});
+    const wrong = [
+      people.issue({ ...fields, serialNumber }),
+      people.issue({ ...fields, notAfter: Date.parse('2026-01-01') }),
+      clientAuthority().issue(fields),
+      people.issue({ commonName: 'nobody-of-that-name' }),
+    ];
+    const asked = [`${API}/keys`, '/acme/directory', '/live'];
+    for (const client of wrong) expect(await curl(client, asked)).toEqual(['401', '200', '200']);
+    const claim = { isRequired: false, certificate: { name: 'cert-user', sha256: '1' } };
+    const header = `x-gigvault-client: ${Buffer.from(JSON.stringify(claim)).toString('base64url')}`;
+    expect(await curl(wrong[2]!, asked.slice(0, 1), '-H', header)).toEqual(['401']);
+    const bare = await fetch(`${API}/keys`, { headers: { 'x-gigvault-client': header.slice(19) } });
+    expectProblem(bare, 401, 'UNAUTHENTICATED');
   });
 
   it('errors are problem documents with the error member beside them', async () => {

@@ -2,7 +2,11 @@ import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import type {
   AuthenticateApiKeyRequest,
   AuthenticateApiKeyResponse,
+  AuthenticateCertificateRequest,
+  AuthenticateCertificateResponse,
   Identity,
+  ReportCertificateRequest,
+  ReportCertificateResponse,
 } from '@gigvault/proto/auth/v1/identity';
 import type {
   CreateBootstrapCredentialsRequest,
@@ -22,6 +26,10 @@ import {
   createBootstrapCredentials,
 } from '../setup/create-bootstrap-credentials.ts';
 import { getJwks, type JwksDeps } from '../tokens/get-jwks.ts';
+import {
+  authenticateCertificate,
+  type CertificateDeps,
+} from '../users/authenticate-certificate.ts';
 
 /** Provider token of TokenRpc's deps. */
 export const TOKEN_RPC = Symbol('TOKEN_RPC');
@@ -58,7 +66,7 @@ export const IDENTITY_RPC = Symbol('IDENTITY_RPC');
 /** `gigvault.auth.v1.IdentityService`. */
 @Controller()
 export class IdentityRpc {
-  constructor(@Inject(IDENTITY_RPC) private readonly deps: VerifyDeps) {}
+  constructor(@Inject(IDENTITY_RPC) private readonly deps: VerifyDeps & CertificateDeps) {}
 
   @GrpcMethod('IdentityService', 'AuthenticateApiKey')
   async authenticateApiKey(
@@ -69,6 +77,24 @@ export class IdentityRpc {
     const presented = { ...request, service: call.peer };
     const { key, user } = await authenticateApiKey(this.deps, presented);
     return { identity: toIdentity(user), keyId: key.keyId, expiresAt: key.expiresAt ?? 0 };
+  }
+
+  @GrpcMethod('IdentityService', 'AuthenticateCertificate')
+  async authenticateCertificate(
+    request: AuthenticateCertificateRequest,
+    _metadata: Metadata,
+    call: CallContext,
+  ): Promise<AuthenticateCertificateResponse> {
+    const presented = { ...request, service: call.peer };
+    return { identity: toIdentity(await authenticateCertificate(this.deps, presented)) };
+  }
+
+  @GrpcMethod('IdentityService', 'ReportCertificate')
+  async reportCertificate({
+    clientIp,
+  }: ReportCertificateRequest): Promise<ReportCertificateResponse> {
+    this.deps.failures.record('certificate', clientIp);
+    return {};
   }
 }
 

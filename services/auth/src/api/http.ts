@@ -1,5 +1,5 @@
 import { type HttpRoute, type Operation, operation } from '@gigvault/http/route';
-import { requireUsableKey } from '../api-keys/usable-key.ts';
+import { requireUsableKey, type UsableDeps } from '../api-keys/usable-key.ts';
 import { type RedeemDeps, redeemSetupToken } from '../setup/redeem-setup-token.ts';
 import type { ExchangeDeps } from '../tokens/exchange-api-key.ts';
 import { type ApiKeyHttpDeps, apiKeyRoutes } from './http-api-keys.ts';
@@ -24,7 +24,7 @@ export function authRoutes(deps: AuthHttpDeps): HttpRoute[] {
 }
 
 /** The operation, for callers whose API key still works. */
-function withUsableKey(deps: ApiKeyHttpDeps, route: Operation): Operation {
+function withUsableKey(deps: UsableDeps, route: Operation): Operation {
   return {
     ...route,
     async handle(request) {

@@ -6,6 +6,7 @@ export interface AuthEvent {
     | 'apikey.revoked'
     | 'apikey.used'
     | 'auth.failed'
+    | 'certificate.used'
     | 'setup.created'
     | 'setup.redeemed'
     | 'token.issued'

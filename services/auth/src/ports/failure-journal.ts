@@ -1,6 +1,6 @@
 import type { AuthEvent } from './auth-event.ts';
 
-/** Where refused credentials are written down. */
+/** Where refused credentials, and certificates that were used, are written down. */
 export interface FailureJournal {
   append(events: readonly AuthEvent[]): Promise<void>;
 }

@@ -7,6 +7,7 @@ import { peopleOf } from '@gigvault/host/people';
 import { type ProcessHost, type RunningService, runService } from '@gigvault/host/run-service';
 import { createAdmission } from '@gigvault/http/admission';
 import type { ApiAccess } from '@gigvault/http/api-gate';
+import { clientCertificatesOf } from '@gigvault/http/client-certificates';
 import { type HttpServer, startHttpServer } from '@gigvault/http/http-server';
 import { RPC } from '@gigvault/rpc/contracts';
 import { type GrpcServer, startGrpcServer } from '@gigvault/rpc/grpc-server';
@@ -108,7 +109,7 @@ export interface SuiteListeners {
 }
 
 async function startHttpListeners(
-  { config, publicTls, publicUrl, statusUrl, log, metrics }: SuiteListenerOptions,
+  { config, identity, publicTls, publicUrl, statusUrl, log, metrics }: SuiteListenerOptions,
   services: readonly RunningService[],
   health: Health,
 ): Promise<{ publicListener: HttpServer; status: HttpServer }> {
@@ -117,6 +118,7 @@ async function startHttpListeners(
   const publicListener = await startHttpServer({
     ...shared,
     ...config.https,
+    certificatesOfClients: clientCertificatesOf(config.https, identity.current().servicesCa),
     listeners: ['public'],
     admission: createAdmission({ metrics }),
     tls: publicTls,

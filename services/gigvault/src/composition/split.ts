@@ -157,6 +157,7 @@ async function writeConfigs(
   upstreams: Record<ServiceName, string>,
 ): Promise<Record<ProcessName, string>> {
   const { config, directory, secrets } = options;
+  const { allowedNetworks, rateLimit } = config.https;
   const shared = {
     environment: config.environment,
     trustDomain: config.trustDomain,
@@ -178,7 +179,7 @@ async function writeConfigs(
       dataDir: directory.of(name),
       database: { ...options.database, password: secrets.reference(`database-${name}`) },
       grpc: hostAndPort(addresses[name]),
-      https: { ...config.https, ...hostAndPort(upstreams[name]) },
+      https: { allowedNetworks, rateLimit, ...hostAndPort(upstreams[name]) },
       tls: directory.identity(name),
       adminToken: secrets.reference('admin-token'),
       addresses,
@@ -189,6 +190,7 @@ async function writeConfigs(
   const edge = await write('edge', {
     ...shared,
     host: config.host,
+    // What clients prove is told to the services by the edge alone.
     https: config.https,
     keyApi: keyApiAddress(config),
     http: config.http,

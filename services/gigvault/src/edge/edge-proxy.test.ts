@@ -1,10 +1,11 @@
 import { once } from 'node:events';
 import type { AddressInfo, Socket } from 'node:net';
 import { Readable } from 'node:stream';
-import { createServer, type Server, type TLSSocket } from 'node:tls';
+import { connect as connectTls, createServer, type Server, type TLSSocket } from 'node:tls';
 import { serverTls } from '@gigvault/rpc/mtls-identity';
 import { SERVICE_NAMES, type ServiceName } from '@gigvault/rpc/service-name';
 import { silentLog } from '@gigvault/telemetry/log';
+import { clientAuthority } from '@gigvault/testkit/client-authority';
 import { eventually } from '@gigvault/testkit/eventually';
 import { exchangeRaw, openRaw } from '@gigvault/testkit/raw-connection';
 import { createTestIdentities } from '@gigvault/testkit/test-identities';
@@ -28,6 +29,9 @@ const identity = identities.identity('edge');
 const open = new Set<Socket>();
 let service: Server;
 let edge: EdgeListener;
+/** Takes client certificates. */
+let publicEdge: EdgeListener;
+const people = clientAuthority();
 
 /** A service that reads nothing into what it gets: it answers once it has as many octets as the header says. */
 beforeAll(async () => {
@@ -53,8 +57,7 @@ beforeAll(async () => {
   service.listen(0, '127.0.0.1');
   await once(service, 'listening');
   const address = `127.0.0.1:${(service.address() as AddressInfo).port}`;
-  edge = await startEdgeListener({
-    listener: 'status',
+  const shared = {
     host: '127.0.0.1',
     port: 0,
     identity,
@@ -63,6 +66,14 @@ beforeAll(async () => {
       string
     >,
     log: silentLog,
+  };
+  edge = await startEdgeListener({ ...shared, listener: 'status' });
+  const { certificate: cert, privateKey: key } = identity.current();
+  publicEdge = await startEdgeListener({
+    ...shared,
+    listener: 'public',
+    tls: { cert, key },
+    certificatesOfClients: { mode: 'required-and-matching', authorities: people.certificate },
   });
 });
 
@@ -74,7 +85,7 @@ afterEach(() => {
 });
 
 afterAll(async () => {
-  await edge.stop(0);
+  await Promise.all([edge.stop(0), publicEdge.stop(0)]);
   service.close();
 });
 
@@ -91,10 +102,46 @@ function isWhole(text: string): boolean {
   );
 }
 
+/** What the service is told of a client that shows this, and writes the header itself. */
+async function toldOf(client: object): Promise<unknown[]> {
+  const socket = connectTls({
+    port: publicEdge.port,
+    host: '127.0.0.1',
+    rejectUnauthorized: false,
+    ...client,
+  });
+  const forged = ['x-gigvault-client', 'X-GigVault-Client', 'X-Gigvault-CLIENT'];
+  const lines = forged.map((name) => `${name}: eyJpc1JlcXVpcmVkIjpmYWxzZX0\r\n`).join('');
+  socket.write(`GET /api/v1/certificates/1 HTTP/1.1\r\nhost: x\r\n${lines}${CLOSE}\r\n`);
+  await once(socket.resume(), 'close');
+  const values = [...(received.at(-1) ?? '').matchAll(/^x-gigvault-client: (.*)\r$/gim)];
+  return values.map(([, value = '']) => JSON.parse(Buffer.from(value, 'base64url').toString()));
+}
+
 const POST = 'POST /ca/x HTTP/1.1';
 const CLOSE = 'connection: close\r\n';
 const CHUNKED = `${CLOSE}transfer-encoding: chunked\r\n`;
 const CHUNKS = '1;a="0"\r\na\r\n02\r\nbc\r\n0\r\nx: y\r\n\r\n';
+
+describe('what a service hears of a client’s certificate', () => {
+  it('is what the edge has verified, whatever the client writes — covers: P7, T63', async () => {
+    expect(await toldOf({})).toEqual([{ isRequired: true }]);
+    const ada = people.issue({ commonName: 'ada', serialNumber: '1234' });
+    const certificate = { name: 'ada', serialNumber: '1234', sha256: expect.any(String) };
+    expect(await toldOf(ada)).toEqual([{ isRequired: true, certificate }]);
+    const stranger = clientAuthority().issue({ commonName: 'ada', serialNumber: '1234' });
+    const problem = expect.stringContaining('does not verify');
+    expect(await toldOf(stranger)).toEqual([
+      { isRequired: true, certificate: { ...certificate, name: undefined, problem } },
+    ]);
+  });
+
+  it('is nothing where nobody is asked for one, and nothing that a client writes — covers: T63', async () => {
+    await ask('GET /ca/x HTTP/1.1', `${CLOSE}x-gigvault-client: eyJpc1JlcXVpcmVkIjpmYWxzZX0\r\n`);
+    expect(received).toHaveLength(1);
+    expect(received[0]).not.toMatch(/x-gigvault-client/i);
+  });
+});
 
 describe('what a service gets from the edge', () => {
   it.each([

@@ -13,6 +13,11 @@ import {
   MOST_IN_HAND,
   workFor,
 } from '@gigvault/http/admission';
+import {
+  type ClientCertificates,
+  clientCertificateTls,
+  clientReader,
+} from '@gigvault/http/client-certificates';
 import { writeReply } from '@gigvault/http/direct';
 import { openListener } from '@gigvault/http/listener';
 import { knowAllMethods } from '@gigvault/http/methods';
@@ -33,6 +38,7 @@ import Fastify, {
   type RouteHandlerMethod,
 } from 'fastify';
 import { Agent, buildConnector } from 'undici';
+import { type Forwarding, forwardedHeaders, withoutHops } from './forwarded-headers.ts';
 import { rememberOpenApi } from './merge-openapi.ts';
 import type { NonceStock } from './nonce-stock.ts';
 
@@ -43,6 +49,8 @@ export interface EdgeListenerOptions {
   readonly port: number;
   /** Absent on the status listener. */
   readonly tls?: SecureContextOptions;
+  /** Asks clients for certificates, and tells the services what they prove. */
+  readonly certificatesOfClients?: ClientCertificates | undefined;
   readonly identity: MtlsIdentity;
   /** `127.0.0.1:port` of each service's HTTPS listener. */
   readonly upstreams: Readonly<Record<ServiceName, string>>;
@@ -67,19 +75,6 @@ const LIMITS: Readonly<Record<Listener, { readonly body: number; readonly inHand
   // read are in hand for milliseconds, so this is many thousand a second, or as many that download over slow lines.
   status: { body: 10_000, inHand: 500 },
 };
-
-/** Headers that mean one connection, not the next one (RFC 9110 §7.6.1), and what this end of it has answered (§10.1.1). */
-const OF_THIS_CONNECTION: ReadonlySet<string> = new Set([
-  'connection',
-  'expect',
-  'http2-settings',
-  'keep-alive',
-  'proxy-connection',
-  'te',
-  'trailer',
-  'transfer-encoding',
-  'upgrade',
-]);
 
 /** Passes requests on to the services by the route table, over mTLS. It keeps nothing, and decides only what is too much. */
 export async function startEdgeListener(options: EdgeListenerOptions): Promise<EdgeListener> {
@@ -114,14 +109,21 @@ export async function startEdgeListener(options: EdgeListenerOptions): Promise<E
         pathOf(request),
       );
   });
-  if (options.listener === 'public') addOwnRoutes(app, options);
-  app.all('/*', (request, reply) => forward(request, reply, options));
+  const taken = options.certificatesOfClients;
+  const forwarding = { ...options, readClient: taken && clientReader(taken, systemClock) };
+  if (options.listener === 'public') addOwnRoutes(app, forwarding);
+  app.all('/*', (request, reply) => forward(request, reply, forwarding));
   await app.ready();
   const admission =
     options.turningAway?.admission ??
     createBound(inHand, (method, path) => serviceOf(options.listener, method, path));
   const listener = await openListener(
-    { ...options, name: `${options.listener} listener`, clock: systemClock },
+    {
+      ...options,
+      ...(taken && { tls: { ...options.tls, ...clientCertificateTls(taken) } }),
+      name: `${options.listener} listener`,
+      clock: systemClock,
+    },
     admitting(admission, {
       handle: (request, response) => app.routing(request, response),
       turnAway(error, path, _request, response) {
@@ -223,7 +225,7 @@ function isCanonical(target: string): boolean {
 function forward(
   request: FastifyRequest,
   reply: FastifyReply,
-  options: EdgeListenerOptions,
+  options: Forwarding,
 ): FastifyReply | undefined {
   const path = pathOf(request);
   const service = serviceOf(options.listener, request.method, path);
@@ -237,35 +239,14 @@ function pass(
   reply: FastifyReply,
   service: ServiceName,
   path: string,
-  options: EdgeListenerOptions,
+  options: Forwarding,
 ): void {
   const { promise: answered, resolve: end } = Promise.withResolvers<void>();
   reply.from(`${originOf(service, options)}${request.url}`, {
-    rewriteRequestHeaders: (_request, headers) => ({
-      // What the client claims about itself is replaced, never extended.
-      ...Object.fromEntries(
-        Object.entries(headers).filter(
-          ([name]) =>
-            !name.startsWith('x-forwarded-') &&
-            name !== 'forwarded' &&
-            name !== 'host' &&
-            !OF_THIS_CONNECTION.has(name),
-        ),
-      ),
-      'x-forwarded-for': request.ip,
-      'x-forwarded-proto': options.tls ? 'https' : 'http',
-      'x-forwarded-host': request.headers.host ?? '',
-      [LISTENER_HEADER]: options.listener,
-      // Also when the client has said that the length means this connection alone.
-      ...(request.body === undefined
-        ? {}
-        : { 'content-length': request.headers['content-length'] }),
-    }),
+    rewriteRequestHeaders: (_request, headers) => forwardedHeaders(request, headers, options),
     rewriteHeaders: (headers) => {
       end();
-      return Object.fromEntries(
-        Object.entries(headers).filter(([name]) => !OF_THIS_CONNECTION.has(name)),
-      );
+      return withoutHops(headers);
     },
     onError: (failed, { error }) => {
       end();
@@ -283,7 +264,7 @@ function pass(
   void workFor(request.raw, answered);
 }
 
-function addOwnRoutes(app: FastifyInstance, options: EdgeListenerOptions): void {
+function addOwnRoutes(app: FastifyInstance, options: Forwarding): void {
   readOnly(app, '/live', async () => ({ status: 'ok' }));
   for (const path of ['/ready', '/health'] as const) {
     readOnly(app, path, async (_request, reply) => {

@@ -1,4 +1,8 @@
-import { apiAccessConfig, sharedConfig } from '@gigvault/host/process-config';
+import {
+  apiAccessConfig,
+  clientCertificatesConfig,
+  sharedConfig,
+} from '@gigvault/host/process-config';
 import { z } from 'zod';
 
 const port = z.int().min(0).max(65_535);
@@ -10,7 +14,7 @@ export const edgeConfig = z.strictObject({
   publicUrl: z.url(),
   host: z.string(),
   /** The access is for people's gRPC: REST's is asked by the services. */
-  https: z.strictObject({ port, ...apiAccessConfig }),
+  https: z.strictObject({ port, ...apiAccessConfig, ...clientCertificatesConfig }),
   /** Where people's gRPC listens; nowhere when absent. */
   keyApi: z.strictObject({ host: z.string(), port }).optional(),
   http: z.strictObject({ port }),

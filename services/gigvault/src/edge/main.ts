@@ -14,6 +14,7 @@ import { DRAIN_LIMIT } from '@gigvault/host/service-process';
 import { failProcess, stopWithSupervisor } from '@gigvault/host/supervised';
 import { createAdmission } from '@gigvault/http/admission';
 import type { ApiAccess } from '@gigvault/http/api-gate';
+import { clientCertificatesOf } from '@gigvault/http/client-certificates';
 import { RPC } from '@gigvault/rpc/contracts';
 import { createGrpcClients } from '@gigvault/rpc/grpc-client';
 import { createMtlsIdentity, serverTls } from '@gigvault/rpc/mtls-identity';
@@ -91,6 +92,7 @@ async function start() {
       nonces: createNonceStock(clients.client(RPC.nonce, 'enroll'), systemClock, log),
     },
     port: config.https.port,
+    certificatesOfClients: clientCertificatesOf(config.https, identity.current().servicesCa),
     tls: await publicTls(certificate),
   });
   const statusListener = await startEdgeListener({

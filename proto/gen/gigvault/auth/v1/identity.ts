@@ -36,8 +36,36 @@ export interface AuthenticateApiKeyResponse {
   expiresAt: number;
 }
 
+export interface AuthenticateCertificateRequest {
+  /** Of the user that the certificate names. The service has verified the certificate. */
+  name: string;
+  /** Lower-case hex. */
+  serialNumber: string;
+  /** Lower-case hex. */
+  sha256: string;
+  clientIp: string;
+}
+
+export interface AuthenticateCertificateResponse {
+  identity: Identity | undefined;
+}
+
+export interface ReportCertificateRequest {
+  clientIp: string;
+}
+
+export interface ReportCertificateResponse {
+}
+
 /** Who somebody is, for services that were given another credential than an access token. */
 export interface IdentityService {
   /** Whose API key this is. Its event is durable before the answer. UNAUTHENTICATED, the same for every reason; RATE_LIMITED. */
   authenticateApiKey(request: AuthenticateApiKeyRequest): Promise<AuthenticateApiKeyResponse>;
+  /**
+   * Who the user is that a client certificate names. UNAUTHENTICATED for nobody who is active, and for a certificate of ours that is revoked; RATE_LIMITED. Its event is
+   * durable before the answer.
+   */
+  authenticateCertificate(request: AuthenticateCertificateRequest): Promise<AuthenticateCertificateResponse>;
+  /** A client certificate was not accepted, or is of somebody else than the token: for the audit log. */
+  reportCertificate(request: ReportCertificateRequest): Promise<ReportCertificateResponse>;
 }
