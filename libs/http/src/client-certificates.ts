@@ -67,6 +67,20 @@ export function clientCertificateTls({ authorities }: ClientCertificates) {
 /** Reads what the client of a request has proved; undefined where nothing is asked of it. */
 export type ClientReader = (request: IncomingMessage) => ClientIdentity | undefined;
 
+/** For a listener whose handshakes fail without a certificate that verifies. @param certificate of the connection, DER */
+export function verifiedClientReader(
+  { authorities }: ClientCertificates,
+  clock: Clock,
+): (certificate: Buffer | undefined) => ClientIdentity {
+  const known = certificatesIn(authorities);
+  return (der) => {
+    if (der === undefined) return { isRequired: true };
+    const verified = { certificate: new X509Certificate(der), error: undefined };
+    const certificate = readClientCertificate(verified, known, clock.now());
+    return { isRequired: true, certificate };
+  };
+}
+
 /** Of connections that end here. */
 export function clientReader(options: ClientCertificates, clock: Clock): ClientReader {
   const authorities = certificatesIn(options.authorities);
@@ -102,17 +116,21 @@ export function encodeClient(client: ClientIdentity): string {
   return Buffer.from(JSON.stringify(client)).toString('base64url');
 }
 
-/** Behind the edge. Errors: INVALID_ARGUMENT for what the edge cannot have written. */
-export const clientFromEdge: ClientReader = ({ headers }) => {
-  const header = headers[CLIENT_HEADER];
-  if (header === undefined) return undefined;
+/** Of what encodeClient has made. Errors: INVALID_ARGUMENT. */
+export function decodeClient(text: string): ClientIdentity {
   try {
-    return clientSchema.parse(JSON.parse(Buffer.from(String(header), 'base64url').toString()));
+    return clientSchema.parse(JSON.parse(Buffer.from(text, 'base64url').toString()));
   } catch (cause) {
     throw new GigvaultError('INVALID_ARGUMENT', 'What the edge says of the client is unreadable.', {
       cause,
     });
   }
+}
+
+/** Behind the edge. Errors: INVALID_ARGUMENT for what the edge cannot have written. */
+export const clientFromEdge: ClientReader = ({ headers }) => {
+  const header = headers[CLIENT_HEADER];
+  return header === undefined ? undefined : decodeClient(String(header));
 };
 
 function certificatesIn(pem: string): X509Certificate[] {

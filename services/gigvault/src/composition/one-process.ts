@@ -175,6 +175,7 @@ export async function serveSuite(
   const keyApi = await startConfiguredKeyApi(keyApiAddress(config), {
     tls: options.publicTls,
     access: config.https,
+    certificatesOfClients: clientCertificatesOf(config.https, identity.current().servicesCa),
     keyApi: suite.broker.client('edge', RPC.keyApi, 'keymgr'),
     log: options.log,
     metrics,

@@ -3,6 +3,11 @@ import type { SecureContextOptions } from 'node:tls';
 import { asGigvaultError, GigvaultError } from '@gigvault/errors/gigvault-error';
 import { type Admission, createBound } from '@gigvault/http/admission';
 import { type ApiAccess, type ApiGate, createApiGate } from '@gigvault/http/api-gate';
+import {
+  type ClientCertificates,
+  encodeClient,
+  verifiedClientReader,
+} from '@gigvault/http/client-certificates';
 import type { KeyApiService } from '@gigvault/proto/keymgr/v1/key_api';
 import type { Client } from '@gigvault/rpc/call';
 import { contracts, KEYSTORE, methodsOf } from '@gigvault/rpc/contract-descriptors';
@@ -33,6 +38,8 @@ export interface KeyApiListenerOptions {
   /** As the public listener's. */
   readonly tls: SecureContextOptions;
   readonly access: ApiAccess;
+  /** Where they are required, nobody connects without one (P7). Optional ones are not asked for: grpc-js says of no connection whether its certificate verifies. */
+  readonly certificatesOfClients?: ClientCertificates | undefined;
   readonly keyApi: Client<KeyApiService>;
   readonly clock: Clock;
   readonly log: Log;
@@ -85,7 +92,7 @@ export async function startKeyApiListener(options: KeyApiListenerOptions): Promi
     ]),
   );
   server.addService(definition, implementation as never);
-  const credentials = new TlsCredentials(options.tls);
+  const credentials = new TlsCredentials(options.tls, requiredOf(options)?.authorities);
   const port = await bind(server, options, credentials);
   return {
     port,
@@ -107,9 +114,12 @@ export async function startKeyApiListener(options: KeyApiListenerOptions): Promi
 
 /** Gates, hands on, logs and counts. Never rejects: what goes wrong is the answer. */
 function answerer(
-  { keyApi, clock, log, metrics }: KeyApiListenerOptions,
+  options: KeyApiListenerOptions,
   gate: (address: string) => ReturnType<ApiGate>,
 ): (method: string, call: Call, done: sendUnaryData<Buffer>) => Promise<void> {
+  const { keyApi, clock, log, metrics } = options;
+  const required = requiredOf(options);
+  const readClient = required && verifiedClientReader(required, clock);
   const bound = createBound(MOST_IN_HAND, () => 'call');
   const total = metrics.counter('grpc_api_requests_total', 'Calls of people answered.', [
     'method',
@@ -132,6 +142,7 @@ function answerer(
         authorization: textOf(call, 'authorization') ?? '',
         apiKey: textOf(call, 'x-api-key') ?? '',
         clientIp: addressOf(call),
+        client: readClient ? encodeClient(readClient(certificateOf(call))) : '',
       };
       const answered = withCorrelation(correlation, () => keyApi.call(asked, { signal, deadline }));
       return (await answered).response;
@@ -193,6 +204,17 @@ function limitsOf(
   const until = call.getDeadline();
   const wait = (until instanceof Date ? until.getTime() : until) - clock.now();
   return { signal: hangUp.signal, deadline: Math.max(1, Math.min(wait, LONGEST_CALL)) };
+}
+
+function requiredOf({
+  certificatesOfClients: taken,
+}: KeyApiListenerOptions): ClientCertificates | undefined {
+  return taken?.mode === 'required-and-matching' ? taken : undefined;
+}
+
+/** DER. */
+function certificateOf(call: Call): Buffer | undefined {
+  return call.getAuthContext().sslPeerCertificate?.raw;
 }
 
 function textOf(call: Call, name: string): string | undefined {

@@ -82,6 +82,8 @@ if (values.supervised) stopWithSupervisor(running.stop);
 process.stdout.write(`${JSON.stringify(running.ports)}\n`);
 
 async function start() {
+  const { servicesCa } = identity.current();
+  const certificatesOfClients = clientCertificatesOf(config.https, servicesCa);
   const upstreams = config.upstreams as Record<ServiceName, string>;
   const shared = { host: config.host, identity, upstreams, log };
   const publicListener = await startEdgeListener({
@@ -92,7 +94,7 @@ async function start() {
       nonces: createNonceStock(clients.client(RPC.nonce, 'enroll'), systemClock, log),
     },
     port: config.https.port,
-    certificatesOfClients: clientCertificatesOf(config.https, identity.current().servicesCa),
+    certificatesOfClients,
     tls: await publicTls(certificate),
   });
   const statusListener = await startEdgeListener({
@@ -103,6 +105,7 @@ async function start() {
   const keyApi = await startConfiguredKeyApi(config.keyApi, {
     tls: await publicTls(certificate),
     access: config.https,
+    certificatesOfClients,
     keyApi: clients.client(RPC.keyApi, 'keymgr'),
     log,
     metrics,

@@ -1,6 +1,7 @@
 import type { Authenticator } from '@gigvault/access/permissions';
 import { requirePermission } from '@gigvault/access/require-permission';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
+import { decodeClient } from '@gigvault/http/client-certificates';
 import type { CallRequest, CallResponse } from '@gigvault/proto/keymgr/v1/key_api';
 import {
   KEYSTORE,
@@ -45,6 +46,7 @@ export class KeyApiRpc {
       authorization: credentials.authorization || undefined,
       apiKey: credentials.apiKey || undefined,
       clientIp: credentials.clientIp,
+      client: credentials.client === '' ? undefined : decodeClient(credentials.client),
     });
     const correlation = currentCorrelation();
     if (correlation) correlation.actor = principal.actor;

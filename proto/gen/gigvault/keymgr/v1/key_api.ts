@@ -21,6 +21,8 @@ export interface CallRequest {
   apiKey: string;
   /** The client's own address. */
   clientIp: string;
+  /** What the client has proved by its connection, as in the header x-gigvault-client; empty where nothing is asked of it. */
+  client: string;
 }
 
 export interface CallResponse {

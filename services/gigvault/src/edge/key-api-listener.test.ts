@@ -1,0 +1,85 @@
+import { createSecureContext } from 'node:tls';
+import { decodeClient } from '@gigvault/http/client-certificates';
+import { KEYSTORE, methodsOf } from '@gigvault/rpc/contract-descriptors';
+import { silentLog } from '@gigvault/telemetry/log';
+import { createMetrics } from '@gigvault/telemetry/metrics';
+import { clientAuthority } from '@gigvault/testkit/client-authority';
+import { createTestIdentities } from '@gigvault/testkit/test-identities';
+import { systemClock } from '@gigvault/time/clock';
+import { ChannelCredentials, Client, type ServiceError } from '@grpc/grpc-js';
+import { afterAll, describe, expect, it } from '@jest/globals';
+import { type KeyApiListener, startKeyApiListener } from './key-api-listener.ts';
+
+const { certificate, privateKey, servicesCa } = createTestIdentities().identity('edge').current();
+const people = clientAuthority();
+const running: KeyApiListener[] = [];
+afterAll(() => Promise.all(running.map((listener) => listener.stop(100))));
+
+/** What keymgr is told of the clients that got through. */
+async function listener(mode: 'optional' | 'required-and-matching') {
+  const told: string[] = [];
+  const started = await startKeyApiListener({
+    host: '127.0.0.1',
+    port: 0,
+    tls: { cert: certificate, key: privateKey },
+    access: { allowedNetworks: [], rateLimit: { requestsPerSecond: 0, burst: 1 } },
+    certificatesOfClients: { mode, authorities: people.certificate },
+    keyApi: {
+      async call({ client }) {
+        told.push(client);
+        return { response: Buffer.alloc(0) };
+      },
+    },
+    clock: systemClock,
+    log: silentLog,
+    metrics: createMetrics(),
+  });
+  running.push(started);
+  return { port: started.port, told };
+}
+
+/** The code with which Version is answered to a client that shows this; 0 is OK. */
+function versionCode(port: number, shown: { cert?: string; key?: string } = {}): Promise<number> {
+  const context = createSecureContext({
+    ca: servicesCa,
+    allowPartialTrustChain: true,
+    ...shown,
+  });
+  const credentials = ChannelCredentials.createFromSecureContext(context, {
+    checkServerIdentity: () => undefined,
+  });
+  const client = new Client(`127.0.0.1:${port}`, credentials, {
+    'grpc.ssl_target_name_override': 'edge.gigvault.test',
+  });
+  const { path } = methodsOf({ fullName: KEYSTORE })['Version']!;
+  const same = (octets: Buffer) => octets;
+  return new Promise<number>((resolve) =>
+    client.makeUnaryRequest(path, same, same, Buffer.alloc(0), (error: ServiceError | null) =>
+      resolve(error?.code ?? 0),
+    ),
+  ).finally(() => client.close());
+}
+
+const UNAVAILABLE = 14;
+
+describe('people’s gRPC', () => {
+  it('lets nobody connect without a certificate where it is required, and says whose it is — covers: P7, T63', async () => {
+    const { port, told } = await listener('required-and-matching');
+    const stranger = clientAuthority().issue({ commonName: 'ada' });
+    for (const shown of [{}, stranger]) expect(await versionCode(port, shown)).toBe(UNAVAILABLE);
+    expect(told).toEqual([]);
+    expect(await versionCode(port, people.issue({ commonName: 'ada' }))).toBe(0);
+    const server = people.issue({ names: [{ type: 'dns', value: 'ada' }] });
+    expect(await versionCode(port, server)).toBe(0);
+    expect(told.map(decodeClient)).toMatchObject([
+      { isRequired: true, certificate: { name: 'ada' } },
+      { isRequired: true, certificate: { problem: 'names no user' } },
+    ]);
+  });
+
+  it('asks for none where they are optional', async () => {
+    const { port, told } = await listener('optional');
+    expect(await versionCode(port)).toBe(0);
+    expect(told).toEqual(['']);
+  });
+});
