@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { canonicalJson } from '@gigvault/canonical-json/canonical-json';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import { fromPem } from '@gigvault/x509/pem';
-import { requestedKey } from '../ceremony/sign-subordinate-ca.ts';
+import { requestedCa } from '../ceremony/sign-subordinate-ca.ts';
 import { ROOT_FILES } from '../commands/root-directory.ts';
 import { planHash } from '../plan/plan.ts';
 import type { Operator } from '../ports/operator.ts';
@@ -52,7 +52,7 @@ async function requireSignable({ plan, request }: CeremonyOrder): Promise<void> 
       throw new GigvaultError('INVALID_ARGUMENT', `The plan’s ${kind} CA would outlive its root.`);
     }
     const [der] = fromPem(await request(kind), 'CERTIFICATE REQUEST') as [Buffer];
-    requestedKey(plan, kind, der);
+    requestedCa(plan, kind, der);
   }
 }
 
