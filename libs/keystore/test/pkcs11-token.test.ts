@@ -50,6 +50,22 @@ describe('which token', () => {
     await expect(store.check()).rejects.toMatchObject(unavailable(why));
   });
 
+  it('a ciphertext that is wrong costs no session and no driver, however many come', async () => {
+    const store = open(token);
+    const { secretKeys } = store;
+    const handle = await secretKeys.generate('aes-256');
+    const nothing = Buffer.alloc(0);
+    const sealed = await secretKeys.encrypt(handle, Buffer.from('x'), nothing);
+    const driver = store.driverPid();
+    const wrong = Array.from({ length: 20 }, () =>
+      secretKeys.decrypt(handle, Buffer.from(sealed).fill(7, 12), nothing),
+    );
+    for (const outcome of await Promise.allSettled(wrong))
+      expect(outcome).toMatchObject({ reason: { code: 'DECRYPTION_FAILED' } });
+    expect(await secretKeys.decrypt(handle, sealed, nothing)).toEqual(Buffer.from('x'));
+    expect(store.driverPid()).toBe(driver);
+  });
+
   it('two of the same name: wants more to be said, and takes it', async () => {
     await addSoftHsmToken(token, 'one');
     const failed = (await open(token)

@@ -1,5 +1,6 @@
 import type { ErrorRecord } from '@gigvault/errors/gigvault-error';
 import type { KeyType } from '@gigvault/x509/public-key';
+import type { AnyKeyType, SecretKeyType } from '../key-types.ts';
 import type { TokenQuery } from './pkcs11-uri.ts';
 
 /** What the driver needs to reach its token. Goes over the channel and nowhere else: arguments and environments can be read by others. */
@@ -27,6 +28,21 @@ export type DriverCall =
       /** A digest, a DigestInfo (RFC 8017 §9.2) or for Ed25519 the whole message. */
       readonly data: Uint8Array;
     }
+  | {
+      readonly method: 'generateSecret';
+      readonly handle: string;
+      readonly keyType: SecretKeyType;
+      readonly label: string;
+    }
+  | {
+      /** AES-GCM; what is decrypted, and the answer of `encrypt`, has the tag at its end. */
+      readonly method: 'encrypt' | 'decrypt';
+      readonly handle: string;
+      readonly iv: Uint8Array;
+      readonly data: Uint8Array;
+      readonly additionalData: Uint8Array;
+    }
+  | { readonly method: 'mac'; readonly handle: string; readonly data: Uint8Array }
   | { readonly method: 'remove'; readonly handle: string }
   | { readonly method: 'changePin'; readonly newPin: string }
   | { readonly method: 'check' };
@@ -55,7 +71,7 @@ export type FromDriver =
 export interface OpenedToken {
   /** For operators, as `token 'ca' (SoftHSM v2, serial 0a1b)`. */
   readonly description: string;
-  readonly keyTypes: readonly KeyType[];
+  readonly keyTypes: readonly AnyKeyType[];
   /** CKF_HW_SLOT. */
   readonly hardware: boolean;
 }

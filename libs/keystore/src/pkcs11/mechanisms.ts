@@ -1,6 +1,7 @@
 import type { KeyType } from '@gigvault/x509/public-key';
 import type { Slot } from 'graphene-pk11';
 import pkcs11js from 'pkcs11js';
+import { type AnyKeyType, SECRET_KEY_TYPES, type SecretKeyType } from '../key-types.ts';
 
 /** How keys of one type are made and sign, in the words of PKCS #11 v3.1. */
 export interface KeyMechanism {
@@ -32,10 +33,38 @@ export const KEY_MECHANISMS: Readonly<Record<KeyType, KeyMechanism>> = {
   },
 };
 
-/** The key types that a token makes and signs with. */
-export function supportedKeyTypes(slot: Slot): KeyType[] {
-  const { lib, handle } = slot;
-  const there = new Set(lib.C_GetMechanismList(handle));
+/** How keys without a public half are made and used. */
+export interface SecretMechanism {
+  readonly generate: number;
+  readonly use: number;
+  /** CKA_KEY_TYPE. */
+  readonly kind: number;
+}
+
+const { CKK_AES, CKK_GENERIC_SECRET, CKM_AES_GCM, CKM_AES_KEY_GEN } = pkcs11js;
+const aes: SecretMechanism = { generate: CKM_AES_KEY_GEN, use: CKM_AES_GCM, kind: CKK_AES };
+
+/** Every such type. */
+export const SECRET_MECHANISMS: Readonly<Record<SecretKeyType, SecretMechanism>> = {
+  'aes-128': aes,
+  'aes-192': aes,
+  'aes-256': aes,
+  'hmac-sha256': hmac(pkcs11js.CKM_SHA256_HMAC),
+  'hmac-sha384': hmac(pkcs11js.CKM_SHA384_HMAC),
+  'hmac-sha512': hmac(pkcs11js.CKM_SHA512_HMAC),
+};
+
+/** The key types that a token makes and uses. */
+export function supportedKeyTypes(slot: Slot): AnyKeyType[] {
+  const there = new Set(slot.lib.C_GetMechanismList(slot.handle));
+  const secrets = SECRET_KEY_TYPES.filter((keyType) => {
+    const { generate, use } = SECRET_MECHANISMS[keyType];
+    return there.has(generate) && there.has(use);
+  });
+  return [...supportedPairs(slot, there), ...secrets];
+}
+
+function supportedPairs({ lib, handle }: Slot, there: ReadonlySet<number>): KeyType[] {
   const types = Object.entries(KEY_MECHANISMS) as [KeyType, KeyMechanism][];
   return types
     .filter(([, { generate, sign, bits }]) => {
@@ -53,6 +82,10 @@ function ec(bits: number, parameters: string): KeyMechanism {
     bits,
     parameters: Buffer.from(parameters, 'hex'),
   };
+}
+
+function hmac(use: number): SecretMechanism {
+  return { generate: pkcs11js.CKM_GENERIC_SECRET_KEY_GEN, use, kind: CKK_GENERIC_SECRET };
 }
 
 function rsa(bits: number): KeyMechanism {

@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { processEnvironment } from '@gigvault/config/process-environment';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
@@ -6,10 +6,11 @@ import { isUuid } from '@gigvault/ids/uuid';
 import { type Clock, systemClock } from '@gigvault/time/clock';
 import { type PublicKeyInfo, readPublicKey } from '@gigvault/x509/public-key';
 import { algorithmOf } from '../key-algorithm.ts';
-import { type KeyHandle, type KeyStore, parseKeyHandle } from '../key-store.ts';
+import { type KeyHandle, type KeyStore, parseKeyHandle, type SecretKeys } from '../key-store.ts';
 import { isMlDsaKeyType } from '../key-types.ts';
 import { requireOwnerOnly } from '../secret-file.ts';
-import type { OpenedToken, OpenToken } from './driver-messages.ts';
+import { decryptionFailed, GCM_IV_OCTETS, GCM_TAG_OCTETS, secretOctets } from '../secret-key.ts';
+import type { DriverCall, OpenedToken, OpenToken } from './driver-messages.ts';
 import type { Pkcs11Uri } from './pkcs11-uri.ts';
 import { unavailable } from './return-value.ts';
 import { SupervisedDriver } from './supervised-driver.ts';
@@ -39,6 +40,7 @@ export interface Pkcs11Options {
 
 /** A key store that holds a process. */
 export interface Pkcs11KeyStore extends KeyStore {
+  readonly secretKeys: SecretKeys;
   /** The process that holds the library, while there is one. */
   driverPid(): number | undefined;
   /**
@@ -103,6 +105,7 @@ export function pkcs11KeyStore(options: Pkcs11Options): Pkcs11KeyStore {
       signWithToken(signer, { handle, key: await find(handle), format }, data),
     startSignature: async (handle, { format }) =>
       startTokenSignature(signer, { handle, key: await find(handle), format }),
+    secretKeys: tokenSecretKeys(driver),
     async remove(handle) {
       keys.delete(parseKeyHandle(handle));
       if (isUuid(handle)) await driver.call({ method: 'remove', handle });
@@ -125,6 +128,35 @@ export function pkcs11KeyStore(options: Pkcs11Options): Pkcs11KeyStore {
 function openToken({ uri, pin, sessions }: Pkcs11Options): OpenToken {
   const { modulePath, token, pinFile } = uri;
   return { modulePath, token, pin: pin ?? readPin(pinFile), sessions };
+}
+
+/** Keys without a public half, in the token. The initialization vector is made here: a call that is made once more has the same one for the same data. */
+function tokenSecretKeys(driver: Pick<SupervisedDriver, 'call'>): SecretKeys {
+  const known = (handle: KeyHandle): KeyHandle => {
+    if (!isUuid(parseKeyHandle(handle))) throw notFound(handle);
+    return handle;
+  };
+  const octets = async (call: DriverCall) => Buffer.from((await driver.call(call)) as Uint8Array);
+  return {
+    async generate(keyType, { label } = {}) {
+      secretOctets(keyType);
+      const handle = parseKeyHandle(randomUUID());
+      await driver.call({ method: 'generateSecret', handle, keyType, label: label ?? handle });
+      return handle;
+    },
+    async encrypt(handle, data, additionalData) {
+      const iv = randomBytes(GCM_IV_OCTETS);
+      const call = { method: 'encrypt', handle: known(handle), iv, data, additionalData } as const;
+      return Buffer.concat([iv, await octets(call)]);
+    },
+    async decrypt(handle, sealed, additionalData) {
+      if (sealed.length < GCM_IV_OCTETS + GCM_TAG_OCTETS) throw decryptionFailed();
+      const iv = sealed.subarray(0, GCM_IV_OCTETS);
+      const data = sealed.subarray(GCM_IV_OCTETS);
+      return octets({ method: 'decrypt', handle: known(handle), iv, data, additionalData });
+    },
+    mac: (handle, data) => octets({ method: 'mac', handle: known(handle), data }),
+  };
 }
 
 /** The PIN is read anew at each start, and held nowhere in this process. Errors: KEY_UNAVAILABLE. */

@@ -13,7 +13,8 @@ const PUBLIC_EXPONENT = Buffer.of(1, 0, 1);
 /** Handles of private key objects by ours: looking one up costs as much as signing. */
 export type ObjectHandles = Map<string, Buffer>;
 
-type Call<Method extends DriverCall['method']> = DriverCall & { readonly method: Method };
+/** A call of this method. */
+export type Call<Method extends DriverCall['method']> = DriverCall & { readonly method: Method };
 
 /**
  * Makes a key pair in the token: it stays there, never leaves it, and does nothing but sign. May have been asked before, with nobody knowing what
@@ -89,7 +90,8 @@ function privateKey(session: Session, handles: ObjectHandles, handle: string): B
   return object.handle;
 }
 
-function findObject(session: Session, handle: string, kind: number): SessionObject {
+/** The one object of a class under a handle. Errors: KEY_NOT_FOUND, KEY_UNAVAILABLE for several, those of the library. */
+export function findObject(session: Session, handle: string, kind: number): SessionObject {
   const [object, another] = session.find({ id: objectId(handle), class: kind });
   // Which of them belongs to the certificate, nobody knows.
   if (another !== undefined) throw unavailable(`Several keys are '${handle}' in the token.`);
@@ -105,6 +107,6 @@ function isWhole(session: Session, id: Buffer): boolean {
 }
 
 /** CKA_ID: the UUID's 16 octets. */
-function objectId(handle: string): Buffer {
+export function objectId(handle: string): Buffer {
   return Buffer.from(handle.replaceAll('-', ''), 'hex');
 }

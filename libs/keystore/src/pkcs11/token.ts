@@ -1,10 +1,11 @@
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
-import type { KeyType } from '@gigvault/x509/public-key';
 import graphene, { type Module } from 'graphene-pk11';
+import type { AnyKeyType } from '../key-types.ts';
 import type { DriverCall, OpenedToken, OpenToken } from './driver-messages.ts';
 import { describeToken, type FoundToken, findToken } from './find-token.ts';
 import { supportedKeyTypes } from './mechanisms.ts';
 import { unavailable } from './return-value.ts';
+import { cipher, generateSecret, mac } from './secret-objects.ts';
 import { openSessions, type Sessions } from './sessions.ts';
 import { generate, type ObjectHandles, publicKey, removeKey, sign } from './token-keys.ts';
 import { vendorOf } from './vendors/choose-vendor.ts';
@@ -40,7 +41,7 @@ export function openToken({ modulePath, token: query, pin, sessions }: OpenToken
   });
   const keyTypes = supportedKeyTypes(slot);
 
-  function requireSupported(keyType: KeyType): void {
+  function requireSupported(keyType: AnyKeyType): void {
     if (keyTypes.includes(keyType)) return;
     const makes = keyTypes.join(', ') || 'none that GigVault knows';
     throw new GigvaultError(
@@ -64,6 +65,14 @@ export function openToken({ modulePath, token: query, pin, sessions }: OpenToken
         case 'generate':
           requireSupported(call.keyType);
           return pool.use((session) => generate(session, vendor, call)).then(() => undefined);
+        case 'generateSecret':
+          requireSupported(call.keyType);
+          return pool.use((session) => generateSecret(session, call)).then(() => undefined);
+        case 'encrypt':
+        case 'decrypt':
+          return pool.use((session) => cipher(session, vendor, handles, call));
+        case 'mac':
+          return pool.use((session) => mac(session, handles, call));
         case 'remove':
           handles.delete(call.handle);
           return pool.use((session) => removeKey(session, call.handle)).then(() => undefined);
