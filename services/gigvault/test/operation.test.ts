@@ -39,7 +39,8 @@ describe.each(MODES)('operating it, %s', (mode) => {
         // Behind those that split mode takes from the first one on.
         `${free.at(-1 - i)}`,
       ]);
-      const flags = ['--data-dir', fresh, ...others, '--grpc-port', '0'];
+      const grpc = ['--grpc-port', '0', '--grpc-address', ':0'];
+      const flags = ['--data-dir', fresh, ...others, ...grpc];
       const refused = pki.tryStart(...flags, '--metrics-port', `${port}`);
       const making = join(fresh, 'pg', 'cluster.new');
       await eventually(() => expect(existsSync(making)).toBe(true), 20_000, 1);
@@ -60,10 +61,11 @@ describe.each(MODES)('operating it, %s', (mode) => {
     const { pki } = shared;
     const fresh = join(pki.home, 'fresh');
     const elsewhere = ['--data-dir', fresh];
-    const [https, grpc] = (await freePorts(12, { first: 5_000, block: 20, blocks: 100 })) as [
-      number,
-      number,
-    ];
+    const [https, keyApi, grpc] = (await freePorts(13, {
+      first: 5_000,
+      block: 20,
+      blocks: 100,
+    })) as [number, number, number];
     const refused = async (...flags: string[]) => {
       const { code, stderr } = await pki.tryStart(...elsewhere, ...flags);
       expect(code).toBe(6);
@@ -71,7 +73,10 @@ describe.each(MODES)('operating it, %s', (mode) => {
       return stderr;
     };
     expect(await refused()).toMatch(`Port ${pki.ports.https} is in use`);
-    const httpsFree = ['--https-port', `${https}`];
+    expect(await refused('--https-port', `${https}`)).toMatch(
+      `Port ${pki.ports.keyApi} is in use by another program. End it, or choose another port with --grpc-address.`,
+    );
+    const httpsFree = ['--https-port', `${https}`, '--grpc-address', `:${keyApi}`];
     const grpcTaken = mode === 'split' ? `${pki.ports.grpc} (ca)` : `${pki.ports.grpc}`;
     expect(await refused(...httpsFree)).toMatch(`Port ${grpcTaken} is in use`);
     const grpcFree = ['--grpc-port', `${grpc}`];
@@ -229,9 +234,9 @@ describe.each(MODES)('operating it, %s', (mode) => {
         services: { service: string }[];
       };
       expect(services.map(({ service }) => service)).toEqual([...PORT_ORDER, 'edge']);
-      const { https, http } = ports;
+      const { https, http, keyApi } = ports;
       const metrics = expect.any(Number);
-      expect(services.at(-1)).toEqual({ service: 'edge', https, http, metrics });
+      expect(services.at(-1)).toEqual({ service: 'edge', https, http, keyApi, metrics });
       expect(lines.map(([, , grpc]) => Number(grpc))).toEqual(
         PORT_ORDER.map((_, i) => ports.grpc + i),
       );
