@@ -45,6 +45,7 @@ export const GROWING_TABLES: Readonly<Record<string, Differing>> = {
     created_at: 't.created_at - g * 1000',
   },
   'enroll.outbox': OUTBOX,
+  'keymgr.encryption_count': { key_id: text('filled') },
   // The files of destroyed keys are gone, and nobody misses them.
   'keymgr.key': {
     key_id: text('filled'),

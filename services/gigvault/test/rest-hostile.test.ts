@@ -40,7 +40,7 @@ const BAD_REQUESTS: readonly [string, string, unknown, number, string, RegExp][]
   ['POST', '/csrs', '['.repeat(50_000), 400, 'INVALID_ARGUMENT', /nested deeper/],
   ['POST', '/csrs', `"${'x'.repeat(200_000)}"`, 413, 'PAYLOAD_TOO_LARGE', /too large/],
   ['POST', '/csrs', `"${'x'.repeat(900_000)}"`, 413, 'PAYLOAD_TOO_LARGE', /too large/],
-  ['POST', '/keys', { keyType: 'rsa-512' }, 400, 'INVALID_ARGUMENT', /must be one of ec-p256, /],
+  ['POST', '/keys', { keyType: 'rsa-512' }, 400, 'INVALID_KEY_TYPE', /is not one of ec-p256, /],
   ['POST', '/users', { name: 'x', roles: [] }, 400, 'INVALID_ARGUMENT', /at least 1 entry/],
   ['POST', '/users', { name: 'x', roles: ['root'] }, 400, 'INVALID_ARGUMENT', /"roles\[0\]" must/],
   ['POST', '/token', {}, 400, 'INVALID_ARGUMENT', /"grantType" is missing; "clientSecret" is/],

@@ -46,17 +46,17 @@ const SETTLED: Readonly<Record<string, string>> = {
   'ra.authorization_': "t.status = 'valid'",
   'ra.challenge': "t.status = 'valid'",
   'ra.enrolment_request': "t.status = 'issued'",
-  'keymgr.key': "t.key_id !~ '^(ca-|ocsp-|auth-token|audit-checkpoint)'",
+  'keymgr.key': "t.key_id !~ '^(ca-|ocsp-|auth-token|audit-checkpoint)' AND t.usage = 'sign'",
   'keymgr.signature': 'NOT t.tombstoned',
 };
 
 /** Statements that may read a whole table, and why. */
 const MAY_SCAN: Readonly<Record<string, string>> = {
-  'DELETE FROM delivery WHERE webhook <> ALL ($1::text[])':
+  'DELETE FROM delivery WHERE webhook <> ALL ($1::text[]) AND created_at < $2':
     'once a start: of webhooks that are not configured any more',
   'SELECT backend, count(*) AS keys FROM key GROUP BY backend':
     'a metric, once a minute; a key of ours is made by hand or once a year',
-  "SELECT key_id, handle FROM key WHERE backend = 'pkcs8' AND state <> 'destroyed' AND (destroy_at IS NULL OR restore_state IS NOT NULL) ORDER BY key_id":
+  "SELECT key_id, handle, spki FROM key WHERE backend = 'pkcs8' AND state <> 'destroyed' AND (destroy_at IS NULL OR restore_state IS NOT NULL) ORDER BY key_id":
     'once a start: each of these keys must have its file',
   "SELECT p.backend, min(p.key_id) AS key_id FROM key AS k JOIN (SELECT key_id, backend FROM key UNION ALL SELECT key_id, backend FROM key_version) AS p USING (key_id) WHERE p.backend <> ALL ($1::text[]) AND k.state <> 'destroyed' GROUP BY p.backend ORDER BY p.backend":
     'once a start: each backend that has keys must be configured',
@@ -213,6 +213,9 @@ async function useKeys(
   round: string,
 ): Promise<void> {
   const key = `/keys/${round}-key`;
+  await ask('POST', '/keys', { keyId: `${round}-aes`, keyType: 'aes-256' });
+  const plaintext = Buffer.from(round).toString('base64');
+  await ask('POST', `/keys/${round}-aes/encrypt`, { plaintext });
   await ask('POST', '/keys', { keyId: `${round}-key`, keyType: 'ec-p256' });
   await ask('POST', `${key}/rotate`, {});
   const signed = await ask('POST', `${key}/sign`, { data: 'AA==' });
