@@ -113,19 +113,21 @@ export const caService: ServiceDefinition<CaConfig> = {
 @Module({})
 class CaModule {}
 
+interface CaParts {
+  readonly deps: CaDeps;
+  readonly reconcile: ReconcileDeps;
+  readonly sweep: SweepDeps;
+  readonly sweeper: Worker;
+  readonly holder: LiveHolder;
+  readonly move: MoveDeps;
+  readonly mover: Worker;
+}
+
 /** Builds the flows' dependencies from what the host gives. */
 export function wireCa(
   context: Omit<ServiceContext<CaConfig>, 'dataDir' | 'authenticator'>,
   eventLog: EventLog,
-): {
-  deps: CaDeps;
-  reconcile: ReconcileDeps;
-  sweep: SweepDeps;
-  sweeper: Worker;
-  holder: LiveHolder;
-  move: MoveDeps;
-  mover: Worker;
-} {
+): CaParts {
   const { clock, clockGuard, config, database: pool, log } = context;
   const metrics = createCaMetrics(context.metrics, clock);
   const holder = liveHolder({ name: 'ca', pool, clock, log });
