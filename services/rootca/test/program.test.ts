@@ -193,7 +193,7 @@ describe('rootca by hand', () => {
     expect((await run(process.execPath, [main, '--help'])).stdout).toContain(
       'Usage: gigvault rootca',
     );
-  });
+  }, 60_000);
 
   it('has the version of its package', async () => {
     const file = fileURLToPath(new URL('../package.json', import.meta.url));

@@ -281,9 +281,11 @@ describe('a key ceremony', () => {
 
   it('asks for no share before it is sure that it can sign', async () => {
     const foreign = async () => requests.services;
+    const later = async () => toPem('CERTIFICATE REQUEST', request('issuing', newKey(), 2));
     const short = { ...plan, root: { ...plan.root, validityYears: 5 } };
     for (const [order, message] of [
       [{ ...ORDER, request: foreign }, 'The request is for'],
+      [{ ...ORDER, request: later }, 'The request is for a later key of the issuing CA'],
       [{ ...ORDER, plan: short }, 'The plan’s issuing CA would outlive its root.'],
     ] as const) {
       const sitting = new Sitting();

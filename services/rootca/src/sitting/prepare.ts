@@ -52,7 +52,12 @@ async function requireSignable({ plan, request }: CeremonyOrder): Promise<void> 
       throw new GigvaultError('INVALID_ARGUMENT', `The plan’s ${kind} CA would outlive its root.`);
     }
     const [der] = fromPem(await request(kind), 'CERTIFICATE REQUEST') as [Buffer];
-    requestedCa(plan, kind, der);
+    if (requestedCa(plan, kind, der).generation !== 1) {
+      throw new GigvaultError(
+        'INVALID_ARGUMENT',
+        `The request is for a later key of the ${kind} CA: a ceremony signs the first.`,
+      );
+    }
   }
 }
 
