@@ -59,10 +59,13 @@ export function serviceWorld<C>(options: ServiceWorldOptions<C>): ServiceWorld {
     clockGuard: createClockGuard(options.clock),
     log: silentLog,
     metrics,
+    secrets: { resolve: () => Promise.reject(new Error('not used')) },
     authenticator: { authenticate: () => Promise.reject(new Error('not used')) },
     client: (service) => clients.get(service as RpcService<never>) as never,
   };
-  const providers = definition.module(context).providers as {
+  const module = definition.module(context);
+  if (module instanceof Promise) throw new Error(`${definition.name} is not wired at once`);
+  const providers = module.providers as {
     provide: symbol;
     useValue: unknown;
   }[];

@@ -11,11 +11,13 @@ export interface SoftHsmOptions {
   readonly label?: string;
   /** One that wraps SoftHSM's, for tests of faults. */
   readonly library?: string;
+  /** Default: TEST_PIN. */
+  readonly pin?: string;
 }
 
 /** A fresh SoftHSM 2 token in a folder of its own. */
 export async function softHsmToken(options: SoftHsmOptions = {}): Promise<TestToken> {
-  const { label = 'gigvault', library = LIBRARY } = options;
+  const { label = 'gigvault', library = LIBRARY, pin } = options;
   const root = await mkdtemp(join(tmpdir(), 'gigvault-softhsm-'));
   const folder = join(root, 'tokens');
   await mkdir(folder);
@@ -30,13 +32,17 @@ export async function softHsmToken(options: SoftHsmOptions = {}): Promise<TestTo
     folder,
     remove: () => rm(root, { recursive: true, force: true }),
   };
-  await addSoftHsmToken(token, label);
+  await addSoftHsmToken(token, label, pin);
   return token;
 }
 
 /** Initialises one more token beside the first. */
-export async function addSoftHsmToken({ environment }: TestToken, label: string): Promise<void> {
-  const pins = ['--pin', TEST_PIN, '--so-pin', TEST_SO_PIN];
+export async function addSoftHsmToken(
+  { environment }: TestToken,
+  label: string,
+  pin = TEST_PIN,
+): Promise<void> {
+  const pins = ['--pin', pin, '--so-pin', TEST_SO_PIN];
   await runOrFail('softhsm2-util', ['--init-token', '--free', '--label', label, ...pins], {
     env: { ...process.env, ...environment },
   });
