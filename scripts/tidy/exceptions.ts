@@ -19,6 +19,7 @@ export const MAY_EXTEND: Exceptions = {
 /** Product code that connects to somewhere, and who says where to. */
 export const MAY_CONNECT: Exceptions = {
   'libs/database/src/follow-primary.ts': 'the database, as configured',
+  'libs/secrets/src/vault-source.ts': 'the Vault server, as configured',
   'services/cli/src/server/https-client.ts':
     'the server that its user has chosen, on the user’s machine',
   'services/gigvault/src/edge/edge-proxy.ts': 'the services, as the route table says',

@@ -171,7 +171,7 @@ describe('a text of a flag or variable', () => {
     const url = { GIGVAULT_DATABASE_URL_FILE: '/run/secrets/url' };
     expect(load({ environment: url }).database.url).toBe('file:///run/secrets/url');
     expect(problemsOf({ environment: { GIGVAULT_ADMIN_TOKEN: 'hunter2' } })).toEqual([
-      'adminToken: must be the place of a secret, file:///path or env://NAME (GIGVAULT_ADMIN_TOKEN)',
+      'adminToken: must be the place of a secret: file:///path, env://NAME, vault://mount/path#field, aws-sm://name or aws-ssm:///name (GIGVAULT_ADMIN_TOKEN)',
     ]);
   });
 });

@@ -3,6 +3,7 @@ import { secretReference } from '@gigvault/config/secret';
 import { SSL_MODES } from '@gigvault/database/connection-tls';
 import { DEFAULT_API_ACCESS } from '@gigvault/http/api-gate';
 import { isNetwork } from '@gigvault/http/network-list';
+import { secretsConfig } from '@gigvault/secrets/secrets.config';
 import { z } from 'zod';
 
 const port = z.int().min(0).max(65_535);
@@ -77,6 +78,7 @@ export const serviceProcessConfig = z.strictObject({
   https: z.strictObject({ host: z.string().default('127.0.0.1'), port, ...apiAccessConfig }),
   tls: z.strictObject({ servicesCa: z.string(), certificate: z.string(), privateKey: z.string() }),
   adminToken: secretReference,
+  secrets: secretsConfig,
   /** `host:port` of each other service's gRPC listener. */
   addresses: z.record(z.string(), z.string()),
 });

@@ -1,4 +1,5 @@
 import type { Authenticator } from '@gigvault/access/permissions';
+import type { SecretResolver } from '@gigvault/config/secret';
 import type { EventLog } from '@gigvault/database/event-log';
 import { eventLogUpkeep } from '@gigvault/database/event-log-upkeep';
 import type { MountedRoute } from '@gigvault/http/mounting';
@@ -39,6 +40,7 @@ export interface ProcessHost {
   readonly clock: Clock;
   readonly clockGuard: ClockGuard;
   readonly metrics: Metrics;
+  readonly secrets: SecretResolver;
   dataDir(service: ServiceName): string;
   pool(service: ServiceName): Pool;
   log(service: ServiceName): Log;
@@ -88,7 +90,7 @@ export async function runService<C>(
   const { log } = context;
   const transport = new HandlerTableServer(name, definition.serves, host.peers, log, host.metrics);
   const app = await NestFactory.createMicroservice(
-    { module: ServiceRoot, imports: [definition.module(context)] },
+    { module: ServiceRoot, imports: [await definition.module(context)] },
     {
       strategy: transport,
       logger: false,
@@ -152,6 +154,7 @@ function contextFor<C>(name: ServiceName, config: C, host: ProcessHost): Service
     clockGuard: host.clockGuard,
     log: host.log(name),
     metrics: host.metrics,
+    secrets: host.secrets,
     authenticator: host.authenticator(name),
     client: (service, callee) => host.client(name, service, callee),
   };

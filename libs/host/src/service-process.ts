@@ -2,7 +2,7 @@ import { mkdirSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { loadConfig } from '@gigvault/config/load-config';
 import { processEnvironment } from '@gigvault/config/process-environment';
-import { resolveSecret } from '@gigvault/config/secret';
+import type { SecretResolver } from '@gigvault/config/secret';
 import { connectionTls } from '@gigvault/database/connection-tls';
 import { openServicePool } from '@gigvault/database/pools';
 import { asGigvaultError } from '@gigvault/errors/gigvault-error';
@@ -14,6 +14,7 @@ import { createGrpcClients, type GrpcClients } from '@gigvault/rpc/grpc-client';
 import { startGrpcServer } from '@gigvault/rpc/grpc-server';
 import { createMtlsIdentity, type MtlsIdentity, serverTls } from '@gigvault/rpc/mtls-identity';
 import { spiffeId } from '@gigvault/rpc/service-name';
+import { secretResolver } from '@gigvault/secrets/secret-resolver';
 import { createLog, type Log } from '@gigvault/telemetry/log';
 import { createMetrics, type Metrics } from '@gigvault/telemetry/metrics';
 import { startTracing, type Tracing } from '@gigvault/telemetry/tracing';
@@ -128,6 +129,7 @@ interface Ground {
   readonly identity: MtlsIdentity;
   readonly clients: GrpcClients;
   readonly pool: Pool;
+  readonly secrets: SecretResolver;
 }
 
 async function startServiceProcess<C>(
@@ -144,6 +146,7 @@ async function startServiceProcess<C>(
     log,
   });
   const identity = createMtlsIdentity(name, config.trustDomain, readIdentity(config.tls));
+  const secrets = secretResolver(config.secrets, processEnvironment);
   const { host, port, others, name: database, password, ...tls } = config.database;
   const servers = [{ host, port }, ...others];
   const pool = await openServicePool({
@@ -151,11 +154,12 @@ async function startServiceProcess<C>(
     servers,
     database,
     service: name,
-    password: resolveSecret(password, processEnvironment),
+    password: await secrets.resolve(password),
     log,
   });
   const clients = createGrpcClients(identity, config.addresses);
-  const ground: Ground = { config, log, metrics: createMetrics(), identity, clients, pool };
+  const metrics = createMetrics();
+  const ground: Ground = { config, log, metrics, identity, clients, pool, secrets };
   mkdirSync(config.dataDir, { recursive: true, mode: 0o700 });
   const service = await runService(definition, section, hostOf(ground));
   const health = createHealth(
@@ -168,7 +172,7 @@ async function startServiceProcess<C>(
   return serve(ground, service, health, tracing);
 }
 
-function hostOf({ config, log, metrics, clients, pool }: Ground): ProcessHost {
+function hostOf({ config, log, metrics, clients, pool, secrets }: Ground): ProcessHost {
   return {
     environment: config.environment,
     trustDomain: config.trustDomain,
@@ -177,6 +181,7 @@ function hostOf({ config, log, metrics, clients, pool }: Ground): ProcessHost {
     clock: systemClock,
     clockGuard: createClockGuard(systemClock),
     metrics,
+    secrets,
     dataDir: () => config.dataDir,
     pool: () => pool,
     log: () => log,
@@ -250,7 +255,7 @@ async function listen(
   health: Health,
   shutdown: () => void,
 ) {
-  const { config, log, metrics, identity } = ground;
+  const { config, log, metrics, identity, secrets } = ground;
   const grpc = await startGrpcServer({ ...config.grpc, identity, tables: [service.table] });
   const tls = serverTls(identity);
   const https = await startHttpServer({
@@ -280,7 +285,7 @@ async function listen(
       port: config.admin.port,
       tls,
       health,
-      token: resolveSecret(config.adminToken, processEnvironment),
+      token: await secrets.resolve(config.adminToken),
       shutdown,
     }),
   ];

@@ -1,4 +1,5 @@
 import type { Authenticator } from '@gigvault/access/permissions';
+import type { SecretResolver } from '@gigvault/config/secret';
 import type { Client } from '@gigvault/rpc/call';
 import type { RpcService } from '@gigvault/rpc/contracts';
 import type { ServiceName } from '@gigvault/rpc/service-name';
@@ -24,7 +25,7 @@ export interface ServiceDefinition<C = unknown> {
   /** Who may pull its event log (`gigvault.event.v1.EventLogService`). */
   readonly eventConsumers?: readonly ServiceName[];
   /** Wires flows, adapters and controllers. */
-  module(context: ServiceContext<C>): DynamicModule;
+  module(context: ServiceContext<C>): DynamicModule | Promise<DynamicModule>;
 }
 
 /** What the host gives to a service. */
@@ -46,6 +47,8 @@ export interface ServiceContext<C> {
   readonly clockGuard: ClockGuard;
   readonly log: Log;
   readonly metrics: Metrics;
+  /** Gives the secrets whose places stand in the configuration. */
+  readonly secrets: SecretResolver;
   /** Verifies access tokens of REST requests. */
   readonly authenticator: Authenticator;
   /** A client of another service, with this service's identity. */

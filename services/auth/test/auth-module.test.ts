@@ -24,10 +24,11 @@ function wired() {
     clockGuard: createClockGuard(systemClock),
     log: silentLog,
     metrics: createMetrics(),
+    secrets: { resolve: () => Promise.reject(new Error('not asked')) },
     authenticator: { authenticate: () => Promise.reject(new Error('not asked')) },
     client: () => ({}) as never,
   } satisfies ServiceContext<unknown>;
-  const providers = authService.module(context as never).providers as ValueProvider[];
+  const { providers } = authService.module(context as never) as { providers: ValueProvider[] };
   return <T>(token: symbol) =>
     providers.find((provider) => provider.provide === token)?.useValue as T;
 }

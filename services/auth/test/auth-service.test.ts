@@ -54,6 +54,7 @@ beforeAll(async () => {
     clock: systemClock,
     clockGuard: createClockGuard(systemClock),
     metrics: createMetrics(),
+    secrets: { resolve: () => Promise.reject(new Error('not used')) },
     dataDir: () => '/nowhere',
     pool: () => pool,
     log: () => silentLog,

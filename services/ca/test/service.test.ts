@@ -31,6 +31,7 @@ beforeAll(async () => {
     clock: systemClock,
     clockGuard: createClockGuard(systemClock),
     metrics: createMetrics(),
+    secrets: { resolve: () => Promise.reject(new Error('not used')) },
     dataDir: () => '/nonexistent',
     pool: () => ca.pool,
     log: () => silentLog,

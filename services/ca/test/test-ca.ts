@@ -138,6 +138,7 @@ function startProcess(
       config: caConfig.parse({ reconciliation: { grace: '0s' }, ...config }),
       environment: 'development',
       trustDomain: 'gigvault.local',
+      secrets: { resolve: () => Promise.reject(new Error('not used')) },
       publicUrl: 'https://localhost:8443',
       database: pool,
       clock,

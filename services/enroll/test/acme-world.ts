@@ -102,13 +102,13 @@ function partsOf(pool: Pool, around: Surroundings): { routes: HttpRoute[]; worke
     clockGuard: createClockGuard(systemClock),
     log: silentLog,
     metrics: createMetrics(),
+    secrets: { resolve: () => Promise.reject(new Error('not asked')) },
     authenticator: { authenticate: () => Promise.reject(new Error('ACME has no access tokens')) },
     client: <S>(service: RpcService<S>) => clients(around)[service.fullName] as never,
   };
-  const providers = enrollService.module(context).providers as {
-    provide: symbol;
-    useValue: never;
-  }[];
+  const { providers } = enrollService.module(context) as unknown as {
+    providers: { provide: symbol; useValue: never }[];
+  };
   const provided = (token: symbol): never =>
     providers.find((provider) => provider.provide === token)!.useValue;
   return { routes: provided(HTTP_ROUTES), workers: provided(WORKERS) };

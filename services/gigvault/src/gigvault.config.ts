@@ -7,7 +7,7 @@ import { HIDDEN } from '@gigvault/config/config-problems';
 import { flagName } from '@gigvault/config/load-config';
 import { processEnvironment } from '@gigvault/config/process-environment';
 import { leafKeys } from '@gigvault/config/schema-keys';
-import { SECRET_PLACE } from '@gigvault/config/secret';
+import { SECRET_FORMS, SECRET_PLACE, secretReference } from '@gigvault/config/secret';
 import { crlConfig } from '@gigvault/crl/crl.config';
 import { enrollConfig } from '@gigvault/enroll/enroll.config';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
@@ -21,13 +21,13 @@ import { notifyConfig } from '@gigvault/notify/notify.config';
 import { ocspConfig } from '@gigvault/ocsp/ocsp.config';
 import { policyConfig } from '@gigvault/policy/policy.config';
 import { raConfig } from '@gigvault/ra/ra.config';
+import { secretsConfig } from '@gigvault/secrets/secrets.config';
 import { z } from 'zod';
 
 /** The name of the key backend that `--hsm` configures. */
 export const HSM = 'hsm';
 
-const DATABASE_URL =
-  'postgres://user:password@host:5432/gigvault, or the place of such a URL: file:///path or env://NAME';
+const DATABASE_URL = `postgres://user:password@host:5432/gigvault, or the place of such a URL: ${SECRET_FORMS}`;
 const port = z.int().min(0).max(65_535);
 
 /** A section may be left out: its own defaults hold then. */
@@ -87,11 +87,16 @@ export const gigvaultConfig = z
       .strictObject({
         url: z
           .string()
-          .regex(/^(postgres(ql)?:\/\/.|file:\/\/\/.|env:\/\/[A-Za-z_])/, DATABASE_URL)
+          .refine(
+            (text) => /^postgres(ql)?:\/\/./.test(text) || secretReference.safeParse(text).success,
+            DATABASE_URL,
+          )
           .meta({ ...HIDDEN, ...SECRET_PLACE })
           .optional(),
       })
       .prefault({}),
+    /** How secrets outside of this machine are reached (docs/operations/secrets.md). */
+    secrets: secretsConfig,
     /** Passes every in-process message through the codec of the wire; tests switch it on. */
     encodeInProcess: z.boolean().default(false),
     auth: section(authConfig),

@@ -7,6 +7,7 @@ import { readArguments, warningOf } from './arguments.ts';
 import { readDatabaseUrl } from './bootstrap/database-url.ts';
 import { RootAwaited } from './bootstrap/root-awaited.ts';
 import { requireSafeProfile } from './bootstrap/safe-profile.ts';
+import { secretsOf } from './bootstrap/secrets-of.ts';
 import type { GigvaultConfig } from './gigvault.config.ts';
 import { createProgress } from './report/progress.ts';
 import { StopAsked, stopRequest } from './stop-request.ts';
@@ -60,7 +61,7 @@ async function main(verb: string | undefined, rest: readonly string[]): Promise<
     if (checkOnly) {
       const { url } = options.config.database;
       requireSafeProfile(options.config);
-      if (url !== undefined) readDatabaseUrl(url);
+      if (url !== undefined) await readDatabaseUrl(url, secretsOf(options.config));
       process.stdout.write('The configuration is fine.\n');
       return 0;
     }

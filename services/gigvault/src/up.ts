@@ -94,7 +94,7 @@ export async function up(
   });
   try {
     checkRootDirectory(directory, config);
-    checkDatabase(directory, config);
+    await checkDatabase(directory, config);
     await checkPorts(config);
     const logOf = openLogs(config, directory);
     const server = startDatabaseServer(directory, config, logOf('gigvault'));

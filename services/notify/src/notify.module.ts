@@ -1,6 +1,4 @@
 import { readFileSync } from 'node:fs';
-import { processEnvironment } from '@gigvault/config/process-environment';
-import { resolveSecret } from '@gigvault/config/secret';
 import { countDeadLetters } from '@gigvault/database/dead-letters';
 import { type EventConsumer, eventConsumer } from '@gigvault/database/event-consumer';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
@@ -30,7 +28,15 @@ class NotifyModule {}
 
 type Context = Pick<
   ServiceContext<NotifyConfig>,
-  'client' | 'clock' | 'config' | 'database' | 'environment' | 'log' | 'metrics' | 'publicUrl'
+  | 'client'
+  | 'clock'
+  | 'config'
+  | 'database'
+  | 'environment'
+  | 'log'
+  | 'metrics'
+  | 'publicUrl'
+  | 'secrets'
 >;
 
 const PRODUCERS = ['ca', 'ra', 'auth', 'enroll'] as const satisfies readonly ServiceName[];
@@ -47,8 +53,8 @@ export const notifyService: ServiceDefinition<NotifyConfig> = {
     NotifyDeliveries1796000000100,
   ],
   serves: [],
-  module: (context) => {
-    const webhooks = openWebhooks(context);
+  module: async (context) => {
+    const webhooks = await openWebhooks(context);
     const consumers = PRODUCERS.map((producer) => followEvents(context, producer, webhooks));
     return {
       module: NotifyModule,
@@ -105,20 +111,20 @@ function sentBy({ metrics }: Context) {
   return metrics.counter('notifications_total', 'Notifications', ['channel', 'result']);
 }
 
-/** The webhooks of the configuration. Errors: INVALID_ARGUMENT for what is wrong with one of them. */
-export function openWebhooks(context: Context): readonly WebhookChannel[] {
-  const { clock, config, database, environment, log, publicUrl } = context;
+/** The webhooks of the configuration. Errors: INVALID_ARGUMENT for what is wrong with one of them, UNAVAILABLE when its secret cannot be had now. */
+export async function openWebhooks(context: Context): Promise<readonly WebhookChannel[]> {
+  const { clock, config, database, environment, log, publicUrl, secrets } = context;
   const rules = {
     development: environment === 'development',
     allowedNetworks: config.allowedNetworks,
   };
   const store = pgDeliveryStore(database, clock, publicUrl);
   const sent = sentBy(context);
-  return Object.entries(config.webhooks).map(([name, webhook]) =>
+  const opened = Object.entries(config.webhooks).map(async ([name, webhook]) =>
     webhookChannel({
       name,
       config: webhook,
-      secret: resolveSecret(webhook.secret, processEnvironment),
+      secret: await secrets.resolve(webhook.secret),
       store,
       sender: httpsWebhookSender(rules, readCaFile(webhook.caFile)),
       rules,
@@ -127,6 +133,7 @@ export function openWebhooks(context: Context): readonly WebhookChannel[] {
       onResult: (result, count) => sent.inc({ channel: `webhook.${name}`, result }, count),
     }),
   );
+  return Promise.all(opened);
 }
 
 function readCaFile(path: string | undefined): Buffer | undefined {

@@ -127,7 +127,7 @@ describe('the notify service', () => {
     expect(await metrics.exposition()).toContain(
       'gigvault_dead_letters_total{consumer="notify",producer="ca"} 1',
     );
-    const check = deadLetterCheck(context as never);
+    const check = await deadLetterCheck(context as never);
     await expect(check()).rejects.toThrow('1 events were given up');
     await pool.query('DELETE FROM dead_letter');
     await check();
@@ -135,10 +135,10 @@ describe('the notify service', () => {
 });
 
 /** The health check as the module gives it to the host. */
-function deadLetterCheck(context: never): () => Promise<void> {
-  const { providers = [] } = notifyService.module(context);
-  const checks = (providers as { provide: symbol; useValue: HealthCheck[] }[]).find(
-    ({ provide }) => provide === HEALTH_CHECKS,
-  )!.useValue;
+async function deadLetterCheck(context: never): Promise<() => Promise<void>> {
+  const { providers } = (await notifyService.module(context)) as {
+    providers: { provide: symbol; useValue: HealthCheck[] }[];
+  };
+  const checks = providers.find(({ provide }) => provide === HEALTH_CHECKS)!.useValue;
   return checks.find(({ name }) => name === 'notify.dead-letters')!.check;
 }

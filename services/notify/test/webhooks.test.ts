@@ -6,6 +6,8 @@ import { type AddressInfo, createServer as createSilentServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { transaction } from '@gigvault/database/transaction';
+import { secretResolver } from '@gigvault/secrets/secret-resolver';
+import { secretsConfig } from '@gigvault/secrets/secrets.config';
 import { silentLog } from '@gigvault/telemetry/log';
 import { createMetrics } from '@gigvault/telemetry/metrics';
 import { eventually } from '@gigvault/testkit/eventually';
@@ -63,7 +65,7 @@ async function receiver(server: Server, statuses: readonly number[] = [204]) {
   return { received, port, close };
 }
 
-function channelsOf(webhook: object, more: object = {}, environment = 'development') {
+async function channelsOf(webhook: object, more: object = {}, environment = 'development') {
   const metrics = createMetrics();
   const config = notifyConfig.parse({
     webhooks: { ops: { secret: `file://${secretFile}`, ...webhook } },
@@ -71,7 +73,8 @@ function channelsOf(webhook: object, more: object = {}, environment = 'developme
   });
   const publicUrl = 'https://pki.example';
   const context = { config, environment, publicUrl, database: pool, clock: systemClock };
-  const [channel] = openWebhooks({ ...context, log: silentLog, metrics } as never);
+  const secrets = secretResolver(secretsConfig.parse({}), {});
+  const [channel] = await openWebhooks({ ...context, log: silentLog, metrics, secrets } as never);
   return { channel: channel as WebhookChannel, metrics };
 }
 
@@ -90,7 +93,7 @@ const waiting = async () =>
 describe('a webhook', () => {
   it('gets each notification as a CloudEvent that its own key has signed', async () => {
     const { received, port, close } = await receiver(createServer());
-    const { channel, metrics } = channelsOf({ url: `http://localhost:${port}/hook?a=b` });
+    const { channel, metrics } = await channelsOf({ url: `http://localhost:${port}/hook?a=b` });
     await tell(channel, issued(1), issued(2));
     await channel.worker.start();
     try {
@@ -119,7 +122,7 @@ describe('a webhook', () => {
   it('is told what it asked for', async () => {
     const { received, port, close } = await receiver(createServer());
     const url = `http://localhost:${port}`;
-    const { channel } = channelsOf({ url, templates: ['certificate-revoked'] });
+    const { channel } = await channelsOf({ url, templates: ['certificate-revoked'] });
     await tell(channel, issued(1), issued(2, 'certificate-revoked'));
     await channel.worker.start();
     try {
@@ -133,7 +136,7 @@ describe('a webhook', () => {
 
   it('that is down, silent or refuses is asked again with the same id; whoever tells it waits for nobody', async () => {
     const { received, port, close } = await receiver(createServer(), [500, 302, 204]);
-    const { channel } = channelsOf({ url: `http://localhost:${port}` });
+    const { channel } = await channelsOf({ url: `http://localhost:${port}` });
     await tell(channel, issued(1));
     await channel.worker.start();
     const dueAgain = () => pool.query('UPDATE delivery SET due_at = 0 WHERE failure IS NOT NULL');
@@ -160,7 +163,7 @@ describe('a webhook', () => {
     const silent = createSilentServer().listen(0, '127.0.0.1');
     await once(silent, 'listening');
     const { port } = silent.address() as AddressInfo;
-    const { channel } = channelsOf({ url: `http://localhost:${port}` });
+    const { channel } = await channelsOf({ url: `http://localhost:${port}` });
     await tell(channel, issued(1));
     const asked = once(silent, 'connection');
     await channel.worker.start();
@@ -174,7 +177,7 @@ describe('a webhook', () => {
 
   it('that was given up is red in health, and asked again at the next start', async () => {
     const { received, port, close } = await receiver(createServer(), [500, 204]);
-    const { channel } = channelsOf({ url: `http://localhost:${port}` });
+    const { channel } = await channelsOf({ url: `http://localhost:${port}` });
     await tell(channel, issued(1));
     await pool.query('UPDATE delivery SET attempts = 100');
     await channel.worker.start();
@@ -182,7 +185,7 @@ describe('a webhook', () => {
       expect(channel.health.check()).rejects.toThrow('1 notifications were given up'),
     );
     await channel.worker.stop();
-    const { channel: again } = channelsOf({ url: `http://localhost:${port}` });
+    const { channel: again } = await channelsOf({ url: `http://localhost:${port}` });
     await again.worker.start();
     await eventually(async () => expect(await waiting()).toBe(0));
     await again.worker.stop();
@@ -193,7 +196,7 @@ describe('a webhook', () => {
 
   it('that is busy all the time loses nothing', async () => {
     const { received, port, close } = await receiver(createServer());
-    const { channel, metrics } = channelsOf({ url: `http://localhost:${port}` });
+    const { channel, metrics } = await channelsOf({ url: `http://localhost:${port}` });
     await pool.query(
       `INSERT INTO delivery (delivery_id, webhook, body, created_at, due_at, attempts)
        SELECT gen_random_uuid(), 'ops', '{}', 0, NULL, 100 FROM generate_series(1, $1)`,
@@ -214,7 +217,7 @@ describe('a webhook', () => {
        SELECT gen_random_uuid(), 'ops', '{}', 0, $2 FROM generate_series(1, $1)`,
       [MOST_WAITING, systemClock.now() + 3_600_000],
     );
-    const { channel, metrics } = channelsOf({ url: 'http://localhost:1' });
+    const { channel, metrics } = await channelsOf({ url: 'http://localhost:1' });
     await channel.worker.start();
     await eventually(async () => {
       await tell(channel, issued(1));
@@ -238,7 +241,7 @@ describe('TLS of a webhook', () => {
     const url = `https://localhost:${port}`;
     const failure = async () => (await pool.query('SELECT failure FROM delivery')).rows;
     try {
-      const { channel: unknown } = channelsOf({ url });
+      const { channel: unknown } = await channelsOf({ url });
       await tell(unknown, issued(1));
       await unknown.worker.start();
       await eventually(async () =>
@@ -247,7 +250,7 @@ describe('TLS of a webhook', () => {
       await unknown.worker.stop();
       expect(received).toEqual([]);
 
-      const { channel } = channelsOf({ url, caFile: cert });
+      const { channel } = await channelsOf({ url, caFile: cert });
       await pool.query('UPDATE delivery SET due_at = 0');
       await channel.worker.start();
       await eventually(() => expect(received).toHaveLength(1));
@@ -266,23 +269,25 @@ describe('where a webhook may be', () => {
     'https://[::1]/',
     'https://2130706433/',
     'https://[::ffff:127.0.0.1]/',
-  ])('not at %s: the start says so', (url) => {
-    expect(() => channelsOf({ url }, {}, 'production')).toThrow(/notify.webhooks.ops.url leads to/);
+  ])('not at %s: the start says so', async (url) => {
+    await expect(channelsOf({ url }, {}, 'production')).rejects.toThrow(
+      /notify.webhooks.ops.url leads to/,
+    );
   });
 
   it.each([
     ['http://hooks.example/', /is not https/],
     ['https://user:secret@hooks.example/', /holds a password/],
-  ])('not at %s in production', (url, said) => {
-    expect(() => channelsOf({ url }, {}, 'production')).toThrow(said);
+  ])('not at %s in production', async (url, said) => {
+    await expect(channelsOf({ url }, {}, 'production')).rejects.toThrow(said);
   });
 
   it('not at a name that leads to an address that is refused; a network that is allowed is', async () => {
     const { received, port, close } = await receiver(createServer());
     const direct = `http://127.0.0.1:${port}/`;
-    expect(() => channelsOf({ url: direct })).toThrow(/loopback/);
+    await expect(channelsOf({ url: direct })).rejects.toThrow(/loopback/);
     // In production `localhost` is a name as any other.
-    const { channel } = channelsOf({ url: `https://localhost:${port}` }, {}, 'production');
+    const { channel } = await channelsOf({ url: `https://localhost:${port}` }, {}, 'production');
     await tell(channel, issued(1));
     await channel.worker.start();
     await eventually(async () => {
@@ -293,7 +298,7 @@ describe('where a webhook may be', () => {
     });
     await channel.worker.stop();
     expect(received).toEqual([]);
-    const allowed = channelsOf({ url: direct }, { allowedNetworks: ['127.0.0.0/8'] });
+    const allowed = await channelsOf({ url: direct }, { allowedNetworks: ['127.0.0.0/8'] });
     await pool.query('UPDATE delivery SET due_at = 0');
     await allowed.channel.worker.start();
     await eventually(() => expect(received).toHaveLength(1));
@@ -301,11 +306,14 @@ describe('where a webhook may be', () => {
     close();
   });
 
-  it.each(['', 'short', Buffer.alloc(65).toString('base64')])('a secret is none: "%s"', (text) => {
-    const file = join(folder, 'other');
-    writeFileSync(file, text, { mode: 0o600 });
-    expect(() => channelsOf({ url: 'https://hooks.example', secret: `file://${file}` })).toThrow(
-      /secret/,
-    );
-  });
+  it.each(['', 'short', Buffer.alloc(65).toString('base64')])(
+    'a secret is none: "%s"',
+    async (text) => {
+      const file = join(folder, 'other');
+      writeFileSync(file, text, { mode: 0o600 });
+      await expect(
+        channelsOf({ url: 'https://hooks.example', secret: `file://${file}` }),
+      ).rejects.toThrow(/secret/);
+    },
+  );
 });

@@ -1,6 +1,6 @@
 import { randomBytes, randomUUID } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import { processEnvironment } from '@gigvault/config/process-environment';
+import { readLocalSecret, type SecretResolver } from '@gigvault/config/secret';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import { isUuid } from '@gigvault/ids/uuid';
 import { type Clock, systemClock } from '@gigvault/time/clock';
@@ -8,7 +8,6 @@ import { type PublicKeyInfo, readPublicKey } from '@gigvault/x509/public-key';
 import { algorithmOf } from '../key-algorithm.ts';
 import { type KeyHandle, type KeyStore, parseKeyHandle, type SecretKeys } from '../key-store.ts';
 import { isMlDsaKeyType } from '../key-types.ts';
-import { requireOwnerOnly } from '../secret-file.ts';
 import { decryptionFailed, GCM_IV_OCTETS, GCM_TAG_OCTETS, secretOctets } from '../secret-key.ts';
 import type { DriverCall, OpenedToken, OpenToken } from './driver-messages.ts';
 import type { Pkcs11Uri } from './pkcs11-uri.ts';
@@ -34,6 +33,8 @@ export interface Pkcs11Options {
   /** Variables that the library reads, beyond those that `vendors/` names. */
   readonly environment?: Readonly<Record<string, string>>;
   readonly clock?: Clock;
+  /** Gives the PIN, at each start of the driver. Default: from a file or a variable of this machine. */
+  readonly secrets?: SecretResolver;
   /** Hears when the token is lost and when it is back, for the log. */
   readonly report?: (event: 'opened' | 'lost', message: string) => void;
 }
@@ -125,10 +126,9 @@ export function pkcs11KeyStore(options: Pkcs11Options): Pkcs11KeyStore {
   };
 }
 
-function openToken({ uri, pin, sessions }: Pkcs11Options): OpenToken {
-  const { modulePath, token, pinFile } = uri;
-  return { modulePath, token, pin: pin ?? readPin(pinFile), sessions };
-}
+const LOCAL_SECRETS: SecretResolver = {
+  resolve: async (reference) => readLocalSecret(reference, processEnvironment),
+};
 
 /** Keys without a public half, in the token. The initialization vector is made here: a call that is made once more has the same one for the same data. */
 function tokenSecretKeys(driver: Pick<SupervisedDriver, 'call'>): SecretKeys {
@@ -159,12 +159,12 @@ function tokenSecretKeys(driver: Pick<SupervisedDriver, 'call'>): SecretKeys {
   };
 }
 
-/** The PIN is read anew at each start, and held nowhere in this process. Errors: KEY_UNAVAILABLE. */
-function readPin(pinFile: string): string {
-  requireOwnerOnly(pinFile);
-  const pin = readFileSync(pinFile, 'utf8').replace(/\r?\n$/, '');
-  if (pin === '') throw unavailable(`${pinFile} is empty.`);
-  return pin;
+/** The PIN is read anew at each start, and held nowhere in this process. Errors: those of the resolver. */
+async function openToken(options: Pkcs11Options): Promise<OpenToken> {
+  const { uri, secrets = LOCAL_SECRETS, sessions } = options;
+  const { modulePath, token, pinSource } = uri;
+  const pin = options.pin ?? (await secrets.resolve(pinSource));
+  return { modulePath, token, pin, sessions };
 }
 
 /** A key that somebody else put there may be weak. Errors: KEY_UNAVAILABLE. */

@@ -3,7 +3,10 @@ import { parsePkcs11Uri } from './pkcs11-uri.ts';
 
 const MODULE = 'module-path=/usr/lib/softhsm/libsofthsm2.so';
 const PIN = 'pin-source=file:/etc/gigvault/pin';
-const pinned = { modulePath: '/usr/lib/softhsm/libsofthsm2.so', pinFile: '/etc/gigvault/pin' };
+const pinned = {
+  modulePath: '/usr/lib/softhsm/libsofthsm2.so',
+  pinSource: 'file:///etc/gigvault/pin',
+};
 
 it.each([
   ['any token', `pkcs11:?${MODULE}&${PIN}`, { token: {}, ...pinned }],
@@ -36,12 +39,21 @@ it.each([
   [
     'a file URI that encodes by itself',
     `pkcs11:?${MODULE}&pin-source=file:/etc/a%2520b`,
-    { token: {}, modulePath: pinned.modulePath, pinFile: '/etc/a b' },
+    { token: {}, modulePath: pinned.modulePath, pinSource: 'file:///etc/a b' },
+  ],
+  [
+    'any place of a secret, its # and & encoded — covers: X12',
+    `pkcs11:?${MODULE}&pin-source=vault://secret/gigvault/hsm?version=3%23pin`,
+    {
+      token: {},
+      modulePath: pinned.modulePath,
+      pinSource: 'vault://secret/gigvault/hsm?version=3#pin',
+    },
   ],
   [
     'a question mark within a value',
     `pkcs11:?module-path=/a?b&${PIN}`,
-    { token: {}, modulePath: '/a?b', pinFile: pinned.pinFile },
+    { token: {}, modulePath: '/a?b', pinSource: pinned.pinSource },
   ],
 ])('reads %s', (_, uri, expected) => {
   expect(parsePkcs11Uri(uri)).toEqual(expected);
@@ -56,7 +68,7 @@ it.each([
   [`pkcs11:?${MODULE}`, 'pin-source is missing'],
   [`pkcs11:?${MODULE}&pin-source=pin`, 'pin-source is not an absolute path'],
   [`pkcs11:?${MODULE}&pin-source=file:pin`, 'pin-source must be a file'],
-  [`pkcs11:?${MODULE}&pin-source=env:PIN`, 'pin-source must be a file'],
+  [`pkcs11:?${MODULE}&pin-source=env:PIN`, 'pin-source must be /path, file:///path, env://NAME'],
   [`pkcs11:?${MODULE}&pin-source=|/bin/pin`, 'pin-source is not an absolute path'],
   [`pkcs11:?${MODULE}&pin-source=file://other/etc/pin`, 'no file of this machine'],
   [`pkcs11:?${MODULE}&pin-source=/etc/p%00in`, 'pin-source is not text'],

@@ -1,5 +1,11 @@
 import { isAbsolute } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import {
+  fileSecret,
+  SECRET_FORMS,
+  type SecretReference,
+  secretReference,
+} from '@gigvault/config/secret';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 
 /** What a token must be called; what is absent may be anything. */
@@ -11,13 +17,12 @@ export interface TokenQuery {
   readonly slotId?: number;
 }
 
-/** A token, the library that reaches it and the file that holds its PIN. */
+/** A token, the library that reaches it and the place of its PIN. */
 export interface Pkcs11Uri {
   readonly token: TokenQuery;
   /** Absolute. */
   readonly modulePath: string;
-  /** Absolute. */
-  readonly pinFile: string;
+  readonly pinSource: SecretReference;
 }
 
 const PATH_ATTRIBUTES = ['token', 'manufacturer', 'serial', 'model', 'slot-id'];
@@ -39,7 +44,7 @@ export function parsePkcs11Uri(text: string): Pkcs11Uri {
   return {
     token: { ...names, ...(slotId === undefined ? {} : { slotId: slotNumber(slotId) }) },
     modulePath: absolutePath('module-path', query['module-path']),
-    pinFile: absolutePath('pin-source', pinPath(query['pin-source'])),
+    pinSource: pinSource(query['pin-source']),
   };
 }
 
@@ -83,13 +88,23 @@ function slotNumber(text: string): number {
   return Number(text);
 }
 
-/** RFC 7512 §2.4 lets an application choose what pin-source may be: a file, by its URI (RFC 8089) or its path. */
-function pinPath(source: string | undefined): string | undefined {
-  if (source === undefined || !source.includes(':')) return source;
+/** RFC 7512 §2.4 lets an application choose what pin-source may be: a file, by its URI (RFC 8089) or its path, or any other place of a secret. */
+function pinSource(source: string | undefined): SecretReference {
+  if (source === undefined || !source.includes(':')) {
+    return fileSecret(absolutePath('pin-source', source));
+  }
+  if (!source.startsWith('file:')) {
+    const place = secretReference.safeParse(source);
+    return place.success ? place.data : refuse(`pin-source must be /path, ${SECRET_FORMS}`);
+  }
   // `file:relative` would be read as /relative.
   if (!source.startsWith('file:/')) refuse('pin-source must be a file: file:/path or /path');
+  return fileSecret(localPath(source));
+}
+
+function localPath(url: string): string {
   try {
-    return fileURLToPath(source);
+    return fileURLToPath(url);
   } catch {
     return refuse('pin-source is no file of this machine');
   }

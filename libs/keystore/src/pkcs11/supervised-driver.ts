@@ -20,8 +20,8 @@ const CLOSED = 'The key store is closed.';
 
 /** How long and how much. */
 export interface SupervisedDriverOptions {
-  /** What to open; asked for at every start. Errors: KEY_UNAVAILABLE. */
-  open(): OpenToken;
+  /** What to open; asked for at every start. Errors: KEY_UNAVAILABLE, those of whoever keeps the PIN. */
+  open(): Promise<OpenToken>;
   readonly environment: Readonly<Record<string, string>>;
   readonly clock: Clock;
   /** Milliseconds that a call may take. */
@@ -43,6 +43,7 @@ export class SupervisedDriver {
   #driver: DriverProcess | undefined;
   #ready = false;
   #pausing = false;
+  #opening = false;
   #flushing = false;
   #ticking = false;
   /** Drivers in a row that answered nothing. */
@@ -95,19 +96,26 @@ export class SupervisedDriver {
   }
 
   #start(): void {
-    const over = this.#refused !== undefined || this.#closing.signal.aborted;
-    if (this.#driver !== undefined || this.#pausing || over) return;
-    try {
-      const driver: DriverProcess = startDriver({
-        open: this.#options.open(),
-        environment: this.#options.environment,
-        onMessage: (message) => this.#driver === driver && this.#hear(message),
-        onEnd: (why) => this.#driver === driver && this.#lose(why),
-      });
-      this.#driver = driver;
-    } catch (error) {
+    const busy = this.#driver !== undefined || this.#pausing || this.#opening;
+    if (busy || this.#refused !== undefined || this.#closing.signal.aborted) return;
+    this.#opening = true;
+    void this.#open().catch((error: unknown) => {
+      this.#opening = false;
       this.#lose((error as Error).message);
-    }
+    });
+  }
+
+  async #open(): Promise<void> {
+    const open = await this.#options.open();
+    this.#opening = false;
+    if (this.#closing.signal.aborted) return;
+    const driver: DriverProcess = startDriver({
+      open,
+      environment: this.#options.environment,
+      onMessage: (message) => this.#driver === driver && this.#hear(message),
+      onEnd: (why) => this.#driver === driver && this.#lose(why),
+    });
+    this.#driver = driver;
   }
 
   #hear(message: FromDriver): void {

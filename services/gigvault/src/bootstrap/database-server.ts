@@ -13,6 +13,7 @@ import type { DataDirectory } from './data-directory.ts';
 import { type DatabaseAddress, readDatabaseUrl } from './database-url.ts';
 import { keepEmbedded } from './keep-embedded.ts';
 import { lost, needsItsDatabase } from './root-directory.ts';
+import { secretsOf } from './secrets-of.ts';
 
 /** The server that holds the database. */
 export interface DatabaseServer {
@@ -48,7 +49,10 @@ const MAINTENANCE = 'postgres';
  * Before anything is made: the configured database can be the one that this data directory's CAs are recorded in. Errors:
  * INVALID_ARGUMENT saying why it cannot.
  */
-export function checkDatabase(directory: DataDirectory, config: GigvaultConfig): void {
+export async function checkDatabase(
+  directory: DataDirectory,
+  config: GigvaultConfig,
+): Promise<void> {
   const { url } = config.database;
   const isEmbedded = hasEmbedded(directory);
   if (url !== undefined) {
@@ -56,7 +60,7 @@ export function checkDatabase(directory: DataDirectory, config: GigvaultConfig):
       refuse(
         `This data directory has a database of its own, ${directory.postgres}: leave --database-url away. To move it: docs/operations/database.md.`,
       );
-    readDatabaseUrl(url);
+    await readDatabaseUrl(url, secretsOf(config));
     return;
   }
   if (isEmbedded) {
@@ -83,7 +87,11 @@ export async function startDatabaseServer(
   const { url } = config.database;
   return url === undefined
     ? embeddedServer(directory, log)
-    : externalServer(directory, readDatabaseUrl(url), needsItsDatabase(directory, config));
+    : externalServer(
+        directory,
+        await readDatabaseUrl(url, secretsOf(config)),
+        needsItsDatabase(directory, config),
+      );
 }
 
 /** By a file that every cluster has: the folder alone may be what a disk is mounted on. */

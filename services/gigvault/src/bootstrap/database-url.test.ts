@@ -2,8 +2,10 @@ import { rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { GigvaultError } from '@gigvault/errors/gigvault-error';
+import { secretsConfig } from '@gigvault/secrets/secrets.config';
 import { describe, expect, it } from '@jest/globals';
-import { readDatabaseUrl } from './database-url.ts';
+import { parseDatabaseUrl, readDatabaseUrl } from './database-url.ts';
+import { secretsOf } from './secrets-of.ts';
 
 const PLAIN = {
   host: 'db',
@@ -40,7 +42,7 @@ describe('a database URL', () => {
       { ...PLAIN, tls: { sslMode: 'verify-full', sslRootCert: '/etc/ca.pem' } },
     ],
   ])('says where: %s', (url, address) => {
-    expect(readDatabaseUrl(url)).toEqual(address);
+    expect(parseDatabaseUrl(url)).toEqual(address);
   });
 
   it.each([
@@ -59,18 +61,21 @@ describe('a database URL', () => {
     ['postgres://u:hunter2@db?ssl=true', 'must have no parameters but sslmode, sslrootcert'],
     ['postgres://u:hunter2@db?sslmode=require&sslmode=disable', 'once each, not "sslmode"'],
   ])('that is wrong says so, and keeps its secret: %s', (url, why) => {
-    const [problem] = problemsOf(() => readDatabaseUrl(url));
+    const [problem] = problemsOf(() => parseDatabaseUrl(url));
     expect(problem?.pointer).toBe('database.url');
     expect(problem?.message).toContain(why);
     expect(problem?.message).not.toContain('hunter2');
   });
 
-  it('may lie in a file', () => {
+  it('may lie in a file', async () => {
+    const secrets = secretsOf({ secrets: secretsConfig.parse({}) });
     const file = join(tmpdir(), `gv-url-${process.pid}`);
-    writeFileSync(file, 'postgres://u:p@db\n');
-    expect(readDatabaseUrl(`file://${file}`)).toEqual(PLAIN);
+    writeFileSync(file, 'postgres://u:p@db\n', { mode: 0o600 });
+    expect(await readDatabaseUrl(`file://${file}`, secrets)).toEqual(PLAIN);
     rmSync(file);
-    expect(() => readDatabaseUrl('env://GIGVAULT_NOTHING')).toThrow('is not there');
+    await expect(readDatabaseUrl('env://GIGVAULT_NOTHING', secrets)).rejects.toThrow(
+      'is not there',
+    );
   });
 });
 

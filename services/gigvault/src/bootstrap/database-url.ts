@@ -1,6 +1,5 @@
 import { resolve } from 'node:path';
-import { processEnvironment } from '@gigvault/config/process-environment';
-import { resolveSecret, secretReference } from '@gigvault/config/secret';
+import { type SecretResolver, secretReference } from '@gigvault/config/secret';
 import { SSL_MODES, type TlsChoice } from '@gigvault/database/connection-tls';
 import { LONGEST_DATABASE_NAME } from '@gigvault/database/role';
 import type { ServerAddress } from '@gigvault/database/writable-server';
@@ -26,14 +25,21 @@ const PARAMETERS = ['sslmode', 'sslrootcert', 'target_session_attrs'];
 /** `postgres://`, user and password, hosts, the rest. */
 const PARTS = /^([a-z]+:\/\/)([^/?#]*@)?([^/?#@]*)(.*)$/s;
 
+/** What `database.url` says, or what lies at the place that it names. Errors: those of the resolver, of parseDatabaseUrl. */
+export async function readDatabaseUrl(
+  given: string,
+  secrets: SecretResolver,
+): Promise<DatabaseAddress> {
+  const place = secretReference.safeParse(given);
+  return parseDatabaseUrl(place.success ? (await secrets.resolve(place.data)).trim() : given);
+}
+
 /**
- * `postgres://user:password@host:5432/name?sslmode=verify-full&sslrootcert=/path`, or what lies at `file:///path` or `env://NAME`.
+ * `postgres://user:password@host:5432/name?sslmode=verify-full&sslrootcert=/path`.
  * With several hosts, as `one:5432,two:5432` (libpq's form), of the one that takes writes.
  * Errors: INVALID_ARGUMENT saying what is wrong with `database.url`, never what it is.
  */
-export function readDatabaseUrl(given: string): DatabaseAddress {
-  const place = secretReference.safeParse(given);
-  const text = place.success ? resolveSecret(place.data, processEnvironment).trim() : given;
+export function parseDatabaseUrl(text: string): DatabaseAddress {
   const [url, ...more] = parse(text);
   const server = serverOf(url);
   const others = more.map(serverOf);

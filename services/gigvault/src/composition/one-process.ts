@@ -19,6 +19,7 @@ import type { Metrics } from '@gigvault/telemetry/metrics';
 import { systemClock } from '@gigvault/time/clock';
 import { createClockGuard } from '@gigvault/time/clock-guard';
 import type { Pool } from 'pg';
+import { secretsOf } from '../bootstrap/secrets-of.ts';
 import { type KeyApiListener, startConfiguredKeyApi } from '../edge/key-api-listener.ts';
 import type { GigvaultConfig } from '../gigvault.config.ts';
 import { internalGrpcPort, keyApiAddress } from './grpc-ports.ts';
@@ -53,6 +54,7 @@ export function createSuiteProcess(options: SuiteOptions): SuiteProcess {
     clock: systemClock,
     clockGuard: createClockGuard(systemClock),
     metrics: options.metrics,
+    secrets: secretsOf(config),
     dataDir: options.dataDir,
     pool: options.pool,
     log: options.log,

@@ -182,6 +182,7 @@ async function writeConfigs(
       https: { allowedNetworks, rateLimit, ...hostAndPort(upstreams[name]) },
       tls: directory.identity(name),
       adminToken: secrets.reference('admin-token'),
+      secrets: config.secrets,
       addresses,
       service: sectionOf(options, name),
     };
