@@ -4,6 +4,7 @@ import { auditOperations } from '../../services/audit/src/api/http.ts';
 import { authRoutes } from '../../services/auth/src/api/http.ts';
 import { caOperations } from '../../services/ca/src/api/http.ts';
 import { keyRoutes } from '../../services/keymgr/src/api/http.ts';
+import { masterKeyRoutes } from '../../services/keymgr/src/api/http-master-key.ts';
 import { enrolmentRoutes } from '../../services/ra/src/api/http.ts';
 import { code, type Page } from './table.ts';
 
@@ -13,7 +14,7 @@ export function restOperations(): Readonly<Record<string, readonly Operation[]>>
   const routes: Readonly<Record<string, readonly HttpRoute[]>> = {
     'certificates and issuers': caOperations(none),
     requests: enrolmentRoutes(none),
-    keys: keyRoutes(none),
+    keys: [...keyRoutes(none), ...masterKeyRoutes(none)],
     access: authRoutes(none),
     audit: auditOperations(none),
   };

@@ -20,6 +20,7 @@ export const PERMISSIONS = [
   'keys:disable',
   'keys:destroy',
   'keys:grant',
+  'master-keys:rotate',
   'users:manage',
   'apikeys:manage',
   'audit:read',

@@ -37,7 +37,7 @@ export function describeKeyStore(name: string, make: () => Promise<KeyStoreUnder
 
     it('is well', async () => {
       await subject.store.check();
-      expect(subject.store.backend).toMatch(/^[a-z0-9]+$/);
+      expect(subject.store.backend).toMatch(/^[a-z][a-z0-9-]*$/);
       const { description, keyTypes } = await subject.store.facts();
       expect(description).not.toBe('');
       expect(keyTypes).toEqual(expect.arrayContaining([...subject.keyTypes]));

@@ -12,7 +12,7 @@ export type SignatureFormat = 'der' | 'p1363';
 
 /** What a backend is and what it can do, for operators. */
 export interface BackendFacts {
-  readonly type: 'memory' | 'pkcs8' | 'pkcs11';
+  readonly type: 'memory' | 'pkcs8' | 'pkcs11' | 'tpm2' | 'aws-kms';
   /** As `token 'ca' (SoftHSM v2, serial 0a1b)`. */
   readonly description: string;
   /** What it makes. */
@@ -38,6 +38,31 @@ export interface SecretKeys {
   mac(handle: KeyHandle, data: Buffer): Promise<Buffer>;
 }
 
+/** The master keys of a backend, and the keys under them. */
+export interface MasterKeyStatus {
+  /** Id of the one that new keys go under. */
+  readonly current: string;
+  /** Ids of those of before that are still there. */
+  readonly earlier: readonly string[];
+  readonly keys: number;
+  /** Of these, the ones that are not under the current one yet. */
+  readonly keysUnderEarlier: number;
+}
+
+/**
+ * Of backends whose keys lie under a master key that can be replaced while keys are made and used. How far it is stands in the files alone, so whoever dies
+ * goes on after the next start.
+ */
+export interface MasterKeyRotation {
+  status(): Promise<MasterKeyStatus>;
+  /** Makes the next master key, which is the current one when this resolves with its id. Errors: OPERATION_NOT_SUPPORTED when it is kept elsewhere. */
+  begin(): Promise<string>;
+  /** Puts up to so many keys under the current master key; resolves with how many are left. Errors: KEY_UNAVAILABLE for one that cannot be opened. */
+  rewrapNext(limit: number): Promise<number>;
+  /** Removes the earlier master keys. Errors: CONFLICT while a key is under one of them. */
+  end(): Promise<void>;
+}
+
 /** Of backends whose private keys decrypt: RSAES-OAEP (RFC 8017 §7.1), SHA-256 for hash and MGF1. Errors as those of SecretKeys. */
 export interface PrivateDecryption {
   /** A pair that decrypts, and is not to sign; durable when it resolves. */
@@ -54,10 +79,14 @@ export interface KeyStore {
   /** As `pkcs8`: in metrics, key rows and messages. */
   readonly backend: string;
   /**
-   * A new key pair, durable when this resolves. A backend that shows names to its operators shows `label`.
+   * A new key pair, durable when this resolves. A backend that shows names to its operators shows `label`. One that can find keys by name gives the
+   * key that an earlier call with the same `name` made: whoever died before it wrote the handle down leaves no key behind that is paid for.
    * Errors: INVALID_ARGUMENT for an unknown type, OPERATION_NOT_SUPPORTED for one that the backend does not make, KEY_UNAVAILABLE.
    */
-  generate(keyType: PairKeyType, options?: { readonly label?: string }): Promise<KeyHandle>;
+  generate(
+    keyType: PairKeyType,
+    options?: { readonly label?: string; readonly name?: string },
+  ): Promise<KeyHandle>;
   /** SubjectPublicKeyInfo, DER. Errors: INVALID_ARGUMENT (handle), KEY_NOT_FOUND, KEY_UNAVAILABLE. */
   publicKey(handle: KeyHandle): Promise<Buffer>;
   /**
@@ -83,6 +112,7 @@ export interface KeyStore {
   check(): Promise<void>;
   readonly secretKeys?: SecretKeys;
   readonly privateDecryption?: PrivateDecryption;
+  readonly masterKeyRotation?: MasterKeyRotation;
 }
 
 const HANDLE = /^[A-Za-z0-9-]{1,255}$/;

@@ -1,21 +1,22 @@
-import { createPrivateKey, type KeyObject, randomUUID } from 'node:crypto';
+import { type KeyObject, randomUUID } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
-import { access, constants, readFile, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { access, constants, readFile } from 'node:fs/promises';
 import { setImmediate } from 'node:timers/promises';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
-import { syncFolder, writeFileDurably } from '@gigvault/files/durable-file';
+import { syncFolder } from '@gigvault/files/durable-file';
 import {
   generateKeyObject,
   signWith,
   softwareFacts,
   subjectPublicKeyInfo,
 } from './key-algorithm.ts';
+import { encryptedPkcs8, openJwe, openPkcs8, pkcs8File, secretFile } from './key-file.ts';
+import { keyFileRotation } from './key-file-rotation.ts';
 import { type KeyHandle, type KeyStore, parseKeyHandle } from './key-store.ts';
 import type { PairKeyType } from './key-types.ts';
+import type { MasterKeys } from './master-key.ts';
 import { decryptRsa } from './rsa-encryption.ts';
-import { openSecretKey, sealSecretKey } from './sealed-secret.ts';
-import { OWNER_ONLY } from './secret-file.ts';
+import { sealSecretKey } from './sealed-secret.ts';
 import {
   decryptWith,
   encryptWith,
@@ -24,35 +25,40 @@ import {
   type SecretKey,
 } from './secret-key.ts';
 import { startSignature } from './streamed-signature.ts';
+import { openWrapped } from './wrapped-key.ts';
 
 /** Where the files are and what encrypts them. */
 export interface Pkcs8KeyStoreOptions {
   /** Made with mode 0700 when it is missing. */
   readonly directory: string;
-  /** Base64 of a random 256-bit key, see `readMasterKey`. Not a password: the key derivation is too cheap for one. */
-  readonly masterKey: string;
+  /** Random ones, not passwords: the key derivation is too cheap for one. */
+  readonly masterKeys: MasterKeys;
 }
+
+/** What files of keys can do beyond what every backend can. */
+type Pkcs8KeyStore = KeyStore &
+  Required<Pick<KeyStore, 'secretKeys' | 'privateDecryption' | 'masterKeyRotation'>>;
 
 /** Decrypted keys held in memory at most; deriving a key from the master key costs a millisecond. */
 const CACHED_KEYS = 1000;
 
 /**
  * One encrypted file a key, mode 0600: PKCS #8 (RFC 5958) in PEM, PBES2 with AES-256-CBC (RFC 8018 §6.2), for private keys; JWE for those without
- * a public half, see sealSecretKey. Written whole and durable before `generate` resolves; nothing is ever on disk in the clear.
+ * a public half, see sealSecretKey. The first line says which master key it is under. Written whole and durable before `generate` resolves; nothing is ever on disk in the clear.
  */
-export function pkcs8KeyStore(
-  options: Pkcs8KeyStoreOptions,
-): KeyStore & Required<Pick<KeyStore, 'secretKeys' | 'privateDecryption'>> {
-  const { directory, masterKey } = options;
+export function pkcs8KeyStore(options: Pkcs8KeyStoreOptions): Pkcs8KeyStore {
+  const { directory, masterKeys } = options;
   mkdirSync(directory, { recursive: true, mode: 0o700 });
-  const pairs = openedKeys<KeyObject>((handle) => readPair(directory, handle, masterKey));
-  const secrets = openedKeys<SecretKey>((handle) => readSecret(directory, handle, masterKey));
+  const pairs = openedKeys<KeyObject>((handle) => readPair(directory, handle, masterKeys));
+  const rotation = keyFileRotation(directory, masterKeys);
+  const secrets = openedKeys<SecretKey>((handle) => readSecret(directory, handle, masterKeys));
 
   async function generate(keyType: PairKeyType): Promise<KeyHandle> {
     const { privateKey } = await generateKeyObject(keyType);
     const handle = parseKeyHandle(randomUUID());
-    const pem = encryptedPkcs8(privateKey, masterKey);
-    await writeFileDurably(pkcs8File(directory, handle), pem, OWNER_ONLY);
+    await rotation.write(pkcs8File(directory, handle), (passphrase) =>
+      encryptedPkcs8(privateKey, passphrase),
+    );
     pairs.remember(handle, privateKey);
     return handle;
   }
@@ -66,7 +72,7 @@ export function pkcs8KeyStore(
     async remove(handle) {
       const files = [pkcs8File, secretFile].map((file) => file(directory, parseKeyHandle(handle)));
       for (const keys of [pairs, secrets]) keys.forget(handle);
-      for (const file of files) await rm(file, { force: true });
+      for (const file of files) await rotation.remove(file);
       await syncFolder(directory);
     },
     facts: async () => softwareFacts('pkcs8', `encrypted files in ${directory}`),
@@ -75,12 +81,14 @@ export function pkcs8KeyStore(
         throw unavailable(`Key directory ${directory} cannot be read and written.`, cause);
       });
     },
+    masterKeyRotation: rotation,
     secretKeys: {
       async generate(keyType) {
         const secret = generateSecretKey(keyType);
         const handle = parseKeyHandle(randomUUID());
-        const jwe = await sealSecretKey(secret, masterKey);
-        await writeFileDurably(secretFile(directory, handle), `${jwe}\n`, OWNER_ONLY);
+        await rotation.write(secretFile(directory, handle), (passphrase) =>
+          sealSecretKey(secret, passphrase),
+        );
         secrets.remember(handle, secret);
         return handle;
       },
@@ -129,42 +137,23 @@ function openedKeys<K>(read: (handle: KeyHandle) => Promise<K>) {
 async function readPair(
   directory: string,
   handle: KeyHandle,
-  passphrase: string,
+  masterKeys: MasterKeys,
 ): Promise<KeyObject> {
-  const pem = await read(pkcs8File(directory, handle), handle);
-  try {
-    return createPrivateKey({ key: pem, format: 'pem', passphrase });
-  } catch (cause) {
+  const file = await read(pkcs8File(directory, handle), handle);
+  return openWrapped(masterKeys, file, openPkcs8).catch((cause: unknown) => {
     throw undecryptable(handle, cause);
-  }
+  });
 }
 
 async function readSecret(
   directory: string,
   handle: KeyHandle,
-  passphrase: string,
+  masterKeys: MasterKeys,
 ): Promise<SecretKey> {
-  const jwe = await read(secretFile(directory, handle), handle);
-  return openSecretKey(jwe.toString(), passphrase).catch((cause: unknown) => {
+  const file = await read(secretFile(directory, handle), handle);
+  return openWrapped(masterKeys, file, openJwe).catch((cause: unknown) => {
     throw undecryptable(handle, cause);
   });
-}
-
-/** The file of a private key. */
-export function pkcs8File(directory: string, handle: string): string {
-  return join(directory, `${handle}.p8`);
-}
-
-/** The file of a key without a public half. */
-export function secretFile(directory: string, handle: string): string {
-  return join(directory, `${handle}.jwe`);
-}
-
-/** `ENCRYPTED PRIVATE KEY` in PEM: PBES2, PBKDF2 with HMAC-SHA-256, AES-256-CBC. The passphrase must hold 128 random bits or more. */
-export function encryptedPkcs8(privateKey: KeyObject, passphrase: string): string {
-  return privateKey
-    .export({ type: 'pkcs8', format: 'pem', cipher: 'aes-256-cbc', passphrase })
-    .toString();
 }
 
 async function read(path: string, handle: KeyHandle): Promise<Buffer> {
@@ -179,7 +168,10 @@ async function read(path: string, handle: KeyHandle): Promise<Buffer> {
 }
 
 function undecryptable(handle: KeyHandle, cause: unknown): GigvaultError {
-  return unavailable(`Key '${handle}' cannot be decrypted with this master key.`, cause);
+  return unavailable(
+    `Key '${handle}' cannot be decrypted with the master keys that are there.`,
+    cause,
+  );
 }
 
 function unavailable(message: string, cause: unknown): GigvaultError {

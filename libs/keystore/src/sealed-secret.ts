@@ -13,18 +13,18 @@ const ITERATIONS = 2_048;
  * A secret key as JWE in compact form (RFC 7516 §3.1): a JWK (RFC 7517) under a key derived from the passphrase, which must hold 128 random
  * bits or more. PKCS #8 has no form for such keys.
  */
-export async function sealSecretKey(secret: SecretKey, passphrase: string): Promise<string> {
+export async function sealSecretKey(secret: SecretKey, passphrase: Buffer): Promise<string> {
   const { k } = secret.key.export({ format: 'jwk' });
   const jwk = { kty: 'oct', k, alg: algorithmName(secret.keyType) };
   return new CompactEncrypt(Buffer.from(JSON.stringify(jwk)))
     .setProtectedHeader({ alg: KEY_MANAGEMENT, enc: CONTENT_ENCRYPTION, cty: 'jwk+json' })
     .setKeyManagementParameters({ p2c: ITERATIONS })
-    .encrypt(Buffer.from(passphrase));
+    .encrypt(passphrase);
 }
 
 /** What sealSecretKey made. Throws for anything else, and for another passphrase. */
-export async function openSecretKey(jwe: string, passphrase: string): Promise<SecretKey> {
-  const { plaintext } = await compactDecrypt(jwe.trim(), Buffer.from(passphrase), {
+export async function openSecretKey(jwe: string, passphrase: Buffer): Promise<SecretKey> {
+  const { plaintext } = await compactDecrypt(jwe.trim(), passphrase, {
     keyManagementAlgorithms: [KEY_MANAGEMENT],
     contentEncryptionAlgorithms: [CONTENT_ENCRYPTION],
   });

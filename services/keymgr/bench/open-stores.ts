@@ -1,12 +1,16 @@
 import { randomBytes } from 'node:crypto';
 import type { KeyStore } from '@gigvault/keystore/key-store';
+import { givenMasterKeys, masterKeyOf } from '@gigvault/keystore/master-key';
 import { pkcs8KeyStore } from '@gigvault/keystore/pkcs8-key-store';
 import { type Pkcs11KeyStore, pkcs11KeyStore } from '@gigvault/keystore/pkcs11/pkcs11-key-store';
 import { parsePkcs11Uri } from '@gigvault/keystore/pkcs11/pkcs11-uri';
 
 /** Encrypted files, under a master key of their own. */
 export function openFiles(directory: string): KeyStore {
-  return pkcs8KeyStore({ directory, masterKey: randomBytes(32).toString('base64') });
+  return pkcs8KeyStore({
+    directory,
+    masterKeys: givenMasterKeys(masterKeyOf(randomBytes(32).toString('base64'), 'here')),
+  });
 }
 
 /** A token as keymgr opens it: whoever asked for a signature has it verified. */

@@ -1,5 +1,7 @@
 import { ROLE_NAMES } from '@gigvault/access/permissions';
 import { durationBetween } from '@gigvault/config/duration';
+import { secretReference } from '@gigvault/config/secret';
+import { awsConfig, awsCredentialsConfig } from '@gigvault/secrets/secrets.config';
 import { z } from 'zod';
 
 /** The name of the backend that is always there: encrypted files in the data directory. */
@@ -21,12 +23,53 @@ const pkcs11Backend = z.strictObject({
   roles,
 });
 
+const absolutePath = z.string().startsWith('/', 'an absolute path');
+
+/** A TPM 2.0, by tpm2-pkcs11. */
+const tpm2Backend = z.strictObject({
+  type: z.literal('tpm2'),
+  /** Its device with a resource manager. */
+  device: absolutePath.default('/dev/tpmrm0'),
+  /** How the TPM is reached, instead of `device`: a TCTI of tpm2-tss, as `tabrmd:bus_type=session`. */
+  tcti: z
+    .string()
+    .regex(/^[a-z][a-z0-9_-]*(:.*)?$/, 'a TCTI of tpm2-tss, as device:/dev/tpmrm0')
+    .optional(),
+  /** The label of a token that `tpm2_ptool` has made. */
+  token: z.string().min(1).max(32),
+  /** Where its user PIN is. */
+  pin: secretReference,
+  /** Where tpm2-pkcs11 keeps its store. Default: `tpm2` in the service's data directory. */
+  directory: absolutePath.optional(),
+  /** The library. Default: where distributions put it. */
+  modulePath: absolutePath.optional(),
+  roles,
+});
+
+/** Keys in AWS KMS. What is absent is as AWS's own tools have it. */
+const awsKmsBackend = z.strictObject({
+  type: z.literal('aws-kms'),
+  ...awsConfig.shape,
+  /** The endpoints in FIPS mode. */
+  fips: z.boolean().optional(),
+  /** Whoever KMS is asked as. Default: AWS's own chain, of which a role is the last. */
+  credentials: awsCredentialsConfig(secretReference).optional(),
+  /** Days between the destruction of a key and its end in KMS, in which it can be had back there. */
+  deletionDays: z.int().min(7).max(30).default(30),
+  roles,
+});
+
 /** Keys that die with the process. */
 const memoryBackend = z.strictObject({ type: z.literal('memory'), roles });
 
 /** One entry of `keymgr.backends`. */
 export type BackendConfig = z.infer<typeof backendConfig>;
-const backendConfig = z.discriminatedUnion('type', [pkcs11Backend, memoryBackend]);
+const backendConfig = z.discriminatedUnion('type', [
+  pkcs11Backend,
+  tpm2Backend,
+  awsKmsBackend,
+  memoryBackend,
+]);
 
 const perMinute = z.int().min(0).max(1_000_000_000);
 
@@ -58,11 +101,10 @@ export const keymgrConfig = z
     pkcs8: z.strictObject({ roles }).prefault({}),
     /** Directory of the encrypted key files, absolute. Default: `keys` in the service's data directory. */
     directory: z.string().startsWith('/').optional(),
-    /** Place of the master key that encrypts them, `file:///…`. Default: `secrets/keymgr-master.key` in the service's data directory. */
-    masterKey: z
-      .string()
-      .regex(/^file:\/\/\/./, 'expected file:///path')
-      .optional(),
+    /** Place of the master key that encrypts them. Default: `secrets/keymgr-master.key` in the service's data directory. */
+    masterKey: secretReference.optional(),
+    /** Places of master keys of before, while a new one takes over; for master keys that lie elsewhere than in files. */
+    earlierMasterKeys: z.array(secretReference).default([]),
     /** How long a key waits for its destruction, which may be undone meanwhile. */
     destructionWait: durationBetween('1d', '30d').prefault('7d'),
     /** Of each person, with all of their API keys, and of each service. */
@@ -70,6 +112,15 @@ export const keymgrConfig = z
       .strictObject({ people: limits(10, 100, 50), services: limits(60, 3_000_000, 600) })
       .prefault({}),
   })
+  .refine(
+    ({ masterKey, earlierMasterKeys }) =>
+      earlierMasterKeys.length === 0 || (masterKey !== undefined && !masterKey.startsWith('file:')),
+    {
+      message:
+        'is for a keymgr.masterKey that lies elsewhere: earlier versions of a file are found by themselves',
+      path: ['earlierMasterKeys'],
+    },
+  )
   .refine(({ backend, backends }) => backend === FILES || Object.hasOwn(backends, backend), {
     message: 'is neither pkcs8 nor one of keymgr.backends',
     path: ['backend'],
@@ -79,13 +130,17 @@ export const keymgrConfig = z
 /** The parsed section. */
 export type KeymgrConfig = z.infer<typeof keymgrConfig>;
 
-/** The absolute paths that a configuration means. */
+/** The absolute paths that a configuration means. `masterKey` is undefined when it is in no file. */
 export function keymgrPaths(
   config: KeymgrConfig,
   dataDir: string,
-): { readonly directory: string; readonly masterKey: string } {
+): { readonly directory: string; readonly masterKey: string | undefined } {
   return {
     directory: config.directory ?? `${dataDir}/keys`,
-    masterKey: config.masterKey?.slice('file://'.length) ?? `${dataDir}/secrets/keymgr-master.key`,
+    masterKey: masterKeyFile(config.masterKey ?? `file://${dataDir}/secrets/keymgr-master.key`),
   };
+}
+
+function masterKeyFile(place: string): string | undefined {
+  return place.startsWith('file://') ? place.slice('file://'.length) : undefined;
 }

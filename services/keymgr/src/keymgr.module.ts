@@ -12,8 +12,10 @@ import { KeymgrKeyLife1796000000000 } from '../migrations/1796000000000-key-life
 import { KeymgrKeyGrants1796100000000 } from '../migrations/1796100000000-key-grants.ts';
 import { KeymgrSecretKeys1796600000000 } from '../migrations/1796600000000-secret-keys.ts';
 import { keyDestroyer } from './adapters/key-destroyer.ts';
+import { masterKeyWorker } from './adapters/master-key-worker.ts';
 import { KEYS, KeyRpc, KeySigningRpc, SIGNING } from './api/grpc.ts';
 import { keyRoutes } from './api/http.ts';
+import { masterKeyRoutes } from './api/http-master-key.ts';
 import { KEY_API, KeyApiRpc } from './api/key-api-grpc.ts';
 import { type KeymgrConfig, keymgrConfig } from './keymgr.config.ts';
 import { type Keymgr, openKeymgr } from './open-keymgr.ts';
@@ -41,8 +43,8 @@ export const keymgrService: ServiceDefinition<KeymgrConfig> = {
   ],
   serves: [RPC.key, RPC.keySigning, RPC.keyApi, RPC.eventLog],
   eventConsumers: ['audit'],
-  module: (context) => {
-    const keymgr = openKeymgr(context);
+  module: async (context) => {
+    const keymgr = await openKeymgr(context);
     const { authenticator, clock, clockGuard, config, log } = context;
     const { destructionWait } = config;
     const people = {
@@ -53,6 +55,13 @@ export const keymgrService: ServiceDefinition<KeymgrConfig> = {
       clockGuard,
       destructionWait,
     };
+    const masterKeys = { backends: keymgr.keys.backends, events: keymgr.events, log };
+    const rotation = masterKeyWorker(masterKeys, clock);
+    const routes = [
+      ...keyRoutes(people),
+      ...masterKeyRoutes({ ...masterKeys, wake: () => rotation.wake() }),
+    ];
+    const workers = [...keymgr.workers, keyDestroyer(people, clock), rotation];
     return {
       module: KeymgrModule,
       controllers: [KeyRpc, KeySigningRpc, KeyApiRpc, EventLogRpc],
@@ -62,8 +71,8 @@ export const keymgrService: ServiceDefinition<KeymgrConfig> = {
         { provide: SIGNING, useValue: keymgr.signing },
         { provide: KEY_API, useValue: { people, authenticator } },
         { provide: EVENT_LOG, useValue: keymgr.eventLog },
-        { provide: HTTP_ROUTES, useValue: keyRoutes(people) },
-        { provide: WORKERS, useValue: [...keymgr.workers, keyDestroyer(people, clock)] },
+        { provide: HTTP_ROUTES, useValue: routes },
+        { provide: WORKERS, useValue: workers },
         { provide: HEALTH_CHECKS, useValue: keymgr.healthChecks },
       ],
     };

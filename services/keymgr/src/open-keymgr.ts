@@ -4,8 +4,8 @@ import { createEventLog, type EventLog } from '@gigvault/database/event-log';
 import { query } from '@gigvault/database/query';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import type { HealthCheck, ServiceContext } from '@gigvault/host/service';
-import { createMasterKey } from '@gigvault/keystore/master-key';
-import { pkcs8File, secretFile } from '@gigvault/keystore/pkcs8-key-store';
+import { pkcs8File, secretFile } from '@gigvault/keystore/key-file';
+import { createMasterKey, hasMasterKey } from '@gigvault/keystore/master-key';
 import type { Worker } from '@gigvault/time/worker';
 import type { Pool } from 'pg';
 import { cachedKeyTable } from './adapters/cached-key-table.ts';
@@ -13,6 +13,7 @@ import { circuitBreaker, underBreaker } from './adapters/circuit-breaker.ts';
 import { keyCounter } from './adapters/key-counter.ts';
 import { openBackends } from './adapters/open-backends.ts';
 import { pgEncryptionTable } from './adapters/pg-encryption-table.ts';
+import { pgEventWriter } from './adapters/pg-event-writer.ts';
 import { pgKeyTable } from './adapters/pg-key-table.ts';
 import { pgKeyUsage } from './adapters/pg-key-usage.ts';
 import { pgSignatureTable } from './adapters/pg-signature-table.ts';
@@ -20,6 +21,7 @@ import { useLimits } from './adapters/use-limits.ts';
 import { FILES, type KeymgrConfig, keymgrPaths } from './keymgr.config.ts';
 import type { KeyDeps } from './keys/create-key.ts';
 import type { EncryptionTable } from './ports/encryption-table.ts';
+import type { EventWriter } from './ports/event-writer.ts';
 import type { SignListDeps } from './signing/sign-list.ts';
 import { singleFlight } from './signing/single-flight.ts';
 
@@ -29,6 +31,7 @@ export interface Keymgr {
   readonly encryptions: EncryptionTable;
   readonly signing: SignListDeps;
   readonly eventLog: EventLog;
+  readonly events: EventWriter;
   readonly workers: readonly Worker[];
   readonly healthChecks: readonly HealthCheck[];
   /** Ends what the backends have begun. Last: workers may still sign. */
@@ -38,15 +41,15 @@ export interface Keymgr {
 /** The parts of a service's context that keymgr works with. */
 export type KeymgrContext = Pick<
   ServiceContext<KeymgrConfig>,
-  'config' | 'dataDir' | 'database' | 'clock' | 'log' | 'metrics'
+  'config' | 'dataDir' | 'database' | 'clock' | 'log' | 'metrics' | 'secrets'
 >;
 
 /**
  * Wires backends, tables and flows. Errors: those of openBackends; keymgr does not start without its keys.
  */
-export function openKeymgr(context: KeymgrContext): Keymgr {
+export async function openKeymgr(context: KeymgrContext): Promise<Keymgr> {
   const { config, dataDir, database: pool, clock, log } = context;
-  const backends = openBackends(config, dataDir, context);
+  const backends = await openBackends(config, dataDir, context);
   const eventLog = createEventLog({ pool, producer: 'keymgr', consumers: ['audit'], clock });
   const breaker = circuitBreaker(log);
   const keys = underBreaker(pgKeyTable(pool, eventLog), breaker);
@@ -68,6 +71,7 @@ export function openKeymgr(context: KeymgrContext): Keymgr {
       openLists: new Map(),
     },
     eventLog,
+    events: pgEventWriter(pool, eventLog),
     workers: [eventLog.worker, usage.worker, keyCounter(context, pool)],
     healthChecks: backends.all.map((store) => ({
       name: store.backend === config.backend ? 'keystore' : `keystore.${store.backend}`,
@@ -131,7 +135,8 @@ export async function prepareMasterKey(config: KeymgrConfig, dataDir: string): P
   const { directory, masterKey } = keymgrPaths(config, dataDir);
   const isFirst = !existsSync(directory) || readdirSync(directory).length === 0;
   if (isFirst && config.backend !== FILES) return false;
-  if (!isFirst && !existsSync(masterKey)) {
+  if (masterKey === undefined) return false;
+  if (!isFirst && !hasMasterKey(masterKey)) {
     throw new GigvaultError(
       'KEY_UNAVAILABLE',
       `The master key ${masterKey} is gone, and the keys in ${directory} cannot be opened without it. Restore it from a backup.`,

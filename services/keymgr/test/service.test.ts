@@ -9,6 +9,8 @@ import { RPC } from '@gigvault/rpc/contracts';
 import { createInProcessBroker } from '@gigvault/rpc/in-process-transport';
 import { readPeerTable } from '@gigvault/rpc/peers';
 import type { PeerName } from '@gigvault/rpc/service-name';
+import { secretResolver } from '@gigvault/secrets/secret-resolver';
+import { secretsConfig } from '@gigvault/secrets/secrets.config';
 import { installFaultHook } from '@gigvault/telemetry/durable-step';
 import { silentLog } from '@gigvault/telemetry/log';
 import { createMetrics } from '@gigvault/telemetry/metrics';
@@ -30,6 +32,7 @@ const metrics = createMetrics();
 const broker = createInProcessBroker({ encode: true });
 let database: TestDatabase;
 let pool: Pool;
+const secrets = secretResolver(secretsConfig.parse({}), {});
 let dataDir: string;
 let service: RunningService;
 
@@ -38,7 +41,7 @@ beforeAll(async () => {
   database = await startTestDatabase();
   pool = await database.pool('keymgr', keymgrService.migrations);
   await prepareMasterKey(config, dataDir);
-  const bootstrap = openKeymgr(context());
+  const bootstrap = await openKeymgr(context());
   await createCaKey(bootstrap.keys, { keyId: 'ca-issuing', keyType: 'ec-p256', subject: ISSUER });
 
   service = await runService(keymgrService, config, {
@@ -51,6 +54,7 @@ beforeAll(async () => {
     clock: systemClock,
     clockGuard: createClockGuard(systemClock),
     metrics,
+    secrets,
     dataDir: () => dataDir,
     pool: () => pool,
     log: () => silentLog,
@@ -68,7 +72,8 @@ afterAll(async () => {
 afterEach(() => installFaultHook(undefined));
 
 function context(): KeymgrContext {
-  return { config, dataDir, database: pool, clock: systemClock, log: silentLog, metrics };
+  const log = silentLog;
+  return { config, dataDir, database: pool, clock: systemClock, log, metrics, secrets };
 }
 
 const signing = (caller: PeerName) => broker.client(caller, RPC.keySigning, 'keymgr');
@@ -208,7 +213,7 @@ describe('keymgr as a service', () => {
       expect((await stat(path)).mode & 0o777).toBe(0o600);
     }
     const elsewhere = { ...context(), dataDir: join(dataDir, 'elsewhere') };
-    expect(() => openKeymgr(elsewhere)).toThrow('keymgr-master.key');
+    await expect(openKeymgr(elsewhere)).rejects.toThrow('keymgr-master.key');
   });
 
   it('never makes a second master key for keys that are there', async () => {

@@ -192,3 +192,12 @@ export interface BackendTrialDocument {
   readonly generationMs: number;
   readonly signatureMs: number;
 }
+
+/** The master keys of a backend. */
+export interface MasterKeyDocument {
+  readonly current: string;
+  readonly earlier: readonly string[];
+  readonly keys: number;
+  /** Of these, the ones that are not under the current one yet. */
+  readonly keysUnderEarlier: number;
+}

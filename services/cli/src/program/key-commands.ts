@@ -207,4 +207,16 @@ export const KEY_COMMANDS: readonly CommandSpec[] = [
     examples: ['gigvault backends test hsm', 'gigvault backends test hsm --key-type rsa-2048'],
     load: async () => (await import('../commands/backends.ts')).backendsTest,
   },
+  {
+    usage: 'backends master-key <name>',
+    summary: 'show which master key a backend has, and how far its rotation is',
+    examples: ['gigvault backends master-key pkcs8'],
+    load: async () => (await import('../commands/master-key.ts')).masterKeyShow,
+  },
+  {
+    usage: 'backends rotate-master-key <name>',
+    summary: 'make a new master key and put all keys of a backend under it, while they are used',
+    examples: ['gigvault backends rotate-master-key pkcs8 --yes'],
+    load: async () => (await import('../commands/master-key.ts')).masterKeyRotate,
+  },
 ];

@@ -10,6 +10,7 @@ import type { PublicKeyInfo } from '@gigvault/x509/public-key';
 import type { Pool } from 'pg';
 import type { GigvaultConfig } from '../gigvault.config.ts';
 import type { DataDirectory } from './data-directory.ts';
+import { secretsOf } from './secrets-of.ts';
 
 /** The CAs' keys in keymgr. */
 export const CA_KEYS: Readonly<Record<SubordinateKind, string>> = {
@@ -44,13 +45,14 @@ export async function requestCas(
   plan: Plan,
 ): Promise<Record<SubordinateKind, CaRequest>> {
   const { config, directory, pool, log, metrics } = parts;
-  const { keys, close } = openKeymgr({
+  const { keys, close } = await openKeymgr({
     config: config.keymgr,
     dataDir: directory.of('keymgr'),
     database: pool,
     clock: systemClock,
     log,
     metrics,
+    secrets: secretsOf(config),
   });
   const requestOf = async (kind: SubordinateKind): Promise<CaRequest> => {
     const keyId = CA_KEYS[kind];

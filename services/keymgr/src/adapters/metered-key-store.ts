@@ -50,6 +50,7 @@ export function meteredKeyStore(store: KeyStore, metrics: Metrics): KeyStore {
     ...(store.privateDecryption && {
       privateDecryption: meteredDecryption(store.privateDecryption, meter),
     }),
+    ...(store.masterKeyRotation && { masterKeyRotation: store.masterKeyRotation }),
     remove: (handle) => store.remove(handle),
     facts: () => store.facts(),
     async check() {

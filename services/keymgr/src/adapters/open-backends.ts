@@ -1,15 +1,18 @@
-import { existsSync } from 'node:fs';
-import type { KeyStore } from '@gigvault/keystore/key-store';
-import { readMasterKey } from '@gigvault/keystore/master-key';
-import { memoryKeyStore } from '@gigvault/keystore/memory-key-store';
+import type { SecretReference, SecretResolver } from '@gigvault/config/secret';
+import {
+  givenMasterKeys,
+  hasMasterKey,
+  type MasterKeys,
+  masterKeyFiles,
+  masterKeyOf,
+} from '@gigvault/keystore/master-key';
 import { pkcs8KeyStore } from '@gigvault/keystore/pkcs8-key-store';
-import { pkcs11KeyStore } from '@gigvault/keystore/pkcs11/pkcs11-key-store';
-import { parsePkcs11Uri } from '@gigvault/keystore/pkcs11/pkcs11-uri';
 import type { Log } from '@gigvault/telemetry/log';
 import type { Metrics } from '@gigvault/telemetry/metrics';
 import { type BackendRoles, type Backends, backendsOf } from '../backends/backends.ts';
-import { type BackendConfig, FILES, type KeymgrConfig, keymgrPaths } from '../keymgr.config.ts';
+import { FILES, type KeymgrConfig, keymgrPaths } from '../keymgr.config.ts';
 import { meteredKeyStore } from './metered-key-store.ts';
+import { type Closeable, openBackend } from './open-backend.ts';
 
 /** Backends that are open, some with a process of their own. */
 export interface OpenBackends extends Backends {
@@ -17,23 +20,32 @@ export interface OpenBackends extends Backends {
   close(): Promise<void>;
 }
 
-type Closeable = KeyStore & { close?(): Promise<void> };
+/** What they are opened with. */
+interface BackendsContext {
+  readonly metrics: Metrics;
+  readonly log: Log;
+  readonly secrets: SecretResolver;
+}
 
 /**
  * Opens what the configuration names; a token is first asked for when it is first used. The encrypted files are opened when new keys go there, or when
  * their master key is there. Errors: KEY_UNAVAILABLE when the master key is missing, not one, or readable by others; INVALID_ARGUMENT for a URI that cannot be.
  */
-export function openBackends(
+export async function openBackends(
   config: KeymgrConfig,
   dataDir: string,
-  { metrics, log }: { readonly metrics: Metrics; readonly log: Log },
-): OpenBackends {
-  const stores: Closeable[] = Object.entries(config.backends).map(([name, backend]) =>
-    open(name, backend, log),
+  { metrics, log, secrets }: BackendsContext,
+): Promise<OpenBackends> {
+  const stores: Closeable[] = await Promise.all(
+    Object.entries(config.backends).map(([name, backend]) =>
+      openBackend(name, backend, { log, secrets, dataDir }),
+    ),
   );
   const { directory, masterKey } = keymgrPaths(config, dataDir);
-  if (config.backend === FILES || existsSync(masterKey))
-    stores.push(pkcs8KeyStore({ directory, masterKey: readMasterKey(masterKey) }));
+  if (config.backend === FILES || masterKey === undefined || hasMasterKey(masterKey))
+    stores.push(
+      pkcs8KeyStore({ directory, masterKeys: await openMasterKeys(config, dataDir, secrets) }),
+    );
   return {
     ...backendsOf(
       stores.map((store) => meteredKeyStore(store, metrics)),
@@ -46,22 +58,23 @@ export function openBackends(
   };
 }
 
+/** Those of the files, or those that the configuration says where to find. */
+async function openMasterKeys(
+  config: KeymgrConfig,
+  dataDir: string,
+  secrets: SecretResolver,
+): Promise<MasterKeys> {
+  const { masterKey } = keymgrPaths(config, dataDir);
+  if (masterKey !== undefined) return masterKeyFiles(masterKey);
+  const read = async (place: SecretReference) => masterKeyOf(await secrets.resolve(place), place);
+  return givenMasterKeys(
+    await read(config.masterKey as SecretReference),
+    await Promise.all(config.earlierMasterKeys.map(read)),
+  );
+}
+
 /** Whom each backend is for. */
 function rolesOf({ backends, pkcs8 }: KeymgrConfig): BackendRoles {
   const named = Object.entries(backends).map(([name, { roles }]) => [name, roles] as const);
   return { ...Object.fromEntries(named), [FILES]: pkcs8.roles };
-}
-
-function open(backend: string, config: BackendConfig, log: Log): Closeable {
-  if (config.type === 'memory') return memoryKeyStore(backend);
-  const { uri, sessions } = config;
-  const store = pkcs11KeyStore({
-    uri: parsePkcs11Uri(uri),
-    ...(sessions === undefined ? {} : { sessions }),
-    // Whoever asks for a signature here has it verified: src/signing/to-be-signed.ts says by whom.
-    verify: false,
-    report: (event, message) =>
-      log[event === 'lost' ? 'error' : 'info']({ backend, operation: 'token' }, message),
-  });
-  return { ...store, backend };
 }

@@ -21,7 +21,7 @@ const backendSchema = z.strictObject({
   healthy: z.boolean(),
   problem: z.string().optional().describe('Why it is not healthy'),
   latencyMs: milliseconds.describe('How long it took to answer'),
-  type: z.enum(['memory', 'pkcs8', 'pkcs11']).optional(),
+  type: z.enum(['memory', 'pkcs8', 'pkcs11', 'tpm2', 'aws-kms']).optional(),
   description: z.string().optional(),
   keyTypes: z.array(z.string()).optional().describe('What it makes and signs with'),
   abilities: z.array(z.enum(ABILITIES)).optional(),

@@ -9,6 +9,7 @@ import type { KeyType } from '@gigvault/x509/public-key';
 import type { Backends } from '../backends/backends.ts';
 import type { KeyTable } from '../ports/key-table.ts';
 import type { UseLimits } from '../ports/use-limits.ts';
+import { discardKey } from './discard-key.ts';
 import type { Purpose } from './grants.ts';
 import { type KeySpec, requireKeyId } from './key-spec.ts';
 import type { KeyVersion, StoredKey } from './stored-key.ts';
@@ -53,7 +54,7 @@ export async function createKey(deps: KeyDeps, request: NewKey): Promise<StoredK
   requireKeyId(request.keyId);
   const { keyType, usage } = request;
   if ((await deps.keys.find(request.keyId)) !== undefined) throw alreadyExists(request.keyId);
-  const made = await makeKey(deps, request, request.keyId, request.backend);
+  const made = await makeKey(deps, request, { keyId: request.keyId, version: 1 }, request.backend);
   const { keyId, purposes, callers, issuerName, owner, tenantId, actor } = request;
   const now = deps.clock.now();
   const key: StoredKey = {
@@ -89,7 +90,7 @@ export async function createKey(deps: KeyDeps, request: NewKey): Promise<StoredK
   );
   if (inserted) return key;
   // Only now is it certain that no row names this handle: after an error the row may be there all the same.
-  await deps.backends.of(made.backend).remove(made.handle);
+  await discardKey(deps, keyId, made);
   throw alreadyExists(keyId);
 }
 
@@ -102,11 +103,14 @@ export async function createKey(deps: KeyDeps, request: NewKey): Promise<StoredK
 export async function makeKey(
   { backends }: Pick<KeyDeps, 'backends'>,
   spec: KeySpec,
-  keyId: string,
+  { keyId, version }: { readonly keyId: string; readonly version: number },
   backend: string | undefined,
 ): Promise<Pick<KeyVersion, 'publicKey' | 'backend' | 'handle'>> {
   const keyStore = backend === undefined ? backends.forNewKeys : backends.named(backend);
-  const handle = await generate(keyStore, spec, keyId);
+  const handle = await generate(keyStore, spec, {
+    label: keyId,
+    name: `${keyId}/${version}`,
+  });
   const publicKey = isSecretKeyType(spec.keyType)
     ? null
     : readPairKey(await keyStore.publicKey(handle));
@@ -116,16 +120,15 @@ export async function makeKey(
 async function generate(
   keyStore: KeyStore,
   { keyType, usage }: KeySpec,
-  label: string,
+  names: { readonly label: string; readonly name: string },
 ): Promise<KeyHandle> {
   const { backend, secretKeys, privateDecryption } = keyStore;
   if (isSecretKeyType(keyType)) {
-    if (secretKeys) return secretKeys.generate(keyType, { label });
+    if (secretKeys) return secretKeys.generate(keyType, names);
     throw notSupported(backend, `makes no keys of type ${keyType}`);
   }
-  if (usage === 'sign') return keyStore.generate(keyType, { label });
-  if (privateDecryption && isRsaKeyType(keyType))
-    return privateDecryption.generate(keyType, { label });
+  if (usage === 'sign') return keyStore.generate(keyType, names);
+  if (privateDecryption && isRsaKeyType(keyType)) return privateDecryption.generate(keyType, names);
   throw notSupported(backend, 'makes no private keys that decrypt');
 }
 

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import type { Principal } from '@gigvault/access/permissions';
 import { asGigvaultError, GigvaultError } from '@gigvault/errors/gigvault-error';
 import type { BackendFacts, KeyStore } from '@gigvault/keystore/key-store';
@@ -85,7 +86,9 @@ export async function tryBackend(
   const spec = requireKeySpec(asked);
   log.info({ backend: name, operation: 'try-backend', actor }, 'a backend is tried');
   const start = performance.now();
-  const made = await makeKey(deps, spec, 'gigvault-trial', name);
+  // A name of its own: two trials at a time must not have one key.
+  const trial = { keyId: `gigvault-trial-${randomUUID()}`, version: 1 };
+  const made = await makeKey(deps, spec, trial, name);
   try {
     const generated = performance.now();
     const isRight = await (spec.usage === 'sign' ? trySignature : tryEncryption)(backends, made);

@@ -1,4 +1,5 @@
 import { type Principal, permissionsOf } from '@gigvault/access/permissions';
+import type { KeyHandle, KeyStore } from '@gigvault/keystore/key-store';
 import { memoryKeyStore } from '@gigvault/keystore/memory-key-store';
 import { SERVICE_NAMES } from '@gigvault/rpc/service-name';
 import { silentLog } from '@gigvault/telemetry/log';
@@ -274,3 +275,34 @@ describe('listKeys', () => {
     });
   });
 });
+
+describe('a backend that finds keys by their names', () => {
+  it('gives one key to two who ask at the same time; the one without a row leaves it to the other', async () => {
+    const { deps } = setUp();
+    const store = namingKeyStore();
+    const backends = backendsOf([store], 'memory');
+    const request = { keyId: 'twice', keyType: 'ec-p256' };
+    const outcomes = await Promise.allSettled([
+      generateUserKey({ ...deps, backends }, request, alice),
+      generateUserKey({ ...deps, backends }, request, alice),
+    ]);
+    expect(outcomes.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected']);
+    const key = await deps.keys.find('twice');
+    expect(key?.publicKey?.spki).toEqual(await store.publicKey(key!.handle));
+  });
+});
+
+/** As KMS does it by aliases. */
+function namingKeyStore(): KeyStore {
+  const store = memoryKeyStore();
+  const named = new Map<string, Promise<KeyHandle>>();
+  return {
+    ...store,
+    async generate(keyType, options) {
+      const name = options?.name as string;
+      const made = named.get(name) ?? store.generate(keyType, options);
+      named.set(name, made);
+      return made;
+    },
+  };
+}

@@ -2,6 +2,7 @@ import type { Principal } from '@gigvault/access/permissions';
 import { durableStep } from '@gigvault/telemetry/durable-step';
 import type { KeyEvent } from '../ports/key-event.ts';
 import { makeKey } from './create-key.ts';
+import { discardKey } from './discard-key.ts';
 import { STATE_RULES } from './key-state.ts';
 import { changedMeanwhile } from './move-key.ts';
 import { refuseUse } from './refuse-use.ts';
@@ -29,8 +30,9 @@ export async function rotateKey(
     throw await refuseUse(deps, keyId, use, `key is ${key.state}`, 'KEY_STATE_REFUSED');
   }
   if (version !== undefined && version !== key.version) throw changedMeanwhile(keyId);
-  const made = await makeKey(deps, key, keyId, key.backend);
-  const next = { ...made, version: key.version + 1, versionCreatedAt: deps.clock.now() };
+  const nextVersion = { keyId, version: key.version + 1 };
+  const made = await makeKey(deps, key, nextVersion, key.backend);
+  const next = { ...made, version: nextVersion.version, versionCreatedAt: deps.clock.now() };
   const event: KeyEvent = {
     type: 'key.rotated',
     actor,
@@ -45,6 +47,6 @@ export async function rotateKey(
   if (await durableStep('keymgr.rotation', () => deps.keys.rotate(key, next, event)))
     return { ...key, ...next };
   // Only now is it certain that no row names this handle: after an error the row may be there all the same.
-  await deps.backends.of(made.backend).remove(made.handle);
+  await discardKey(deps, keyId, made);
   throw changedMeanwhile(keyId);
 }

@@ -14,9 +14,11 @@ export interface KeyEvent {
     | 'key.destruction-undone'
     | 'key.destruction-begun'
     | 'key.destroyed'
-    | 'signing.closed';
+    | 'signing.closed'
+    | 'master-key.rotation-begun'
+    | 'master-key.rotated';
   readonly actor: string;
-  /** The key's id; the intent's id for `signing.closed`. */
+  /** The key's id; the intent's id for `signing.closed`; the backend for `master-key.…`. */
   readonly subject: string;
   readonly data: object;
 }

@@ -1,6 +1,6 @@
 import { createPrivateKey, type KeyObject, randomBytes } from 'node:crypto';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
-import { encryptedPkcs8 } from '@gigvault/keystore/pkcs8-key-store';
+import { encryptedPkcs8 } from '@gigvault/keystore/key-file';
 
 /** Crockford's base32: no I, L, O, U to mistake. */
 const ALPHABET = '0123456789ABCDEFGHJKMNPQRSTVWXYZ';

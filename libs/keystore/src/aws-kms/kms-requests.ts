@@ -1,0 +1,90 @@
+import { GigvaultError } from '@gigvault/errors/gigvault-error';
+import { type KeyHandle, parseKeyHandle } from '../key-store.ts';
+import type { KmsAlgorithm } from './kms-algorithm.ts';
+import type { KmsClient } from './kms-client.ts';
+
+/** What is asked of KMS about keys. Errors of each: KEY_NOT_FOUND, KEY_UNAVAILABLE. */
+export type KmsRequests = ReturnType<typeof kmsRequests> & ReturnType<typeof aliasRequests>;
+
+/** See KmsRequests. */
+export function kmsRequests(client: KmsClient) {
+  return {
+    ...aliasRequests(client),
+    /** One attempt: after the second of two there could be two keys. */
+    async createKey(
+      { keySpec }: KmsAlgorithm,
+      description: string,
+      tags: Readonly<Record<string, string>>,
+    ): Promise<KeyHandle> {
+      const Tags = Object.entries(tags).map(([TagKey, TagValue]) => ({ TagKey, TagValue }));
+      const KeyUsage = 'SIGN_VERIFY';
+      const input = { KeySpec: keySpec, KeyUsage, Description: description, Tags } as const;
+      const { KeyMetadata } = await client.askOnce('CreateKey', (kms, sender, abortSignal) =>
+        sender.send(new kms.CreateKeyCommand(input), { abortSignal }),
+      );
+      return parseKeyHandle(KeyMetadata?.KeyId ?? '');
+    },
+    async publicKey(handle: KeyHandle): Promise<Buffer> {
+      const { PublicKey } = await client.ask('GetPublicKey', (kms, sender, abortSignal) =>
+        sender.send(new kms.GetPublicKeyCommand({ KeyId: handle }), { abortSignal }),
+      );
+      if (PublicKey !== undefined) return Buffer.from(PublicKey);
+      throw new GigvaultError('KEY_UNAVAILABLE', 'AWS KMS answered without a public key.');
+    },
+    /** @param days until its end, 7 to 30 */
+    async scheduleDeletion(handle: KeyHandle, days: number): Promise<void> {
+      const input = { KeyId: handle, PendingWindowInDays: days };
+      await client.ask('ScheduleKeyDeletion', (kms, sender, abortSignal) =>
+        sender.send(new kms.ScheduleKeyDeletionCommand(input), { abortSignal }),
+      );
+    },
+  };
+}
+
+function aliasRequests(client: KmsClient) {
+  return {
+    /** The key of this alias, when it is of this kind and signs; undefined when there is none. */
+    async underAlias(alias: string, { keySpec }: KmsAlgorithm): Promise<KeyHandle | undefined> {
+      try {
+        const { KeyMetadata } = await client.ask('DescribeKey', (kms, sender, abortSignal) =>
+          sender.send(new kms.DescribeKeyCommand({ KeyId: alias }), { abortSignal }),
+        );
+        const fits = KeyMetadata?.KeySpec === keySpec && KeyMetadata.KeyState === 'Enabled';
+        return fits ? parseKeyHandle(KeyMetadata.KeyId ?? '') : undefined;
+      } catch (error) {
+        if ((error as GigvaultError).code === 'KEY_NOT_FOUND') return undefined;
+        throw error;
+      }
+    },
+    /** False: another key has it. */
+    async takeAlias(alias: string, handle: KeyHandle): Promise<boolean> {
+      const input = { AliasName: alias, TargetKeyId: handle };
+      try {
+        await client.ask('CreateAlias', (kms, sender, abortSignal) =>
+          sender.send(new kms.CreateAliasCommand(input), { abortSignal }),
+        );
+        return true;
+      } catch (error) {
+        const cause = (error as GigvaultError).cause as Error | undefined;
+        if (cause?.name === 'AlreadyExistsException') return false;
+        throw error;
+      }
+    },
+    async aliasesOf(handle: KeyHandle): Promise<string[]> {
+      const { Aliases = [] } = await client.ask('ListAliases', (kms, sender, abortSignal) =>
+        sender.send(new kms.ListAliasesCommand({ KeyId: handle }), { abortSignal }),
+      );
+      return Aliases.flatMap(({ AliasName }) => AliasName ?? []);
+    },
+    async deleteAlias(alias: string): Promise<void> {
+      await client.ask('DeleteAlias', (kms, sender, abortSignal) =>
+        sender.send(new kms.DeleteAliasCommand({ AliasName: alias }), { abortSignal }),
+      );
+    },
+    async listAliases(): Promise<void> {
+      await client.ask('ListAliases', (kms, sender, abortSignal) =>
+        sender.send(new kms.ListAliasesCommand({ Limit: 1 }), { abortSignal }),
+      );
+    },
+  };
+}

@@ -1,0 +1,134 @@
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { KeyHandle } from '@gigvault/keystore/key-store';
+import { createMasterKey, masterKeyFiles } from '@gigvault/keystore/master-key';
+import { memoryKeyStore } from '@gigvault/keystore/memory-key-store';
+import { pkcs8KeyStore } from '@gigvault/keystore/pkcs8-key-store';
+import { silentLog } from '@gigvault/telemetry/log';
+import { runProgram } from '@gigvault/testkit/run-program';
+import { readPublicKey } from '@gigvault/x509/public-key';
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { backendsOf } from '../src/backends/backends.ts';
+import {
+  continueRotations,
+  type MasterKeyDeps,
+  masterKeyStatus,
+  rotateMasterKey,
+} from '../src/master-key/rotate-master-key.ts';
+import type { KeyEvent } from '../src/ports/key-event.ts';
+
+const STEPS = ['told', '', 'taken', 'end-told', 'end'].map((name) =>
+  ['keymgr.master-key', ...(name === '' ? [] : [name])].join('-'),
+);
+const KEYS = 8;
+const KILLED = -1;
+const never = new AbortController().signal;
+
+let folder: string;
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'gigvault-rotation-'));
+  await createMasterKey(join(folder, 'master.key'));
+});
+afterEach(() => rm(folder, { recursive: true }));
+
+function openStore() {
+  const masterKeys = masterKeyFiles(join(folder, 'master.key'));
+  return pkcs8KeyStore({ directory: join(folder, 'keys'), masterKeys });
+}
+
+async function keysOf(store: ReturnType<typeof openStore>, handles: readonly KeyHandle[]) {
+  const keys: string[] = [];
+  for (const handle of handles) keys.push(readPublicKey(await store.publicKey(handle)).spkiSha256);
+  return keys;
+}
+
+describe('a rotation of the master key — covers: T66', () => {
+  it('goes on after SIGKILL at each of its steps, and every key opens at every moment', async () => {
+    const store = openStore();
+    const handles: KeyHandle[] = [];
+    for (let i = 0; i < KEYS; i++) handles.push(await store.generate('ec-p256'));
+    const keys = await keysOf(store, handles);
+    const program = fileURLToPath(new URL('./rotate-and-die.ts', import.meta.url));
+    const run = (fault: string) =>
+      runProgram(process.execPath, [
+        '--disable-warning=ExperimentalWarning',
+        program,
+        folder,
+        fault,
+      ]);
+
+    for (const step of STEPS)
+      for (const moment of ['before', 'after']) {
+        const fault = `${step}:${moment}`;
+        const { code, stderr } = await run(fault);
+        expect([fault, code, stderr.includes('Error')]).toEqual([fault, KILLED, false]);
+        expect(await keysOf(openStore(), handles)).toEqual(keys);
+      }
+    expect(await run('none')).toMatchObject({ code: 0, stderr: '' });
+
+    expect(await keysOf(openStore(), handles)).toEqual(keys);
+    const { current, ...status } = await openStore().masterKeyRotation.status();
+    expect(status).toEqual({ earlier: [], keys: KEYS, keysUnderEarlier: 0 });
+    const masterKeyNames = (await readdir(folder)).filter((name) => name.startsWith('master.key'));
+    expect(masterKeyNames).toHaveLength(1);
+    await expectTold(current);
+  }, 120_000);
+
+  async function expectTold(current: string): Promise<void> {
+    const lines = (await readFile(join(folder, 'events'), 'utf8')).trim().split('\n');
+    const events = lines.map((line) => JSON.parse(line) as KeyEvent);
+    const begun = events.filter(({ type }) => type === 'master-key.rotation-begun');
+    const ended = events.filter(({ type }) => type === 'master-key.rotated');
+    // One run for each moment and one to the end: one died before it told, two more before there was a new master key.
+    const runs = 2 * STEPS.length + 1;
+    expect(begun).toHaveLength(runs - 1);
+    expect(new Set(ended.map(({ data }) => (data as { to: string }).to)).size).toBe(runs - 3);
+    expect(ended.at(-1)?.data).toMatchObject({ to: current, keys: KEYS });
+    expect(begun.every(({ actor }) => actor === 'user:admin')).toBe(true);
+  }
+
+  it('is one at a time, and is not begun where there is nothing to rotate', async () => {
+    const events: KeyEvent[] = [];
+    const deps: MasterKeyDeps = {
+      backends: backendsOf([openStore(), memoryKeyStore()], 'pkcs8'),
+      events: { append: async (event) => void events.push(event) },
+      log: silentLog,
+    };
+    await deps.backends.of('pkcs8').generate('ec-p256');
+    const pkcs8 = { backend: 'pkcs8' };
+    const { current } = await masterKeyStatus(deps, 'pkcs8');
+    const begun = await rotateMasterKey(deps, pkcs8, 'user:admin');
+    expect(begun).toMatchObject({ earlier: [expect.any(String)], keys: 1, keysUnderEarlier: 1 });
+    await expect(rotateMasterKey(deps, pkcs8, 'user:eve')).rejects.toMatchObject({
+      code: 'CONFLICT',
+    });
+    const over = AbortSignal.abort();
+    await continueRotations(deps, over);
+    expect(await masterKeyStatus(deps, 'pkcs8')).toEqual(begun);
+    await continueRotations(deps, never);
+    expect(await masterKeyStatus(deps, 'pkcs8')).toMatchObject({
+      current: begun.current,
+      earlier: [],
+      keysUnderEarlier: 0,
+    });
+    // As whoever asks again did not hear the first answer.
+    const again = { ...pkcs8, replaces: current };
+    await expect(rotateMasterKey(deps, again, 'user:admin')).rejects.toMatchObject({
+      code: 'CONFLICT',
+      message: expect.stringContaining(begun.current),
+    });
+    for (const [name, code] of [
+      ['memory', 'OPERATION_NOT_SUPPORTED'],
+      ['hsm', 'NOT_FOUND'],
+    ] as const)
+      await expect(rotateMasterKey(deps, { backend: name }, 'user:admin')).rejects.toMatchObject({
+        code,
+      });
+    expect(events.map(({ type }) => type)).toEqual([
+      'master-key.rotation-begun',
+      'master-key.rotated',
+    ]);
+  });
+});
