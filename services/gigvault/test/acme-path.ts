@@ -130,6 +130,7 @@ async function runProcess(path: AcmePath, options: ProcessOptions) {
     clock: path.clock,
     clockGuard: createClockGuard(path.clock),
     metrics: createMetrics(),
+    secrets: { resolve: () => Promise.reject(new Error('not used')) },
     dataDir: () => '/nonexistent',
     pool: (service) => options.pools.get(service)!,
     log: () => silentLog,

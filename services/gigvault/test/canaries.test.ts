@@ -1,4 +1,4 @@
-import { generateKeyPairSync, randomBytes } from 'node:crypto';
+import { createPrivateKey, generateKeyPairSync, randomBytes } from 'node:crypto';
 import {
   mkdtempSync,
   readdirSync,
@@ -17,6 +17,7 @@ import { runProgram } from '@gigvault/testkit/run-program';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { processesOf } from './crash/processes.ts';
 import { pemCanary, secretsIn, secretsInDatabase, secretsInFiles } from './hostile/canaries.ts';
+import { startKeyKeepers } from './hostile/key-keepers.ts';
 import { startTraceCollector, type TraceCollector } from './hostile/trace-collector.ts';
 import { operatorsOf } from './operators-of.ts';
 import { API, useRest } from './rest-client.ts';
@@ -25,6 +26,11 @@ import { QUICK_CRL, startAcmeClient, usePki } from './use-pki.ts';
 /** Where Node's debugger listens when nobody says otherwise. */
 const DEBUGGER = 9229;
 
+const keys = await startKeyKeepers();
+// The PKI's processes take it from here.
+Object.assign(process.env, keys.token.environment);
+afterAll(() => keys.stop());
+
 describe.each(MODES)('secrets, used and misused, %s — covers: T66', (mode) => {
   const folder = mkdtempSync(join(tmpdir(), 'gigvault-canaries-'));
   const config = join(folder, 'gigvault.yaml');
@@ -32,7 +38,8 @@ describe.each(MODES)('secrets, used and misused, %s — covers: T66', (mode) => 
   // Before the PKI starts, which is told of it.
   beforeAll(async () => {
     traces = await startTraceCollector();
-    writeFileSync(config, `log: { level: debug }\ntracing: { endpoint: "${traces.endpoint}" }\n`);
+    const more = { log: { level: 'debug' }, tracing: { endpoint: traces.endpoint } };
+    writeFileSync(config, JSON.stringify({ ...more, ...keys.configuration }));
   });
   const shared = usePki(mode, ...QUICK_CRL, '--config', config);
   const rest = useRest(shared);
@@ -43,6 +50,8 @@ describe.each(MODES)('secrets, used and misused, %s — covers: T66', (mode) => 
 
   /** What was given to GigVault, or by it, and is nobody else's. */
   const passing = new Map<string, string>();
+  /** What it works with, but in no text: a snapshot of a heap has the texts. */
+  const inOctets = new Map<string, string>();
   /** What it keeps, by file. */
   const kept = new Map<string, string>();
   /** Not secrets: that these came says that the traces did. */
@@ -57,13 +66,19 @@ describe.each(MODES)('secrets, used and misused, %s — covers: T66', (mode) => 
     for (const [name, pid] of processesOf(shared.pki))
       if (name !== 'database') process.kill(pid, 'SIGUSR1');
     await useSecrets();
+    await useKeys();
     keepOnes();
-  });
+  }, 120_000);
 
   it('are there to be found', async () => {
-    expect([passing.size, kept.size]).toEqual([11, expect.any(Number)]);
+    expect([passing.size, kept.size]).toEqual([13, expect.any(Number)]);
+    expect([...inOctets.keys()]).toEqual([
+      'master key',
+      'key of a person',
+      'key of the issuing CA',
+    ]);
     expect(kept.size).toBeGreaterThan(mode === 'split' ? 22 : 12);
-    const everything = new Map([...passing, ...kept]);
+    const everything = all();
     for (const [name, secret] of everything) {
       const around = Buffer.from(`x=${secret};`);
       for (const text of [around, around.toString('hex'), around.toString('base64url')])
@@ -73,8 +88,9 @@ describe.each(MODES)('secrets, used and misused, %s — covers: T66', (mode) => 
 
   it('stand in no file but their own, no log line among them', async () => {
     const { dataDir } = shared.pki;
-    const homes = (path: string) => /^(secrets|tls)\/|^pg\/admin-password$/.test(path);
-    const everything = new Map([...passing, ...kept]);
+    const homes = (path: string) =>
+      /^(secrets|tls|services\/keymgr\/secrets)\/|^pg\/admin-password$/.test(path);
+    const everything = all();
     expect(await secretsInFiles(dataDir, everything, homes)).toEqual([]);
     // They would be found, there as everywhere.
     expect((await secretsInFiles(dataDir, everything)).length).toBeGreaterThanOrEqual(kept.size);
@@ -86,7 +102,7 @@ describe.each(MODES)('secrets, used and misused, %s — covers: T66', (mode) => 
   it('stand in no row of the database', async () => {
     const database = await connect(shared.pki);
     try {
-      expect(await secretsInDatabase(database, new Map([...passing, ...kept]))).toEqual([]);
+      expect(await secretsInDatabase(database, all())).toEqual([]);
     } finally {
       await database.end();
     }
@@ -94,7 +110,7 @@ describe.each(MODES)('secrets, used and misused, %s — covers: T66', (mode) => 
 
   it('stand in no answer, in no metric, on no terminal and in no trace', async () => {
     const { pki } = shared;
-    const everything = new Map([...passing, ...kept]);
+    const everything = all();
     expect(answers.length).toBeGreaterThan(20);
     for (const { text, headers } of answers)
       expect(secretsIn(Buffer.from(text + JSON.stringify(headers)), everything)).toEqual([]);
@@ -114,7 +130,7 @@ describe.each(MODES)('secrets, used and misused, %s — covers: T66', (mode) => 
     for (const [name, pid] of processesOf(shared.pki)) {
       for (const file of ['cmdline', 'environ']) {
         const text = readFileSync(`/proc/${pid}/${file}`);
-        const found = secretsIn(text, new Map([...passing, ...kept]));
+        const found = secretsIn(text, all());
         expect([name, file, found]).toEqual([name, file, []]);
       }
     }
@@ -134,9 +150,68 @@ describe.each(MODES)('secrets, used and misused, %s — covers: T66', (mode) => 
     // The whole code runs in one process; what one of several has of its own is the edge, through which all of them pass.
     const name = mode === 'split' ? 'edge' : 'gigvault';
     const snapshot = await snapshotOf(processesOf(shared.pki).get(name) as number);
-    expect(await secretsInFiles(snapshot, passing)).toEqual([]);
+    const forgotten = new Map([...passing, ...inOctets]);
+    expect(await secretsInFiles(snapshot, forgotten)).toEqual([]);
     rmSync(snapshot);
   }, 120_000);
+
+  function all(): Map<string, string> {
+    return new Map([...passing, ...inOctets, ...kept]);
+  }
+
+  /** Uses every place of keys, replaces the master key, and takes what only the PKI should know from its files. */
+  async function useKeys(): Promise<void> {
+    const { pki } = shared;
+    passing.set('PIN of the token', keys.pin).set('token of the vault', keys.vaultToken);
+    kept.set('secret key of AWS', keys.awsSecretKey);
+    const done = async (...args: string[]) => {
+      const { code, stdout, stderr } = await pki.cli(...args);
+      expect([args, code, stderr]).toEqual([args, 0, '']);
+      return stdout;
+    };
+    await done('key', 'generate', 'canary', '-o', 'json');
+    await done('backends', 'test', 'token');
+    await done('backends', 'test', 'cloud');
+    const listed = await done('backends', 'list', '-o', 'json');
+    expect(JSON.parse(listed)).toMatchObject({
+      items: expect.arrayContaining([
+        expect.objectContaining({ name: 'token', type: 'pkcs11', healthy: true }),
+        expect.objectContaining({ name: 'cloud', type: 'aws-kms', healthy: true }),
+      ]),
+    });
+    // What is wrong tells no secret either.
+    await keys.breakFor(async () => {
+      expect(await pki.cli('backends', 'test', 'cloud')).toMatchObject({ code: 9 });
+    });
+    await done('backends', 'rotate-master-key', 'pkcs8', '--yes');
+    await eventually(async () => {
+      const status = await done('backends', 'master-key', 'pkcs8', '-o', 'json');
+      expect(JSON.parse(status)).toMatchObject({ earlier: [], keysUnderEarlier: 0 });
+    });
+    const masterKey = masterKeyOf(pki.dataDir);
+    inOctets.set('master key', masterKey);
+    for (const [keyId, name] of [
+      ['canary', 'key of a person'],
+      ['ca-issuing', 'key of the issuing CA'],
+    ] as const)
+      inOctets.set(name, pemCanary(await privateKeyOf(keyId, masterKey)));
+  }
+
+  /** As whoever has the whole data directory can read it. */
+  async function privateKeyOf(keyId: string, passphrase: string): Promise<string> {
+    const database = await connect(shared.pki);
+    try {
+      const { rows } = await database.query<{ handle: string }>(
+        "SELECT handle FROM keymgr.key WHERE key_id = $1 AND backend = 'pkcs8'",
+        [keyId],
+      );
+      const file = join(shared.pki.dataDir, 'services', 'keymgr', 'keys', `${rows[0]?.handle}.p8`);
+      const key = createPrivateKey({ key: readFileSync(file), format: 'pem', passphrase });
+      return key.export({ type: 'pkcs8', format: 'pem' }).toString();
+    } finally {
+      await database.end();
+    }
+  }
 
   /** Uses every secret as it is meant, and in every wrong way. */
   async function useSecrets(): Promise<void> {
@@ -243,6 +318,14 @@ describe.each(MODES)('secrets, used and misused, %s — covers: T66', (mode) => 
     }, 90_000);
   }
 });
+
+/** The one that is there once a rotation is at its end. */
+function masterKeyOf(dataDir: string): string {
+  const folder = join(dataDir, 'services', 'keymgr', 'secrets');
+  const [name, ...others] = readdirSync(folder);
+  expect([name, others]).toEqual(['keymgr-master.key.2', []]);
+  return readFileSync(join(folder, name as string), 'utf8').trim();
+}
 
 /** Whether the process has a socket that listens on this port (proc(5), `/proc/net/tcp`). */
 function listensOn(pid: number, port: number): boolean {
