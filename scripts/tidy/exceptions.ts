@@ -19,6 +19,7 @@ export const MAY_EXTEND: Exceptions = {
 /** Product code that connects to somewhere, and who says where to. */
 export const MAY_CONNECT: Exceptions = {
   'libs/database/src/follow-primary.ts': 'the database, as configured',
+  'libs/egress/src/dns-addresses.ts': 'name servers, as configured',
   'libs/secrets/src/vault-source.ts': 'the Vault server, as configured',
   'services/cli/src/server/https-client.ts':
     'the server that its user has chosen, on the user’s machine',
@@ -26,7 +27,6 @@ export const MAY_CONNECT: Exceptions = {
   'services/gigvault/src/self-check/status-client.ts': 'its own listeners',
   'services/notify/src/adapters/https-webhook-sender.ts':
     'webhooks, as configured; to no address that the rules of libs/egress refuse',
-  'services/ra/src/adapters/dns-resolver.ts': 'name servers, as configured',
   'services/ra/src/adapters/node-http-fetcher.ts': 'it is the fetcher',
 };
 

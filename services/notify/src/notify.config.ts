@@ -1,6 +1,7 @@
 import { networks } from '@gigvault/config/networks';
 import { secretReference } from '@gigvault/config/secret';
 import { z } from 'zod';
+import { whyNotUrl } from './delivery/webhook-url.ts';
 import { TEMPLATE_NAMES } from './notification/templates.ts';
 
 const NAME = /^[a-z][a-z0-9-]{0,31}$/;
@@ -24,6 +25,14 @@ export const notifyConfig = z
     webhooks: z.record(z.string().regex(NAME, 'a name: a-z, 0-9 and dashes'), webhook).default({}),
     /** Networks that webhooks may be in although their use is special: private, loopback and the like. */
     allowedNetworks: networks.default([]),
+  })
+  .superRefine(({ webhooks, allowedNetworks }, context) => {
+    // What the strict profile refuses besides is seen at the start.
+    const rules = { development: true, allowedNetworks };
+    for (const [name, { url }] of Object.entries(webhooks)) {
+      const message = whyNotUrl(url, rules);
+      if (message) context.addIssue({ code: 'custom', path: ['webhooks', name, 'url'], message });
+    }
   })
   .prefault({});
 

@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { countDeadLetters } from '@gigvault/database/dead-letters';
 import { type EventConsumer, eventConsumer } from '@gigvault/database/event-consumer';
@@ -126,7 +127,7 @@ export async function openWebhooks(context: Context): Promise<readonly WebhookCh
       config: webhook,
       secret: await secrets.resolve(webhook.secret),
       store,
-      sender: httpsWebhookSender(rules, readCaFile(webhook.caFile)),
+      sender: httpsWebhookSender({ rules, clock, ca: readCaFile(webhook.caFile) }),
       rules,
       clock,
       log,
@@ -139,9 +140,16 @@ export async function openWebhooks(context: Context): Promise<readonly WebhookCh
 function readCaFile(path: string | undefined): Buffer | undefined {
   if (path === undefined) return undefined;
   try {
-    return readFileSync(path);
+    const pem = readFileSync(path);
+    // Throws for what is no certificate.
+    new X509Certificate(pem);
+    return pem;
   } catch (cause) {
-    throw new GigvaultError('INVALID_ARGUMENT', `The CA file ${path} cannot be read.`, { cause });
+    throw new GigvaultError(
+      'INVALID_ARGUMENT',
+      `The CA file ${path} cannot be read, or is no PEM file of certificates.`,
+      { cause },
+    );
   }
 }
 

@@ -1,7 +1,7 @@
+import { type DnsServer, startDnsServer } from '@gigvault/testkit/dns-server';
 import { systemClock } from '@gigvault/time/clock';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { dnsResolver } from '../src/adapters/dns-resolver.ts';
-import { type DnsServer, startDnsServer } from './dns-server.ts';
 
 let dns: DnsServer;
 beforeEach(async () => {

@@ -1,3 +1,4 @@
+import { type DnsServer, startDnsServer } from '@gigvault/testkit/dns-server';
 import { systemClock } from '@gigvault/time/clock';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { dnsResolver } from '../src/adapters/dns-resolver.ts';
@@ -7,7 +8,6 @@ import {
   type AuthorizationFixture,
   startAuthorizationFixture,
 } from './authorization-fixture.ts';
-import { type DnsServer, startDnsServer } from './dns-server.ts';
 import { eventually } from './fixtures.ts';
 
 const MINUTE = 60_000;

@@ -1,49 +1,76 @@
-import { lookup } from 'node:dns/promises';
 import http from 'node:http';
 import https from 'node:https';
 import { isIP } from 'node:net';
 import { type AddressRules, refusalOf } from '@gigvault/egress/address-rules';
+import { type DnsAddresses, dnsAddresses } from '@gigvault/egress/dns-addresses';
+import type { Clock } from '@gigvault/time/clock';
 import type { WebhookReply, WebhookSender } from '../ports/webhook-sender.ts';
 
-/** Milliseconds for everything that one attempt does. */
 const LIMIT = 10_000;
 const MAX_HEADERS = 8_192;
 
+/** Where a receiver may be, and how it is found. */
+export interface WebhookSenderOptions {
+  readonly rules: AddressRules;
+  readonly clock: Clock;
+  /** PEM of the CAs of the receiver; default: the public ones. */
+  readonly ca?: Buffer | undefined;
+  /** Name servers; default: the system's. */
+  readonly servers?: readonly string[];
+  /** Milliseconds for everything that one attempt does. Default ten seconds. */
+  readonly limit?: number;
+}
+
 /**
- * Looks the name up once, checks its addresses, and connects to the first of them that the rules allow (T73): no second look-up can lead elsewhere. TLS is
- * verified for the name of the URL. Redirects are answers as others; of the body nothing is read.
- *
- * @param ca PEM of the CAs of the receiver; default: the public ones
+ * Asks DNS once, checks the name's addresses, and connects to the first of them that the rules allow and that takes the connection (T73): no second
+ * look-up can lead elsewhere. TLS is verified for the name of the URL. Redirects are answers as others; of the body nothing is read.
  */
-export function httpsWebhookSender(rules: AddressRules, ca?: Buffer): WebhookSender {
+export function httpsWebhookSender(options: WebhookSenderOptions): WebhookSender {
+  const { rules, clock, ca, servers = [], limit = LIMIT } = options;
+  const addressesOf = dnsAddresses({ development: rules.development, servers, clock });
   return {
     async post(url, headers, body, signal) {
-      const limit = AbortSignal.any([signal, AbortSignal.timeout(LIMIT)]);
-      const address = await orAborted(limit, allowedAddress(rules, url), url);
-      return send({ url, address, headers, body, signal: limit, ca });
+      const within = AbortSignal.any([signal, AbortSignal.timeout(limit)]);
+      const addresses = await allowedAddresses(rules, addressesOf, url, within);
+      for (const [i, address] of addresses.entries()) {
+        try {
+          return await send({ url, address, headers, body, signal: within, ca });
+        } catch (error) {
+          if (!isNotThere(error) || i === addresses.length - 1) throw error;
+        }
+      }
+      throw new Error(`${url.host} has no address`);
     },
   };
 }
 
-/** A look-up cannot be ended: it is not waited for any more. */
-function orAborted<T>(signal: AbortSignal, work: Promise<T>, url: URL): Promise<T> {
-  const late = () => new Error(`${url.host} cannot be told: its name is not resolved in time`);
-  return new Promise((resolve, reject) => {
-    signal.addEventListener('abort', () => reject(late()), { once: true });
-    work.then(resolve, reject);
-  });
+/** Nobody has heard anything: another address of the same name may be asked. */
+function isNotThere(error: unknown): boolean {
+  const { code } = (error as { cause?: NodeJS.ErrnoException }).cause ?? {};
+  return /^(ECONNREFUSED|EHOSTUNREACH|ENETUNREACH|EADDRNOTAVAIL)$/.test(code ?? '');
 }
 
-async function allowedAddress(rules: AddressRules, url: URL): Promise<string> {
+async function allowedAddresses(
+  rules: AddressRules,
+  addressesOf: DnsAddresses,
+  url: URL,
+  signal: AbortSignal,
+): Promise<readonly string[]> {
   const host = hostOf(url);
-  const found = isIP(host)
-    ? [host]
-    : (await lookup(host, { all: true })).map(({ address }) => address);
+  const found = isIP(host) ? [host] : await addressesOf(host, signal).catch(unresolved(url));
   const refusals = found.map((address) => refusalOf(rules, address, host));
-  const allowed = found.find((_, i) => refusals[i] === undefined);
-  if (allowed !== undefined) return allowed;
+  const allowed = found.filter((_, i) => refusals[i] === undefined);
+  if (allowed.length > 0) return allowed;
   const why = found.map((address, i) => `${address} (${refusals[i]})`).join(', ');
   throw new Error(`no address of ${host} may be connected to: ${why}`);
+}
+
+function unresolved(url: URL): (error: unknown) => never {
+  return (cause) => {
+    const isLate = (cause as Error).name === 'TimeoutError';
+    const why = isLate ? 'its name is not resolved in time' : (cause as Error).message;
+    throw new Error(`${url.host} cannot be told: ${why}`, { cause });
+  };
 }
 
 interface Post {
@@ -84,7 +111,7 @@ function send({ url, address, headers, body, signal, ca }: Post): Promise<Webhoo
       resolve(Number.isFinite(retryAfter) && retryAfter > 0 ? { status, retryAfter } : { status });
       response.destroy();
     });
-    request.on('error', (error) => reject(failed(url, error)));
+    request.on('error', (error) => reject(failed(url, address, error)));
     request.end(body);
   });
 }
@@ -94,7 +121,7 @@ function hostOf(url: URL): string {
 }
 
 /** In words without the path of the URL, which may hold a token. */
-function failed(url: URL, error: NodeJS.ErrnoException): Error {
+function failed(url: URL, address: string, error: NodeJS.ErrnoException): Error {
   const why = error.name === 'AbortError' ? 'no answer in time' : (error.code ?? error.message);
-  return new Error(`${url.host} cannot be told: ${why}`, { cause: error });
+  return new Error(`${url.host} (${address}) cannot be told: ${why}`, { cause: error });
 }

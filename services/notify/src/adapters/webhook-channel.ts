@@ -1,4 +1,4 @@
-import { type AddressRules, refusalOf } from '@gigvault/egress/address-rules';
+import type { AddressRules } from '@gigvault/egress/address-rules';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import type { HealthCheck } from '@gigvault/host/service';
 import type { Log } from '@gigvault/telemetry/log';
@@ -7,6 +7,7 @@ import { periodic, type Worker } from '@gigvault/time/worker';
 import type { PoolClient } from 'pg';
 import { Webhook } from 'standardwebhooks';
 import { type DeliverDeps, deliverDue } from '../delivery/deliver.ts';
+import { whyNotUrl } from '../delivery/webhook-url.ts';
 import type { Notification } from '../notification/templates.ts';
 import type { WebhookConfig } from '../notify.config.ts';
 import type { DeliveryQueue } from '../ports/delivery-queue.ts';
@@ -130,13 +131,8 @@ function signerOf(name: string, secret: string): Webhook {
 }
 
 function urlOf({ name, config, rules }: WebhookOptions): URL {
-  const url = new URL(config.url);
-  const refuse = (why: string) =>
-    new GigvaultError('INVALID_ARGUMENT', `notify.webhooks.${name}.url ${why}.`);
-  if (url.username !== '' || url.password !== '') throw refuse('holds a password');
-  if (url.protocol === 'http:' && !rules.development) throw refuse('is not https');
-  const refused = refusalOf(rules, url.hostname.replace(/^\[(.*)\]$/, '$1'), url.hostname);
-  if (refused !== undefined && refused !== 'not an address')
-    throw refuse(`leads to an address that is refused (${refused}); see notify.allowedNetworks`);
-  return url;
+  const why = whyNotUrl(config.url, rules);
+  if (why !== undefined)
+    throw new GigvaultError('INVALID_ARGUMENT', `notify.webhooks.${name}.url ${why}.`);
+  return new URL(config.url);
 }

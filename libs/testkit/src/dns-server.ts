@@ -17,6 +17,7 @@ export interface DnsServer {
 const TYPES: Readonly<Record<number, string>> = { 1: 'A', 28: 'AAAA' };
 const NXDOMAIN = 3;
 
+/** Listens on a free port. */
 export async function startDnsServer(): Promise<DnsServer> {
   const socket = createSocket('udp4');
   const known = new Map<string, readonly string[]>();
