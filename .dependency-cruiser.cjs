@@ -53,7 +53,11 @@ module.exports = {
       name: 'pure-libs-stay-pure',
       severity: 'error',
       // Where the machine is asked for the time, and name servers for addresses.
-      from: { path: PURE_LIBS, pathNot: '\\.test\\.ts$|/test/|^libs/time/src/clock\\.ts$|^libs/egress/src/dns-addresses\\.ts$' },
+      from: {
+        path: PURE_LIBS,
+        pathNot:
+          '\\.test\\.ts$|/test/|^libs/time/src/clock\\.ts$|^libs/egress/src/dns-addresses\\.ts$',
+      },
       to: {
         pathNot: [PURE_LIBS, '^(node:)?(assert|buffer|crypto|net|url)$', '^proto/gen/'],
       },
