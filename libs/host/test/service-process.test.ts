@@ -49,7 +49,7 @@ beforeAll(async () => {
     { servicesCa: '', certificate: join(folder, 'x.crt'), privateKey: join(folder, 'x.key') },
     material,
   );
-  writeFileSync(join(folder, 'token'), 'the-token\n');
+  writeFileSync(join(folder, 'token'), 'the-token\n', { mode: 0o600 });
   mkdirSync(join(folder, 'data'));
 });
 

@@ -209,7 +209,9 @@ describe('keymgr as a service', () => {
   it('keeps private keys encrypted, and does not start without the master key', async () => {
     for (const file of await readdir(join(dataDir, 'keys'))) {
       const path = join(dataDir, 'keys', file);
-      expect(await readFile(path, 'utf8')).toMatch(/^-----BEGIN ENCRYPTED PRIVATE KEY-----/);
+      expect(await readFile(path, 'utf8')).toMatch(
+        /^master-key: [0-9a-f]{16}\n-----BEGIN ENCRYPTED PRIVATE KEY-----/,
+      );
       expect((await stat(path)).mode & 0o777).toBe(0o600);
     }
     const elsewhere = { ...context(), dataDir: join(dataDir, 'elsewhere') };
