@@ -4,7 +4,10 @@ import { describe, expect, it } from '@jest/globals';
 import { person, personWorld } from '../../test/person.ts';
 import { ISSUER } from '../../test/signing-fixture.ts';
 import { backendsOf } from '../backends/backends.ts';
+import { decryptForPerson } from '../encryption/decrypt-for-person.ts';
+import { encryptForPerson } from '../encryption/encrypt-for-person.ts';
 import { signForPerson } from '../signing/sign-for-person.ts';
+import { verifyForPerson } from '../signing/verify-for-person.ts';
 import { changeGrants } from './change-grants.ts';
 import { changeState } from './change-state.ts';
 import { createCaKey } from './create-ca-key.ts';
@@ -19,10 +22,29 @@ type World = ReturnType<typeof personWorld>;
 type Who = ReturnType<typeof person>;
 
 const REQUEST = { data: Buffer.from('to be signed'), format: 'der' } as const;
+const PLAIN = { plaintext: Buffer.from('secret'), additionalData: Buffer.alloc(0) };
+const root = person('root', 'admin');
+
+/** Of the key that is used; others are pairs. */
+const KEY_TYPES: Partial<Record<string, string>> = {
+  verify: 'hmac-sha256',
+  encrypt: 'aes-256',
+  decrypt: 'aes-256',
+};
+const keyTypeFor = (use: string) => KEY_TYPES[use] ?? 'ec-p256';
 
 /** Every use of a key that is asked of `requireOwnKey`. */
 const USES = {
   sign: ({ deps }: World, who: Who) => signForPerson(deps, 'k', REQUEST, who),
+  verify: async ({ deps }: World, who: Who) => {
+    const { signature } = await signForPerson(deps, 'k', REQUEST, root);
+    return verifyForPerson(deps, 'k', { ...REQUEST, signature }, who);
+  },
+  encrypt: ({ deps }: World, who: Who) => encryptForPerson(deps, 'k', PLAIN, who),
+  decrypt: async ({ deps }: World, who: Who) => {
+    const { ciphertext } = await encryptForPerson(deps, 'k', PLAIN, root);
+    return decryptForPerson(deps, 'k', { ...PLAIN, ciphertext }, who);
+  },
   rotate: ({ deps }: World, who: Who) => rotateKey(deps, 'k', undefined, who),
   'change-state': ({ deps }: World, who: Who) =>
     changeState(deps, 'k', { state: 'suspended', reason: '' }, who),
@@ -47,7 +69,7 @@ async function refusal(attempt: Promise<unknown>): Promise<string | undefined> {
 /** A key of alice's in a world of its own, which waits for its destruction when it is to be restored. */
 async function worldFor(use: Use, granted: readonly KeyGrant[] = []): Promise<World> {
   const world = personWorld();
-  await world.key();
+  await world.key('k', keyTypeFor(use));
   if (granted.length > 0) await changeGrants(world.deps, 'k', { grants: granted }, world.alice);
   if (use === 'restore') await scheduleDestruction(world.deps, 'k', world.alice);
   return world;
@@ -57,6 +79,9 @@ describe('covers: X17, T63. a key: who may do what with it', () => {
   /** Who may do it without a grant, besides the owner. */
   const ROLES: Record<Use, readonly Role[]> = {
     sign: ['admin'],
+    verify: ['admin'],
+    encrypt: ['admin'],
+    decrypt: ['admin'],
     rotate: ['admin', 'operator'],
     'change-state': ['admin', 'operator'],
     destroy: ['admin', 'operator'],
@@ -174,10 +199,10 @@ describe('the grants of a key', () => {
 describe('covers: X17, T63. a backend that is for some roles', () => {
   const ONLY: Role[] = ['admin', 'auditor'];
 
-  async function world(backend: 'memory' | 'vault') {
+  async function world(backend: 'memory' | 'vault', use: string = 'sign') {
     const made = personWorld({ vault: ONLY });
-    const root = person('root', 'admin');
-    await generateUserKey(made.deps, { keyId: 'k', keyType: 'ec-p256', backend }, root);
+    const key = { keyId: 'k', keyType: keyTypeFor(use), backend };
+    await generateUserKey(made.deps, key, root);
     // Of the key itself everybody is allowed everything here.
     const all = ROLE_NAMES.flatMap((role) => grants(`user:${role}`, ...GRANTABLE_USES));
     await changeGrants(made.deps, 'k', { grants: all }, root);
@@ -191,7 +216,7 @@ describe('covers: X17, T63. a backend that is for some roles', () => {
   );
 
   it.each(cells)('$use in $backend by $role', async ({ backend, role, use }) => {
-    const made = await world(backend);
+    const made = await world(backend, use);
     const who = person(role, role);
     if (use === 'restore') await scheduleDestruction(made.deps, 'k', person('root', 'admin'));
     const key = { keyId: 'new', keyType: 'ec-p256', backend } as const;

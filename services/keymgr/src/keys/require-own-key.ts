@@ -21,6 +21,7 @@ export interface PersonDeps extends KeyDeps, RefusalDeps {
 /** What people do with a key; stands as purpose in the event of a refusal. */
 export type PersonUse =
   | 'sign'
+  | 'verify'
   | 'encrypt'
   | 'decrypt'
   | 'rotate'
@@ -37,6 +38,7 @@ const MANAGERS: readonly Role[] = ['admin', 'operator'];
  */
 const FOR_OTHERS: Readonly<Record<PersonUse, readonly Role[]>> = {
   sign: ['admin'],
+  verify: ['admin'],
   encrypt: ['admin'],
   decrypt: ['admin'],
   rotate: MANAGERS,

@@ -5,7 +5,7 @@ import { earlierVersions, findVersion, getKey } from '../keys/find-keys.ts';
 import { requireHash } from '../keys/key-spec.ts';
 import { type KeyState, STATE_RULES } from '../keys/key-state.ts';
 import { refuseUse } from '../keys/refuse-use.ts';
-import type { PersonDeps } from '../keys/require-own-key.ts';
+import { type PersonDeps, requireOwnKey } from '../keys/require-own-key.ts';
 import { requireUsage } from '../keys/require-usage.ts';
 import type { KeyVersion, StoredKey } from '../keys/stored-key.ts';
 import { isSignature } from './key-signature.ts';
@@ -33,7 +33,7 @@ export interface Verdict {
 
 /**
  * Verifies with the key's versions, the newest first. Asks a backend only for keys without a public half. Uses are counted, as those of `ocspSign`.
- * Errors: INVALID_ARGUMENT, KEY_NOT_FOUND for an unknown version too, KEY_USE_REFUSED for a key that is pre-active or destroyed,
+ * Errors: for keys without a public half those of requireOwnKey; INVALID_ARGUMENT, KEY_NOT_FOUND for an unknown version too, KEY_USE_REFUSED for a key that is pre-active or destroyed,
  * or encrypts; INVALID_HASH_ALGORITHM; KEY_UNAVAILABLE.
  */
 export async function verifyForPerson(
@@ -43,7 +43,10 @@ export async function verifyForPerson(
   principal: Principal,
 ): Promise<Verdict> {
   requireSize(request.data);
-  const key = await getKey(deps, keyId, principal.tenantId);
+  const known = await getKey(deps, keyId);
+  const isOpen = known.publicKey !== null && known.tenantId === principal.tenantId;
+  // A public key is for everybody who reads it; who verifies with a secret one could as well have made what it verifies.
+  const key = isOpen ? known : await requireOwnKey(deps, keyId, 'verify', principal);
   const { state } = key;
   const use = { purpose: 'verify', caller: principal.actor };
   if (!STATE_RULES[state].processes) throw await refuseUse(deps, keyId, use, `key is ${state}`);
