@@ -72,9 +72,15 @@ describe.each(MODES)('the document of the REST API, %s', (mode) => {
     await tried('rotateKey', 200, { params, body: {} });
     await tried('changeKeyState', 200, { params, body: { state: 'suspended' } });
     await tried('destroyKey', 200, { params });
+    await tried('getKeyDestruction', 200, { params });
+    const other = await signedIn('olga', 'operator');
+    await tried('approveKeyDestruction', 200, { params, by: other });
     await tried('listKeys', 200, { query: '?limit=1&state=deactivated' });
     await tried('getKey', 200, { params });
     await tried('restoreKey', 200, { params });
+    const grants = [{ user: 'user:olga', uses: ['sign'] }];
+    await tried('setKeyGrants', 200, { params, body: { grants } });
+    await tried('getKeyGrants', 200, { params });
     const box = { params: { keyId: 'my-box' } };
     await tried('generateKey', 201, { body: { keyId: 'my-box', keyType: 'aes-256' } });
     const { ciphertext } = await tried('encryptData', 200, { ...box, body: { plaintext: data } });

@@ -107,6 +107,8 @@ export const keymgrConfig = z
     earlierMasterKeys: z.array(secretReference).default([]),
     /** How long a key waits for its destruction, which may be undone meanwhile. */
     destructionWait: durationBetween('1d', '30d').prefault('7d'),
+    /** How many people besides who asked must approve a key's destruction, or it never comes. */
+    destruction: z.strictObject({ approvals: z.int().min(0).max(10).default(0) }).prefault({}),
     /** Of each person, with all of their API keys, and of each service. */
     limits: z
       .strictObject({ people: limits(10, 100, 50), services: limits(60, 3_000_000, 600) })

@@ -11,6 +11,7 @@ import { KeymgrInit1763700000000 } from '../migrations/1763700000000-init.ts';
 import { KeymgrKeyLife1796000000000 } from '../migrations/1796000000000-key-life.ts';
 import { KeymgrKeyGrants1796100000000 } from '../migrations/1796100000000-key-grants.ts';
 import { KeymgrSecretKeys1796600000000 } from '../migrations/1796600000000-secret-keys.ts';
+import { KeymgrDestructionApprovals1796700000000 } from '../migrations/1796700000000-destruction-approvals.ts';
 import { keyDestroyer } from './adapters/key-destroyer.ts';
 import { masterKeyWorker } from './adapters/master-key-worker.ts';
 import { KEYS, KeyRpc, KeySigningRpc, SIGNING } from './api/grpc.ts';
@@ -40,13 +41,14 @@ export const keymgrService: ServiceDefinition<KeymgrConfig> = {
     KeymgrKeyLife1796000000000,
     KeymgrKeyGrants1796100000000,
     KeymgrSecretKeys1796600000000,
+    KeymgrDestructionApprovals1796700000000,
   ],
   serves: [RPC.key, RPC.keySigning, RPC.keyApi, RPC.eventLog],
   eventConsumers: ['audit'],
   module: async (context) => {
     const keymgr = await openKeymgr(context);
     const { authenticator, clock, clockGuard, config, log } = context;
-    const { destructionWait } = config;
+    const { destructionWait, destruction } = config;
     const people = {
       ...keymgr.keys,
       encryptions: keymgr.encryptions,
@@ -54,6 +56,7 @@ export const keymgrService: ServiceDefinition<KeymgrConfig> = {
       log,
       clockGuard,
       destructionWait,
+      destructionApprovals: destruction.approvals,
     };
     const masterKeys = { backends: keymgr.keys.backends, events: keymgr.events, log };
     const rotation = masterKeyWorker(masterKeys, clock);

@@ -55,6 +55,7 @@ async function twoReplicas() {
       clock,
       clockGuard: createClockGuard(clock),
       destructionWait: WAIT,
+      destructionApprovals: 0,
     };
   };
   const replicas = [replica(), replica()] as const;

@@ -63,6 +63,7 @@ export function personWorld(rolesOf: BackendRoles = {}) {
     clock,
     clockGuard: createClockGuard(clock),
     destructionWait: WAIT,
+    destructionApprovals: 0,
   };
   const alice = person('alice');
   return {

@@ -27,7 +27,7 @@ export const ACCESS_COMMANDS: readonly CommandSpec[] = [
     options: [
       {
         flags: '--role <role>',
-        description: 'admin, operator, approver, requester, auditor',
+        description: 'admin, operator, approver, requester, key-user, auditor',
         repeat: true,
         required: true,
       },

@@ -9,7 +9,7 @@ import type { KeyVersion, StoredKey, Usage } from '../keys/stored-key.ts';
 
 /** Of `key`, in the order of `keyValues`. */
 export const KEY_COLUMNS = `key_id, key_type, usage, state, version, spki, backend, handle, version_created_at, destroy_at, restore_state, purposes, callers,
-  issuer_name, owner, tenant_id, created_at, grants, grants_version`;
+  issuer_name, owner, tenant_id, created_at, grants, grants_version, destroy_by`;
 
 /** A row of `key_version`. */
 export interface VersionRow {
@@ -36,6 +36,7 @@ export interface KeyRow extends VersionRow {
   readonly created_at: Date;
   readonly grants: KeyGrant[];
   readonly grants_version: number;
+  readonly destroy_by: string[];
 }
 
 /** One parameter for each of KEY_COLUMNS. */
@@ -60,6 +61,7 @@ export function keyValues(key: StoredKey): unknown[] {
     new Date(key.createdAt),
     JSON.stringify(key.grants),
     key.grantsVersion,
+    key.destroyBy,
   ];
 }
 
@@ -97,5 +99,6 @@ export function toStoredKey(row: KeyRow): StoredKey {
     createdAt: row.created_at.getTime(),
     grants: row.grants,
     grantsVersion: row.grants_version,
+    destroyBy: row.destroy_by,
   };
 }

@@ -45,9 +45,12 @@ export function memoryKeyTable(events: KeyEvent[]): KeyTable {
     grant: async (key, grants, event) =>
       change(key, { grants, grantsVersion: key.grantsVersion + 1 }, event),
     recordUse: async (key, event) => change(key, {}, event),
-    async due(until, after, limit) {
+    async due(until, approvals, after, limit) {
       return [...keys.values()]
         .filter(({ destroyAt }) => destroyAt !== null && destroyAt <= until)
+        .filter(
+          (key) => key.restoreState === null || key.destroyBy.length > approvals || approvals === 0,
+        )
         .sort(byDestruction)
         .filter((key) => after === undefined || byDestruction(after, key) < 0)
         .slice(0, limit);
@@ -57,7 +60,8 @@ export function memoryKeyTable(events: KeyEvent[]): KeyTable {
 
 function isAsBefore(known: StoredKey, key: StoredKey): boolean {
   const parts = ['version', 'state', 'destroyAt', 'restoreState', 'grantsVersion'] as const;
-  return parts.every((part) => known[part] === key[part]);
+  const isSame = parts.every((part) => known[part] === key[part]);
+  return isSame && known.destroyBy.join() === key.destroyBy.join();
 }
 
 function byDestruction(a: StoredKey, b: StoredKey): number {

@@ -19,9 +19,9 @@ import {
   type VersionRow,
 } from './key-rows.ts';
 
-/** Parameters $1 to $6 of `asBefore`. */
+/** Parameters $1 to $7 of `asBefore`. */
 const AS_BEFORE = `key_id = $1 AND version = $2 AND state = $3
-  AND destroy_at IS NOT DISTINCT FROM $4::timestamptz AND restore_state IS NOT DISTINCT FROM $5 AND grants_version = $6`;
+  AND destroy_at IS NOT DISTINCT FROM $4::timestamptz AND restore_state IS NOT DISTINCT FROM $5 AND grants_version = $6 AND destroy_by = $7::text[]`;
 
 /** Of what is asked for together, what is still so. Shared: whoever changes one of these keys waits until the events are in the log. */
 const STILL_SO = `WITH told AS (
@@ -68,17 +68,19 @@ export function pgKeyTable(pool: Pool, eventLog: EventLog): KeyTable {
       told(pool, eventLog, event, (client) => grant(client, key, grants)),
     recordUse: (key, event) => use({ key, event: ofThisRequest(event) }),
 
-    async due(until, after, limit) {
+    async due(until, approvals, after, limit) {
       const { rows } = await query<KeyRow>(pool, {
         name: 'key-due',
         text: `SELECT ${KEY_COLUMNS} FROM key
                WHERE destroy_at <= $1 AND (destroy_at, key_id) > ($2::timestamptz, $3)
+                 AND (restore_state IS NULL OR $5 = 0 OR cardinality(destroy_by) > $5)
                ORDER BY destroy_at, key_id LIMIT $4`,
         values: [
           new Date(until),
           toDate(after?.destroyAt ?? null) ?? '-infinity',
           after?.keyId ?? '',
           limit,
+          approvals,
         ],
       });
       return rows.map(toStoredKey);
@@ -116,7 +118,7 @@ async function insert(client: PoolClient, key: StoredKey): Promise<boolean> {
   const { rowCount } = await client.query({
     name: 'key-insert',
     text: `INSERT INTO key (${KEY_COLUMNS})
-           VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19) ON CONFLICT (key_id) DO NOTHING`,
+           VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20) ON CONFLICT (key_id) DO NOTHING`,
     values: keyValues(key),
   });
   return rowCount !== 0;
@@ -125,12 +127,12 @@ async function insert(client: PoolClient, key: StoredKey): Promise<boolean> {
 async function move(
   client: PoolClient,
   key: StoredKey,
-  { state, destroyAt, restoreState }: KeyCourse,
+  { state, destroyAt, restoreState, destroyBy }: KeyCourse,
 ): Promise<boolean> {
   const { rowCount } = await client.query({
     name: 'key-move',
-    text: `UPDATE key SET state = $7, destroy_at = $8, restore_state = $9 WHERE ${AS_BEFORE}`,
-    values: [...asBefore(key), state, toDate(destroyAt), restoreState],
+    text: `UPDATE key SET state = $8, destroy_at = $9, restore_state = $10, destroy_by = $11 WHERE ${AS_BEFORE}`,
+    values: [...asBefore(key), state, toDate(destroyAt), restoreState, destroyBy],
   });
   return rowCount !== 0;
 }
@@ -166,15 +168,15 @@ async function grant(
 ): Promise<boolean> {
   const { rowCount } = await client.query({
     name: 'key-grant',
-    text: `UPDATE key SET grants = $7, grants_version = grants_version + 1 WHERE ${AS_BEFORE}`,
+    text: `UPDATE key SET grants = $8, grants_version = grants_version + 1 WHERE ${AS_BEFORE}`,
     values: [...asBefore(key), JSON.stringify(grants)],
   });
   return rowCount !== 0;
 }
 
 function asBefore(key: StoredKey): unknown[] {
-  const { keyId, version, state, destroyAt, restoreState, grantsVersion } = key;
-  return [keyId, version, state, toDate(destroyAt), restoreState, grantsVersion];
+  const { keyId, version, state, destroyAt, restoreState, grantsVersion, destroyBy } = key;
+  return [keyId, version, state, toDate(destroyAt), restoreState, grantsVersion, destroyBy];
 }
 
 interface Use {

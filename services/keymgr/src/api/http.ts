@@ -10,6 +10,7 @@ import { KEY_STATES } from '../keys/key-state.ts';
 import type { PersonDeps } from '../keys/require-own-key.ts';
 import type { StoredKey } from '../keys/stored-key.ts';
 import { backendName, backendRoutes } from './http-backends.ts';
+import { destructionRoutes } from './http-destruction.ts';
 import { encryptionRoutes } from './http-encryption.ts';
 import { grantRoutes } from './http-grants.ts';
 import { lifeRoutes } from './http-life.ts';
@@ -85,6 +86,7 @@ export function keyRoutes(deps: PersonDeps): HttpRoute[] {
         return { status: 200, body: toJsonWithVersions(key, await earlierVersions(deps, key)) };
       },
     }),
+    ...destructionRoutes(deps),
     ...grantRoutes(deps),
     ...lifeRoutes(deps),
     ...useRoutes(deps),

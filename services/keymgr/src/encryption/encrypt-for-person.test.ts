@@ -151,7 +151,11 @@ describe('who encrypts and decrypts, and with what', () => {
     const { deps, stored, encrypt, decrypt } = await withKey();
     const { ciphertext } = await encrypt();
     const event = { type: 'key.generated', actor: 'test', subject: 'test', data: {} } as const;
-    await deps.keys.move(stored, { state, destroyAt: null, restoreState: null }, event);
+    await deps.keys.move(
+      stored,
+      { state, destroyAt: null, restoreState: null, destroyBy: [] },
+      event,
+    );
     const outcome = (promise: Promise<unknown>) =>
       promise.then(
         () => 'done',

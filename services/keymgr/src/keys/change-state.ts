@@ -42,8 +42,8 @@ export async function changeState(
     const use = { purpose: 'change-state', caller: actor };
     throw await refuseUse(deps, keyId, use, why, 'KEY_STATE_REFUSED');
   }
-  const { destroyAt, restoreState } = key;
-  const next: KeyCourse = { state, destroyAt, restoreState: restoreState && state };
+  const { destroyAt, restoreState, destroyBy } = key;
+  const next: KeyCourse = { state, destroyAt, restoreState: restoreState && state, destroyBy };
   const data = { from: key.state, reason };
   return moveKey(deps, key, next, { type: EVENT[state], actor, subject: keyId, data });
 }

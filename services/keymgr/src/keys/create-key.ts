@@ -64,6 +64,7 @@ export async function createKey(deps: KeyDeps, request: NewKey): Promise<StoredK
     state: 'active',
     destroyAt: null,
     restoreState: null,
+    destroyBy: [],
     version: 1,
     ...made,
     versionCreatedAt: now,

@@ -10,6 +10,8 @@ import type { KeyVersion, StoredKey } from './stored-key.ts';
 export interface DestroyDeps {
   readonly backends: Backends;
   readonly keys: Pick<KeyTable, 'due' | 'versions' | 'move'>;
+  /** People besides who asked without whom no key is destroyed. */
+  readonly destructionApprovals: number;
   readonly clockGuard: ClockGuard;
   readonly log: Log;
 }
@@ -27,7 +29,7 @@ export async function destroyDueKeys(deps: DestroyDeps, signal: AbortSignal): Pr
   let destroyed = 0;
   let last: StoredKey | undefined;
   for (;;) {
-    const keys = await deps.keys.due(deps.clockGuard.now(), last, BATCH);
+    const keys = await deps.keys.due(deps.clockGuard.now(), deps.destructionApprovals, last, BATCH);
     for (const key of keys) {
       if (signal.aborted) return destroyed;
       deps.clockGuard.check();
@@ -52,7 +54,7 @@ async function isDestroyed(deps: DestroyDeps, key: StoredKey): Promise<boolean> 
 
 /** First the way back is closed, so that nothing is undone of which parts are gone; then the private keys go; then the key is called destroyed. */
 async function destroyKey(deps: DestroyDeps, due: StoredKey): Promise<void> {
-  const { keyId, state, destroyAt } = due;
+  const { keyId, state, destroyAt, destroyBy } = due;
   const event = (type: KeyEvent['type'], data: object): KeyEvent => ({
     type,
     actor: ACTOR,
@@ -65,12 +67,12 @@ async function destroyKey(deps: DestroyDeps, due: StoredKey): Promise<void> {
       : await moveKey(
           deps,
           due,
-          { state, destroyAt, restoreState: null },
-          event('key.destruction-begun', { destroyAt }),
+          { state, destroyAt, restoreState: null, destroyBy },
+          event('key.destruction-begun', { destroyAt, by: destroyBy }),
         );
   const versions = [key, ...(await earlierVersions(deps, key))];
   for (const { backend, handle } of versions) await deps.backends.of(backend).remove(handle);
-  const next = { state: 'destroyed', destroyAt: null, restoreState: null } as const;
+  const next = { state: 'destroyed', destroyAt: null, restoreState: null, destroyBy } as const;
   const data = { from: state, versions: versions.length };
   await moveKey(deps, key, next, event('key.destroyed', data));
   deps.log.info({ key_id: keyId, operation: 'destroy-key' }, 'a key is destroyed');

@@ -49,7 +49,7 @@ async function tried(
   const { deps, alice, key, told } = personWorld();
   const made = await key();
   const { signature } = await signForPerson(deps, 'k', { data: DATA, format: 'der' }, alice);
-  const course = { state, destroyAt: null, restoreState: null, ...waiting };
+  const course = { state, destroyAt: null, restoreState: null, destroyBy: [], ...waiting };
   const event = { type: 'key.generated', actor: 'test', subject: 'test', data: {} } as const;
   await deps.keys.move(made, course, event);
   const before = told();

@@ -8,6 +8,7 @@ import { decryptForPerson } from '../encryption/decrypt-for-person.ts';
 import { encryptForPerson } from '../encryption/encrypt-for-person.ts';
 import { signForPerson } from '../signing/sign-for-person.ts';
 import { verifyForPerson } from '../signing/verify-for-person.ts';
+import { approveDestruction } from './approve-destruction.ts';
 import { changeGrants } from './change-grants.ts';
 import { changeState } from './change-state.ts';
 import { createCaKey } from './create-ca-key.ts';
@@ -49,9 +50,13 @@ const USES = {
   'change-state': ({ deps }: World, who: Who) =>
     changeState(deps, 'k', { state: 'suspended', reason: '' }, who),
   destroy: ({ deps }: World, who: Who) => scheduleDestruction(deps, 'k', who),
+  'approve-destruction': ({ deps }: World, who: Who) => approveDestruction(deps, 'k', who),
   restore: ({ deps }: World, who: Who) => undoDestruction(deps, 'k', who),
   grant: ({ deps }: World, who: Who) => changeGrants(deps, 'k', { grants: [] }, who),
 } as const;
+
+/** Of a key that waits for its destruction. */
+const WAITS = new Set<string>(['restore', 'approve-destruction']);
 
 type Use = keyof typeof USES;
 const ALL_USES = Object.keys(USES) as Use[];
@@ -71,7 +76,8 @@ async function worldFor(use: Use, granted: readonly KeyGrant[] = []): Promise<Wo
   const world = personWorld();
   await world.key('k', keyTypeFor(use));
   if (granted.length > 0) await changeGrants(world.deps, 'k', { grants: granted }, world.alice);
-  if (use === 'restore') await scheduleDestruction(world.deps, 'k', world.alice);
+  if (WAITS.has(use))
+    await scheduleDestruction(world.deps, 'k', use === 'restore' ? world.alice : root);
   return world;
 }
 
@@ -86,6 +92,7 @@ describe('covers: X17, T63. a key: who may do what with it', () => {
     'change-state': ['admin', 'operator'],
     destroy: ['admin', 'operator'],
     restore: ['admin', 'operator'],
+    'approve-destruction': ['admin', 'operator'],
     grant: ['admin'],
   };
   const isGrantable = (use: Use) => (GRANTABLE_USES as readonly string[]).includes(use);
@@ -218,7 +225,7 @@ describe('covers: X17, T63. a backend that is for some roles', () => {
   it.each(cells)('$use in $backend by $role', async ({ backend, role, use }) => {
     const made = await world(backend, use);
     const who = person(role, role);
-    if (use === 'restore') await scheduleDestruction(made.deps, 'k', person('root', 'admin'));
+    if (WAITS.has(use)) await scheduleDestruction(made.deps, 'k', root);
     const key = { keyId: 'new', keyType: 'ec-p256', backend } as const;
     const attempts = {
       generate: () => generateUserKey(made.deps, key, who),

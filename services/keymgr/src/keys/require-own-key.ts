@@ -16,6 +16,8 @@ export interface PersonDeps extends KeyDeps, RefusalDeps {
   readonly clockGuard: ClockGuard;
   /** Milliseconds between the request for a destruction and the destruction. */
   readonly destructionWait: number;
+  /** People besides who asked without whom no key is destroyed. */
+  readonly destructionApprovals: number;
 }
 
 /** What people do with a key; stands as purpose in the event of a refusal. */
@@ -27,6 +29,7 @@ export type PersonUse =
   | 'rotate'
   | 'change-state'
   | 'destroy'
+  | 'approve-destruction'
   | 'restore'
   | 'grant';
 
@@ -44,6 +47,7 @@ const FOR_OTHERS: Readonly<Record<PersonUse, readonly Role[]>> = {
   rotate: MANAGERS,
   'change-state': MANAGERS,
   destroy: MANAGERS,
+  'approve-destruction': MANAGERS,
   restore: MANAGERS,
   grant: ['admin'],
 };

@@ -6,7 +6,7 @@ import { type PersonDeps, requireOwnKey } from './require-own-key.ts';
 import type { StoredKey } from './stored-key.ts';
 
 /**
- * Takes a key out of use at once and destroys it, with all its versions, when the wait is over. Nothing happens when it waits already, or is destroyed.
+ * Takes a key out of use at once and destroys it, with all its versions, when the wait is over and as many others as the configuration says have approved it. Nothing happens when it waits already, or is destroyed.
  * Errors: those of requireOwnKey, CONFLICT, UNAVAILABLE while the clock is not right.
  */
 export async function scheduleDestruction(
@@ -15,12 +15,12 @@ export async function scheduleDestruction(
   principal: Principal,
 ): Promise<StoredKey> {
   const key = await requireOwnKey(deps, keyId, 'destroy', principal);
+  const { actor } = principal;
   const { waiting } = STATE_RULES[key.state];
   if (waiting === undefined || key.destroyAt !== null) return key;
   const destroyAt = deps.clockGuard.now() + deps.destructionWait;
-  const next = { state: waiting, destroyAt, restoreState: key.state };
+  const next = { state: waiting, destroyAt, restoreState: key.state, destroyBy: [actor] };
   const data = { from: key.state, destroyAt };
-  const { actor } = principal;
   const event = { type: 'key.destruction-scheduled', actor, subject: keyId, data } as const;
   return moveKey(deps, key, next, event);
 }
@@ -42,7 +42,7 @@ export async function undoDestruction(
     const use = { purpose: 'restore', caller: actor };
     throw await refuseUse(deps, keyId, use, why, 'KEY_STATE_REFUSED');
   }
-  const next = { state: key.restoreState, destroyAt: null, restoreState: null };
+  const next = { state: key.restoreState, destroyAt: null, restoreState: null, destroyBy: [] };
   const data = { to: key.restoreState };
   const event = { type: 'key.destruction-undone', actor, subject: keyId, data } as const;
   return moveKey(deps, key, next, event);

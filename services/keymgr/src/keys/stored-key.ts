@@ -38,6 +38,11 @@ export interface StoredKey extends KeyVersion {
   readonly destroyAt: number | null;
   /** The state that an undo of its destruction gives back; null when none is scheduled, or it has begun. */
   readonly restoreState: KeyState | null;
+  /**
+   * Who wants it destroyed, as events' actors: who asked first, then those who approved. Empty when none is scheduled, or an earlier version scheduled it without
+   * saying who asked.
+   */
+  readonly destroyBy: readonly string[];
   /** Empty for a person's key: no service signs with it. */
   readonly purposes: readonly Purpose[];
   readonly callers: readonly PeerName[];

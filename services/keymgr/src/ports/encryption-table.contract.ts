@@ -74,7 +74,7 @@ export function describeEncryptionTable(
       expect(await record(1, next)).toBe('exhausted');
       await keys.move(
         next,
-        { state: 'suspended', destroyAt: null, restoreState: null },
+        { state: 'suspended', destroyAt: null, restoreState: null, destroyBy: [] },
         generated(key),
       );
       expect(await record(5, next)).toBe('changed');

@@ -11,6 +11,7 @@ export interface KeyEvent {
     | 'key.deactivated'
     | 'key.compromised'
     | 'key.destruction-scheduled'
+    | 'key.destruction-approved'
     | 'key.destruction-undone'
     | 'key.destruction-begun'
     | 'key.destroyed'

@@ -17,6 +17,7 @@ export function someKey(difference: Partial<StoredKey> = {}): StoredKey {
     state: 'active',
     destroyAt: null,
     restoreState: null,
+    destroyBy: [],
     version: 1,
     publicKey,
     backend: 'memory',
@@ -105,7 +106,12 @@ interface UnderTest {
 }
 
 const DUE = 1_767_225_600_000;
-const WAITING = { state: 'deactivated', destroyAt: DUE, restoreState: 'active' } as const;
+const WAITING = {
+  state: 'deactivated',
+  destroyAt: DUE,
+  restoreState: 'active',
+  destroyBy: ['user:a'],
+} as const;
 
 function told(key: StoredKey): KeyEvent {
   return { type: 'key.used', actor: 'test', subject: key.keyId, data: {} };
@@ -130,7 +136,7 @@ function describeChanges(make: () => Promise<UnderTest>): void {
     expect((await Promise.all(rivals)).filter(Boolean)).toHaveLength(1);
     expect(await table.find(key.keyId)).toEqual({ ...key, ...WAITING });
     expect(await count()).toBe(2);
-    const back = { state: 'active', destroyAt: null, restoreState: null } as const;
+    const back = { state: 'active', destroyAt: null, restoreState: null, destroyBy: [] } as const;
     expect(await table.move({ ...key, ...WAITING, destroyAt: DUE + 1 }, back, told(key))).toBe(
       false,
     );
@@ -197,8 +203,31 @@ function describeChanges(make: () => Promise<UnderTest>): void {
     for (const key of keys) await table.insert(key, generated(key));
     const names = (found: readonly StoredKey[]) =>
       found.filter(({ keyId }) => keyId.startsWith(id)).map(({ keyId }) => keyId.slice(-1));
-    expect(names(await table.due(3_600_000, undefined, 1_000))).toEqual(['1', '2', '3']);
-    expect(names(await table.due(3_600_000, keys[2], 1))).toEqual(['3']);
-    expect(names(await table.due(DUE, keys[3], 1_000))).toEqual(['0']);
+    expect(names(await table.due(3_600_000, 0, undefined, 1_000))).toEqual(['1', '2', '3']);
+    expect(names(await table.due(3_600_000, 0, keys[2], 1))).toEqual(['3']);
+    expect(names(await table.due(DUE, 0, keys[3], 1_000))).toEqual(['0']);
+  });
+
+  it('finds what enough people have approved, and what has begun', async () => {
+    const { table } = await make();
+    const id = crypto.randomUUID();
+    const people = ['user:a', 'user:b', 'user:c'];
+    const keys = [0, 1, 2, 3].map((count) =>
+      personsKey({ ...WAITING, keyId: `${id}-${count}`, destroyBy: people.slice(0, count) }),
+    );
+    const begun = personsKey({ ...WAITING, keyId: `${id}-begun`, restoreState: null });
+    for (const key of [...keys, begun]) await table.insert(key, generated(key));
+    const found = async (approvals: number) =>
+      (await table.due(DUE, approvals, undefined, 1_000))
+        .filter(({ keyId }) => keyId.startsWith(id))
+        .map(({ keyId }) => keyId.slice(id.length + 1));
+    expect(await found(0)).toEqual(['0', '1', '2', '3', 'begun']);
+    expect(await found(1)).toEqual(['2', '3', 'begun']);
+    expect(await found(2)).toEqual(['3', 'begun']);
+    expect(await found(3)).toEqual(['begun']);
+    const [, one] = keys;
+    const next = { ...WAITING, destroyBy: ['user:a', 'user:b'] };
+    const rivals = Array.from({ length: 4 }, () => table.move(one!, next, told(one!)));
+    expect((await Promise.all(rivals)).filter(Boolean)).toHaveLength(1);
   });
 }

@@ -18,7 +18,7 @@ export interface KeyPage {
 }
 
 /** What of a key changes as it goes from state to state. */
-export type KeyCourse = Pick<StoredKey, 'state' | 'destroyAt' | 'restoreState'>;
+export type KeyCourse = Pick<StoredKey, 'state' | 'destroyAt' | 'restoreState' | 'destroyBy'>;
 
 /** The keys that exist. What changes one compares what was read first: of two that change the same key only one does, the other gets false. */
 export interface KeyTable {
@@ -40,6 +40,14 @@ export interface KeyTable {
    * whatever changes it later comes after the event in the log. False otherwise, and then nothing is stored.
    */
   recordUse(key: StoredKey, event: KeyEvent): Promise<boolean>;
-  /** Keys whose destruction is due at `until`, those that wait longest first, from the one after `after` on; at most `limit`. */
-  due(until: number, after: StoredKey | undefined, limit: number): Promise<readonly StoredKey[]>;
+  /**
+   * Keys whose destruction is due at `until`, and that so many have approved besides who asked, or that has begun: those that wait longest first, from the one after
+   * `after` on; at most `limit`.
+   */
+  due(
+    until: number,
+    approvals: number,
+    after: StoredKey | undefined,
+    limit: number,
+  ): Promise<readonly StoredKey[]>;
 }
