@@ -199,6 +199,8 @@ describe('statements and tables that grow', () => {
       '/users?limit=5',
       '/keys?limit=5',
       '/keys?limit=5&state=active',
+      '/keys?limit=5&backend=pkcs8',
+      '/keys?limit=5&backend=pkcs8&state=active',
       '/issuers',
       '/audit/entries?limit=5',
       '/audit/checkpoint',
@@ -226,6 +228,11 @@ async function useKeys(
   await ask('DELETE', key);
   await ask('POST', `${key}/restore`);
   await ask('DELETE', key);
+  const box = `/keys/${round}-box`;
+  await ask('POST', '/keys', { keyId: `${round}-box`, keyType: 'aes-256' });
+  const encrypted = await ask('POST', `${box}/encrypt`, { plaintext: 'AA==' });
+  const { ciphertext } = encrypted.json<{ ciphertext: string }>();
+  await ask('POST', `${box}/decrypt`, { ciphertext });
 }
 
 /** Tables that nobody has said about whether they grow. */
