@@ -78,9 +78,6 @@ describe.each(MODES)('the document of the REST API, %s', (mode) => {
     await tried('listKeys', 200, { query: '?limit=1&state=deactivated' });
     await tried('getKey', 200, { params });
     await tried('restoreKey', 200, { params });
-    const grants = [{ user: 'user:olga', uses: ['sign'] }];
-    await tried('setKeyGrants', 200, { params, body: { grants } });
-    await tried('getKeyGrants', 200, { params });
     const box = { params: { keyId: 'my-box' } };
     await tried('generateKey', 201, { body: { keyId: 'my-box', keyType: 'aes-256' } });
     const { ciphertext } = await tried('encryptData', 200, { ...box, body: { plaintext: data } });
@@ -89,6 +86,8 @@ describe.each(MODES)('the document of the REST API, %s', (mode) => {
     await tried('listBackends', 200);
     await tried('getBackend', 200, backend);
     await tried('testBackend', 200, { ...backend, body: {} });
+    await tried('rotateMasterKey', 200, backend);
+    await tried('getMasterKey', 200, backend);
   });
 
   it('… of users, API keys and the audit log too', async () => {

@@ -215,9 +215,6 @@ async function useKeys(
   round: string,
 ): Promise<void> {
   const key = `/keys/${round}-key`;
-  await ask('POST', '/keys', { keyId: `${round}-aes`, keyType: 'aes-256' });
-  const plaintext = Buffer.from(round).toString('base64');
-  await ask('POST', `/keys/${round}-aes/encrypt`, { plaintext });
   await ask('POST', '/keys', { keyId: `${round}-key`, keyType: 'ec-p256' });
   await ask('POST', `${key}/rotate`, {});
   const signed = await ask('POST', `${key}/sign`, { data: 'AA==' });
