@@ -1,6 +1,5 @@
-import { randomBytes, X509Certificate } from 'node:crypto';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { X509Certificate } from 'node:crypto';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { connect } from '@gigvault/testkit/check-pki';
 import { eventually } from '@gigvault/testkit/eventually';
@@ -13,6 +12,7 @@ import type { Client } from 'pg';
 import { csr, type RestClient, useRest } from './rest-client.ts';
 import { passphraseFile } from './root-passphrase.ts';
 import { QUICK_CRL, START_TIMEOUT, startAcmeClient } from './use-pki.ts';
+import { useWebhookAway } from './use-webhook-away.ts';
 
 /** Rows of each table: enough for the planner to shun reading all of them. */
 const ROWS = 5_000;
@@ -77,14 +77,7 @@ interface LoggedPlan {
   readonly plan: PlanNode;
 }
 
-/** A webhook that is away: notifications wait for it. */
-const folder = mkdtempSync(join(tmpdir(), 'gv-away-'));
-const config = join(folder, 'gigvault.yaml');
-const secret = join(folder, 'secret');
-writeFileSync(secret, randomBytes(32).toString('base64'), { mode: 0o600 });
-const webhook = `{ url: 'http://localhost:9', secret: 'file://${secret}' }`;
-writeFileSync(config, `notify: { webhooks: { away: ${webhook} } }\n`);
-afterAll(() => rmSync(folder, { recursive: true }));
+const webhookAway = useWebhookAway();
 
 describe('statements and tables that grow', () => {
   let pki: PkiProcess;
@@ -100,7 +93,7 @@ describe('statements and tables that grow', () => {
   };
 
   beforeAll(async () => {
-    pki = await startPki('one process', ...QUICK_CRL, '--config', config);
+    pki = await startPki('one process', ...QUICK_CRL, ...webhookAway);
     http = httpClient(readFileSync(pki.rootFile));
     passphrase = passphraseFile(pki);
   }, START_TIMEOUT);
