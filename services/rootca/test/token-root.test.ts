@@ -9,6 +9,7 @@ import { systemClock } from '@gigvault/time/clock';
 import { toPem } from '@gigvault/x509/pem';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { tokenKeyKeeper } from '../src/adapters/token-key-keeper.ts';
+import type { KeyKeeper } from '../src/ports/key-keeper.ts';
 import { rootcaProgram } from '../src/program.ts';
 import { newKey, plan, request, surroundings } from './ceremony-fixture.ts';
 
@@ -167,6 +168,26 @@ describe('a ceremony with the root in a token', () => {
     expect(again.publicKey.spki).toEqual(key.publicKey.spki);
     await again.close();
     await expect(keeper.lock(content, randomBytes(32))).rejects.toThrow('The PIN is wrong');
+  });
+
+  it('touches no other token, even with the same PIN — covers: T64', async () => {
+    for (const label of ['right', 'spare']) await addSoftHsmToken(token, label);
+    const [right, spare] = ['right', 'spare'].map((label) =>
+      tokenKeyKeeper(token.uri.replace('token=root', `token=${label}`), false),
+    ) as [KeyKeeper, KeyKeeper];
+    const { key, content } = await right.make(plan, randomBytes(32));
+    await key.close();
+    // As of a token without a serial number of its own.
+    const anywhere = content.replace(/^serial: .*\n/m, '');
+    expect(anywhere).not.toBe(content);
+    await expect(spare.lock(content, randomBytes(32))).rejects.toThrow('No token is what');
+    await expect(spare.lock(anywhere, randomBytes(32))).rejects.toThrow('not in this token');
+    await expect(spare.destroy(content)).rejects.toThrow('No token is what the URI says');
+    expect(await privateKeysIn('spare')).toBe('');
+    expect(await privateKeysIn('right')).toContain('Private Key Object');
+    await right.destroy(content);
+    await right.destroy(content);
+    expect(await privateKeysIn('right')).toBe('');
   });
 });
 

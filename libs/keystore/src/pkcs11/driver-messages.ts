@@ -74,6 +74,10 @@ export interface OpenedToken {
   readonly keyTypes: readonly AnyKeyType[];
   /** CKF_HW_SLOT. */
   readonly hardware: boolean;
+  /** As the token says it, without the blanks behind it. */
+  readonly serialNumber: string;
+  /** How long a PIN may be, in octets; ends included (ulMinPinLen, ulMaxPinLen). */
+  readonly pinLength: { readonly min: number; readonly max: number };
 }
 
 /** Why the driver gives up. */

@@ -39,9 +39,14 @@ export interface Pkcs11Options {
   readonly report?: (event: 'opened' | 'lost', message: string) => void;
 }
 
+/** A token as it tells of itself. */
+export type TokenFacts = Pick<OpenedToken, 'description' | 'serialNumber' | 'pinLength'>;
+
 /** A key store that holds a process. */
 export interface Pkcs11KeyStore extends KeyStore {
   readonly secretKeys: SecretKeys;
+  /** The token that it is in. Errors: KEY_UNAVAILABLE. */
+  token(): Promise<TokenFacts>;
   /** The process that holds the library, while there is one. */
   driverPid(): number | undefined;
   /**
@@ -112,11 +117,15 @@ export function pkcs11KeyStore(options: Pkcs11Options): Pkcs11KeyStore {
       if (isUuid(handle)) await driver.call({ method: 'remove', handle });
     },
     async facts() {
-      await driver.call({ method: 'check' });
-      return { type: 'pkcs11', fips: undefined, ...(driver.opened as OpenedToken) };
+      const { description, keyTypes, hardware } = await opened(driver);
+      return { type: 'pkcs11', fips: undefined, description, keyTypes, hardware };
     },
     async check() {
       await driver.call({ method: 'check' });
+    },
+    async token() {
+      const { description, serialNumber, pinLength } = await opened(driver);
+      return { description, serialNumber, pinLength };
     },
     driverPid: () => driver.pid,
     async changePin(newPin) {
@@ -124,6 +133,11 @@ export function pkcs11KeyStore(options: Pkcs11Options): Pkcs11KeyStore {
     },
     close: () => driver.close(),
   };
+}
+
+async function opened(driver: SupervisedDriver): Promise<OpenedToken> {
+  await driver.call({ method: 'check' });
+  return driver.opened as OpenedToken;
 }
 
 const LOCAL_SECRETS: SecretResolver = {

@@ -55,6 +55,8 @@ export function openToken({ modulePath, token: query, pin, sessions }: OpenToken
       description: describeToken(token),
       keyTypes,
       hardware: (slot.flags & HW_SLOT) !== 0,
+      serialNumber: token.serialNumber.trim(),
+      pinLength: { min: token.minPinLen, max: token.maxPinLen },
     },
     async run(call) {
       switch (call.method) {

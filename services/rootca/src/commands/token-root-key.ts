@@ -14,6 +14,8 @@ const recordSchema = z.strictObject({
   uri: z.string(),
   /** The key in it. */
   handle: z.string(),
+  /** The token's serial number, of a key that a ceremony made: it goes on with this token only. */
+  serial: z.string().optional(),
 });
 
 /** Where a root's key lies in a token: what stands in `token.yaml`. */
@@ -22,6 +24,8 @@ export type TokenRecord = z.infer<typeof recordSchema>;
 /** A root key in a token, and the process that reaches it. */
 export interface TokenRootKey extends RootKey {
   readonly handle: KeyHandle;
+  /** The token's serial number. */
+  readonly serial: string;
   close(): Promise<void>;
 }
 
@@ -36,14 +40,16 @@ export interface TokenAccess {
   readonly hsm?: string | undefined;
   /** Instead of the one in the URI's file. */
   readonly pin?: string;
+  /** The one token that will do, of several that are what the URI says. */
+  readonly serial?: string | undefined;
 }
 
 /** A key that newTokenRootKey has made. Errors: INVALID_ARGUMENT, KEY_NOT_FOUND, KEY_UNAVAILABLE. */
 export async function findTokenRootKey(
   record: TokenRecord,
-  { hsm, pin }: TokenAccess = {},
+  { hsm, ...which }: TokenAccess = {},
 ): Promise<TokenRootKey> {
-  return openTokenRootKey(hsm ?? record.uri, async () => parseKeyHandle(record.handle), pin);
+  return openTokenRootKey(hsm ?? record.uri, async () => parseKeyHandle(record.handle), which);
 }
 
 /** The PIN of a token whose root key opens with shares: 128 bits that are derived from their secret. */
@@ -54,13 +60,15 @@ export function tokenPin(secret: Buffer): string {
 async function openTokenRootKey(
   uri: string,
   handleIn: (store: Pkcs11KeyStore) => Promise<KeyHandle>,
-  pin?: string,
+  which: WhichToken = {},
 ): Promise<TokenRootKey> {
-  const store = openToken(uri, pin);
+  const store = openToken(uri, which);
   try {
     const handle = await handleIn(store);
+    const { serialNumber } = await store.token();
     return {
       handle,
+      serial: serialNumber,
       publicKey: readPublicKey(await store.publicKey(handle)),
       sign: (tbs) => store.sign(handle, tbs, { format: 'der' }),
       close: () => store.close(),
@@ -71,11 +79,16 @@ async function openTokenRootKey(
   }
 }
 
-/** A token. @param pin instead of the one in the URI's file. */
-export function openToken(uri: string, pin?: string): Pkcs11KeyStore {
+/** Which token, and with which PIN, beyond what the URI says. */
+export type WhichToken = Omit<TokenAccess, 'hsm'>;
+
+/** A token. */
+export function openToken(uri: string, { pin, serial }: WhichToken = {}): Pkcs11KeyStore {
+  const parsed = parsePkcs11Uri(uri);
+  const token = serial === undefined ? parsed.token : { ...parsed.token, serial };
   // signAsRoot verifies every signature.
   return pkcs11KeyStore({
-    uri: parsePkcs11Uri(uri),
+    uri: { ...parsed, token },
     verify: false,
     ...(pin !== undefined && { pin }),
   });

@@ -21,10 +21,10 @@ export interface KeyKeeper {
   readonly place: string;
   /** A new key of the plan's type; nothing of it is on the disk. Errors: KEY_UNAVAILABLE. */
   make(plan: Plan, secret: Buffer): Promise<KeptKey>;
-  /** From now on the key opens with the secret only. May be repeated. Errors: KEY_UNAVAILABLE. */
+  /** From now on the key opens with the secret only. May be repeated. Errors: KEY_UNAVAILABLE, also where that key is not: nothing is changed then. */
   lock(content: string, secret: Buffer): Promise<void>;
   /** A key that lock has locked, or that was not locked yet. Errors: KEY_UNAVAILABLE. */
   open(content: string, secret: Buffer): Promise<OpenRootKey>;
-  /** Destroys a key that is of no use any more. Errors: KEY_UNAVAILABLE. */
+  /** Destroys a key that is of no use any more. May be repeated. Errors: KEY_UNAVAILABLE, also when it was made elsewhere. */
   destroy(content: string): Promise<void>;
 }
