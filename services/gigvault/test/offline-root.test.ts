@@ -10,10 +10,14 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import { machineRoom } from '@gigvault/rootca/adapters/machine-room';
+import { initCeremony } from '@gigvault/rootca/commands/init';
+import type { Operator } from '@gigvault/rootca/ports/operator';
 import { checkPki } from '@gigvault/testkit/check-pki';
 import { processesOf } from '@gigvault/testkit/leftovers';
 import { MODES, type PkiProcess, REPOSITORY, startPki } from '@gigvault/testkit/pki-process';
 import { runOrFail } from '@gigvault/testkit/run-program';
+import { systemClock } from '@gigvault/time/clock';
 import { parseCertificationRequest } from '@gigvault/x509/certification-request';
 import { fromPem } from '@gigvault/x509/pem';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
@@ -53,17 +57,30 @@ class OfflineMachine {
       await this.sign(kind, join(this.usb, `${kind}.csr`), `${kind}.crt`, key);
   }
 
-  /** Three people, two of whom are needed. */
+  /** Three people, two of whom are needed: they copy their shares into files. */
   async holdCeremony(): Promise<string> {
-    const yes = { plan: true, clock: true, fingerprint: true };
-    const accepted = ['network', 'swap', 'entropy'].map((what) => [`accept.${what}`, 'for tests']);
-    const answers = { ...yes, ...Object.fromEntries(accepted) };
-    writeFileSync(this.at('answers'), JSON.stringify({ answers, shareFolder: this.at('shares') }));
-    return rootca(
-      ...['init', '--ceremony', '--plan', join(this.usb, 'plan.yaml'), '--out', this.at('root')],
-      ...['--bundle', this.at('bundle'), '--shares', '3', '--threshold', '2'],
-      ...['--answers', this.at('answers')],
+    const shown: string[] = [];
+    mkdirSync(this.at('shares'));
+    const paper = (id: string) => this.at(`shares/${id}`);
+    const operator: Operator = {
+      say: (text) => void shown.push(text),
+      ask: async () => 'yes',
+      showSecret: async ({ id, text }) =>
+        writeFileSync(paper(id), text.slice(text.indexOf('\n\n'))),
+      askSecret: async ({ id }) => readFileSync(paper(id), 'utf8'),
+    };
+    const checks = await initCeremony(
+      {
+        plan: join(this.usb, 'plan.yaml'),
+        out: this.at('root'),
+        bundle: this.at('bundle'),
+        shares: '3',
+        threshold: '2',
+      },
+      { clock: systemClock, operator, room: machineRoom(ROOTCA) },
     );
+    expect(checks.filter(({ problem }) => problem !== undefined)).toEqual([]);
+    return shown.join('\n');
   }
 
   /** With the shares of two holders. */
@@ -78,9 +95,10 @@ class OfflineMachine {
   }
 }
 
+const ROOTCA = join(REPOSITORY, 'services/rootca/src/main.ts');
+
 function rootca(...args: string[]): Promise<string> {
-  const program = join(REPOSITORY, 'services/rootca/src/main.ts');
-  return runOrFail(process.execPath, ['--disable-warning=ExperimentalWarning', program, ...args]);
+  return runOrFail(process.execPath, ['--disable-warning=ExperimentalWarning', ROOTCA, ...args]);
 }
 
 describe.each(MODES)('a root that is made on another machine, %s', (mode) => {

@@ -1,4 +1,6 @@
 import { execFileSync } from 'node:child_process';
+import { hash } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -6,14 +8,17 @@ import { fromPem, toPem } from '@gigvault/x509/pem';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Command } from 'commander';
 import { combine } from 'shamir-secret-sharing';
+import { machineRoom } from '../src/adapters/machine-room.ts';
 import { createRoot } from '../src/ceremony/create-root.ts';
 import { issueRootCrl } from '../src/ceremony/issue-root-crl.ts';
 import { newMemoryRootKey } from '../src/ceremony/root-key.ts';
+import { initCeremony } from '../src/commands/init.ts';
 import { fingerprintLines } from '../src/custody/fingerprint.ts';
 import { decodeShare } from '../src/custody/share.ts';
 import { parsePlan } from '../src/plan/plan.ts';
 import { rootcaProgram } from '../src/program.ts';
 import { clock, newKey, request, surroundings } from './ceremony-fixture.ts';
+import { paperOperator } from './paper-operator.ts';
 
 const ANSWERS = {
   plan: true,
@@ -57,18 +62,26 @@ async function gigvault(...args: string[]): Promise<void> {
   await program.parseAsync(args, { from: 'user' });
 }
 
-/** A ceremony whose shares go into `<out>-shares`. */
-async function hold(out: string, ...more: string[]): Promise<void> {
+/** A rehearsal whose shares go into `<out>-shares`, or an attempt at a real one. */
+async function answer(out: string, ...more: string[]): Promise<void> {
   const answers = { answers: ANSWERS, shareFolder: at(`${out}-shares`) };
   await writeFile(at('answers.yaml'), JSON.stringify(answers));
   await gigvault(
-    'init',
-    '--ceremony',
-    '--plan',
-    at('usb/plan.yaml'),
-    ...['--out', at(out)],
-    ...['--answers', at('answers.yaml')],
-    ...more,
+    ...['init', '--ceremony', '--plan', at('usb/plan.yaml'), '--out', at(out)],
+    ...['--answers', at('answers.yaml'), ...more],
+  );
+}
+
+/** A ceremony of people whose papers are in `<out>-shares`; a file answers the rest. */
+async function hold(out: string): Promise<void> {
+  await writeFile(at('people.yaml'), JSON.stringify({ answers: ANSWERS }));
+  await initCeremony(
+    { plan: at('usb/plan.yaml'), out: at(out), answers: at('people.yaml') },
+    {
+      clock,
+      operator: paperOperator(at(`${out}-shares`)),
+      room: machineRoom(surroundings().program),
+    },
   );
 }
 
@@ -89,7 +102,12 @@ describe('ceremony verify', () => {
     await verify();
     expect([exitCode, fails()]).toEqual([0, []]);
     expect(output).toContain(
-      '[note] room: answers a file has answered 6 questions; shares were in',
+      '[note] room: answers a file has answered 6 questions. Accepted: by --answers',
+    );
+    const { record } = JSON.parse(await readFile(at('root/bundle/transcript.json'), 'utf8'));
+    const sum = hash('sha256', await readFile(at('people.yaml')), 'hex');
+    expect(record.steps).toContainEqual(
+      expect.objectContaining({ step: 'took answers from a file', sha256: sum }),
     );
     for (const line of output.split('\n')) expect([...line].length).toBeLessThan(80);
     const [der] = fromPem(await readFile(at('root/bundle/root.crt'), 'utf8'), 'CERTIFICATE');
@@ -191,7 +209,7 @@ describe('ceremony verify', () => {
     await gigvault('ceremony', 'verify', at('plain'));
     expect(fails()).toEqual(['[fail] ceremony the transcript does not tell of a key ceremony']);
 
-    await hold('rehearsal', '--rehearse');
+    await answer('rehearsal', '--rehearse');
     expect(exitCode).toBe(0);
     await gigvault('ceremony', 'verify', at('rehearsal/bundle'));
     expect(fails()).toEqual(['[fail] no rehearsal is one: nothing of it may be used']);
@@ -204,6 +222,13 @@ describe('ceremony verify', () => {
       ...sharesOf('rehearsal-shares/share.1', 'rehearsal-shares/share.2'),
     );
     await expect(use).rejects.toMatchObject({ code: 'NOT_FOUND' });
+  });
+});
+
+describe('one person with a file of answers', () => {
+  it('cannot hold a real ceremony alone, only rehearse one — covers: T64', async () => {
+    await expect(answer('alone')).rejects.toThrow('shareFolder is for rehearsals');
+    expect([existsSync(at('alone')), existsSync(at('alone-shares'))]).toEqual([false, false]);
   });
 });
 

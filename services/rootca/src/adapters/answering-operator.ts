@@ -9,7 +9,7 @@ import type { Operator } from '../ports/operator.ts';
 const answersSchema = z.strictObject({
   /** By the question's id, as `clock: yes`. */
   answers: z.record(z.string(), z.union([z.string(), z.boolean()])).default({}),
-  /** A folder instead of the screen: `share.<index>` is written there and read back from there. */
+  /** Of a rehearsal only: a folder instead of the screen; `share.<index>` is written there and read back from there. */
   shareFolder: z.string().optional(),
 });
 
@@ -26,19 +26,26 @@ export function parseAnswers(text: string): Answers {
   }
 }
 
-/** Answers from a file; what it does not say is asked of `people`. */
-export function answeringOperator({ answers, shareFolder }: Answers, people: Operator): Operator {
-  const say = (text: string) => people.say(text);
+/** Answers from a file, whose content is `text`; what it does not say is asked of `people`. */
+export function answeringOperator(
+  { answers, shareFolder }: Answers,
+  text: string,
+  people: Operator,
+): Operator {
+  const say = (line: string) => people.say(line);
   const shares = shareFolder === undefined ? '' : `; shares were in files of ${shareFolder}`;
   return {
-    manner: `a file has answered ${Object.keys(answers).length} questions${shares}`,
+    manner: {
+      found: `a file has answered ${Object.keys(answers).length} questions${shares}`,
+      text,
+    },
     say,
     async ask(question) {
       const answer = answers[question.id];
       if (answer === undefined) return people.ask(question);
-      const text = answer === true ? 'yes' : answer === false ? 'no' : answer;
-      say(`${question.text} ${text}`);
-      return text;
+      const given = answer === true ? 'yes' : answer === false ? 'no' : answer;
+      say(`${question.text} ${given}`);
+      return given;
     },
     async showSecret(secret) {
       if (shareFolder === undefined) return people.showSecret(secret);

@@ -64,7 +64,7 @@ export async function initCeremony(
   return holdCeremony(order, {
     clock,
     room,
-    operator: await answered(operator, options.answers),
+    operator: await answered(operator, options.answers, order.isRehearsal),
     files: folderFiles(options.out, 0o700),
     bundle: folderFiles(bundle, 0o755),
     keeper:
@@ -99,13 +99,22 @@ function custodyOf({ custody }: Plan, { shares, threshold }: CeremonyOptions): C
   return custody ?? numberedCustody(Number(shares), Number(threshold));
 }
 
-async function answered(people: Operator, file: string | undefined): Promise<Operator> {
+async function answered(
+  people: Operator,
+  file: string | undefined,
+  isRehearsal: boolean,
+): Promise<Operator> {
   if (file === undefined) return people;
-  const answers = parseAnswers(readText(file));
+  const text = readText(file);
+  const answers = parseAnswers(text);
   if (answers.shareFolder !== undefined) {
+    if (!isRehearsal) {
+      // Whoever has the folder has all the shares, and the transcript would say that holders read them back.
+      refuse('shareFolder is for rehearsals: real shares are shown to their holders only.');
+    }
     await mkdir(answers.shareFolder, { recursive: true, mode: 0o700 });
   }
-  return answeringOperator(answers, people);
+  return answeringOperator(answers, text, people);
 }
 
 /**

@@ -8,7 +8,11 @@ export interface Question {
 /** The people at the machine. */
 export interface Operator {
   /** How it is answered, when not by people alone: strangers are told. */
-  readonly manner?: string;
+  readonly manner?: {
+    readonly found: string;
+    /** What is answered, as it was written down. */
+    readonly text: string;
+  };
   /** Shows public lines. */
   say(text: string): void;
   /** The line that was answered. Errors: INVALID_ARGUMENT where nobody can answer. */

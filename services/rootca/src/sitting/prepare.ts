@@ -11,6 +11,9 @@ import { wrapped } from '../text/wrapped.ts';
 import type { CeremonyDeps, CeremonyOrder } from './ceremony-order.ts';
 import type { Ledger } from './progress.ts';
 
+/** How a transcript tells of answers that nobody typed; what was made is the file. */
+export const ANSWERS_STEP = 'took answers from a file';
+
 /**
  * Shows what is to be made, and lets somebody say that it is what was agreed on. Errors: INVALID_ARGUMENT when it is not, or what could not be signed in
  * the end: a CA that outlives the root, a request of another subject or key type; BAD_CSR, BAD_PUBLIC_KEY.
@@ -91,7 +94,9 @@ export async function lookAround(deps: CeremonyDeps, ledger: Ledger): Promise<vo
     });
   }
   if (operator.manner !== undefined) {
-    findings.push({ what: 'answers', found: operator.manner, accepted: 'by --answers' });
+    const { found, text } = operator.manner;
+    findings.push({ what: 'answers', found, accepted: 'by --answers' });
+    ledger.note(ANSWERS_STEP, text);
   }
   const now = new Date(clock.now()).toISOString();
   operator.say(`  The clock says ${now}.`);
