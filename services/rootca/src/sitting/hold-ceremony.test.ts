@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -18,6 +19,7 @@ import { ceremonyVerify } from '../commands/ceremony-verify.ts';
 import type { Check } from '../commands/verify.ts';
 import { decodeShare, encodeShare } from '../custody/share.ts';
 import type { Plan } from '../plan/plan.ts';
+import type { KeyKeeper } from '../ports/key-keeper.ts';
 import type { RoomFacts } from '../ports/room.ts';
 import type { CeremonyOrder } from './ceremony-order.ts';
 import { holdCeremony } from './hold-ceremony.ts';
@@ -67,6 +69,8 @@ class Sitting {
   readonly files = new Map<string, string>();
   readonly bundle = new Map<string, string>();
   readonly paper = new Map<string, string>();
+  /** What the keeper has made and not destroyed. */
+  readonly keys = new Set<string>();
   facts = QUIET;
   operator: ScriptedOperator = scriptedOperator();
 
@@ -85,10 +89,27 @@ class Sitting {
       room: { look: async () => this.facts },
       files: memoryFiles(this.files, hear),
       bundle: memoryFiles(this.bundle, hear),
-      keeper: memoryKeyKeeper(),
+      keeper: this.keeper(),
       clock,
       verify: () => verifyMemory(this.bundle, order.isRehearsal),
     });
+  }
+
+  /** Tells which keys there would be if they were in a token. */
+  private keeper(): KeyKeeper {
+    const keeper = memoryKeyKeeper();
+    return {
+      ...keeper,
+      make: async (...what) => {
+        const made = await keeper.make(...what);
+        this.keys.add(made.content);
+        return made;
+      },
+      destroy: async (content) => {
+        await keeper.destroy(content);
+        this.keys.delete(content);
+      },
+    };
   }
 
   get record() {
@@ -311,6 +332,40 @@ describe('a key ceremony', () => {
     await expect(sitting.hold()).rejects.toMatchObject({ code: 'ALREADY_EXISTS' });
     sitting.files.clear();
     await expect(sitting.hold()).rejects.toThrow('The bundle’s folder already holds');
+    sitting.bundle.delete('root.crt');
+    await expect(sitting.hold()).rejects.toThrow('The bundle’s folder already holds');
+  });
+
+  it('goes on with no bundle of another root', async () => {
+    const [sitting, other] = [new Sitting(), new Sitting()];
+    await other.hold();
+    await expect(sitting.hold({ hear: dieAt('write record.txt') })).rejects.toThrow(Died);
+    for (const [name, text] of other.bundle) sitting.bundle.set(name, text);
+    await expect(sitting.hold()).rejects.toThrow('The bundle’s folder already holds');
+    expect([...sitting.bundle]).toEqual([...other.bundle]);
+    sitting.bundle.clear();
+    expect(problems(await sitting.hold())).toEqual([]);
+  });
+
+  it('tells of a certificate that it had signed for a request that was exchanged', async () => {
+    const sitting = new Sitting();
+    let writes = 0;
+    const hear = (change: string) => {
+      // The first after the certificate is on the disk.
+      if (change === 'write issuing.crt') writes++;
+      else if (writes > 0) throw new Died();
+    };
+    await expect(sitting.hold({ hear })).rejects.toThrow(Died);
+    const [sum] = signedSums(sitting.files);
+    const other = toPem('CERTIFICATE REQUEST', request('issuing', newKey()));
+    const order: CeremonyOrder = {
+      ...ORDER,
+      request: async (kind) => (kind === 'issuing' ? other : requests[kind]),
+    };
+    expect(problems(await sitting.hold({ order }))).toEqual([]);
+    expect(sitting.record.steps).toContainEqual(
+      expect.objectContaining({ step: 'signed the issuing CA for another request', sha256: sum }),
+    );
   });
 
   it('needs the holders again when it died after they had their shares', async () => {
@@ -366,8 +421,19 @@ describe('a process that dies', () => {
         };
         await expect(sitting.hold({ order, hear })).rejects.toThrow(Died);
         const signed = sitting.bundle.get('transcript.json');
+        const sums = signedSums(sitting.files);
+        // Made, and died before any file could name it: one at most.
+        const named = sitting.files.get('root.key');
+        const unnamed = [...sitting.keys].filter((key) => key !== named).length;
+        expect(unnamed).toBe(changes[at] === 'write root.key' ? 1 : 0);
         expect([at, problems(await sitting.hold({ order }))]).toEqual([at, []]);
         expect(sitting.files.has('ceremony.json')).toBe(false);
+        // Whatever the root has signed stands in its transcript, and no key is forgotten that a file had named.
+        expect(sitting.record.steps.map(({ sha256 }) => sha256)).toEqual(
+          expect.arrayContaining(sums),
+        );
+        const own = kind === 'real' ? 1 : 0;
+        expect([at, sitting.keys.size]).toEqual([at, own + unnamed]);
         if (signed !== undefined && kind === 'real')
           expect(
             sitting.record.steps.filter(({ step }) => step === 'signed the issuing CA'),
@@ -383,6 +449,19 @@ function dieAt(change: string): (what: string) => void {
   return (what) => {
     if (what === change) throw new Died();
   };
+}
+
+/** SHA-256, hex, of what the root has signed and is on the disk. */
+function signedSums(files: MemoryFiles['contents']): string[] {
+  const all = {
+    'issuing.crt': 'CERTIFICATE',
+    'services.crt': 'CERTIFICATE',
+    'root.crl': 'X509 CRL',
+  };
+  return Object.entries(all).flatMap(([name, label]) => {
+    const pem = files.get(name);
+    return pem === undefined ? [] : [hash('sha256', fromPem(pem, label)[0] as Buffer, 'hex')];
+  });
 }
 
 function hexOf(octets: Uint8Array): string {

@@ -9,7 +9,7 @@ import { fingerprintLines } from '../custody/fingerprint.ts';
 import { planHash } from '../plan/plan.ts';
 import type { CeremonyDeps, CeremonyOrder } from './ceremony-order.ts';
 import { giveShares, secretOfHolders } from './give-shares.ts';
-import { makeRoot } from './make-root.ts';
+import { destroyKey, makeRoot } from './make-root.ts';
 import { confirmPlan, lookAround } from './prepare.ts';
 import { type Ledger, openLedger } from './progress.ts';
 import { signHierarchy } from './sign-hierarchy.ts';
@@ -34,6 +34,7 @@ export async function holdCeremony(
   };
   const ledger = openLedger(files, identity, clock);
   if (!ledger.isResumed) requireNoRoot(deps);
+  requireOwnBundle(deps);
 
   // 1. What is to be signed, and where.
   await confirmPlan(order, deps, ledger);
@@ -57,7 +58,10 @@ export async function holdCeremony(
       secret.fill(0);
     }
   }
-  if (order.isRehearsal) await destroyKey(deps);
+  // A rehearsal's key was of use for this hour only.
+  if (order.isRehearsal && (await destroyKey(deps))) {
+    operator.say('✔ the rehearsal’s root key is destroyed');
+  }
   operator.say('\n✔ the key is closed; what was in memory ends with this program');
 
   // 6. What others will say.
@@ -96,23 +100,20 @@ async function openRoot(
   throw new GigvaultError('KEY_UNAVAILABLE', 'The root key is not the one of the certificate.');
 }
 
-function requireNoRoot({ files, bundle }: CeremonyDeps): void {
+function requireNoRoot({ files }: CeremonyDeps): void {
   const { key, token, certificate } = ROOT_FILES;
   if ([key, token, certificate].some((file) => files.read(file) !== undefined)) {
     throw new GigvaultError('ALREADY_EXISTS', 'This folder already holds a root.');
   }
-  if (bundle.read(certificate) !== undefined) {
-    throw new GigvaultError('ALREADY_EXISTS', 'The bundle’s folder already holds a root’s files.');
-  }
 }
 
-/** A rehearsal's key was of use for this hour only. */
-async function destroyKey({ files, keeper, operator }: CeremonyDeps): Promise<void> {
-  const content = files.read(keeper.file.name);
-  if (content === undefined) return;
-  await keeper.destroy(content);
-  await files.remove(keeper.file.name);
-  operator.say('✔ the rehearsal’s root key is destroyed');
+/** What lies in the bundle's folder is of this root, whose ceremony goes on, or there is nothing. */
+function requireOwnBundle({ files, bundle }: CeremonyDeps): void {
+  const { certificate, transcript } = ROOT_FILES;
+  const known = bundle.read(certificate);
+  if (known === undefined && bundle.read(transcript) === undefined) return;
+  if (known !== undefined && known === files.read(certificate)) return;
+  throw new GigvaultError('ALREADY_EXISTS', 'The bundle’s folder already holds a root’s files.');
 }
 
 function showFingerprint({ files, operator }: CeremonyDeps): void {

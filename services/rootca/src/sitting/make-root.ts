@@ -42,13 +42,17 @@ async function makeAnew(
   ledger: Ledger,
 ): Promise<MadeRoot> {
   const { files, keeper, operator, clock } = deps;
+  // A process may have died after it made one and before it could say so: nothing else would ever remove that from a token.
+  await destroyKey(deps);
   const { secret, shares, record } = await newSplitSecret(custody, isRehearsal);
   const { key, content } = await keeper.make(plan, secret);
-  const root = await createRoot(plan, key, clock).finally(() => key.close());
+  const root = await files
+    .write(keeper.file.name, content, keeper.file.mode)
+    .then(() => createRoot(plan, key, clock))
+    .finally(() => key.close());
   const { der, publicKey } = root.certificate;
   ledger.note('made the root key', publicKey.spki);
   ledger.note('signed the root certificate', der);
-  await files.write(keeper.file.name, content, keeper.file.mode);
   await files.write(ROOT_FILES.certificate, toPem('CERTIFICATE', der), 0o644);
   await ledger.save({
     stage: 'keyed',
@@ -67,10 +71,9 @@ async function makeAnew(
 }
 
 async function giveUp(deps: CeremonyDeps, ledger: Ledger): Promise<void> {
-  const { files, keeper, operator } = deps;
+  const { files, operator } = deps;
   const { confirmed, custody } = ledger.progress;
-  const content = files.read(keeper.file.name);
-  if (content !== undefined) await keeper.destroy(content);
+  await destroyKey(deps);
   const out = `${confirmed.length} of ${custody?.holders.length ?? 0} shares were out`;
   ledger.note(`gave up the root key: ${out}`, files.read(ROOT_FILES.certificate) ?? '');
   operator.say(
@@ -82,4 +85,13 @@ async function giveUp(deps: CeremonyDeps, ledger: Ledger): Promise<void> {
     confirmed: [],
     sealedShares: undefined,
   });
+}
+
+/** The key that the keeper's file names, and that file. False: there is none. May be repeated. Errors: KEY_UNAVAILABLE. */
+export async function destroyKey({ files, keeper }: CeremonyDeps): Promise<boolean> {
+  const content = files.read(keeper.file.name);
+  if (content === undefined) return false;
+  await keeper.destroy(content);
+  await files.remove(keeper.file.name);
+  return true;
 }
