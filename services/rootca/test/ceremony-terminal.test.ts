@@ -14,6 +14,7 @@ const GIGVAULT = join(REPOSITORY, 'services', 'cli', 'bin', 'gigvault');
 /** A line of a share, as `   1 abandon        2 ability …`. */
 const WORDS = /(?: +\d+ [a-z]+){4}/g;
 
+const CTRL_Z = String.fromCharCode(26);
 let folder: string;
 let terminal: PseudoTerminal;
 const paper: string[] = [];
@@ -57,7 +58,8 @@ async function copyShare(): Promise<string> {
   await answerUntil(/Press Enter to see it\. /);
   terminal.type('');
   const [shown] = await terminal.see(/<screen>.*Then press Enter.*?cleared\. /s);
-  terminal.type('');
+  // Nothing stops at Ctrl-Z: the share would stay on the screen.
+  terminal.type(CTRL_Z);
   await terminal.see(/<\/screen>/);
   return (shown.match(WORDS) ?? []).join('\n');
 }

@@ -27,6 +27,8 @@ export function terminalOperator({ input, output }: TerminalStreams): Operator {
   async function withLines<T>(id: string, use: (next: NextLine) => Promise<T>): Promise<T> {
     if (input.isTTY !== true || output.isTTY !== true) throw nobody(id);
     const lines = createInterface({ input, output, historySize: 0 });
+    // Ctrl-Z would leave what is on the screen to whoever comes by.
+    lines.on('SIGTSTP', () => undefined);
     try {
       return await use(lineReader(lines));
     } finally {
