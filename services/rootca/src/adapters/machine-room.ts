@@ -27,6 +27,7 @@ export function machineRoom(program: string): Room {
 /**
  * SHA-256 of what `sha256sum` says of the program's files, sorted by name: for the built program
  * `cd dist && LC_ALL=C sha256sum chunks/*.js pkcs11-driver.js rootca.js | sha256sum`. From source it is the package's sources.
+ * What lies in node_modules beside it (the addon that loads a token's library, too) is not in it: the sum of the whole folder is for that.
  */
 export async function programHash(program: string): Promise<string> {
   const folder = dirname(program);
@@ -64,11 +65,22 @@ function entropyBits(): number | undefined {
   return text === undefined ? undefined : Number(text);
 }
 
-/** With an address, that is. */
+/** IFF_UP (netdevice(7)). */
+const UP = 1;
+
+/** Switched on, with or without an address. Where there is no Linux: with an address. */
 function interfacesUp(): string[] {
+  const names = interfaces();
+  if (names.length > 0) return names.filter((name) => isUp(name));
   return Object.entries(networkInterfaces())
     .filter(([, addresses]) => addresses?.some(({ internal }) => !internal))
     .map(([name]) => name);
+}
+
+function isUp(name: string): boolean {
+  const flags = procFile(`/sys/class/net/${name}/flags`);
+  // One that went away since the kernel listed it is up until somebody looks again.
+  return flags === undefined || (Number(flags) & UP) !== 0;
 }
 
 /** All that the kernel has, but for loopback; two lines of headings come first (proc_net(5)). */
