@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { asGigvaultError } from '@gigvault/errors/gigvault-error';
 import type { Clock } from '@gigvault/time/clock';
 import { readCertificate } from '@gigvault/x509/certificate';
+import { LOCKED_STEP, readBackStep } from '../ceremony/custody-steps.ts';
 import {
   type CeremonyFacts,
   type TranscriptRecord,
@@ -150,11 +151,11 @@ function shareProblem(
   const set = createHash('sha256').update(custody.setId).digest('hex');
   const told = new Set(steps.filter(({ sha256 }) => sha256 === set).map(({ step }) => step));
   const missing = custody.holders.filter(
-    ({ name }, i) => !told.has(`share ${i + 1} of ${custody.holders.length} read back by ${name}`),
+    ({ name }, i) => !told.has(readBackStep(i + 1, custody.holders.length, name)),
   );
   if (missing.length > 0)
     return `were not read back by ${missing.map(({ name }) => name).join(', ')}`;
-  return told.has('locked the root key under the shares') ? undefined : 'do not lock the key';
+  return told.has(LOCKED_STEP) ? undefined : 'do not lock the key';
 }
 
 function isSameCustody(planned: Custody, held: CeremonyFacts['custody']): boolean {

@@ -7,8 +7,8 @@ import { decodeShare, encodeShare, type Share } from './share.ts';
 const HEADER = { alg: 'dir', enc: 'A256GCM' } as const;
 
 /**
- * Shares that were not given out yet, as a JWE (RFC 7516) under the secret that they are shares of: once enough holders have theirs, and only then, they
- * can have the others back.
+ * All shares of a set, as a JWE (RFC 7516) under the secret that they are shares of: once enough holders have theirs, and only then, those who have
+ * none can have theirs back.
  */
 export async function sealShares(shares: readonly Share[], secret: Buffer): Promise<string> {
   const words = shares.map((share) => encodeShare(share).join(' '));

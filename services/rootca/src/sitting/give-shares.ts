@@ -1,4 +1,5 @@
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
+import { LOCKED_STEP, readBackStep } from '../ceremony/custody-steps.ts';
 import { ROOT_FILES } from '../commands/root-directory.ts';
 import { askForShares, TRIES } from '../custody/collect-shares.ts';
 import { type CustodyRecord, writeCustodyRecord } from '../custody/custody-record.ts';
@@ -28,15 +29,12 @@ export async function giveShares(
       if (confirmed.includes(share.index)) continue;
       const name = custody.holders[share.index - 1] as string;
       await giveShare(operator, record, share, name);
-      ledger.note(
-        `share ${share.index} of ${custody.holders.length} read back by ${name}`,
-        record.setId,
-      );
+      ledger.note(readBackStep(share.index, custody.holders.length, name), record.setId);
       await ledger.save({ confirmed: [...confirmed, share.index] });
     }
     await requireSameSecret(record, shares, secret);
     await keeper.lock(files.read(keeper.file.name) as string, secret);
-    ledger.note('locked the root key under the shares', record.setId);
+    ledger.note(LOCKED_STEP, record.setId);
     await files.write(ROOT_FILES.custody, writeCustodyRecord(record), 0o644);
     await ledger.save({ stage: 'held', sealedShares: undefined });
   } finally {
@@ -98,7 +96,7 @@ function readBackProblem(record: CustodyRecord, share: Share, typed: string): st
   }
 }
 
-/** Shares that open nothing would be found out years later. Of those that are here any that are enough must do. */
+/** Shares that open nothing would be found out years later. All are here: the first that are enough are tried, and the last. */
 async function requireSameSecret(
   record: CustodyRecord,
   shares: readonly Share[],

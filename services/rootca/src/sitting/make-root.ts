@@ -1,16 +1,18 @@
+import type { ParsedCertificate } from '@gigvault/x509/certificate';
 import { toPem } from '@gigvault/x509/pem';
 import { createRoot } from '../ceremony/create-root.ts';
 import { ROOT_FILES } from '../commands/root-directory.ts';
 import { fingerprintLines } from '../custody/fingerprint.ts';
 import { sealShares, unsealShares } from '../custody/sealed-shares.ts';
 import type { Share } from '../custody/share.ts';
-import { newSplitSecret } from '../custody/split-secret.ts';
+import { newSplitSecret, wipe } from '../custody/split-secret.ts';
+import type { Plan } from '../plan/plan.ts';
 import type { CeremonyDeps, CeremonyOrder } from './ceremony-order.ts';
 import { secretOfHolders } from './give-shares.ts';
 import { requireYes } from './prepare.ts';
 import type { Ledger } from './progress.ts';
 
-/** A root whose key opens with a secret, and the shares of it that nobody has read back yet. */
+/** A root whose key opens with a secret, and all shares of it, also those that were read back. */
 export interface MadeRoot {
   readonly secret: Buffer;
   readonly shares: readonly Share[];
@@ -41,33 +43,49 @@ async function makeAnew(
   deps: CeremonyDeps,
   ledger: Ledger,
 ): Promise<MadeRoot> {
-  const { files, keeper, operator, clock } = deps;
+  const { files, keeper, operator } = deps;
   // A process may have died after it made one and before it could say so: nothing else would ever remove that from a token.
   await destroyKey(deps);
-  const { secret, shares, record } = await newSplitSecret(custody, isRehearsal);
+  const made = await newSplitSecret(custody, isRehearsal);
+  try {
+    const { der, publicKey } = await keptRoot(plan, deps, made.secret);
+    ledger.note('made the root key', publicKey.spki);
+    ledger.note('signed the root certificate', der);
+    await files.write(ROOT_FILES.certificate, toPem('CERTIFICATE', der), 0o644);
+    await ledger.save({
+      stage: 'keyed',
+      custody: made.record,
+      confirmed: [],
+      sealedShares: await sealShares(made.shares, made.secret),
+    });
+    operator.say(`\n✔ the root’s key is made, ${keeper.place}`);
+    operator.say(['✔ its certificate, signed by itself:', ...fingerprintLines(der)].join('\n'));
+    await requireYes(
+      operator,
+      'fingerprint',
+      'Everybody writes the fingerprint or its words down. Done? Type yes:',
+    );
+    return made;
+  } catch (error) {
+    made.secret.fill(0);
+    wipe(...made.shares);
+    throw error;
+  }
+}
+
+/** A new key, of which the keeper's file is on the disk, and its certificate. */
+async function keptRoot(
+  plan: Plan,
+  { files, keeper, clock }: CeremonyDeps,
+  secret: Buffer,
+): Promise<ParsedCertificate> {
   const { key, content } = await keeper.make(plan, secret);
-  const root = await files
-    .write(keeper.file.name, content, keeper.file.mode)
-    .then(() => createRoot(plan, key, clock))
-    .finally(() => key.close());
-  const { der, publicKey } = root.certificate;
-  ledger.note('made the root key', publicKey.spki);
-  ledger.note('signed the root certificate', der);
-  await files.write(ROOT_FILES.certificate, toPem('CERTIFICATE', der), 0o644);
-  await ledger.save({
-    stage: 'keyed',
-    custody: record,
-    confirmed: [],
-    sealedShares: await sealShares(shares, secret),
-  });
-  operator.say(`\n✔ the root’s key is made, ${keeper.place}`);
-  operator.say(['✔ its certificate, signed by itself:', ...fingerprintLines(der)].join('\n'));
-  await requireYes(
-    operator,
-    'fingerprint',
-    'Everybody writes the fingerprint or its words down. Done? Type yes:',
-  );
-  return { secret, shares };
+  try {
+    await files.write(keeper.file.name, content, keeper.file.mode);
+    return (await createRoot(plan, key, clock)).certificate;
+  } finally {
+    await key.close();
+  }
 }
 
 async function giveUp(deps: CeremonyDeps, ledger: Ledger): Promise<void> {

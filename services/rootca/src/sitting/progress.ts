@@ -28,7 +28,7 @@ const progressSchema = z.strictObject({
   custody: custodyRecordSchema.optional(),
   /** Indexes of the shares that were read back. */
   confirmed: z.array(z.number().int()),
-  /** The shares that were not, under the secret; only while `keyed`. */
+  /** All shares, under the secret; only while `keyed`. */
   sealedShares: z.string().optional(),
 });
 
