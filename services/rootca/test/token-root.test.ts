@@ -11,6 +11,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { machineRoom } from '../src/adapters/machine-room.ts';
 import { tokenKeyKeeper } from '../src/adapters/token-key-keeper.ts';
 import { initCeremony } from '../src/commands/init.ts';
+import { openToken, requireLongPin } from '../src/commands/token-root-key.ts';
 import type { KeyKeeper } from '../src/ports/key-keeper.ts';
 import { rootcaProgram } from '../src/program.ts';
 import { newKey, plan, request, surroundings } from './ceremony-fixture.ts';
@@ -184,6 +185,21 @@ describe('a ceremony with the root in a token', () => {
     await expect(keeper.lock(content, randomBytes(32))).rejects.toThrow('The PIN is wrong');
   });
 
+  it('is not begun in a token that does not take the PIN', async () => {
+    const store = openToken(token.uri);
+    const facts = await store.token().finally(() => store.close());
+    // As SoftHSM says (MIN_PIN_LEN, MAX_PIN_LEN), and softhsm2-util shows.
+    expect(facts.pinLength).toEqual({ min: 4, max: 255 });
+    expect(() => requireLongPin(facts)).not.toThrow();
+    for (const pinLength of [
+      { min: 4, max: 31 },
+      { min: 33, max: 255 },
+    ])
+      expect(() => requireLongPin({ ...facts, pinLength })).toThrow(
+        `has 32 characters, and ${facts.description} takes ${pinLength.min} to ${pinLength.max}`,
+      );
+  });
+
   it('touches no other token, even with the same PIN — covers: T64', async () => {
     for (const label of ['right', 'spare']) await addSoftHsmToken(token, label);
     const [right, spare] = ['right', 'spare'].map((label) =>
@@ -194,12 +210,10 @@ describe('a ceremony with the root in a token', () => {
     // As of a token without a serial number of its own.
     const anywhere = content.replace(/^serial: .*\n/m, '');
     expect(anywhere).not.toBe(content);
-    await expect(spare.lock(content, randomBytes(32))).rejects.toThrow('No token is what');
     await expect(spare.lock(anywhere, randomBytes(32))).rejects.toThrow('not in this token');
     await expect(spare.destroy(content)).rejects.toThrow('No token is what the URI says');
     expect(await privateKeysIn('spare')).toBe('');
     expect(await privateKeysIn('right')).toContain('Private Key Object');
-    await right.destroy(content);
     await right.destroy(content);
     expect(await privateKeysIn('right')).toBe('');
   });

@@ -7,6 +7,7 @@ import {
   newTokenRootKey,
   openToken,
   readTokenRecord,
+  requireLongPin,
   type TokenRecord,
   tokenPin,
   type WhichToken,
@@ -23,7 +24,7 @@ export function tokenKeyKeeper(uri: string, isRehearsal: boolean): KeyKeeper {
     file: { name: ROOT_FILES.token, mode: 0o644 },
     place: 'in the token, which it never leaves',
     async make(plan) {
-      const key = await newTokenRootKey(uri, plan);
+      const key = await newTokenRootKey(uri, plan, requireLongPin);
       const { handle, serial } = key;
       return { key, content: writeTokenRecord({ uri, handle, serial }) };
     },
@@ -31,11 +32,18 @@ export function tokenKeyKeeper(uri: string, isRehearsal: boolean): KeyKeeper {
       if (isRehearsal) return;
       const record = readTokenRecord(content);
       const pin = tokenPin(secret);
-      try {
-        await withKeysToken(uri, record, {}, (store) => store.changePin(pin));
-      } catch (error) {
-        // A process may have died right after it changed the PIN. One wrong attempt does not lock a token.
-        if (!(await opensWith(uri, record, pin))) throw error;
+      const isHere = await withKey(uri, record, {}, (store) => store.changePin(pin)).catch(
+        async (error: unknown) => {
+          // A process may have died right after it changed the PIN. One wrong attempt does not lock a token.
+          if (!(await opensWith(uri, record, pin))) throw error;
+          return true;
+        },
+      );
+      if (!isHere) {
+        throw new GigvaultError(
+          'KEY_UNAVAILABLE',
+          'The root key of this ceremony is not in this token, whose PIN stays as it is. Put the right one in.',
+        );
       }
     },
     async open(content, secret) {
@@ -55,24 +63,21 @@ export function tokenKeyKeeper(uri: string, isRehearsal: boolean): KeyKeeper {
   };
 }
 
-/** Runs `use` with the token of the record, and only if the key is in it. Errors: KEY_UNAVAILABLE. */
-async function withKeysToken(
+/** Runs `use` with the token of the record, if the key is in it. False: it is not, and nothing was done. Errors: KEY_UNAVAILABLE, those of `use`. */
+async function withKey(
   uri: string,
   { handle, serial }: TokenRecord,
   access: WhichToken,
   use: (store: Pkcs11KeyStore) => Promise<void>,
-): Promise<void> {
+): Promise<boolean> {
   const store = openToken(uri, { ...access, serial });
   try {
-    await store.publicKey(parseKeyHandle(handle)).catch((cause: unknown) => {
-      if (!(cause instanceof GigvaultError) || cause.code !== 'KEY_NOT_FOUND') throw cause;
-      throw new GigvaultError(
-        'KEY_UNAVAILABLE',
-        'The root key of this ceremony is not in this token: its PIN stays as it is. Put the right one in.',
-        { cause },
-      );
-    });
+    await store.publicKey(parseKeyHandle(handle));
     await use(store);
+    return true;
+  } catch (error) {
+    if (error instanceof GigvaultError && error.code === 'KEY_NOT_FOUND') return false;
+    throw error;
   } finally {
     await store.close();
   }
@@ -80,8 +85,7 @@ async function withKeysToken(
 
 async function opensWith(uri: string, record: TokenRecord, pin: string): Promise<boolean> {
   try {
-    await withKeysToken(uri, record, { pin }, (store) => store.check());
-    return true;
+    return await withKey(uri, record, { pin }, (store) => store.check());
   } catch {
     // Why is what the first attempt said.
     return false;

@@ -1,7 +1,11 @@
 import { hkdfSync } from 'node:crypto';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import { type KeyHandle, parseKeyHandle } from '@gigvault/keystore/key-store';
-import { type Pkcs11KeyStore, pkcs11KeyStore } from '@gigvault/keystore/pkcs11/pkcs11-key-store';
+import {
+  type Pkcs11KeyStore,
+  pkcs11KeyStore,
+  type TokenFacts,
+} from '@gigvault/keystore/pkcs11/pkcs11-key-store';
 import { parsePkcs11Uri } from '@gigvault/keystore/pkcs11/pkcs11-uri';
 import { readPublicKey } from '@gigvault/x509/public-key';
 import { parse, stringify } from 'yaml';
@@ -29,9 +33,19 @@ export interface TokenRootKey extends RootKey {
   close(): Promise<void>;
 }
 
-/** Makes the plan's key in a token; it never leaves it. Errors: INVALID_ARGUMENT (URI, key type), KEY_UNAVAILABLE. */
-export async function newTokenRootKey(uri: string, plan: Plan): Promise<TokenRootKey> {
-  return openTokenRootKey(uri, (store) => store.generate(plan.root.keyType));
+/**
+ * Makes the plan's key in a token; it never leaves it. `requireToken` throws for a token that will not do, before anything is made.
+ * Errors: its own; INVALID_ARGUMENT (URI, key type), KEY_UNAVAILABLE.
+ */
+export async function newTokenRootKey(
+  uri: string,
+  plan: Plan,
+  requireToken: (token: TokenFacts) => void = () => undefined,
+): Promise<TokenRootKey> {
+  return openTokenRootKey(uri, async (store) => {
+    requireToken(await store.token());
+    return store.generate(plan.root.keyType);
+  });
 }
 
 /** How a token is reached, where it is not as its record says. */
@@ -52,9 +66,23 @@ export async function findTokenRootKey(
   return openTokenRootKey(hsm ?? record.uri, async () => parseKeyHandle(record.handle), which);
 }
 
+/** Hex digits of a PIN that shares give. */
+const PIN_LENGTH = 32;
+
 /** The PIN of a token whose root key opens with shares: 128 bits that are derived from their secret. */
 export function tokenPin(secret: Buffer): string {
-  return Buffer.from(hkdfSync('sha256', secret, '', 'GigVault token PIN v1', 16)).toString('hex');
+  const octets = hkdfSync('sha256', secret, '', 'GigVault token PIN v1', PIN_LENGTH / 2);
+  return Buffer.from(octets).toString('hex');
+}
+
+/** Errors: INVALID_ARGUMENT for a token that does not take what tokenPin gives. */
+export function requireLongPin({ description, pinLength }: TokenFacts): void {
+  const { min, max } = pinLength;
+  if (min <= PIN_LENGTH && PIN_LENGTH <= max) return;
+  throw new GigvaultError(
+    'INVALID_ARGUMENT',
+    `The PIN that shares give has ${PIN_LENGTH} characters, and ${description} takes ${min} to ${max}: take another token.`,
+  );
 }
 
 async function openTokenRootKey(

@@ -19,7 +19,7 @@ export interface KeyKeeper {
   readonly file: { readonly name: string; readonly mode: number };
   /** As `in a file, encrypted`. */
   readonly place: string;
-  /** A new key of the plan's type; nothing of it is on the disk. Errors: KEY_UNAVAILABLE. */
+  /** A new key of the plan's type; nothing of it is on the disk. Errors: KEY_UNAVAILABLE; INVALID_ARGUMENT where lock could not work, before anything is made. */
   make(plan: Plan, secret: Buffer): Promise<KeptKey>;
   /** From now on the key opens with the secret only. May be repeated. Errors: KEY_UNAVAILABLE, also where that key is not: nothing is changed then. */
   lock(content: string, secret: Buffer): Promise<void>;
