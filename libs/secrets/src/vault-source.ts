@@ -64,10 +64,12 @@ function ask(
     const hear = (answer: IncomingMessage): void => {
       readBody(answer).then((body) => resolve({ status: answer.statusCode ?? 0, body }), reject);
     };
+    // A connection that is kept would keep the token with it (T66).
+    const options = { headers, signal, agent: false } as const;
     const sent =
       url.protocol === 'https:'
-        ? httpsRequest(url, { headers, signal, ...(ca === undefined ? {} : { ca }) }, hear)
-        : httpRequest(url, { headers, signal }, hear);
+        ? httpsRequest(url, { ...options, ...(ca === undefined ? {} : { ca }) }, hear)
+        : httpRequest(url, options, hear);
     sent.on('error', reject);
     sent.end();
   });
