@@ -44,7 +44,8 @@ describe('the OpenAPI document', () => {
   });
 
   it('describes an operation whole', () => {
-    expect(document).toMatchObject({ security: [{ accessToken: [] }, { clientCredentials: [] }] });
+    const ways = ['accessToken', 'clientCredentials', 'apiKey', 'apiKeyHeader'];
+    expect(document).toMatchObject({ security: ways.map((way) => ({ [way]: [] })) });
     expect(document.paths['/users']?.['post']).toMatchObject({
       operationId: 'createUser',
       'x-permission': 'users:manage',
