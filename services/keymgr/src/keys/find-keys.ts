@@ -62,11 +62,12 @@ export async function listKeys(
 }
 
 /** Of a key's earlier versions the newest 99: with the current one a hundred. */
-export function earlierVersions(
+export async function earlierVersions(
   deps: { readonly keys: Pick<KeyTable, 'versions'> },
   { keyId, version }: Pick<StoredKey, 'keyId' | 'version'>,
 ): Promise<readonly KeyVersion[]> {
-  return deps.keys.versions(keyId, version, SHOWN_VERSIONS - 1);
+  // Most keys are never rotated: the table need not be asked.
+  return version === 1 ? [] : deps.keys.versions(keyId, version, SHOWN_VERSIONS - 1);
 }
 
 /** A version of a key by its number; undefined when there is none. */
