@@ -70,6 +70,7 @@ export const LESSONS: Readonly<Record<string, string>> = {
   L3: 'serial number and intent are durable before a signature, and status is made of them (DigiCert and Let’s Encrypt, 2019)',
   L4: 'serial numbers have at least 127 random bits, measured (EJBCA, 2019)',
   L5: 'one validator for every way in (DigiCert, 2024-07)',
+  L6: 'a clock watches how long a revocation takes until it is on a CRL (Entrust, SSL.com, 2024 and 2025)',
   L8: 'empty elements break no decoder (CVE-2026-40097)',
   L9: 'every certificate is linted before it is signed, criticality of names included (Infisical, 2026-06)',
   L10: 'nesting has a limit, and lengths are checked (CVE-2025-66031)',
@@ -93,6 +94,5 @@ export const NOT_BUILT: Readonly<Record<string, string>> = {
   T52: 'timestamping',
   T74: 'provenance and reproducible builds',
   T75: 'a second cluster',
-  L6: 'a clock over the time that a revocation may take',
   L7: 'SCEP',
 };

@@ -35,6 +35,7 @@ import { type KeepDeps, keepCrls } from './generation/keep-crls.ts';
 import { followIssuers } from './issuers/follow-issuers.ts';
 import { recordRevocations } from './revocation/record-revocations.ts';
 import { checkFreshness, checkPublished } from './serving/check-freshness.ts';
+import { checkRevocations } from './serving/check-revocations.ts';
 import { createCrlGauges } from './serving/crl-gauges.ts';
 import { createServedCrls, type ServedCrls } from './serving/served-crls.ts';
 
@@ -82,9 +83,10 @@ function wireCrl(context: Context) {
   );
   const handedIn = config.rootCrlFile === undefined ? [] : [ROOT];
   const served = createServedCrls(crlFiles(join(context.dataDir, 'published')), handedIn);
+  const directory = pgShardDirectory(database);
   const generator = generatorWorker(context, {
     store: pgCrlStore(database),
-    directory: pgShardDirectory(database),
+    directory,
     signer: rpcCrlSigner(context.client(RPC.keySigning, 'keymgr')),
     served,
     schedule: config,
@@ -112,6 +114,11 @@ function wireCrl(context: Context) {
     healthChecks: [
       clockRight('crl.clock', context.clockGuard),
       { name: 'crl.published', check: async () => checkPublished(served) },
+      {
+        name: 'crl.revocations',
+        check: async () => checkRevocations(await directory.list(), config.coalesce, clock.now()),
+        blocksReadiness: false,
+      },
       {
         name: 'crl.freshness',
         check: async () => checkFreshness(served, clock),

@@ -219,6 +219,24 @@ describe('the clock', () => {
   });
 });
 
+describe('a revocation', () => {
+  it('that waits for its CRL for longer than a minute is an alarm, until it is on one (covers: L6)', async () => {
+    await shared.started();
+    await shared.world.health('crl.revocations');
+    shared.world.keymgr.mode = 'down';
+    const serialNumber = shared.world.ca.revoke();
+    await eventually(async () => {
+      shared.world.clock.advance(30_000);
+      await expect(shared.world.health('crl.revocations')).rejects.toThrow(
+        /revocations wait for CRL 0 of issuing since \d+ s/,
+      );
+    });
+    shared.world.keymgr.mode = 'well';
+    await shared.world.listed(serialNumber);
+    await shared.world.health('crl.revocations');
+  });
+});
+
 describe('serving', () => {
   it('alarms at half of the life and never serves an expired CRL (covers: T58)', async () => {
     await shared.started();

@@ -17,12 +17,13 @@ interface ShardRow {
   readonly next_update: number;
   readonly scheduled_update: number | null;
   readonly open: boolean;
+  readonly open_since: number | null;
 }
 
 const LIST = {
   name: 'crl-list-shards',
   text: `SELECT s.issuer_id, s.crl_shard, i.certificate, i.key_id, i.crl_base_url, i.ends_at, s.changed_at, s.published_number,
-                s.this_update, s.next_update, s.scheduled_update, o.intent_id IS NOT NULL AS open
+                s.this_update, s.next_update, s.scheduled_update, o.intent_id IS NOT NULL AS open, o.this_update AS open_since
            FROM shard s
            JOIN issuer i ON i.issuer_id = s.issuer_id
            LEFT JOIN crl o ON o.issuer_id = s.issuer_id AND o.crl_shard = s.crl_shard AND o.status = 'intended'
@@ -63,6 +64,7 @@ function toState(row: ShardRow): ShardState {
     crlBaseUrl: row.crl_base_url,
     endsAt: optional(row.ends_at),
     open: row.open,
+    openSince: optional(row.open_since),
     changedAt: optional(row.changed_at),
     scheduledUpdate: optional(row.scheduled_update),
     published:

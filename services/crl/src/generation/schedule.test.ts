@@ -14,6 +14,7 @@ const SHARD: ShardState = {
   crlBaseUrl: 'http://status.test/crl/issuing',
   changedAt: undefined,
   open: false,
+  openSince: undefined,
   published: { crlNumber: 1, thisUpdate: T, nextUpdate: T + 86_400_000 },
   scheduledUpdate: T,
 };

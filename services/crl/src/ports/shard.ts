@@ -21,6 +21,8 @@ export interface ShardState extends ShardKey {
   readonly published: PublishedState | undefined;
   /** A CRL was begun and not finished: by another replica at this moment, or by one that failed. */
   readonly open: boolean;
+  /** When it was begun. */
+  readonly openSince: number | undefined;
   /** thisUpdate of the newest CRL that was made on schedule. */
   readonly scheduledUpdate: number | undefined;
 }
