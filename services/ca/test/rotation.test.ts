@@ -16,6 +16,7 @@ import {
   type CaProcess,
   check,
   dieAt,
+  freezeAt,
   newKey,
   request,
   startTestCa,
@@ -238,7 +239,7 @@ describe('a process that dies', () => {
     'at %s:%s leaves one current key, and the next one goes on',
     async (step, moment) => {
       const dead = ca.process();
-      await dies(step, moment, () => rotate(dead));
+      await freezeAt(step, moment, () => rotate(dead));
       const now = await states();
       expect(Object.values(now).filter((state) => state === 'current')).toHaveLength(2);
       expect([BEFORE, PREPARED, AFTER]).toContainEqual(now);
@@ -333,18 +334,3 @@ describe('an issuer that was superseded', () => {
     expect(await round()).toBe('retired');
   });
 });
-
-/** Freezes the first who comes to this moment, for ever. */
-async function dies(step: string, moment: string, run: () => Promise<void>): Promise<void> {
-  await new Promise<void>((reached) => {
-    let dead = false;
-    installFaultHook((name, when) => {
-      if (dead || name !== step || when !== moment) return;
-      dead = true;
-      reached();
-      return new Promise(() => undefined);
-    });
-    void run();
-  });
-  installFaultHook(undefined);
-}

@@ -293,12 +293,21 @@ export async function check(ca: TestCa): Promise<void> {
   }
 }
 
-/** Freezes a process for ever at the step, as SIGKILL does, and returns once it is reached. */
-export async function dieAt(
+/** Issues, and freezes the process for ever at the step. */
+export function dieAt(
   process: CaProcess,
   order: IssuanceOrder,
   step: string,
   moment: 'before' | 'after',
+): Promise<void> {
+  return freezeAt(step, moment, () => issueCertificate(process.deps.issuance, order));
+}
+
+/** Freezes the first who comes to the step for ever, as SIGKILL does, and returns once it is reached. */
+export async function freezeAt(
+  step: string,
+  moment: string,
+  run: () => Promise<unknown>,
 ): Promise<void> {
   await new Promise<void>((reached) => {
     let dead = false;
@@ -308,7 +317,7 @@ export async function dieAt(
       reached();
       return new Promise(() => undefined);
     });
-    void issueCertificate(process.deps.issuance, order);
+    void run();
   });
   installFaultHook(undefined);
 }
