@@ -4,13 +4,10 @@ import { shareStatement } from '@gigvault/database/lookup';
 import { ofThisRequest } from '@gigvault/database/new-event';
 import { query } from '@gigvault/database/query';
 import type { Pool } from 'pg';
-import type { StoredKey } from '../keys/stored-key.ts';
 import type { EncryptionOutcome, EncryptionTable } from '../ports/encryption-table.ts';
-import type { KeyEvent } from '../ports/key-event.ts';
+import { recordUses, type Use } from './recorded-uses.ts';
 
-interface Encryption {
-  readonly key: StoredKey;
-  readonly event: KeyEvent;
+interface Encryption extends Use {
   readonly limit: number;
 }
 
@@ -33,10 +30,12 @@ const COUNTED = `WITH asked AS (
     SELECT a.n::text AS key FROM asked AS a JOIN counted USING (key_id, version)
   )`;
 
+const RECORD = { name: 'encryption-record', expressions: COUNTED };
+
 /** The table `encryption_count`. */
 export function pgEncryptionTable(pool: Pool, eventLog: EventLog): EncryptionTable {
   const count = shareStatement('keymgr.encryption', (items: readonly Encryption[]) =>
-    countAll(eventLog, items),
+    recordUses(eventLog, RECORD, items, column.bigint(items.map(({ limit }) => limit))),
   );
   return {
     async record(key, event, limit): Promise<EncryptionOutcome> {
@@ -49,22 +48,4 @@ export function pgEncryptionTable(pool: Pool, eventLog: EventLog): EncryptionTab
       return rows[0]?.exhausted === true ? 'exhausted' : 'changed';
     },
   };
-}
-
-async function countAll(eventLog: EventLog, items: readonly Encryption[]): Promise<boolean[]> {
-  const rows = await eventLog.change<{ key: string }>({
-    name: 'encryption-record',
-    expressions: COUNTED,
-    values: [
-      column.text(items.map(({ key }) => key.keyId)),
-      column.integer(items.map(({ key }) => key.version)),
-      column.text(items.map(({ key }) => key.state)),
-      column.integer(items.map(({ key }) => key.grantsVersion)),
-      column.bigint(items.map(({ limit }) => limit)),
-    ],
-    returning: 'SELECT key FROM told',
-    events: items.map(({ event }, n) => ({ key: String(n + 1), event })),
-  });
-  const told = new Set(rows.map(({ key }) => key));
-  return items.map((_item, n) => told.has(String(n + 1)));
 }

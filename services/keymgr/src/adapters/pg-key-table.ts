@@ -1,4 +1,3 @@
-import { column } from '@gigvault/database/columns';
 import type { EventLog } from '@gigvault/database/event-log';
 import { shareStatement } from '@gigvault/database/lookup';
 import { ofThisRequest } from '@gigvault/database/new-event';
@@ -18,6 +17,7 @@ import {
   toStoredKey,
   type VersionRow,
 } from './key-rows.ts';
+import { recordUses, type Use } from './recorded-uses.ts';
 
 /** Parameters $1 to $7 of `asBefore`. */
 const AS_BEFORE = `key_id = $1 AND version = $2 AND state = $3
@@ -33,7 +33,9 @@ const STILL_SO = `WITH told AS (
 
 /** The tables `key` and `key_version`. */
 export function pgKeyTable(pool: Pool, eventLog: EventLog): KeyTable {
-  const use = shareStatement('keymgr.use', (uses: readonly Use[]) => recordUses(eventLog, uses));
+  const use = shareStatement('keymgr.use', (uses: readonly Use[]) =>
+    recordUses(eventLog, { name: 'key-use', expressions: STILL_SO }, uses),
+  );
   return {
     insert: (key, event) => told(pool, eventLog, event, (client) => insert(client, key)),
 
@@ -177,26 +179,4 @@ async function grant(
 function asBefore(key: StoredKey): unknown[] {
   const { keyId, version, state, destroyAt, restoreState, grantsVersion, destroyBy } = key;
   return [keyId, version, state, toDate(destroyAt), restoreState, grantsVersion, destroyBy];
-}
-
-interface Use {
-  readonly key: StoredKey;
-  readonly event: KeyEvent;
-}
-
-async function recordUses(eventLog: EventLog, uses: readonly Use[]): Promise<boolean[]> {
-  const rows = await eventLog.change<{ key: string }>({
-    name: 'key-use',
-    expressions: STILL_SO,
-    values: [
-      column.text(uses.map(({ key }) => key.keyId)),
-      column.integer(uses.map(({ key }) => key.version)),
-      column.text(uses.map(({ key }) => key.state)),
-      column.integer(uses.map(({ key }) => key.grantsVersion)),
-    ],
-    returning: 'SELECT key FROM told',
-    events: uses.map(({ event }, n) => ({ key: String(n + 1), event })),
-  });
-  const told = new Set(rows.map(({ key }) => key));
-  return uses.map((_use, n) => told.has(String(n + 1)));
 }
