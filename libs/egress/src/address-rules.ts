@@ -63,6 +63,11 @@ export function refusalOf(rules: AddressRules, address: string, host: string): s
   return specialUseOf(octets);
 }
 
+/** The name of a URL, or its address without the brackets of IPv6 (RFC 3986 §3.2.2). */
+export function hostOf(url: URL): string {
+  return url.hostname.replace(/^\[(.*)\]$/, '$1');
+}
+
 /** `localhost` or a name below it (RFC 6761 §6.3). */
 export function isLocalName(host: string): boolean {
   return host === 'localhost' || host.endsWith('.localhost');

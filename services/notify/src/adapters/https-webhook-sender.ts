@@ -1,7 +1,7 @@
 import http from 'node:http';
 import https from 'node:https';
 import { isIP } from 'node:net';
-import { type AddressRules, refusalOf } from '@gigvault/egress/address-rules';
+import { type AddressRules, hostOf, refusalOf } from '@gigvault/egress/address-rules';
 import { type DnsAddresses, dnsAddresses } from '@gigvault/egress/dns-addresses';
 import type { Clock } from '@gigvault/time/clock';
 import type { WebhookReply, WebhookSender } from '../ports/webhook-sender.ts';
@@ -114,10 +114,6 @@ function send({ url, address, headers, body, signal, ca }: Post): Promise<Webhoo
     request.on('error', (error) => reject(failed(url, address, error)));
     request.end(body);
   });
-}
-
-function hostOf(url: URL): string {
-  return url.hostname.replace(/^\[(.*)\]$/, '$1');
 }
 
 /** In words without the path of the URL, which may hold a token. */

@@ -1,6 +1,7 @@
 import http from 'node:http';
 import https from 'node:https';
 import { isIP } from 'node:net';
+import { hostOf } from '@gigvault/egress/address-rules';
 import { parseIp } from '@gigvault/egress/network';
 import type { HopFetcher, HopReply, HopRequest } from '../ports/hop-fetcher.ts';
 import { ChallengeFailure } from '../validation/challenge-failure.ts';
@@ -59,7 +60,7 @@ export const nodeHttpFetcher: HopFetcher = {
 };
 
 function open({ url, address, signal }: HopRequest): http.ClientRequest {
-  const host = url.hostname.replace(/^\[(.*)\]$/, '$1');
+  const host = hostOf(url);
   const options: https.RequestOptions = {
     host: address,
     port: url.port === '' ? undefined : Number(url.port),

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { type AddressRules, refusalOf } from '@gigvault/egress/address-rules';
+import { type AddressRules, hostOf, refusalOf } from '@gigvault/egress/address-rules';
 import { parseIp } from '@gigvault/egress/network';
 import type { Identifier } from '@gigvault/proto/ra/v1/authorization';
 import { AWAKE, type Clock } from '@gigvault/time/clock';
@@ -271,10 +271,6 @@ function lateFailure({ identifier, hops }: ValidationEvidence, timeout: number):
 
 function portOf(url: URL): number {
   return url.port === '' ? ({ 'http:': 80, 'https:': 443 }[url.protocol] ?? 0) : Number(url.port);
-}
-
-function hostOf(url: URL): string {
-  return url.hostname.replace(/^\[(.*)\]$/, '$1');
 }
 
 /** A URL in a message: no user name, no query, no more than a line. */
