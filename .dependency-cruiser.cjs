@@ -113,6 +113,15 @@ module.exports = {
       to: { path: '^libs/keystore/|node_modules/(pkcs11js|graphene-pk11)/' },
     },
     {
+      name: 'rootca-commands-come-last',
+      severity: 'error',
+      from: {
+        path: '^services/rootca/src/(adapters|ceremony|custody|plan|ports|room|sitting|text)/',
+        pathNot: '\\.test\\.ts$',
+      },
+      to: { path: '^services/rootca/src/commands/' },
+    },
+    {
       name: 'rootca-is-offline',
       severity: 'error',
       from: { path: '^services/rootca/src/' },

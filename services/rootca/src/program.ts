@@ -3,12 +3,13 @@ import { type Clock, systemClock } from '@gigvault/time/clock';
 import { Command } from 'commander';
 import { machineRoom } from './adapters/machine-room.ts';
 import { type TerminalStreams, terminalOperator } from './adapters/terminal-operator.ts';
+import type { Check } from './ceremony/check.ts';
 import { ceremonyVerify } from './commands/ceremony-verify.ts';
 import { create } from './commands/create.ts';
 import { crl } from './commands/crl.ts';
 import { initCeremony, initPlan } from './commands/init.ts';
 import { signCommand } from './commands/sign.ts';
-import { type Check, verify } from './commands/verify.ts';
+import { verify } from './commands/verify.ts';
 import { wrapped } from './text/wrapped.ts';
 import { VERSION } from './version.ts';
 

@@ -5,14 +5,10 @@ import { basename, join, resolve } from 'node:path';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import { writeFileDurably } from '@gigvault/files/durable-file';
 import type { Hierarchy } from '@gigvault/rootca/ceremony/check-hierarchy';
+import { HIERARCHY_FILES, ROOT_FILES } from '@gigvault/rootca/ceremony/root-files';
 import { ceremonyVerify, isCeremony } from '@gigvault/rootca/commands/ceremony-verify';
 import { transcriptFiles } from '@gigvault/rootca/commands/recorded-steps';
-import {
-  HIERARCHY_FILES,
-  ROOT_FILES,
-  readPem,
-  readText,
-} from '@gigvault/rootca/commands/root-directory';
+import { readPem, readText } from '@gigvault/rootca/commands/root-directory';
 import { type Plan, parsePlan, planHash } from '@gigvault/rootca/plan/plan';
 import { systemClock } from '@gigvault/time/clock';
 import { readCertificate } from '@gigvault/x509/certificate';

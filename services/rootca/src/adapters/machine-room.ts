@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { createHash, hash } from 'node:crypto';
 import { createReadStream, existsSync, readdirSync, readFileSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
 import { basename, dirname, join, relative } from 'node:path';
@@ -37,7 +37,7 @@ export async function programHash(program: string): Promise<string> {
   for (const file of files.sort()) {
     lines.push(`${await fileHash(join(folder, file))}  ${file}\n`);
   }
-  return createHash('sha256').update(lines.join('')).digest('hex');
+  return hash('sha256', lines.join(''));
 }
 
 function builtFiles(folder: string): string[] {

@@ -1,6 +1,6 @@
 import { protectUnderSecret, unlockWithSecret } from '../ceremony/protect-root-key.ts';
+import { ROOT_FILES } from '../ceremony/root-files.ts';
 import { newMemoryRootKey, openMemoryRootKey } from '../ceremony/root-key.ts';
-import { ROOT_FILES } from '../commands/root-directory.ts';
 import type { KeyKeeper } from '../ports/key-keeper.ts';
 
 /** The key in this process's memory, and in a file encrypted under the secret. */

@@ -1,7 +1,8 @@
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import { parseKeyHandle } from '@gigvault/keystore/key-store';
 import type { Pkcs11KeyStore } from '@gigvault/keystore/pkcs11/pkcs11-key-store';
-import { ROOT_FILES } from '../commands/root-directory.ts';
+import { ROOT_FILES } from '../ceremony/root-files.ts';
+import type { KeyKeeper } from '../ports/key-keeper.ts';
 import {
   findTokenRootKey,
   newTokenRootKey,
@@ -12,8 +13,7 @@ import {
   tokenPin,
   type WhichToken,
   writeTokenRecord,
-} from '../commands/token-root-key.ts';
-import type { KeyKeeper } from '../ports/key-keeper.ts';
+} from './token-root-key.ts';
 
 /**
  * The key in a PKCS #11 token, which it never leaves; lock changes the token's PIN to one that is derived from the secret, and that nobody knows.

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { canonicalJson } from '@gigvault/canonical-json/canonical-json';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import type { Clock } from '@gigvault/time/clock';
@@ -120,5 +120,5 @@ function signedBytes(record: TranscriptRecord): Buffer {
 }
 
 function sha256(octets: Uint8Array | string): string {
-  return createHash('sha256').update(octets).digest('hex');
+  return hash('sha256', octets);
 }

@@ -1,20 +1,22 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { asGigvaultError } from '@gigvault/errors/gigvault-error';
 import type { Clock } from '@gigvault/time/clock';
 import { readCertificate } from '@gigvault/x509/certificate';
+import type { Check } from '../ceremony/check.ts';
 import { LOCKED_STEP, readBackStep } from '../ceremony/custody-steps.ts';
+import { readFingerprint } from '../ceremony/fingerprint.ts';
+import { HIERARCHY_FILES, ROOT_FILES } from '../ceremony/root-files.ts';
 import {
   type CeremonyFacts,
   type TranscriptRecord,
   verifyTranscript,
 } from '../ceremony/transcript.ts';
-import { readFingerprint } from '../custody/fingerprint.ts';
 import { type Custody, parsePlan } from '../plan/plan.ts';
 import { VERSION } from '../version.ts';
-import { HIERARCHY_FILES, ROOT_FILES, readPem, readText, transcriptOf } from './root-directory.ts';
-import { type Check, check, verify } from './verify.ts';
+import { readPem, readText, transcriptOf } from './root-directory.ts';
+import { check, verify } from './verify.ts';
 
 /** What somebody knows of a ceremony who was there. */
 export interface Known {
@@ -91,7 +93,7 @@ function ceremonyChecks(
 }
 
 function fingerprintProblem(root: Buffer, given: string): string | undefined {
-  const isSame = readFingerprint(given) === createHash('sha256').update(root).digest('hex');
+  const isSame = readFingerprint(given) === hash('sha256', root);
   return isSame ? undefined : 'is not the one that was given: this is another root';
 }
 
@@ -120,14 +122,14 @@ function sumProblem(
 ): string | undefined {
   const path = join(directory, file);
   if (!existsSync(path)) return 'is missing';
-  if (createHash('sha256').update(readText(path)).digest('hex') === sum) return undefined;
+  if (hash('sha256', readText(path)) === sum) return undefined;
   const isLater = file === HIERARCHY_FILES.rootCrl && isLaterCrl(directory, root);
   return isLater ? undefined : 'was changed after the ceremony';
 }
 
 function isLaterCrl(directory: string, root: Buffer): boolean {
   const der = readPem(join(directory, HIERARCHY_FILES.rootCrl), 'X509 CRL');
-  const sum = createHash('sha256').update(der).digest('hex');
+  const sum = hash('sha256', der);
   const begins = `${HIERARCHY_FILES.rootCrl}.`;
   return readdirSync(directory)
     .filter((file) => file.startsWith(begins) && file.endsWith(transcriptOf('')))
@@ -148,7 +150,7 @@ function shareProblem(
   if (planned !== undefined && !isSameCustody(planned, custody)) {
     return 'are not held by those whom the plan names';
   }
-  const set = createHash('sha256').update(custody.setId).digest('hex');
+  const set = hash('sha256', custody.setId);
   const told = new Set(steps.filter(({ sha256 }) => sha256 === set).map(({ step }) => step));
   const missing = custody.holders.filter(
     ({ name }, i) => !told.has(readBackStep(i + 1, custody.holders.length, name)),

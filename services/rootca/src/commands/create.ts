@@ -1,15 +1,16 @@
 import { join } from 'node:path';
 import { writeFileDurably } from '@gigvault/files/durable-file';
 import type { Clock } from '@gigvault/time/clock';
+import { newTokenRootKey, writeTokenRecord } from '../adapters/token-root-key.ts';
 import { createRoot } from '../ceremony/create-root.ts';
+import { fingerprint } from '../ceremony/fingerprint.ts';
 import { issueRootCrl } from '../ceremony/issue-root-crl.ts';
 import { newPassphrase, protectRootKey } from '../ceremony/protect-root-key.ts';
+import { ROOT_FILES } from '../ceremony/root-files.ts';
 import { newMemoryRootKey, type RootKey } from '../ceremony/root-key.ts';
 import { startTranscript } from '../ceremony/transcript.ts';
 import { type Plan, parsePlan } from '../plan/plan.ts';
-import { fingerprint } from './fingerprint.ts';
-import { prepareRootDirectory, ROOT_FILES, readText, writePem } from './root-directory.ts';
-import { newTokenRootKey, writeTokenRecord } from './token-root-key.ts';
+import { prepareRootDirectory, readText, writePem } from './root-directory.ts';
 
 /** Flags of `rootca create`. */
 export interface CreateOptions {

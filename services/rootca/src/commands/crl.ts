@@ -6,11 +6,11 @@ import { isReasonCode, REASON_CODE } from '@gigvault/x509/reason-code';
 import { parseSerialNumber } from '@gigvault/x509/serial-number';
 import { isCrlOf } from '../ceremony/check-hierarchy.ts';
 import { issueRootCrl } from '../ceremony/issue-root-crl.ts';
+import { ROOT_FILES } from '../ceremony/root-files.ts';
 import { startTranscript } from '../ceremony/transcript.ts';
 import { crlStep, newestCrlNumber, recordedSteps } from './recorded-steps.ts';
 import {
   type CommandDeps,
-  ROOT_FILES,
   type RootAccess,
   readPem,
   requireNew,

@@ -7,6 +7,8 @@ import { answeringOperator, parseAnswers } from '../adapters/answering-operator.
 import { folderFiles } from '../adapters/folder-files.ts';
 import { memoryKeyKeeper } from '../adapters/memory-key-keeper.ts';
 import { tokenKeyKeeper } from '../adapters/token-key-keeper.ts';
+import type { Check } from '../ceremony/check.ts';
+import { ROOT_FILES } from '../ceremony/root-files.ts';
 import { type Custody, numberedCustody, type Plan, parsePlan, standardPlan } from '../plan/plan.ts';
 import type { Operator } from '../ports/operator.ts';
 import type { Room } from '../ports/room.ts';
@@ -14,8 +16,7 @@ import type { CeremonyOrder } from '../sitting/ceremony-order.ts';
 import { holdCeremony } from '../sitting/hold-ceremony.ts';
 import { rehearsalPlan, rehearsalRequest } from '../sitting/rehearsal.ts';
 import { ceremonyVerify } from './ceremony-verify.ts';
-import { type CommandDeps, ROOT_FILES, readText, writeNew } from './root-directory.ts';
-import type { Check } from './verify.ts';
+import { type CommandDeps, readText, writeNew } from './root-directory.ts';
 
 /** Flags of `init --ceremony`. */
 export interface CeremonyOptions {

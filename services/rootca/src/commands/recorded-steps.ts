@@ -1,7 +1,8 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { ROOT_FILES } from '../ceremony/root-files.ts';
 import { type TranscriptRecord, verifyTranscript } from '../ceremony/transcript.ts';
-import { ROOT_FILES, readText } from './root-directory.ts';
+import { readText } from './root-directory.ts';
 
 /** One step of a transcript. */
 export type RecordedStep = TranscriptRecord['steps'][number];

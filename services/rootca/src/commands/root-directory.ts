@@ -6,9 +6,10 @@ import { draftFile, writeFileDurably } from '@gigvault/files/durable-file';
 import type { Clock } from '@gigvault/time/clock';
 import { readCertificate } from '@gigvault/x509/certificate';
 import { fromPem, toPem } from '@gigvault/x509/pem';
-import type { Hierarchy } from '../ceremony/check-hierarchy.ts';
+import { findTokenRootKey, readTokenRecord, tokenPin } from '../adapters/token-root-key.ts';
 import { unlockRootKey, unlockWithSecret } from '../ceremony/protect-root-key.ts';
 import type { Root } from '../ceremony/root.ts';
+import { ROOT_FILES } from '../ceremony/root-files.ts';
 import { openMemoryRootKey } from '../ceremony/root-key.ts';
 import { verifyTranscript } from '../ceremony/transcript.ts';
 import { askForShares, sharesOfFiles } from '../custody/collect-shares.ts';
@@ -16,33 +17,9 @@ import { type CustodyRecord, readCustodyRecord } from '../custody/custody-record
 import { type Plan, parsePlan, planHash } from '../plan/plan.ts';
 import type { OpenRootKey } from '../ports/key-keeper.ts';
 import type { Operator } from '../ports/operator.ts';
-import { findTokenRootKey, readTokenRecord, tokenPin } from './token-root-key.ts';
 
 /** Its file descriptor. */
 const STDIN = 0;
-
-/** The files of a root. All but the key are public. */
-export const ROOT_FILES = {
-  plan: 'plan.yaml',
-  certificate: 'root.crt',
-  key: 'root.key',
-  /** Instead of the key: the token that it is in. */
-  token: 'token.yaml',
-  crl: 'root.crl',
-  transcript: 'transcript.json',
-  /** Of a key ceremony: who holds the shares that open the key. */
-  custody: 'custody.json',
-  /** Of a key ceremony: for people to print and sign. */
-  record: 'record.txt',
-} as const;
-
-/** What a root has signed, and where each part lies in a root's directory. */
-export const HIERARCHY_FILES: Readonly<Record<keyof Hierarchy, string>> = {
-  root: ROOT_FILES.certificate,
-  issuing: 'issuing.crt',
-  services: 'services.crt',
-  rootCrl: ROOT_FILES.crl,
-};
 
 /** Errors: ALREADY_EXISTS when the directory holds a root: a root is never overwritten. */
 export async function prepareRootDirectory(directory: string): Promise<void> {

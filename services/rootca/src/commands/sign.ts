@@ -1,9 +1,9 @@
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import { toPem } from '@gigvault/x509/pem';
+import { fingerprint } from '../ceremony/fingerprint.ts';
 import { signSubordinateCa } from '../ceremony/sign-subordinate-ca.ts';
 import { startTranscript } from '../ceremony/transcript.ts';
 import { caGeneration } from '../plan/plan.ts';
-import { fingerprint } from './fingerprint.ts';
 import {
   type CommandDeps,
   type RootAccess,

@@ -1,23 +1,16 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Clock } from '@gigvault/time/clock';
 import { type ParsedCertificate, readCertificate } from '@gigvault/x509/certificate';
 import { readCertList } from '@gigvault/x509/crl';
+import type { Check } from '../ceremony/check.ts';
 import { crlProblem, rootProblem, subordinateProblem } from '../ceremony/check-hierarchy.ts';
+import { ROOT_FILES } from '../ceremony/root-files.ts';
 import { verifyTranscript } from '../ceremony/transcript.ts';
 import { caGeneration, type Plan, parsePlan, planHash } from '../plan/plan.ts';
 import { newestCrlNumber, type RecordedStep, transcriptFiles } from './recorded-steps.ts';
-import { ANOTHER_PLAN, ROOT_FILES, readPem, readText } from './root-directory.ts';
-
-/** One thing that was looked at. */
-export interface Check {
-  readonly what: string;
-  /** Undefined: it is well. */
-  readonly problem: string | undefined;
-  /** What should be known of it all the same. */
-  readonly note?: string;
-}
+import { ANOTHER_PLAN, readPem, readText } from './root-directory.ts';
 
 interface Subject {
   readonly directory: string;
@@ -101,6 +94,6 @@ function checkCrl(file: string, subject: Subject): string | undefined {
 }
 
 function unrecorded(der: Buffer, { steps }: Subject): string | undefined {
-  const sha256 = createHash('sha256').update(der).digest('hex');
+  const sha256 = hash('sha256', der);
   return steps.some((step) => step.sha256 === sha256) ? undefined : 'stands in no transcript';
 }

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { createHash, hash } from 'node:crypto';
 import { nearest } from '@gigvault/config/nearest';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import { wordlist } from '@scure/bip39/wordlists/english.js';
@@ -83,7 +83,7 @@ export function decodeShare(text: string): Share {
 
 /** SHA-256 of a share, hex. It tells nothing of the share, whose octets are random, but is the same for no other. */
 export function shareHash({ octets }: Share): string {
-  return createHash('sha256').update(octets).digest('hex');
+  return hash('sha256', octets);
 }
 
 function fields(octets: Buffer): Share {

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { canonicalJson } from '@gigvault/canonical-json/canonical-json';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import { generationOf, generationSubject } from '@gigvault/x509/ca-generation';
@@ -107,7 +107,7 @@ function checkedPlan(value: unknown): Plan {
 
 /** SHA-256 of the plan's canonical JSON, hex: layout and comments of the file do not count. */
 export function planHash(plan: Plan): string {
-  return createHash('sha256').update(canonicalJson(plan)).digest('hex');
+  return hash('sha256', canonicalJson(plan));
 }
 
 /** The plan that bootstrap uses: root 20 years, CAs 5 years, root CRL one year. Errors: INVALID_ARGUMENT. */

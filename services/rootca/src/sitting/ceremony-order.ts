@@ -1,5 +1,5 @@
 import type { Clock } from '@gigvault/time/clock';
-import type { Check } from '../commands/verify.ts';
+import type { Check } from '../ceremony/check.ts';
 import type { Custody, Plan, SubordinateKind } from '../plan/plan.ts';
 import type { CeremonyFiles } from '../ports/ceremony-files.ts';
 import type { KeyKeeper } from '../ports/key-keeper.ts';

@@ -1,6 +1,6 @@
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import { LOCKED_STEP, readBackStep } from '../ceremony/custody-steps.ts';
-import { ROOT_FILES } from '../commands/root-directory.ts';
+import { ROOT_FILES } from '../ceremony/root-files.ts';
 import { askForShares, TRIES } from '../custody/collect-shares.ts';
 import { type CustodyRecord, writeCustodyRecord } from '../custody/custody-record.ts';
 import { decodeShare, encodeShare, type Share, shareProblem } from '../custody/share.ts';

@@ -14,9 +14,9 @@ import {
   scriptedOperator,
 } from '../../test/scripted-operator.ts';
 import { memoryKeyKeeper } from '../adapters/memory-key-keeper.ts';
+import type { Check } from '../ceremony/check.ts';
 import { verifyTranscript } from '../ceremony/transcript.ts';
 import { ceremonyVerify } from '../commands/ceremony-verify.ts';
-import type { Check } from '../commands/verify.ts';
 import { decodeShare, encodeShare } from '../custody/share.ts';
 import type { Plan } from '../plan/plan.ts';
 import type { KeyKeeper } from '../ports/key-keeper.ts';

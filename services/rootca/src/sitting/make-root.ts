@@ -1,8 +1,8 @@
 import type { ParsedCertificate } from '@gigvault/x509/certificate';
 import { toPem } from '@gigvault/x509/pem';
 import { createRoot } from '../ceremony/create-root.ts';
-import { ROOT_FILES } from '../commands/root-directory.ts';
-import { fingerprintLines } from '../custody/fingerprint.ts';
+import { fingerprintLines } from '../ceremony/fingerprint.ts';
+import { ROOT_FILES } from '../ceremony/root-files.ts';
 import { sealShares, unsealShares } from '../custody/sealed-shares.ts';
 import type { Share } from '../custody/share.ts';
 import { newSplitSecret, wipe } from '../custody/split-secret.ts';

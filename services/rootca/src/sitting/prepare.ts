@@ -1,9 +1,9 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { canonicalJson } from '@gigvault/canonical-json/canonical-json';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import { fromPem } from '@gigvault/x509/pem';
+import { ROOT_FILES } from '../ceremony/root-files.ts';
 import { requestedCa } from '../ceremony/sign-subordinate-ca.ts';
-import { ROOT_FILES } from '../commands/root-directory.ts';
 import { planHash } from '../plan/plan.ts';
 import type { Operator } from '../ports/operator.ts';
 import { checkRoom, type RoomFinding } from '../room/check-room.ts';
@@ -68,7 +68,7 @@ async function requireSignable({ plan, request }: CeremonyOrder): Promise<void> 
 async function showSums(order: CeremonyOrder, operator: Operator): Promise<void> {
   operator.say('\nSHA-256, as the online machine has shown it:');
   const show = (file: string, text: string) =>
-    operator.say(`${file.padEnd(13)} ${createHash('sha256').update(text).digest('hex')}`);
+    operator.say(`${file.padEnd(13)} ${hash('sha256', text)}`);
   show(ROOT_FILES.plan, order.planText);
   for (const kind of ['issuing', 'services'] as const) {
     show(`${kind}.csr`, await order.request(kind));

@@ -1,6 +1,6 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { Root } from '../ceremony/root.ts';
-import { HIERARCHY_FILES, ROOT_FILES } from '../commands/root-directory.ts';
+import { HIERARCHY_FILES, ROOT_FILES } from '../ceremony/root-files.ts';
 import type { CustodyRecord } from '../custody/custody-record.ts';
 import type { CeremonyDeps, CeremonyOrder } from './ceremony-order.ts';
 import { printableRecord } from './printable-record.ts';
@@ -36,5 +36,5 @@ export async function writeBundle(
 }
 
 function sha256(text: string): string {
-  return createHash('sha256').update(text).digest('hex');
+  return hash('sha256', text);
 }

@@ -1,10 +1,16 @@
-import { createHash } from 'node:crypto';
+import { createHash, hash } from 'node:crypto';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import { entropyToMnemonic, mnemonicToEntropy } from '@scure/bip39';
 import { wordlist } from '@scure/bip39/wordlists/english.js';
 
 const WORDS_A_LINE = 6;
 const OCTETS_A_LINE = 16;
+
+/** As `SHA256 4F:2A:…`. */
+export function fingerprint(der: Buffer): string {
+  const hex = hash('sha256', der).toUpperCase();
+  return `SHA256 ${hex.replace(/..(?=.)/g, '$&:')}`;
+}
 
 /** SHA-256 of a certificate for people, at most 80 columns wide: two lines of hex, and 24 words of BIP 39, whose last one checks the others. */
 export function fingerprintLines(certificate: Uint8Array): string[] {
