@@ -1,137 +1,25 @@
 import { hash } from 'node:crypto';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { produced } from '@gigvault/testkit/produced';
 import { fromPem, toPem } from '@gigvault/x509/pem';
 import { describe, expect, it } from '@jest/globals';
-import { stringify } from 'yaml';
-import { plan as basePlan, clock, newKey, request } from '../../test/ceremony-fixture.ts';
-import { Died, type MemoryFiles, memoryFiles } from '../../test/memory-files.ts';
+import { newKey, request } from '../../test/ceremony-fixture.ts';
+import { Died, type MemoryFiles } from '../../test/memory-files.ts';
 import {
-  type Script,
-  type ScriptedOperator,
-  scriptedOperator,
-} from '../../test/scripted-operator.ts';
-import { memoryKeyKeeper } from '../adapters/memory-key-keeper.ts';
-import type { Check } from '../ceremony/check.ts';
-import { verifyTranscript } from '../ceremony/transcript.ts';
-import { ceremonyVerify } from '../commands/ceremony-verify.ts';
-import { decodeShare, encodeShare } from '../custody/share.ts';
-import type { Plan } from '../plan/plan.ts';
-import type { KeyKeeper } from '../ports/key-keeper.ts';
-import type { RoomFacts } from '../ports/room.ts';
-import type { CeremonyOrder } from './ceremony-order.ts';
-import { holdCeremony } from './hold-ceremony.ts';
-import { rehearsalPlan, rehearsalRequest } from './rehearsal.ts';
-
-const custody = { threshold: 2, holders: ['Ada', 'Grace', 'Edsger'] };
-const plan: Plan = { ...basePlan, custody };
-const requests = {
-  issuing: toPem('CERTIFICATE REQUEST', request('issuing', newKey())),
-  services: toPem('CERTIFICATE REQUEST', request('services', newKey())),
-};
-const ORDER: CeremonyOrder = {
-  plan,
-  planText: stringify(plan),
+  BUNDLE,
   custody,
-  isRehearsal: false,
-  request: async (kind) => requests[kind],
-};
-const rehearsed = rehearsalPlan(plan);
-const REHEARSAL: CeremonyOrder = {
-  ...ORDER,
-  plan: rehearsed,
-  planText: stringify(rehearsed),
-  isRehearsal: true,
-  request: (kind) => rehearsalRequest(rehearsed, kind),
-};
-const QUIET: RoomFacts = {
-  entropyBits: 256,
-  networkUp: [],
-  networkDown: [],
-  swap: [],
-  program: { version: '0.1.0', sha256: 'a'.repeat(64) },
-  node: { version: 'v26.10.0', sha256: 'b'.repeat(64) },
-};
-const BUNDLE = [
-  'issuing.crt',
-  'plan.yaml',
-  'record.txt',
-  'root.crl',
-  'root.crt',
-  'services.crt',
-  'transcript.json',
-];
-
-/** One ceremony, with its machine and its people; processes that hold it may die. */
-class Sitting {
-  readonly files = new Map<string, string>();
-  readonly bundle = new Map<string, string>();
-  readonly paper = new Map<string, string>();
-  /** What the keeper has made and not destroyed. */
-  readonly keys = new Set<string>();
-  facts = QUIET;
-  operator: ScriptedOperator = scriptedOperator();
-
-  /** One process: to its end, or until `hear` throws. */
-  hold(
-    options: {
-      readonly order?: CeremonyOrder;
-      readonly script?: Script;
-      readonly hear?: Parameters<typeof memoryFiles>[1];
-    } = {},
-  ): Promise<readonly Check[]> {
-    const { order = ORDER, script, hear } = options;
-    this.operator = scriptedOperator(script, this.paper);
-    return holdCeremony(order, {
-      operator: this.operator,
-      room: { look: async () => this.facts },
-      files: memoryFiles(this.files, hear),
-      bundle: memoryFiles(this.bundle, hear),
-      keeper: this.keeper(),
-      clock,
-      verify: () => verifyMemory(this.bundle, order.isRehearsal),
-    });
-  }
-
-  /** Tells which keys there would be if they were in a token. */
-  private keeper(): KeyKeeper {
-    const keeper = memoryKeyKeeper();
-    return {
-      ...keeper,
-      make: async (...what) => {
-        const made = await keeper.make(...what);
-        this.keys.add(made.content);
-        return made;
-      },
-      destroy: async (content) => {
-        await keeper.destroy(content);
-        this.keys.delete(content);
-      },
-    };
-  }
-
-  get record() {
-    const [root] = fromPem(this.bundle.get('root.crt') as string, 'CERTIFICATE');
-    return verifyTranscript(this.bundle.get('transcript.json') as string, root as Buffer);
-  }
-
-  get steps(): string[] {
-    return this.record.steps.map(({ step }) => step);
-  }
-}
-
-/** As a stranger does, who has files. */
-function verifyMemory(bundle: MemoryFiles['contents'], isRehearsal: boolean): Check[] {
-  const folder = mkdtempSync(join(tmpdir(), 'gigvault-bundle-'));
-  try {
-    for (const [name, text] of bundle) writeFileSync(join(folder, name), text);
-    return ceremonyVerify(folder, { isRehearsal }, clock);
-  } finally {
-    rmSync(folder, { recursive: true });
-  }
-}
+  ORDER,
+  plan,
+  QUIET,
+  REHEARSAL,
+  requests,
+  Sitting,
+  verifyMemory,
+} from '../../test/memory-sitting.ts';
+import type { Script } from '../../test/scripted-operator.ts';
+import type { Check } from '../ceremony/check.ts';
+import { decodeShare, encodeShare } from '../custody/share.ts';
+import type { CeremonyOrder } from './ceremony-order.ts';
+import { rehearsalPlan } from './rehearsal.ts';
 
 const problems = (checks: readonly Check[]) =>
   checks.flatMap(({ what, problem }) => (problem === undefined ? [] : [`${what} ${problem}`]));
