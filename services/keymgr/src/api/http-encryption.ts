@@ -42,7 +42,7 @@ function encryption(deps: PersonDeps): HttpRoute {
     tag: 'Keys',
     summary: 'Encrypt data with the current version of a key',
     description:
-      'AES-GCM up to 65,536 octets, RSAES-OAEP with SHA-256 up to 190, 318 or 446, by the size of the key. The ciphertext begins with the octet 1 and the version in four octets. With a key of somebody else only administrators encrypt.',
+      'AES-GCM up to 65,536 octets, RSAES-OAEP with SHA-256 up to 190, 318 or 446, by the size of the key. The ciphertext begins with the octet 1 and the version in four octets. With a key of somebody else administrators encrypt, and whom its owner granted it.',
     permission: 'keys:encrypt',
     params: z.strictObject({ keyId }),
     body: z.strictObject({ plaintext, additionalData }),
@@ -82,7 +82,7 @@ function decryption(deps: PersonDeps): HttpRoute {
     tag: 'Keys',
     summary: 'Decrypt data with the version of a key that encrypted it',
     description:
-      'Also by keys that are suspended, deactivated or compromised. With a key of somebody else only administrators decrypt.',
+      'Also by keys that are suspended, deactivated or compromised. With a key of somebody else administrators decrypt, and whom its owner granted it.',
     permission: 'keys:decrypt',
     params: z.strictObject({ keyId }),
     body: z.strictObject({ ciphertext, additionalData }),

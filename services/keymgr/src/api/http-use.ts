@@ -57,7 +57,7 @@ function signing(deps: PersonDeps): HttpRoute {
     tag: 'Keys',
     summary: 'Sign data with the current version of a key',
     description:
-      'The data is hashed with the hash of the key’s type; a key of type HMAC makes the MAC. With a key of somebody else only administrators sign; with keys of services nobody.',
+      'The data is hashed with the hash of the key’s type; a key of type HMAC makes the MAC. With a key of somebody else administrators sign, and whom its owner granted it; with keys of services nobody.',
     permission: 'keys:sign',
     params: z.strictObject({ keyId }),
     body: z.strictObject({ data, format, hash }),
