@@ -32,16 +32,22 @@ export function httpsWebhookSender(options: WebhookSenderOptions): WebhookSender
     async post(url, headers, body, signal) {
       const within = AbortSignal.any([signal, AbortSignal.timeout(limit)]);
       const addresses = await allowedAddresses(rules, addressesOf, url, within);
-      for (const [i, address] of addresses.entries()) {
-        try {
-          return await send({ url, address, headers, body, signal: within, ca });
-        } catch (error) {
-          if (!isNotThere(error) || i === addresses.length - 1) throw error;
-        }
-      }
-      throw new Error(`${url.host} has no address`);
+      return sendToFirst(addresses, { url, headers, body, signal: within, ca });
     },
   };
+}
+
+/** @param addresses one at least */
+async function sendToFirst(
+  [address, ...others]: readonly string[],
+  post: Omit<Post, 'address'>,
+): Promise<WebhookReply> {
+  try {
+    return await send({ ...post, address: address as string });
+  } catch (error) {
+    if (others.length === 0 || !isNotThere(error)) throw error;
+    return sendToFirst(others, post);
+  }
 }
 
 /** Nobody has heard anything: another address of the same name may be asked. */
