@@ -315,6 +315,21 @@ describe('an issuer that was superseded', () => {
     expect(await round()).toBe('retired');
   });
 
+  it.each(['before', 'after'] as const)(
+    'retires once, though the process died %s it',
+    async (moment) => {
+      await rotate();
+      const clock = new FakeClock(systemClock.now());
+      const [dead, next] = [ca.process({}, clock), ca.process({}, clock)];
+      clock.advance(HOUR + 60_000);
+      await freezeAt('ca.issuer-retired', moment, () => moveIssuers(dead.move, new Map()));
+      expect((await states())['issuing']).toBe(moment === 'before' ? 'superseded' : 'retired');
+      await moveIssuers(next.move, new Map());
+      expect((await states())['issuing']).toBe('retired');
+      expect(await eventsOf('issuing')).toEqual(['issuer.retired service:ca']);
+    },
+  );
+
   it('does not while one of its certificates is being signed, nor within an hour of the switch', async () => {
     const clock = new FakeClock(systemClock.now());
     const order = request(process);

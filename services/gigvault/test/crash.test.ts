@@ -6,7 +6,7 @@ import { planKills, titleOf } from './crash/durable-steps.ts';
 import { START_TIMEOUT } from './use-pki.ts';
 
 /** In each mode: every durable step once, before it in one mode and after it in the other, and a few at any moment. */
-const KILLS = 36;
+const KILLS = 40;
 const SEED = 1;
 /** Kills after which everything is checked, and not only what the load sees. */
 const CHECK_EVERY = 12;

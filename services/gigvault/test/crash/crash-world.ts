@@ -2,12 +2,13 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type AcmeClient, createAcmeClient } from '@gigvault/testkit/acme-client';
-import { type CheckReport, checkPki, connect } from '@gigvault/testkit/check-pki';
+import { type CheckReport, checkPki } from '@gigvault/testkit/check-pki';
 import { eventually } from '@gigvault/testkit/eventually';
 import { type Http01Responder, startHttp01Responder } from '@gigvault/testkit/http-01-responder';
 import { type HttpClient, httpClient } from '@gigvault/testkit/http-client';
 import { type Mode, type PkiProcess, startPki } from '@gigvault/testkit/pki-process';
 import { systemClock } from '@gigvault/time/clock';
+import { passphraseFile } from '../root-passphrase.ts';
 import { type Kill, randomNumbers, titleOf } from './durable-steps.ts';
 import { execute, type KillDeps } from './execute-kill.ts';
 import { type Load, orderCertificate, PATIENCE, startLoad } from './load.ts';
@@ -68,7 +69,10 @@ export async function openCrashWorld(options: CrashWorldOptions): Promise<CrashW
   ];
   try {
     const parts = await populate(options, pki, opened);
-    return createWorld({ ...options, pki, faultFile, ...parts }, opened);
+    return createWorld(
+      { ...options, pki, faultFile, passphraseFile: passphraseFile(pki), ...parts },
+      opened,
+    );
   } catch (error) {
     await undo(opened);
     throw error;
@@ -98,27 +102,15 @@ async function populate(
   const found = (finding: string) => void findings.push(finding);
   const well = { since: systemClock.now() };
   const { statusUrl, publicUrl } = pki;
-  const issuer = await issuerOf(pki);
   const allWellSince = () => well.since;
-  const relyingParty = { http, statusUrl, issuer, within, allWellSince, found, crlNumber: 0n };
+  const crlNumbers = new Map<string, bigint>();
+  const relyingParty = { http, statusUrl, within, allWellSince, found, crlNumbers };
   const oracle = createOracle();
   const prober = await createAcmeClient({ http, publicUrl, responder, patience: PATIENCE });
   const random = randomNumbers(`load/${pki.mode}/${seed}`);
   const load = await startLoad({ pki, http, responder, oracle, relyingParty, random, found });
   opened.push(() => load.stop());
   return { http, oracle, findings, well, relyingParty, prober, load };
-}
-
-async function issuerOf(pki: PkiProcess): Promise<Buffer> {
-  const database = await connect(pki);
-  try {
-    const { rows } = await database.query<{ certificate: Buffer }>(
-      "SELECT certificate FROM ca.issuer WHERE issuer_id = 'issuing'",
-    );
-    return rows[0]?.certificate as Buffer;
-  } finally {
-    await database.end();
-  }
 }
 
 function createWorld(

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import type { Mode } from '@gigvault/testkit/pki-process';
 
-/** What makes a step happen that the load alone does not: a crash before it, or the end of a responder certificate. */
-type Cause = { readonly crash: Fault } | 'responder revoked';
+/** What makes a step happen that the load alone does not: a crash before it, the end of a responder certificate, or a CA's new key. */
+type Cause = { readonly crash: Fault } | 'responder revoked' | 'rotation';
 
 /** A durable step, and the moment at which its process dies: as the file of `--faults` holds it. */
 type Fault = `${string}.${string}:${'before' | 'after'}`;
@@ -15,7 +15,7 @@ interface CrashStep {
 /** An intent that nobody signed: its signing is closed, and its serial number counts as revoked. */
 const UNSIGNED: Cause = { crash: 'ca.intent:after' };
 
-/** Every durable step of issuance, revocation, CRL publication, OCSP-certificate renewal and audit append. */
+/** Every durable step of issuance, revocation, CRL publication, OCSP-certificate renewal, audit append and the rotation of a CA's key. */
 export const CRASH_STEPS: readonly CrashStep[] = [
   { step: 'ra.authorizations' },
   { step: 'enroll.order' },
@@ -41,6 +41,10 @@ export const CRASH_STEPS: readonly CrashStep[] = [
   { step: 'crl.abandoned', cause: { crash: 'crl.intent:after' } },
   { step: 'keymgr.key', cause: 'responder revoked' },
   { step: 'ocsp.responder', cause: 'responder revoked' },
+  { step: 'ca.rotation', cause: 'rotation' },
+  { step: 'ca.issuer', cause: 'rotation' },
+  { step: 'ca.issuer-confirmed', cause: 'rotation' },
+  { step: 'ca.issuer-switched', cause: 'rotation' },
   { step: 'keymgr.usage' },
   { step: 'audit.consume' },
   { step: 'audit.checkpoint' },

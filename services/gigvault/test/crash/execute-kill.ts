@@ -9,6 +9,7 @@ import { systemClock } from '@gigvault/time/clock';
 import { readCertificate } from '@gigvault/x509/certificate';
 import type { Kill, RandomKill, StepKill } from './durable-steps.ts';
 import { processesOf } from './processes.ts';
+import { beginRotation, type Rotation } from './rotate.ts';
 
 /** What killing needs. */
 export interface KillDeps {
@@ -16,6 +17,8 @@ export interface KillDeps {
   readonly http: HttpClient;
   /** Of `--faults`. */
   readonly faultFile: string;
+  /** Of the root. */
+  readonly passphraseFile: string;
 }
 
 /** A kill that was carried out. */
@@ -50,9 +53,11 @@ async function atStep(
   let start: Promise<void> = Promise.resolve();
   let diedAt = 0;
   let deaths = 0;
+  let rotation: Rotation | undefined;
   arm(deps, faults[0] as string);
   for (const fault of faults) {
     if (cause === 'responder revoked') revokeResponder(deps).catch(() => undefined);
+    if (cause === 'rotation') rotation = await beginRotation(deps.pki, deps.passphraseFile);
     if (!(await isReached(deps))) {
       findings.push(`${fault} was not reached`);
       break;
@@ -74,7 +79,10 @@ async function atStep(
     deaths,
     diedAt: diedAt || systemClock.now(),
     findings,
-    started: () => back(deps, { before, victims, findings, start }),
+    async started() {
+      await back(deps, { before, victims, findings, start });
+      if (rotation) findings.push(...(await rotation.finish()));
+    },
   };
 }
 
@@ -172,7 +180,8 @@ async function responderSerial(pki: PkiProcess): Promise<string> {
   const database = await connect(pki);
   try {
     const { rows } = await database.query<{ certificate: Buffer }>(
-      "SELECT certificate FROM ocsp.responder WHERE issuer_id = 'issuing'",
+      `SELECT responder.certificate FROM ocsp.responder JOIN ca.issuer USING (issuer_id)
+        WHERE line = 'issuing' AND state = 'current'`,
     );
     return readCertificate(rows[0]?.certificate as Buffer).serialNumber;
   } finally {

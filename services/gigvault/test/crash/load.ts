@@ -66,7 +66,7 @@ export async function startLoad(options: LoadOptions): Promise<Load> {
       const known = oracle.all();
       const one = known[Math.floor(random() * known.length)];
       if (one) await askOcsp(relyingParty, one);
-      if (random() < 0.2) await askCrl(relyingParty, known);
+      if (one && random() < 0.2) await askCrl(relyingParty, one.crlUrl, known);
       await systemClock.sleep(ASKING_PAUSE);
     }
   }
@@ -100,8 +100,8 @@ export async function orderCertificate(
   name: string,
 ): Promise<KnownCertificate> {
   oracle.ordered(name);
-  const [leaf] = fromPem(await client.certificate([name]), 'CERTIFICATE');
-  return oracle.issued(name, leaf as Buffer);
+  const [leaf, issuer] = fromPem(await client.certificate([name]), 'CERTIFICATE');
+  return oracle.issued(name, leaf as Buffer, issuer as Buffer);
 }
 
 async function revoke(

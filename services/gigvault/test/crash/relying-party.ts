@@ -9,15 +9,13 @@ import type { KnownCertificate } from './oracle.ts';
 export interface RelyingParty {
   readonly http: HttpClient;
   readonly statusUrl: string;
-  /** The CA `issuing`, DER. */
-  readonly issuer: Buffer;
   /** Milliseconds that a revocation may take to be seen once nothing is down. */
   within(): number;
   /** Since when nothing is down, Unix ms; in the future while something is. */
   allWellSince(): number;
   readonly found: (finding: string) => void;
-  /** The largest CRL number seen. */
-  crlNumber: bigint;
+  /** The largest CRL number seen, by URL. */
+  readonly crlNumbers: Map<string, bigint>;
 }
 
 type OcspStatus = 'good' | 'revoked' | 'unknown';
@@ -27,8 +25,8 @@ const NOT_NOW = [ocspErrorResponse('tryLater'), ocspErrorResponse('internalError
 
 /** What OCSP says; undefined when there is no answer now. */
 async function ocspStatus(
-  { http, statusUrl, issuer }: Pick<RelyingParty, 'http' | 'statusUrl' | 'issuer'>,
-  serialNumber: string,
+  { http, statusUrl }: Pick<RelyingParty, 'http' | 'statusUrl'>,
+  { issuer, serialNumber }: Pick<KnownCertificate, 'issuer' | 'serialNumber'>,
 ): Promise<OcspStatus | undefined> {
   const answer = await ask(http, `${statusUrl}/ocsp`, buildOcspRequest(issuer, serialNumber));
   if (answer === undefined || NOT_NOW.some((refusal) => refusal.equals(answer.body)))
@@ -49,11 +47,11 @@ export async function askOcsp(
   party: RelyingParty,
   certificate: KnownCertificate,
 ): Promise<OcspStatus | undefined> {
-  const { name, serialNumber } = certificate;
+  const { name } = certificate;
   const mustBeRevoked = isDue(party, certificate);
   const mayBeRevoked = () => certificate.revoking !== undefined;
   try {
-    const status = await ocspStatus(party, serialNumber);
+    const status = await ocspStatus(party, certificate);
     if (status === undefined || status === 'revoked') {
       if (status === 'revoked' && !mayBeRevoked())
         party.found(`OCSP says revoked of ${name}, which nobody revoked`);
@@ -66,21 +64,22 @@ export async function askOcsp(
   }
 }
 
-/** Fetches the CRL: its number never falls, it is not over, and it has whatever was revoked long enough ago. */
+/** Fetches a CRL: its number never falls, it is not over, and it has whatever of its certificates was revoked long enough ago. */
 export async function askCrl(
   party: RelyingParty,
+  url: string,
   known: readonly KnownCertificate[],
 ): Promise<void> {
-  const due = known.filter((certificate) => isDue(party, certificate));
-  const answer = await ask(party.http, `${party.statusUrl}/crl/issuing/0.crl`).catch((error) =>
+  const due = known.filter((one) => one.crlUrl === url && isDue(party, one));
+  const answer = await ask(party.http, url).catch((error) =>
     party.found(`the CRL: ${error.message}`),
   );
   if (!answer) return;
   const crl = readCertList(answer.body);
-  if (crl.crlNumber < party.crlNumber)
-    party.found(`CRL ${crl.crlNumber} is served after ${party.crlNumber}`);
+  const seen = party.crlNumbers.get(url) ?? 0n;
+  if (crl.crlNumber < seen) party.found(`CRL ${crl.crlNumber} is served after ${seen} at ${url}`);
   if (crl.nextUpdate < systemClock.now()) party.found(`CRL ${crl.crlNumber} is over`);
-  party.crlNumber = crl.crlNumber;
+  party.crlNumbers.set(url, crl.crlNumber);
   const listed = new Set([...crl.entries()].map((entry) => entry.serialNumber));
   for (const { name, serialNumber } of due)
     if (!listed.has(serialNumber))
