@@ -24,6 +24,8 @@ const DER = { format: 'der' } as const;
 /** Drivers that are killed under load. */
 const LIVES = 8;
 /** Milliseconds until keys can be used again, whatever ended the driver: what is promised, and what a busy machine may take. */
+/** Milliseconds until a token that hangs while it opens is given up, and another one is open. */
+const OPENING = 20_000;
 const RECOVERY = process.env['FAULTS'] === 'long' ? 2_000 : 20_000;
 
 let token: FaultyToken;
@@ -148,6 +150,20 @@ describe('a driver that dies', () => {
     await eventually(signRight, RECOVERY);
     await eventually(() => expect(lives(pid)).toBe(false));
   });
+
+  it.each(['C_OpenSession', 'C_Login'])(
+    'covers: T12. that hangs in %s, before the token is open: killed, and another one signs',
+    async (name) => {
+      await store.close();
+      store = open({ deadline: 1_000 });
+      await token.fail(name, 'hang');
+      await expect(store.check()).rejects.toMatchObject({ code: 'KEY_UNAVAILABLE' });
+      const pid = store.driverPid() as number;
+      await eventually(signRight, OPENING);
+      expect(store.driverPid()).not.toBe(pid);
+      await eventually(() => expect(lives(pid)).toBe(false));
+    },
+  );
 
   it('covers: T12. whose main thread hangs while its parent is killed: it does not stay', async () => {
     const logins = await token.logins();

@@ -9,6 +9,8 @@ import { unavailable } from './return-value.ts';
 const TICKS = 20;
 /** Making a key may take twelve times as long: RSA in a TPM takes half a minute. */
 const GENERATE_TICKS = 12 * TICKS;
+/** A token may take four times as long as a call to open: others wait for it meanwhile. */
+const OPENING_DEADLINES = 4;
 /** Milliseconds before another driver is started; doubles with every one that was of no use. */
 const FIRST_PAUSE = 50;
 const LONGEST_PAUSE = 1_000;
@@ -116,6 +118,15 @@ export class SupervisedDriver {
       onEnd: (why) => this.#driver === driver && this.#lose(why),
     });
     this.#driver = driver;
+    void this.#watchOpening(driver);
+  }
+
+  /** No call is sent before the token is open, so none of them tells that the driver hangs on the way. */
+  async #watchOpening(driver: DriverProcess): Promise<void> {
+    const { clock, deadline } = this.#options;
+    await clock.sleep(OPENING_DEADLINES * deadline, this.#closing.signal).catch(() => undefined);
+    if (this.#driver === driver && !this.#ready)
+      this.#lose('The PKCS #11 driver hangs while it opens the token.');
   }
 
   #hear(message: FromDriver): void {
