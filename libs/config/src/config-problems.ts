@@ -30,7 +30,8 @@ export function problemsOf(issue: z.core.$ZodIssue, context: ProblemContext): Pr
   const leaf = schemaAt(context.schema, path);
   const value = valueAt(context.written, path);
   const message =
-    (value === undefined ? undefined : allowed(leaf, issue)) ?? predicate(issue.message);
+    (value === undefined ? undefined : allowed(leaf, issue)) ??
+    predicate(kindWords(context.schema, path, value) ?? issue.message);
   return [{ pointer: key, message: `${message}${given(value, leaf)}${origin}` }];
 }
 
@@ -53,6 +54,21 @@ export function issueWords(issue: z.core.$ZodRawIssue): string | undefined {
   if (issue.code === 'invalid_type' && ['object', 'record'].includes(String(issue.expected)))
     return 'must be a section with keys of its own';
   return sayWhatIsWrong(issue);
+}
+
+/** For the key that tells what kind of section it is, the kinds there are. */
+function kindWords(
+  schema: z.ZodObject,
+  path: readonly string[],
+  value: unknown,
+): string | undefined {
+  const union = schemaAt(schema, path.slice(0, -1));
+  if (!(union instanceof z.ZodDiscriminatedUnion) || union.def.discriminator !== path.at(-1))
+    return undefined;
+  const kinds = union.options.flatMap((option) => [
+    ...(schemaAt(option as z.ZodObject, path.slice(-1)) as z.ZodLiteral).values,
+  ]);
+  return z.literal(kinds).safeParse(value, { error: issueWords }).error?.issues[0]?.message;
 }
 
 /** For numbers the whole range at once, whichever end was missed. */

@@ -3,8 +3,15 @@ import { GigvaultError, type Problem } from '@gigvault/errors/gigvault-error';
 import { parseDocument } from 'yaml';
 import type { z } from 'zod';
 import { issueWords, problemsOf, unknownKey } from './config-problems.ts';
+import { byName, numberedSchema, type Said } from './numbered-entries.ts';
 import { leafKeys, schemaAt } from './schema-keys.ts';
-import { type Environment, environmentValue, fromText, unknownVariables } from './variables.ts';
+import {
+  type Environment,
+  environmentValue,
+  fromText,
+  numberedKeysIn,
+  unknownVariables,
+} from './variables.ts';
 
 /** Where a configuration comes from: flags over environment over file over the schema's defaults (docs/operations/configuration.md). */
 export interface ConfigSources {
@@ -62,27 +69,34 @@ export function readConfig<S extends z.ZodObject>(
 function gather(schema: z.ZodObject, { flags, environment, file }: ConfigSources) {
   const keys = leafKeys(schema);
   const tree: Tree = file === undefined ? {} : readYaml(file);
-  const origins = new Map<string, string>();
   const problems: Problem[] = [];
-  for (const key of keys) {
-    const leaf = schemaAt(schema, key.split('.'));
+  const said = new Map<string, Said>();
+  const numbered = new Map<string, Said>();
+  const schemaOf = (key: string) =>
+    keys.includes(key) ? schemaAt(schema, key.split('.')) : numberedSchema(schema, key);
+  const placeOf = (key: string) => (keys.includes(key) ? said : numbered);
+  for (const key of [...keys, ...numberedKeysIn(schema, environment)]) {
+    const leaf = schemaOf(key);
     const found = leaf && environmentValue(key, leaf, environment);
-    if (found === undefined) continue;
-    put(tree, key, found.value);
-    origins.set(key, found.name);
+    if (found) placeOf(key).set(key, { value: found.value, origin: found.name });
   }
   for (const [key, value] of Object.entries(flags)) {
-    const flag = `--${flagName(key)}`;
-    const leaf = keys.includes(key) ? schemaAt(schema, key.split('.')) : undefined;
+    const origin = `--${flagName(key)}`;
+    const leaf = schemaOf(key);
     if (leaf === undefined) problems.push(unknownKey(key, keys, { originOf: () => undefined }));
     else if (value === true && !leaf.safeParse(true).success)
-      problems.push({ pointer: key, message: `needs a value (${flag})` });
-    else {
-      put(tree, key, typeof value === 'string' ? fromText(value, leaf) : value);
-      origins.set(key, flag);
-    }
+      problems.push({ pointer: key, message: `needs a value (${origin})` });
+    else
+      placeOf(key).set(key, {
+        value: typeof value === 'string' ? fromText(value, leaf) : value,
+        origin,
+      });
   }
-  return { tree, origins, problems };
+  const named = byName(schema, numbered);
+  const all = [...said, ...named.named];
+  for (const [key, { value }] of all) put(tree, key, value);
+  const origins = new Map(all.map(([key, { origin }]) => [key, origin]));
+  return { tree, origins, problems: [...problems, ...named.problems] };
 }
 
 /** `https.port` → `https-port`, `ra.http01Port` → `ra-http01-port`: the flag of a key. */

@@ -33,6 +33,10 @@ function childOf(schema: z.ZodType, step: string): z.ZodType | undefined {
     return Object.hasOwn(schema.shape, step) ? (schema.shape[step] as z.ZodType) : undefined;
   if (schema instanceof z.ZodRecord) return schema.valueType as z.ZodType;
   if (schema instanceof z.ZodArray) return schema.element as z.ZodType;
+  if (schema instanceof z.ZodUnion)
+    return schema.options
+      .map((option) => childOf(unwrap(option as z.ZodType), step))
+      .find((child) => child !== undefined);
   return undefined;
 }
 

@@ -1,6 +1,7 @@
 import type { Problem } from '@gigvault/errors/gigvault-error';
 import type { z } from 'zod';
 import { nearest } from './nearest.ts';
+import { numberedKeys, numberedSchema } from './numbered-entries.ts';
 import { leafKeys, schemaAt } from './schema-keys.ts';
 import { fileSecret, takesSecretPlace } from './secret.ts';
 
@@ -50,16 +51,27 @@ export function environmentValue(
   return items.length > 0 ? { name: `${name}_0`, value: items } : undefined;
 }
 
+/** The numbered keys that variables may be of: those of each number that stands in a name, as 0 in GIGVAULT_KEYMGR_BACKENDS_0_TYPE. */
+export function numberedKeysIn(schema: z.ZodObject, environment: Environment): string[] {
+  const numbers = Object.keys(environment).flatMap((name) =>
+    name.startsWith(PREFIX)
+      ? [...name.matchAll(/_(\d{1,3})(?=_)/g)].map(([, n]) => n as string)
+      : [],
+  );
+  return [...new Set(numbers)].flatMap((number) => numberedKeys(schema, number));
+}
+
 /** Variables that look like GigVault's and mean nothing, with the nearest that does. `written`: the configuration as it was written. */
 export function unknownVariables(
   schema: z.ZodObject,
   environment: Environment,
   written: unknown,
 ): Problem[] {
-  const keys = leafKeys(schema);
+  const keys = [...leafKeys(schema), ...numberedKeysIn(schema, environment)];
+  const schemaOf = (key: string) => numberedSchema(schema, key) ?? schemaAt(schema, key.split('.'));
   const names = [...keys.map(environmentName), ...OTHERS];
   const secrets = keys
-    .filter((key) => takesSecretPlace(schemaAt(schema, key.split('.'))))
+    .filter((key) => takesSecretPlace(schemaOf(key)))
     .map((key) => `${environmentName(key)}_FILE`);
   const known = new Set([...names, ...secrets]);
   const used = JSON.stringify(written);

@@ -23,9 +23,9 @@ const DATA = Buffer.from('to be signed');
 const DER = { format: 'der' } as const;
 /** Drivers that are killed under load. */
 const LIVES = 8;
-/** Milliseconds until keys can be used again, whatever ended the driver: what is promised, and what a busy machine may take. */
 /** Milliseconds until a token that hangs while it opens is given up, and another one is open. */
 const OPENING = 20_000;
+/** Milliseconds until keys can be used again, whatever ended the driver: what is promised, and what a busy machine may take. */
 const RECOVERY = process.env['FAULTS'] === 'long' ? 2_000 : 20_000;
 
 let token: FaultyToken;

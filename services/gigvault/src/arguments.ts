@@ -6,7 +6,12 @@ import { type ReadConfig, readConfig } from '@gigvault/config/load-config';
 import { nearest } from '@gigvault/config/nearest';
 import { processEnvironment } from '@gigvault/config/process-environment';
 import { GigvaultError, type Problem } from '@gigvault/errors/gigvault-error';
-import { flagKeys, type GigvaultConfig, gigvaultConfig } from './gigvault.config.ts';
+import {
+  flagKeys,
+  type GigvaultConfig,
+  gigvaultConfig,
+  numberedFlagKey,
+} from './gigvault.config.ts';
 
 /** What the command line, the environment and the file ask for. */
 export interface Arguments extends ReadConfig<GigvaultConfig> {
@@ -57,7 +62,7 @@ function parse(args: readonly string[]): Given {
     const follows = token.value === undefined && next?.kind === 'positional';
     if (follows) i++;
     const value = token.value ?? (follows ? next.value : undefined);
-    const key = keys.get(token.name);
+    const key = keys.get(token.name) ?? numberedFlagKey(token.name);
     if (token.name === 'check-config') given.checkOnly = true;
     else if (token.name === 'config') given.file = value ?? needsValue('--config');
     else if (key !== undefined && token.rawName.startsWith('--')) given.flags[key] = value ?? true;

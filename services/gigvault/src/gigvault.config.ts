@@ -5,6 +5,7 @@ import { authConfig } from '@gigvault/auth/auth.config';
 import { caConfig } from '@gigvault/ca/ca.config';
 import { HIDDEN } from '@gigvault/config/config-problems';
 import { flagName } from '@gigvault/config/load-config';
+import { numberedKeys } from '@gigvault/config/numbered-entries';
 import { processEnvironment } from '@gigvault/config/process-environment';
 import { leafKeys } from '@gigvault/config/schema-keys';
 import { SECRET_FORMS, SECRET_PLACE, secretReference } from '@gigvault/config/secret';
@@ -137,6 +138,13 @@ export type GigvaultConfig = z.infer<typeof gigvaultConfig>;
 /** The key of each flag. */
 export function flagKeys(): ReadonlyMap<string, string> {
   return new Map(leafKeys(gigvaultConfig).map((key) => [flagName(key), key]));
+}
+
+/** The key of a flag with a number, as `keymgr.backends.0.type` of `keymgr-backends-0-type`; undefined when there is none. */
+export function numberedFlagKey(flag: string): string | undefined {
+  const [, number] = /-(\d{1,3})-/.exec(flag) ?? [];
+  if (number === undefined) return undefined;
+  return numberedKeys(gigvaultConfig, number).find((key) => flagName(key) === flag);
 }
 
 /** Where the data lives when nobody says otherwise. Errors: INVALID_ARGUMENT for a user without a home. */

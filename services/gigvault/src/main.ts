@@ -26,6 +26,8 @@ const USAGE = `Usage: npm run up -- [flags]
   --public-url <url>       what clients use (https://localhost:<https-port>)
   --database-url <url>     an external PostgreSQL instead of the embedded one, or file:///path
                            of its URL: docs/operations/database.md
+  --hsm <uri>              keys are made in this token, pkcs11:token=…?module-path=…&pin-source=…:
+                           docs/operations/hsm.md
   --ephemeral              a new PKI that is gone at the end
   --offline-root <folder>  the root is made on another machine: docs/operations/offline-root.md
   --environment <name>     development (default) or production, the strict profile

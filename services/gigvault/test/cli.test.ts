@@ -8,8 +8,11 @@ import { describe, expect, it } from '@jest/globals';
 import { parse } from 'yaml';
 import { QUICK_CRL, START_TIMEOUT, usePki } from './use-pki.ts';
 
+/** A second backend of keys, as flags say it. */
+const SCRATCH = ['--keymgr-backends-0-name', 'scratch', '--keymgr-backends-0-type', 'memory'];
+
 describe.each(MODES)('the gigvault command, %s', (mode) => {
-  const shared = usePki(mode, ...QUICK_CRL);
+  const shared = usePki(mode, ...QUICK_CRL, ...SCRATCH);
   const cli = (...args: string[]) => shared.pki.cli(...args);
 
   /** The JSON of a command that must succeed. */
@@ -138,10 +141,11 @@ describe.each(MODES)('the gigvault command, %s', (mode) => {
     expect(done(await cli('key', 'list'))).toContain('signing-2027');
   });
 
-  it('key backends are listed, shown and tried', async () => {
+  it('key backends are listed, shown and tried — covers: K52, K53, K63, K64, K119, K120', async () => {
     const { items } = await data<{ items: { name: string }[] }>('backends', 'list');
     expect(items).toMatchObject([
       { name: 'pkcs8', default: true, healthy: true, type: 'pkcs8', fips: false, hardware: false },
+      { name: 'scratch', default: false, healthy: true, type: 'memory', hardware: false },
     ]);
     expect(done(await cli('backends', 'info', 'pkcs8'))).toMatch(/encrypted files in/);
     expect(done(await cli('backends', 'test', 'pkcs8', '--key-type', 'ed25519'))).toMatch(/works/);

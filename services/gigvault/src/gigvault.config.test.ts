@@ -1,0 +1,121 @@
+import { readConfig } from '@gigvault/config/load-config';
+import { GigvaultError } from '@gigvault/errors/gigvault-error';
+import { describe, expect, it } from '@jest/globals';
+import { gigvaultConfig, numberedFlagKey } from './gigvault.config.ts';
+
+const PIN = 'file:///run/secrets/pin';
+const URI = `pkcs11:slot-id=3?module-path=/usr/lib/softhsm/libsofthsm2.so&pin-source=${PIN}`;
+
+/** Flags as they are typed, without their dashes. */
+function read(flags: Record<string, string>, environment: Record<string, string>) {
+  const byKey = Object.entries(flags).map(([flag, value]) => [
+    numberedFlagKey(flag) ?? flag,
+    value,
+  ]);
+  return readConfig(gigvaultConfig, { flags: Object.fromEntries(byKey), environment });
+}
+
+function problemsOf(environment: Record<string, string>): string[] {
+  try {
+    read({}, environment);
+  } catch (error) {
+    if (error instanceof GigvaultError)
+      return error.problems.map(({ pointer, message }) => `${pointer}: ${message}`);
+    throw error;
+  }
+  throw new Error('the configuration was accepted');
+}
+
+describe('key backends', () => {
+  const variables = {
+    GIGVAULT_KEYMGR_BACKEND: 'hsm',
+    GIGVAULT_KEYMGR_BACKENDS_0_NAME: 'hsm',
+    GIGVAULT_KEYMGR_BACKENDS_0_TYPE: 'pkcs11',
+    GIGVAULT_KEYMGR_BACKENDS_0_URI: URI,
+    GIGVAULT_KEYMGR_BACKENDS_0_SESSIONS: '4',
+    GIGVAULT_KEYMGR_BACKENDS_0_ROLES: 'admin,operator',
+    GIGVAULT_KEYMGR_BACKENDS_1_NAME: 'tpm',
+    GIGVAULT_KEYMGR_BACKENDS_1_TYPE: 'tpm2',
+    GIGVAULT_KEYMGR_BACKENDS_1_TOKEN: 'pki',
+    GIGVAULT_KEYMGR_BACKENDS_1_PIN_FILE: '/run/secrets/pin',
+    GIGVAULT_KEYMGR_BACKENDS_2_NAME: 'cloud',
+    GIGVAULT_KEYMGR_BACKENDS_2_TYPE: 'aws-kms',
+    GIGVAULT_KEYMGR_BACKENDS_2_REGION: 'eu-central-1',
+    GIGVAULT_KEYMGR_BACKENDS_2_FIPS: 'true',
+    GIGVAULT_KEYMGR_BACKENDS_2_CREDENTIALS_ACCESS_KEY_ID: 'AKIAIOSFODNN7EXAMPLE',
+    GIGVAULT_KEYMGR_BACKENDS_2_CREDENTIALS_SECRET_ACCESS_KEY: 'vault://secret/aws#key',
+    GIGVAULT_KEYMGR_BACKENDS_7_NAME: 'scratch',
+    GIGVAULT_KEYMGR_BACKENDS_7_TYPE: 'memory',
+    GIGVAULT_KEYMGR_DIRECTORY: '/var/lib/keychain/keys',
+  };
+
+  it('are configured by variables — covers: K140, K141, K142, K147', () => {
+    const { config, unknownVariables } = read({}, variables);
+    expect(unknownVariables).toEqual([]);
+    expect(config.keymgr).toMatchObject({ backend: 'hsm', directory: '/var/lib/keychain/keys' });
+    expect(config.keymgr.backends).toEqual({
+      hsm: { type: 'pkcs11', uri: URI, sessions: 4, roles: ['admin', 'operator'] },
+      tpm: { type: 'tpm2', device: '/dev/tpmrm0', token: 'pki', pin: PIN },
+      cloud: {
+        ...{ type: 'aws-kms', region: 'eu-central-1', fips: true, deletionDays: 30 },
+        credentials: {
+          accessKeyId: 'AKIAIOSFODNN7EXAMPLE',
+          secretAccessKey: 'vault://secret/aws#key',
+        },
+      },
+      scratch: { type: 'memory' },
+    });
+  });
+
+  it('and by flags, which win — covers: K40, K147', () => {
+    const flags = {
+      'keymgr-backends-7-roles': 'admin',
+      'keymgr-backends-8-name': 'more',
+      'keymgr-backends-8-type': 'memory',
+      'keymgr-backends-2-region': 'us-east-1',
+    };
+    expect(read(flags, variables).config.keymgr.backends).toMatchObject({
+      scratch: { type: 'memory', roles: ['admin'] },
+      more: { type: 'memory' },
+      cloud: { region: 'us-east-1' },
+    });
+  });
+
+  it.each<[Record<string, string>, string]>([
+    [
+      { GIGVAULT_KEYMGR_BACKENDS_0_TYPE: 'memory' },
+      'GIGVAULT_KEYMGR_BACKENDS_0_TYPE: belongs to a section without a name: keymgr.backends.0.name is missing',
+    ],
+    ...['pkcs8', '__proto__', 'a.b', ''].map((name): [Record<string, string>, string] => [
+      { GIGVAULT_KEYMGR_BACKENDS_0_NAME: name, GIGVAULT_KEYMGR_BACKENDS_0_TYPE: 'memory' },
+      `GIGVAULT_KEYMGR_BACKENDS_0_NAME: "${name}" cannot be the name of a section of keymgr.backends`,
+    ]),
+    [
+      { GIGVAULT_KEYMGR_BACKENDS_0_NAME: 'x', GIGVAULT_KEYMGR_BACKENDS_0_TYPE: 'floppy' },
+      'keymgr.backends.x.type: must be one of pkcs11, tpm2, aws-kms, memory, not "floppy" (GIGVAULT_KEYMGR_BACKENDS_0_TYPE)',
+    ],
+    [
+      { GIGVAULT_KEYMGR_BACKENDS_0_NAME: 'x', GIGVAULT_KEYMGR_BACKENDS_0_TYPE: 'pkcs11' },
+      'keymgr.backends.x.uri: is missing',
+    ],
+  ])('that are wrong are told by variable and key: %j', (environment, problem) => {
+    expect(problemsOf(environment)).toEqual([problem]);
+    expect({}).not.toHaveProperty('type');
+  });
+
+  it('that are misspelt are told with what was meant', () => {
+    const environment = { ...variables, GIGVAULT_KEYMGR_BACKENDS_0_ROLE: 'x' };
+    expect(read({}, environment).unknownVariables).toEqual([
+      {
+        pointer: 'GIGVAULT_KEYMGR_BACKENDS_0_ROLE',
+        message: 'means nothing; did you mean GIGVAULT_KEYMGR_BACKENDS_0_ROLES?',
+      },
+    ]);
+  });
+
+  it('have no other flags', () => {
+    expect(numberedFlagKey('keymgr-backends-0-name')).toBe('keymgr.backends.0.name');
+    for (const flag of ['keymgr-backends-0-nam', 'keymgr-backends-x-name', 'keymgr-backends'])
+      expect(numberedFlagKey(flag)).toBeUndefined();
+  });
+});
