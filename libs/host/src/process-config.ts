@@ -1,3 +1,4 @@
+import type { SecureContextOptions } from 'node:tls';
 import { CLIENT_CERTIFICATE_MODES } from '@gigvault/access/client-certificate';
 import { secretReference } from '@gigvault/config/secret';
 import { SSL_MODES } from '@gigvault/database/connection-tls';
@@ -54,7 +55,24 @@ export const clientCertificatesConfig = {
   clientAuthorities: z.string().startsWith('/').optional(),
 } as const;
 
-/** The same, as they are written. */
+/** Keys of `https` that say with which versions of TLS clients may come to the public listener (requirement X1). */
+export const publicTlsConfig = {
+  tls: z
+    .strictObject({
+      /** With '1.2' for clients that know no other: forward secrecy and AEAD only. */
+      minVersion: z.enum(['1.3', '1.2']).default('1.3'),
+    })
+    .prefault({}),
+} as const;
+
+/** Options of node:tls. */
+export function publicTlsVersions({
+  tls,
+}: z.infer<z.ZodObject<typeof publicTlsConfig>>): Pick<SecureContextOptions, 'minVersion'> {
+  return { minVersion: `TLSv${tls.minVersion}` };
+}
+
+/** The keys of `apiAccessConfig`, as they are written. */
 export const API_ACCESS_KEYS = ['https.allowedNetworks', 'https.rateLimit'] as const;
 
 /** What one service's process is told (`up:split` writes these files; so may an operator). */

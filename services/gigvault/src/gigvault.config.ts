@@ -15,6 +15,7 @@ import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import {
   apiAccessConfig,
   clientCertificatesConfig,
+  publicTlsConfig,
   sharedConfig,
 } from '@gigvault/host/process-config';
 import { FILES, keymgrConfig, PKCS11_URI } from '@gigvault/keymgr/keymgr.config';
@@ -62,6 +63,7 @@ export const gigvaultConfig = z
         port: port.default(8443),
         ...apiAccessConfig,
         ...clientCertificatesConfig,
+        ...publicTlsConfig,
       })
       .prefault({}),
     grpc: z

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { connect } from '@gigvault/testkit/check-pki';
 import { eventually } from '@gigvault/testkit/eventually';
 import { MODES } from '@gigvault/testkit/pki-process';
-import { type ProgramResult, runOrFail } from '@gigvault/testkit/run-program';
+import { type ProgramResult, runOrFail, runProgram } from '@gigvault/testkit/run-program';
 import { describe, expect, it } from '@jest/globals';
 import { parse } from 'yaml';
 import { QUICK_CRL, START_TIMEOUT, usePki } from './use-pki.ts';
@@ -12,7 +12,7 @@ import { QUICK_CRL, START_TIMEOUT, usePki } from './use-pki.ts';
 const SCRATCH = ['--keymgr-backends-0-name', 'scratch', '--keymgr-backends-0-type', 'memory'];
 
 describe.each(MODES)('the gigvault command, %s', (mode) => {
-  const shared = usePki(mode, ...QUICK_CRL, ...SCRATCH);
+  const shared = usePki(mode, ...QUICK_CRL, ...SCRATCH, '--https-tls-min-version', '1.2');
   const cli = (...args: string[]) => shared.pki.cli(...args);
 
   /** The JSON of a command that must succeed. */
@@ -141,9 +141,21 @@ describe.each(MODES)('the gigvault command, %s', (mode) => {
     expect(done(await cli('key', 'list'))).toContain('signing-2027');
   });
 
+  it('clients that know no TLS 1.3 come in where they may, with AEAD only — covers: X1, K138', async () => {
+    const { rootFile, publicUrl } = shared.pki;
+    const curl = (...flags: string[]) =>
+      runProgram('curl', [
+        ...['--silent', '--cacert', rootFile, '--tls-max', '1.2', ...flags],
+        ...['--output', '/dev/null', '--write-out', '%{http_code}', `${publicUrl}/live`],
+      ]);
+    expect(await curl()).toMatchObject({ code: 0, stdout: '200' });
+    expect((await curl('--ciphers', 'ECDHE-ECDSA-AES128-SHA')).code).not.toBe(0);
+    expect((await curl('--tls-max', '1.1')).code).not.toBe(0);
+  });
+
   it('key backends are listed, shown and tried — covers: K52, K53, K63, K64, K119, K120', async () => {
     const { items } = await data<{ items: { name: string }[] }>('backends', 'list');
-    expect(items).toMatchObject([
+    expect(items.sort((a, b) => (a.name < b.name ? -1 : 1))).toMatchObject([
       { name: 'pkcs8', default: true, healthy: true, type: 'pkcs8', fips: false, hardware: false },
       { name: 'scratch', default: false, healthy: true, type: 'memory', hardware: false },
     ]);

@@ -4,6 +4,7 @@ import { installedPeerTable, installedVersion } from '@gigvault/host/home';
 import { apiDocsRoutes, openApiRoutes, publicHealthRoutes } from '@gigvault/host/host-routes';
 import { startAdminListener, startMetricsListener } from '@gigvault/host/operator-listeners';
 import { peopleOf } from '@gigvault/host/people';
+import { publicTlsVersions } from '@gigvault/host/process-config';
 import { type ProcessHost, type RunningService, runService } from '@gigvault/host/run-service';
 import { createAdmission } from '@gigvault/http/admission';
 import type { ApiAccess } from '@gigvault/http/api-gate';
@@ -123,7 +124,7 @@ async function startHttpListeners(
     certificatesOfClients: clientCertificatesOf(config.https, identity.current().servicesCa),
     listeners: ['public'],
     admission: createAdmission({ metrics }),
-    tls: publicTls,
+    tls: { ...publicTls, ...publicTlsVersions(config.https) },
     baseUrl: publicUrl,
     routes: [
       ...routes,

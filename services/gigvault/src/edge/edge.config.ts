@@ -1,6 +1,7 @@
 import {
   apiAccessConfig,
   clientCertificatesConfig,
+  publicTlsConfig,
   sharedConfig,
 } from '@gigvault/host/process-config';
 import { z } from 'zod';
@@ -14,7 +15,12 @@ export const edgeConfig = z.strictObject({
   publicUrl: z.url(),
   host: z.string(),
   /** The access is for people's gRPC: REST's is asked by the services. */
-  https: z.strictObject({ port, ...apiAccessConfig, ...clientCertificatesConfig }),
+  https: z.strictObject({
+    port,
+    ...apiAccessConfig,
+    ...clientCertificatesConfig,
+    ...publicTlsConfig,
+  }),
   /** Where people's gRPC listens; nowhere when absent. */
   keyApi: z.strictObject({ host: z.string(), port }).optional(),
   http: z.strictObject({ port }),

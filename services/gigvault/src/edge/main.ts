@@ -8,7 +8,7 @@ import { readIdentity } from '@gigvault/host/identity-files';
 import { identityReloader } from '@gigvault/host/identity-reloader';
 import { identityRenewal } from '@gigvault/host/identity-renewal';
 import { startMetricsListener } from '@gigvault/host/operator-listeners';
-import { API_ACCESS_KEYS } from '@gigvault/host/process-config';
+import { API_ACCESS_KEYS, publicTlsVersions } from '@gigvault/host/process-config';
 import { createReload, reloadOnHangup } from '@gigvault/host/reload';
 import { DRAIN_LIMIT } from '@gigvault/host/service-process';
 import { failProcess, stopWithSupervisor } from '@gigvault/host/supervised';
@@ -95,7 +95,7 @@ async function start() {
     },
     port: config.https.port,
     certificatesOfClients,
-    tls: await publicTls(certificate),
+    tls: { ...(await publicTls(certificate)), ...publicTlsVersions(config.https) },
   });
   const statusListener = await startEdgeListener({
     ...shared,
