@@ -1,4 +1,5 @@
 import { DESCRIPTOR } from '@gigvault/proto/descriptor';
+import { DESCRIPTOR as PEOPLES } from '@gigvault/proto/keychain/descriptor';
 import {
   fromJSON,
   type MethodDefinition,
@@ -24,6 +25,11 @@ export function contracts(): PackageDefinition {
     objects: false,
   });
   return loaded;
+}
+
+/** What people may call, for reflection: `keychain.v1` and `grpc.health.v1`, with names as the .proto files have them. */
+export function contractsOfPeople(): PackageDefinition {
+  return fromJSON(PEOPLES as Parameters<typeof fromJSON>[0], { keepCase: true });
 }
 
 /** The methods of one service by their names, as `IssueCertificate`. Throws when `proto/` has no such service. */

@@ -1,4 +1,6 @@
+import { once } from 'node:events';
 import { createSecureContext } from 'node:tls';
+import { fileURLToPath } from 'node:url';
 import { decodeClient } from '@gigvault/http/client-certificates';
 import { KEYSTORE, methodsOf } from '@gigvault/rpc/contract-descriptors';
 import { silentLog } from '@gigvault/telemetry/log';
@@ -6,7 +8,13 @@ import { createMetrics } from '@gigvault/telemetry/metrics';
 import { clientAuthority } from '@gigvault/testkit/client-authority';
 import { createTestIdentities } from '@gigvault/testkit/test-identities';
 import { systemClock } from '@gigvault/time/clock';
-import { ChannelCredentials, Client, type ServiceError } from '@grpc/grpc-js';
+import {
+  ChannelCredentials,
+  Client,
+  type ServiceDefinition,
+  type ServiceError,
+} from '@grpc/grpc-js';
+import { loadSync } from '@grpc/proto-loader';
 import { afterAll, describe, expect, it } from '@jest/globals';
 import { type KeyApiListener, startKeyApiListener } from './key-api-listener.ts';
 
@@ -38,8 +46,7 @@ async function listener(mode: 'optional' | 'required-and-matching') {
   return { port: started.port, told };
 }
 
-/** The code with which Version is answered to a client that shows this; 0 is OK. */
-function versionCode(port: number, shown: { cert?: string; key?: string } = {}): Promise<number> {
+function clientOf(port: number, shown: { cert?: string; key?: string } = {}): Client {
   const context = createSecureContext({
     ca: servicesCa,
     allowPartialTrustChain: true,
@@ -48,9 +55,14 @@ function versionCode(port: number, shown: { cert?: string; key?: string } = {}):
   const credentials = ChannelCredentials.createFromSecureContext(context, {
     checkServerIdentity: () => undefined,
   });
-  const client = new Client(`127.0.0.1:${port}`, credentials, {
+  return new Client(`127.0.0.1:${port}`, credentials, {
     'grpc.ssl_target_name_override': 'edge.gigvault.test',
   });
+}
+
+/** The code with which Version is answered to a client that shows this; 0 is OK. */
+function versionCode(port: number, shown?: { cert?: string; key?: string }): Promise<number> {
+  const client = clientOf(port, shown);
   const { path } = methodsOf({ fullName: KEYSTORE })['Version']!;
   const same = (octets: Buffer) => octets;
   return new Promise<number>((resolve) =>
@@ -60,6 +72,33 @@ function versionCode(port: number, shown: { cert?: string; key?: string } = {}):
   ).finally(() => client.close());
 }
 
+/** What grpc.reflection.v1.ServerReflection answers to one question. */
+async function reflection(port: number, question: object): Promise<ReflectionAnswer> {
+  const service = loadSync(REFLECTION, { keepCase: true })['grpc.reflection.v1.ServerReflection'];
+  const method = (service as ServiceDefinition)['ServerReflectionInfo']!;
+  const client = clientOf(port);
+  const { path, requestSerialize, responseDeserialize } = method;
+  const call = client.makeBidiStreamRequest(path, requestSerialize, responseDeserialize);
+  try {
+    call.write(question);
+    const [answer] = (await once(call, 'data')) as [ReflectionAnswer];
+    return answer;
+  } finally {
+    call.end();
+    client.close();
+  }
+}
+
+interface ReflectionAnswer {
+  list_services_response?: { service: { name: string }[] };
+  file_descriptor_response?: { file_descriptor_proto: Buffer[] };
+}
+
+/** Its contract, which lies beside the library. */
+const REFLECTION = fileURLToPath(
+  new URL('../proto/grpc/reflection/v1/reflection.proto', import.meta.resolve('@grpc/reflection')),
+);
+const NOT_FOUND = 5;
 const UNAVAILABLE = 14;
 
 describe('people’s gRPC', () => {
@@ -75,6 +114,27 @@ describe('people’s gRPC', () => {
       { isRequired: true, certificate: { name: 'ada' } },
       { isRequired: true, certificate: { problem: 'names no user' } },
     ]);
+  });
+
+  it('tells of what people may call, as its .proto files name it, and of nothing between services', async () => {
+    const { port } = await listener('optional');
+    const { list_services_response: listed } = await reflection(port, { list_services: '' });
+    expect(listed?.service.map(({ name }) => name).sort()).toEqual([
+      'grpc.health.v1.Health',
+      KEYSTORE,
+    ]);
+    const { file_descriptor_response: found } = await reflection(port, {
+      file_containing_symbol: 'keychain.v1.GenerateKeyRequest',
+    });
+    const files = Buffer.concat(found?.file_descriptor_proto ?? []).toString('latin1');
+    expect(files).toContain('public_key_pem');
+    expect(files).not.toContain('publicKeyPem');
+    expect(files).not.toContain('gigvault');
+    expect(
+      await reflection(port, { file_containing_symbol: 'gigvault.ca.v1.IssuanceService' }),
+    ).toMatchObject({
+      error_response: { error_code: NOT_FOUND },
+    });
   });
 
   it('asks for none where they are optional', async () => {

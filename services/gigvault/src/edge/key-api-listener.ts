@@ -10,7 +10,7 @@ import {
 } from '@gigvault/http/client-certificates';
 import type { KeyApiService } from '@gigvault/proto/keymgr/v1/key_api';
 import type { Client } from '@gigvault/rpc/call';
-import { contracts, KEYSTORE, methodsOf } from '@gigvault/rpc/contract-descriptors';
+import { contractsOfPeople, KEYSTORE, methodsOf } from '@gigvault/rpc/contract-descriptors';
 import { TlsCredentials } from '@gigvault/rpc/tls-credentials';
 import { traceIdOf, withCorrelation } from '@gigvault/telemetry/correlation';
 import type { Log } from '@gigvault/telemetry/log';
@@ -81,7 +81,7 @@ export async function startKeyApiListener(options: KeyApiListenerOptions): Promi
   });
   const health = new HealthImplementation({ '': 'SERVING', [KEYSTORE]: 'SERVING' });
   health.addToServer(server);
-  new ReflectionService(reflected() as never).addToServer(server);
+  new ReflectionService(contractsOfPeople() as never).addToServer(server);
   let gate = createApiGate(options.access, options.clock);
   const answering = answerer(options, (address) => gate(address, () => undefined));
   const definition = octetsOnly();
@@ -244,13 +244,6 @@ function octetsOnly(): ServiceDefinition {
       { ...method, requestDeserialize: same, responseSerialize: same },
     ]),
   ) as unknown as ServiceDefinition;
-}
-
-/** What people may know of: not the contracts between services. */
-function reflected(): object {
-  return Object.fromEntries(
-    Object.entries(contracts()).filter(([name]) => name.startsWith('keychain.')),
-  );
 }
 
 function bind(

@@ -53,7 +53,7 @@ function detailsOf({ code, details, problems, retryAfter }: GigvaultError): obje
   const found = [any('ErrorInfo', { reason: code, domain: DOMAIN, metadata })];
   if (problems.length > 0) {
     const fieldViolations = problems.map(({ pointer, message }) => ({
-      field: pointer.slice(1),
+      field: protoName(pointer.slice(1)),
       description: message,
     }));
     found.push(any('BadRequest', { fieldViolations }));
@@ -64,6 +64,11 @@ function detailsOf({ code, details, problems, retryAfter }: GigvaultError): obje
     found.push(any('RetryInfo', { retryDelay: { seconds, nanos } }));
   }
   return found;
+}
+
+/** `keySize` → `key_size`: REST's name of a field as keystore.proto has it. */
+function protoName(name: string): string {
+  return name.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 }
 
 function any(type: string, value: object): object {
