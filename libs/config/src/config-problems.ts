@@ -3,7 +3,7 @@ import { predicate, sayWhatIsWrong } from '@gigvault/errors/plain-words';
 import { z } from 'zod';
 import { nearest } from './nearest.ts';
 import { keysAt, schemaAt } from './schema-keys.ts';
-import { secretReference } from './secret.ts';
+import { takesSecretPlace } from './secret.ts';
 
 /** Mark of a schema whose value is not repeated in messages: `z.url().meta(HIDDEN)`. */
 export const HIDDEN = { hidden: true };
@@ -99,7 +99,9 @@ function valueAt(written: unknown, path: readonly string[]): unknown {
 }
 
 function given(value: unknown, leaf: z.ZodType | undefined): string {
-  const hidden = leaf === secretReference || leaf?.meta()?.['hidden'] === true;
+  // Who writes a secret where its place belongs, or a whole section as one text, must not read it in a log.
+  const hidden =
+    takesSecretPlace(leaf) || leaf instanceof z.ZodRecord || leaf?.meta()?.['hidden'] === true;
   if (value === undefined || hidden || (typeof value === 'object' && value !== null)) return '';
   const text = JSON.stringify(value);
   return `, not ${text.length > 60 ? `${text.slice(0, 60)}…` : text}`;

@@ -31,6 +31,12 @@ export function numberedKeys(schema: z.ZodObject, number: string): string[] {
   );
 }
 
+/** Every key that one flag may give a value: all but records of sections, whose keys are numbered. */
+export function singleKeys(schema: z.ZodObject): string[] {
+  const records = recordsOf(schema).map(({ record }) => record);
+  return leafKeys(schema).filter((key) => !records.includes(key));
+}
+
 /** The schema of a numbered key's value. */
 export function numberedSchema(schema: z.ZodObject, key: string): z.ZodType | undefined {
   const found = parse(schema, key);

@@ -2,8 +2,9 @@ import { existsSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { type ReadConfig, readConfig } from '@gigvault/config/load-config';
+import { flagName, type ReadConfig, readConfig } from '@gigvault/config/load-config';
 import { nearest } from '@gigvault/config/nearest';
+import { numberedKeys } from '@gigvault/config/numbered-entries';
 import { processEnvironment } from '@gigvault/config/process-environment';
 import { GigvaultError, type Problem } from '@gigvault/errors/gigvault-error';
 import {
@@ -66,9 +67,15 @@ function parse(args: readonly string[]): Given {
     if (token.name === 'check-config') given.checkOnly = true;
     else if (token.name === 'config') given.file = value ?? needsValue('--config');
     else if (key !== undefined && token.rawName.startsWith('--')) given.flags[key] = value ?? true;
-    else throw unknownFlag(token.rawName, [...keys.keys(), 'config', 'check-config', 'help']);
+    else throw unknownFlag(token.rawName, flagNames(keys));
   }
   return given;
+}
+
+/** What an unknown flag may have been meant as. */
+function flagNames(keys: ReadonlyMap<string, string>): string[] {
+  const numbered = numberedKeys(gigvaultConfig, '0').map(flagName);
+  return [...keys.keys(), ...numbered, 'config', 'check-config', 'help'];
 }
 
 function needsValue(flag: string): never {

@@ -103,6 +103,32 @@ describe('key backends', () => {
     expect({}).not.toHaveProperty('type');
   });
 
+  it.each<[string, string, string]>([
+    ['a PIN', 'GIGVAULT_KEYMGR_BACKENDS_0_PIN', 'tpm2'],
+    ['an AWS secret', 'GIGVAULT_KEYMGR_BACKENDS_0_CREDENTIALS_SECRET_ACCESS_KEY', 'aws-kms'],
+    ['a URI with a PIN', 'GIGVAULT_KEYMGR_BACKENDS_0_URI', 'pkcs11'],
+    ['a token', 'GIGVAULT_SECRETS_VAULT_TOKEN', 'memory'],
+    ['a whole section', 'GIGVAULT_KEYMGR_BACKENDS', 'memory'],
+  ])('%s where its place belongs is not repeated — covers: T66', (_, variable, type) => {
+    const section = { GIGVAULT_KEYMGR_BACKENDS_0_NAME: 'x', GIGVAULT_KEYMGR_BACKENDS_0_TYPE: type };
+    const told = problemsOf({
+      ...(variable === 'GIGVAULT_KEYMGR_BACKENDS' ? {} : section),
+      [variable]: '{"pin":"CANARY1"}',
+    });
+    expect(told.join()).toContain(variable);
+    expect(told.join()).not.toContain('CANARY1');
+  });
+
+  it('in memory are not for new keys: those of the CAs would die with the process', () => {
+    const section = {
+      GIGVAULT_KEYMGR_BACKENDS_0_NAME: 'x',
+      GIGVAULT_KEYMGR_BACKENDS_0_TYPE: 'memory',
+    };
+    expect(problemsOf({ ...section, GIGVAULT_KEYMGR_BACKEND: 'x' })).toEqual([
+      expect.stringMatching(/^keymgr\.backend: must not be in memory/),
+    ]);
+  });
+
   it('that are misspelt are told with what was meant', () => {
     const environment = { ...variables, GIGVAULT_KEYMGR_BACKENDS_0_ROLE: 'x' };
     expect(read({}, environment).unknownVariables).toEqual([

@@ -5,9 +5,8 @@ import { authConfig } from '@gigvault/auth/auth.config';
 import { caConfig } from '@gigvault/ca/ca.config';
 import { HIDDEN } from '@gigvault/config/config-problems';
 import { flagName } from '@gigvault/config/load-config';
-import { numberedKeys } from '@gigvault/config/numbered-entries';
+import { numberedKeys, singleKeys } from '@gigvault/config/numbered-entries';
 import { processEnvironment } from '@gigvault/config/process-environment';
-import { leafKeys } from '@gigvault/config/schema-keys';
 import { SECRET_FORMS, SECRET_PLACE, secretReference } from '@gigvault/config/secret';
 import { crlConfig } from '@gigvault/crl/crl.config';
 import { enrollConfig } from '@gigvault/enroll/enroll.config';
@@ -51,6 +50,7 @@ export const gigvaultConfig = z
     hsm: z
       .string()
       .regex(/^pkcs11:/, PKCS11_URI)
+      .meta(HIDDEN)
       .optional(),
     /** One process per service instead of one for all. */
     split: z.boolean().default(false),
@@ -139,7 +139,7 @@ export type GigvaultConfig = z.infer<typeof gigvaultConfig>;
 
 /** The key of each flag. */
 export function flagKeys(): ReadonlyMap<string, string> {
-  return new Map(leafKeys(gigvaultConfig).map((key) => [flagName(key), key]));
+  return new Map(singleKeys(gigvaultConfig).map((key) => [flagName(key), key]));
 }
 
 /** The key of a flag with a number, as `keymgr.backends.0.type` of `keymgr-backends-0-type`; undefined when there is none. */

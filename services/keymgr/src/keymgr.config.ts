@@ -1,4 +1,5 @@
 import { ROLE_NAMES } from '@gigvault/access/permissions';
+import { HIDDEN } from '@gigvault/config/config-problems';
 import { durationBetween } from '@gigvault/config/duration';
 import { secretReference } from '@gigvault/config/secret';
 import { awsConfig, awsCredentialsConfig } from '@gigvault/secrets/secrets.config';
@@ -17,7 +18,10 @@ const roles = z.array(z.enum(ROLE_NAMES)).min(1).optional();
 const pkcs11Backend = z.strictObject({
   type: z.literal('pkcs11'),
   /** RFC 7512, as `pkcs11:token=pki?module-path=/usr/lib/…/lib….so&pin-source=file:/etc/gigvault/pin`. */
-  uri: z.string().regex(/^pkcs11:/, PKCS11_URI),
+  uri: z
+    .string()
+    .regex(/^pkcs11:/, PKCS11_URI)
+    .meta(HIDDEN),
   /** Operations that the token does at once. Default: as many as are of use with the vendor's library. */
   sessions: z.int().min(1).max(64).optional(),
   roles,
@@ -124,7 +128,11 @@ export const keymgrConfig = z
     },
   )
   .refine(({ backend, backends }) => backend === FILES || Object.hasOwn(backends, backend), {
-    message: 'is neither pkcs8 nor one of keymgr.backends',
+    message: 'must be pkcs8 or one of keymgr.backends',
+    path: ['backend'],
+  })
+  .refine(({ backend, backends }) => backends[backend]?.type !== 'memory', {
+    message: 'must not be in memory, where the keys of the CAs would die with the process',
     path: ['backend'],
   })
   .prefault({});

@@ -50,6 +50,7 @@ export type KeymgrContext = Pick<
 export async function openKeymgr(context: KeymgrContext): Promise<Keymgr> {
   const { config, dataDir, database: pool, clock, log } = context;
   const backends = await openBackends(config, dataDir, context);
+  const serving = await backendsOfServices(pool);
   const eventLog = createEventLog({ pool, producer: 'keymgr', consumers: ['audit'], clock });
   const breaker = circuitBreaker(log);
   const keys = underBreaker(pgKeyTable(pool, eventLog), breaker);
@@ -76,6 +77,9 @@ export async function openKeymgr(context: KeymgrContext): Promise<Keymgr> {
     healthChecks: backends.all.map((store) => ({
       name: store.backend === config.backend ? 'keystore' : `keystore.${store.backend}`,
       check: () => store.check(),
+      ...(store.backend !== config.backend && !serving.has(store.backend)
+        ? { blocksReadiness: false as const }
+        : {}),
     })),
     close: () => {
       breaker.close();
@@ -107,6 +111,15 @@ export async function lostKeys(
     .filter(({ file }) => !existsSync(file))
     .map(({ keyId, file }) => `${basename(file)} (${keyId})`);
   return { directory, files };
+}
+
+/** Those with which services sign. New keys of services are made in the backend of new keys, so another one never becomes one of these. */
+async function backendsOfServices(pool: Pool): Promise<ReadonlySet<string>> {
+  const { rows } = await query<{ backend: string }>(
+    pool,
+    "SELECT DISTINCT backend FROM key WHERE purposes <> '{}' AND state <> 'destroyed'",
+  );
+  return new Set(rows.map(({ backend }) => backend));
 }
 
 /**

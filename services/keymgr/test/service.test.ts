@@ -71,6 +71,8 @@ afterAll(async () => {
 });
 afterEach(() => installFaultHook(undefined));
 
+const NO_TOKEN = 'pkcs11:token=none?module-path=/nowhere.so&pin-source=file:/nowhere';
+
 function context(): KeymgrContext {
   const log = silentLog;
   return { config, dataDir, database: pool, clock: systemClock, log, metrics, secrets };
@@ -204,6 +206,27 @@ describe('keymgr as a service', () => {
     expect(text).toMatch(/gigvault_sign_total\{backend="pkcs8"\} [1-9]/);
     expect(text).toContain('gigvault_sign_duration_seconds_bucket');
     expect(text).toContain('gigvault_backends_available{backend="pkcs8"} 1');
+  });
+
+  it('is ready without a backend with which no service signs', async () => {
+    const read = (written: object) => ({ ...context(), config: keymgrConfig.parse(written) });
+    const more = { backends: { scratch: { type: 'memory' } } };
+    for (const [written, blocking] of [
+      [more, ['keystore']],
+      // Services' keys stay in the files, so those are needed.
+      [
+        {
+          backend: 'token',
+          backends: { ...more.backends, token: { type: 'pkcs11', uri: NO_TOKEN } },
+        },
+        ['keystore.pkcs8', 'keystore'],
+      ],
+    ] as const) {
+      const opened = await openKeymgr(read(written));
+      const ready = opened.healthChecks.filter((check) => check.blocksReadiness !== false);
+      expect(ready.map(({ name }) => name).sort()).toEqual([...blocking].sort());
+      await opened.close();
+    }
   });
 
   it('keeps private keys encrypted, and does not start without the master key', async () => {
