@@ -22,6 +22,7 @@ export interface KeyFileRotation extends MasterKeyRotation {
 
 /** The key files of a folder, each under one of `masterKeys`. */
 export function keyFileRotation(directory: string, masterKeys: MasterKeys): KeyFileRotation {
+  const { replacement } = masterKeys;
   const inTurn = turns();
   const writing = new Set<Promise<unknown>>();
   let waiting: string[] = [];
@@ -44,11 +45,6 @@ export function keyFileRotation(directory: string, masterKeys: MasterKeys): KeyF
       const [current = '', ...others] = masterKeys.all().map(({ id }) => id);
       return { current, earlier: others, keys: files, keysUnderEarlier: earlier.length };
     },
-    async begin() {
-      if (masterKeys.add === undefined) throw keptElsewhere();
-      waiting = [];
-      return (await masterKeys.add()).id;
-    },
     async rewrapNext(limit) {
       // Looked for once: a folder may have very many.
       if (waiting.length === 0) waiting = (await behind()).earlier;
@@ -64,12 +60,18 @@ export function keyFileRotation(directory: string, masterKeys: MasterKeys): KeyF
       if (failures.length > 0) throw failures[0];
       return waiting.length > 0 ? waiting.length : (await behind()).earlier.length;
     },
-    async end() {
-      const { earlier } = await behind();
-      if (earlier.length === 0) return masterKeys.removeEarlier?.();
-      const message = `${earlier.length} keys are under an earlier master key.`;
-      throw new GigvaultError('CONFLICT', message);
-    },
+    ...(replacement && {
+      async begin() {
+        waiting = [];
+        return (await replacement.add()).id;
+      },
+      async end() {
+        const { earlier } = await behind();
+        if (earlier.length === 0) return replacement.removeEarlier();
+        const message = `${earlier.length} keys are under an earlier master key.`;
+        throw new GigvaultError('CONFLICT', message);
+      },
+    }),
   };
 }
 
@@ -124,13 +126,6 @@ async function rewrap(path: string, masterKeys: MasterKeys): Promise<void> {
     },
   );
   await writeFileDurably(path, wrappedUnder(masterKey, body), OWNER_ONLY);
-}
-
-function keptElsewhere(): GigvaultError {
-  return new GigvaultError(
-    'OPERATION_NOT_SUPPORTED',
-    'The master key is not kept here. Make the new one where it is, name the old one in keymgr.earlierMasterKeys, and start again.',
-  );
 }
 
 /** The file's key under another passphrase, and opened again: what cannot be opened must not take its place. */

@@ -55,12 +55,12 @@ export interface MasterKeyStatus {
  */
 export interface MasterKeyRotation {
   status(): Promise<MasterKeyStatus>;
-  /** Makes the next master key, which is the current one when this resolves with its id. Errors: OPERATION_NOT_SUPPORTED when it is kept elsewhere. */
-  begin(): Promise<string>;
+  /** Makes the next master key, which is the current one when this resolves with its id. Absent: whoever keeps it elsewhere makes it there. */
+  begin?(): Promise<string>;
   /** Puts up to so many keys under the current master key; resolves with how many are left. Errors: KEY_UNAVAILABLE for one that cannot be opened. */
   rewrapNext(limit: number): Promise<number>;
-  /** Removes the earlier master keys. Errors: CONFLICT while a key is under one of them. */
-  end(): Promise<void>;
+  /** Removes the earlier master keys. Absent: as above. Errors: CONFLICT while a key is under one of them. */
+  end?(): Promise<void>;
 }
 
 /** Of backends whose private keys decrypt: RSAES-OAEP (RFC 8017 §7.1), SHA-256 for hash and MGF1. Errors as those of SecretKeys. */

@@ -22,10 +22,16 @@ export interface MasterKeys {
   current(): MasterKey;
   /** The current one first, then the earlier ones that are still there, the latest first. */
   all(): readonly MasterKey[];
-  /** Makes the next one, which is the current one from then on. Absent: whoever keeps them elsewhere makes it there. */
-  add?(): Promise<MasterKey>;
-  /** Removes the earlier ones. Absent: as above. */
-  removeEarlier?(): Promise<void>;
+  /** Absent: whoever keeps them elsewhere makes and removes them there. */
+  readonly replacement?: MasterKeyReplacement;
+}
+
+/** Of master keys that are made and removed here. */
+export interface MasterKeyReplacement {
+  /** Makes the next one, which is the current one from then on. */
+  add(): Promise<MasterKey>;
+  /** Removes the earlier ones. */
+  removeEarlier(): Promise<void>;
 }
 
 /**
@@ -88,18 +94,20 @@ export function masterKeyFiles(path: string): MasterKeys {
   return {
     current: () => keys[0] as MasterKey,
     all: () => keys,
-    async add() {
-      const [highest = 0] = versionsOf(path);
-      await create(fileOf(path, highest + 1));
-      keys = read();
-      return keys[0] as MasterKey;
-    },
-    async removeEarlier() {
-      // Those that this process knew: one that somebody else has made since is later.
-      const [, ...earlier] = versions;
-      for (const version of earlier) await rm(fileOf(path, version), { force: true });
-      await syncFolder(dirname(path));
-      keys = read();
+    replacement: {
+      async add() {
+        const [highest = 0] = versionsOf(path);
+        await create(fileOf(path, highest + 1));
+        keys = read();
+        return keys[0] as MasterKey;
+      },
+      async removeEarlier() {
+        // Those that this process knew: one that somebody else has made since is later.
+        const [, ...earlier] = versions;
+        for (const version of earlier) await rm(fileOf(path, version), { force: true });
+        await syncFolder(dirname(path));
+        keys = read();
+      },
     },
   };
 }

@@ -1,9 +1,16 @@
+import { randomBytes } from 'node:crypto';
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { KeyHandle } from '@gigvault/keystore/key-store';
-import { createMasterKey, masterKeyFiles } from '@gigvault/keystore/master-key';
+import type { KeyHandle, KeyStore } from '@gigvault/keystore/key-store';
+import {
+  createMasterKey,
+  givenMasterKeys,
+  type MasterKey,
+  masterKeyFiles,
+  masterKeyOf,
+} from '@gigvault/keystore/master-key';
 import { memoryKeyStore } from '@gigvault/keystore/memory-key-store';
 import { pkcs8KeyStore } from '@gigvault/keystore/pkcs8-key-store';
 import { silentLog } from '@gigvault/telemetry/log';
@@ -130,5 +137,36 @@ describe('a rotation of the master key — covers: T66', () => {
       'master-key.rotation-begun',
       'master-key.rotated',
     ]);
+  });
+
+  it('of one that is kept elsewhere is not begun, and is told once: when keys were put under it', async () => {
+    const [first, second] = [1, 2].map(() =>
+      masterKeyOf(randomBytes(32).toString('base64'), 'the test'),
+    ) as [MasterKey, MasterKey];
+    const directory = join(folder, 'keys');
+    const before = pkcs8KeyStore({ directory, masterKeys: givenMasterKeys(first) });
+    await before.generate('ec-p256');
+    const after = pkcs8KeyStore({ directory, masterKeys: givenMasterKeys(second, [first]) });
+    const told: KeyEvent[] = [];
+    const logged: string[] = [];
+    const depsOf = (store: KeyStore): MasterKeyDeps => ({
+      backends: backendsOf([store], 'pkcs8'),
+      events: { append: async (event) => void told.push(event) },
+      log: { ...silentLog, info: (_, text) => void logged.push(text) },
+    });
+
+    const asked = rotateMasterKey(depsOf(before), { backend: 'pkcs8' }, 'user:admin');
+    await expect(asked).rejects.toMatchObject({ code: 'OPERATION_NOT_SUPPORTED' });
+    expect(told).toEqual([]);
+    // As at a start, and an hour later.
+    for (let round = 0; round < 2; round++) await continueRotations(depsOf(after), never);
+    expect(await after.masterKeyRotation.status()).toMatchObject({
+      earlier: [first.id],
+      keysUnderEarlier: 0,
+    });
+    expect(told).toMatchObject([
+      { type: 'master-key.rotated', data: { from: [first.id], to: second.id, keys: 1 } },
+    ]);
+    expect(logged.filter((text) => text.includes('are removed'))).toEqual([]);
   });
 });

@@ -27,8 +27,8 @@ export function masterKeyStatus(
 
 /**
  * Gives a backend a new master key, under which keys are made from then on; continueRotations puts the others under it. It is told before it is done: after a
- * crash in between nothing has changed. Errors: those of masterKeyStatus; CONFLICT while the last rotation is not at its end, or when `replaces` is not the
- * current master key.
+ * crash in between nothing has changed. Errors: those of masterKeyStatus; OPERATION_NOT_SUPPORTED, too, when it is kept elsewhere; CONFLICT while the last
+ * rotation is not at its end, or when `replaces` is not the current master key.
  *
  * @param actor as in events
  */
@@ -38,6 +38,8 @@ export async function rotateMasterKey(
   actor: string,
 ): Promise<MasterKeyStatus> {
   const rotation = rotationOf(deps, backend);
+  const { begin } = rotation;
+  if (begin === undefined) throw keptElsewhere(backend);
   const { current, earlier, keysUnderEarlier } = await rotation.status();
   if (earlier.length > 0 || keysUnderEarlier > 0) {
     const message = `The last rotation goes on: ${keysUnderEarlier} keys are under an earlier master key.`;
@@ -51,14 +53,15 @@ export async function rotateMasterKey(
   await durableStep('keymgr.master-key-told', () =>
     deps.events.append({ type: 'master-key.rotation-begun', ...event }),
   );
-  const to = await durableStep('keymgr.master-key', () => rotation.begin());
+  const to = await durableStep('keymgr.master-key', () => begin());
   deps.log.info({ backend, operation: 'rotate-master-key', actor, to }, 'a new master key is made');
   return rotation.status();
 }
 
 /**
  * Puts every key under the current master key of its backend, and removes the earlier ones; also after a restart, and for a master key that was replaced where
- * it is kept. Ends early when `signal` aborts. Errors: KEY_UNAVAILABLE when a key cannot be opened: then the earlier master keys stay.
+ * it is kept elsewhere, where it is then removed by whoever keeps it. Ends early when `signal` aborts. Errors: KEY_UNAVAILABLE when a key cannot be opened: then
+ * the earlier master keys stay.
  */
 export async function continueRotations(deps: MasterKeyDeps, signal: AbortSignal): Promise<void> {
   for (const { backend, masterKeyRotation } of deps.backends.all)
@@ -73,7 +76,9 @@ async function continueRotation(
   signal: AbortSignal,
 ): Promise<void> {
   const { current, earlier, keys, keysUnderEarlier } = await rotation.status();
-  if (earlier.length === 0 && keysUnderEarlier === 0) return;
+  const { end } = rotation;
+  // Those that are kept elsewhere stay there: nothing more is to be done of them, and nothing to be told.
+  if (keysUnderEarlier === 0 && (earlier.length === 0 || end === undefined)) return;
   const where = { backend, operation: 'rotate-master-key', to: current };
   for (let left = keysUnderEarlier; left > 0; ) {
     if (signal.aborted) return;
@@ -91,7 +96,11 @@ async function continueRotation(
       data: { from: earlier, to: current, keys },
     }),
   );
-  await durableStep('keymgr.master-key-end', () => rotation.end());
+  if (end === undefined) {
+    deps.log.info({ ...where, keys }, 'no key needs the earlier master keys: remove them');
+    return;
+  }
+  await durableStep('keymgr.master-key-end', end);
   deps.log.info({ ...where, keys }, 'the earlier master keys are removed');
 }
 
@@ -103,4 +112,12 @@ function rotationOf(
   if (masterKeyRotation !== undefined) return masterKeyRotation;
   const message = `Backend '${name}' has no master key: its keys protect themselves.`;
   throw new GigvaultError('OPERATION_NOT_SUPPORTED', message, { details: { backend: name } });
+}
+
+function keptElsewhere(backend: string): GigvaultError {
+  return new GigvaultError(
+    'OPERATION_NOT_SUPPORTED',
+    'The master key is not kept here. Make the new one where it is, name the old one in keymgr.earlierMasterKeys, and start again.',
+    { details: { backend } },
+  );
 }
