@@ -61,9 +61,10 @@ export function keyFileRotation(directory: string, masterKeys: MasterKeys): KeyF
       return waiting.length > 0 ? waiting.length : (await behind()).earlier.length;
     },
     ...(replacement && {
-      async begin() {
+      async begin(replaces) {
+        const { id } = await replacement.add(replaces);
         waiting = [];
-        return (await replacement.add()).id;
+        return id;
       },
       async end() {
         const { earlier } = await behind();

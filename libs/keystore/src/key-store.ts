@@ -55,8 +55,11 @@ export interface MasterKeyStatus {
  */
 export interface MasterKeyRotation {
   status(): Promise<MasterKeyStatus>;
-  /** Makes the next master key, which is the current one when this resolves with its id. Absent: whoever keeps it elsewhere makes it there. */
-  begin?(): Promise<string>;
+  /**
+   * Makes the master key that comes after `replaces`, and is the current one when this resolves with its id. Of two at one time one does. Absent: whoever keeps
+   * it elsewhere makes it there. Errors: CONFLICT when `replaces`, an id, is not the current one.
+   */
+  begin?(replaces: string): Promise<string>;
   /** Puts up to so many keys under the current master key; resolves with how many are left. Errors: KEY_UNAVAILABLE for one that cannot be opened. */
   rewrapNext(limit: number): Promise<number>;
   /** Removes the earlier master keys. Absent: as above. Errors: CONFLICT while a key is under one of them. */

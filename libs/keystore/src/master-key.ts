@@ -28,8 +28,8 @@ export interface MasterKeys {
 
 /** Of master keys that are made and removed here. */
 export interface MasterKeyReplacement {
-  /** Makes the next one, which is the current one from then on. */
-  add(): Promise<MasterKey>;
+  /** Makes the one after `replaces`, which is the current one from then on. Errors: CONFLICT when `replaces`, an id, is not the current one. */
+  add(replaces: string): Promise<MasterKey>;
   /** Removes the earlier ones. */
   removeEarlier(): Promise<void>;
 }
@@ -95,11 +95,15 @@ export function masterKeyFiles(path: string): MasterKeys {
     current: () => keys[0] as MasterKey,
     all: () => keys,
     replacement: {
-      async add() {
-        const [highest = 0] = versionsOf(path);
-        await create(fileOf(path, highest + 1));
+      async add(replaces) {
         keys = read();
-        return keys[0] as MasterKey;
+        const [highest] = versions as [number];
+        // Not the next number that is free: of two who replace the same one, the second would replace that of the first.
+        const made = keys[0]?.id === replaces && (await create(fileOf(path, highest + 1)));
+        keys = read();
+        const [current] = keys as [MasterKey];
+        if (made) return current;
+        throw new GigvaultError('CONFLICT', `The master key is ${current.id} by now.`);
       },
       async removeEarlier() {
         // Those that this process knew: one that somebody else has made since is later.

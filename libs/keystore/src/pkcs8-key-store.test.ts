@@ -164,7 +164,7 @@ describe('a new master key — covers: T66', () => {
     const old = await rotation.status();
     expect(old).toMatchObject({ earlier: [], keys: 21, keysUnderEarlier: 0 });
 
-    const current = await rotation.begin!();
+    const current = await rotation.begin!(old.current);
     const late = await store.generate('ec-p384');
     expect(await rotation.status()).toEqual({
       current,
@@ -206,16 +206,29 @@ describe('a new master key — covers: T66', () => {
     await writeFile(file, named.slice(named.indexOf('\n') + 1));
     const store = open();
     const publicKey = await store.publicKey(handle);
-    await store.masterKeyRotation.begin!();
+    await store.masterKeyRotation.begin!(masterKeys.current().id);
     expect(await store.masterKeyRotation.rewrapNext(10)).toBe(0);
     await store.masterKeyRotation.end!();
     expect(await open().publicKey(handle)).toEqual(publicKey);
   });
 
+  it('is one, of two who replace the same one at one time, and none for who does so later', async () => {
+    const { masterKeyRotation: rotation } = open();
+    const { current: first } = await rotation.status();
+    const two = await Promise.allSettled([rotation.begin!(first), rotation.begin!(first)]);
+    expect(two.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected']);
+    const { current } = await rotation.status();
+    expect(current).not.toBe(first);
+    const conflict = { code: 'CONFLICT', message: `The master key is ${current} by now.` };
+    expect(two.find(({ status }) => status === 'rejected')).toMatchObject({ reason: conflict });
+    await expect(rotation.begin!(first)).rejects.toMatchObject(conflict);
+    expect(await readdir(root)).toEqual(['keys', 'master.key', 'master.key.2']);
+  });
+
   it('leaves the old one for a key that cannot be opened, and takes over the others', async () => {
     const store = open();
     const handles = [await store.generate('ec-p256'), await store.generate('ec-p256')].sort();
-    await store.masterKeyRotation.begin!();
+    await store.masterKeyRotation.begin!(masterKeyFiles(path).current().id);
     await writeFile(join(directory, `${handles[0]}.p8`), 'not a key');
     await expect(store.masterKeyRotation.rewrapNext(10)).rejects.toMatchObject({
       code: 'KEY_UNAVAILABLE',

@@ -139,6 +139,24 @@ describe('a rotation of the master key — covers: T66', () => {
     ]);
   });
 
+  it('is one of two that are asked for at one time', async () => {
+    const store = openStore();
+    const deps: MasterKeyDeps = {
+      backends: backendsOf([store], 'pkcs8'),
+      events: { append: async () => undefined },
+      log: silentLog,
+    };
+    const asked = { backend: 'pkcs8', replaces: (await masterKeyStatus(deps, 'pkcs8')).current };
+    const two = await Promise.allSettled(
+      ['user:admin', 'user:eve'].map((actor) => rotateMasterKey(deps, asked, actor)),
+    );
+    expect(two.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected']);
+    expect(two.find(({ status }) => status === 'rejected')).toMatchObject({
+      reason: { code: 'CONFLICT' },
+    });
+    expect(await masterKeyStatus(deps, 'pkcs8')).toMatchObject({ earlier: [asked.replaces] });
+  });
+
   it('of one that is kept elsewhere is not begun, and is told once: when keys were put under it', async () => {
     const [first, second] = [1, 2].map(() =>
       masterKeyOf(randomBytes(32).toString('base64'), 'the test'),

@@ -27,7 +27,7 @@ export function masterKeyStatus(
 
 /**
  * Gives a backend a new master key, under which keys are made from then on; continueRotations puts the others under it. It is told before it is done: after a
- * crash in between nothing has changed. Errors: those of masterKeyStatus; OPERATION_NOT_SUPPORTED, too, when it is kept elsewhere; CONFLICT while the last
+ * crash in between, and for the second of two at one time, nothing has changed. Errors: those of masterKeyStatus; OPERATION_NOT_SUPPORTED, too, when it is kept elsewhere; CONFLICT while the last
  * rotation is not at its end, or when `replaces` is not the current master key.
  *
  * @param actor as in events
@@ -53,7 +53,7 @@ export async function rotateMasterKey(
   await durableStep('keymgr.master-key-told', () =>
     deps.events.append({ type: 'master-key.rotation-begun', ...event }),
   );
-  const to = await durableStep('keymgr.master-key', () => begin());
+  const to = await durableStep('keymgr.master-key', () => begin(current));
   deps.log.info({ backend, operation: 'rotate-master-key', actor, to }, 'a new master key is made');
   return rotation.status();
 }
