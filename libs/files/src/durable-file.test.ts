@@ -1,8 +1,8 @@
-import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { link, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { draftFile, writeFileDurably } from './durable-file.ts';
+import { draftFile, removeWithDrafts, sweepDrafts, writeFileDurably } from './durable-file.ts';
 
 let folder: string;
 let path: string;
@@ -30,6 +30,33 @@ describe('writeFileDurably', () => {
     await expect(writeFileDurably(path, half, 0o600)).rejects.toThrow('no space');
     expect(await readFile(path, 'utf8')).toBe('old');
     expect(await readdir(folder)).toEqual(['a.txt']);
+  });
+});
+
+describe('drafts that a process which died has left', () => {
+  // As it dies in the midst of writing, and between giving the draft its name and taking the draft away.
+  async function leaveDrafts(): Promise<void> {
+    await writeFile(path, 'text');
+    await draftFile(path, 'other', 0o600);
+    await link(path, join(folder, '.a.txt.00000000-0000-4000-8000-000000000000'));
+    await writeFile(join(folder, '.a.txt.swp'), '');
+  }
+
+  it('are swept, of the files that are ours only', async () => {
+    await leaveDrafts();
+    const theirs = await draftFile(join(folder, 'b.txt'), 'text', 0o600);
+    sweepDrafts(folder, (name) => name === 'a.txt');
+    expect(await readdir(folder)).toHaveLength(3);
+    await theirs.discard();
+    expect((await readdir(folder)).sort()).toEqual(['.a.txt.swp', 'a.txt']);
+    sweepDrafts(join(folder, 'missing'), () => true);
+  });
+
+  it('are removed with their file', async () => {
+    await leaveDrafts();
+    await removeWithDrafts(path);
+    expect(await readdir(folder)).toEqual(['.a.txt.swp']);
+    await removeWithDrafts(path);
   });
 });
 

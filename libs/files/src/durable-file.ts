@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import { type FileHandle, link, open, rename, rm } from 'node:fs/promises';
+import { existsSync, readdirSync, rmSync } from 'node:fs';
+import { type FileHandle, link, open, readdir, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 
 /** What a file is to hold, or what writes it. */
@@ -13,6 +14,8 @@ export interface Draft {
   create(): Promise<void>;
   discard(): Promise<void>;
 }
+
+const DRAFT = /^\.(.+)\.[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 /** Writes to the disk beside `path`. Nothing is left when it rejects. */
 export async function draftFile(path: string, content: Content, mode: number): Promise<Draft> {
@@ -49,6 +52,32 @@ export async function writeFileDurably(
 ): Promise<void> {
   const draft = await draftFile(path, content, mode);
   await draft.replace();
+}
+
+/**
+ * Removes the drafts that processes which died have left in a folder, if it is there: a draft holds what its file was to hold, and may be another name of it.
+ * Only before this process writes there, and where no other does: drafts of one that lives would go, too.
+ *
+ * @param isOurs whether a file of this name may be drafted here
+ */
+export function sweepDrafts(folder: string, isOurs: (name: string) => boolean): void {
+  if (!existsSync(folder)) return;
+  for (const entry of readdirSync(folder))
+    if (isDraft(entry, isOurs)) rmSync(join(folder, entry), { force: true });
+}
+
+/** Removes a file, whether or not it is there, and the drafts of it; one that is being written goes, too. Not durable before syncFolder. */
+export async function removeWithDrafts(path: string): Promise<void> {
+  const folder = dirname(path);
+  for (const entry of await readdir(folder))
+    if (isDraft(entry, (name) => name === basename(path)))
+      await rm(join(folder, entry), { force: true });
+  await rm(path, { force: true });
+}
+
+function isDraft(entry: string, isOurs: (name: string) => boolean): boolean {
+  const name = DRAFT.exec(entry)?.[1];
+  return name !== undefined && isOurs(name);
 }
 
 /** Makes the folder's entries durable: a rename or an unlink is not, until this resolves. */

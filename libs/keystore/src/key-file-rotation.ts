@@ -1,8 +1,8 @@
-import { open, readdir, readFile, rm } from 'node:fs/promises';
+import { open, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
-import { writeFileDurably } from '@gigvault/files/durable-file';
+import { removeWithDrafts, sweepDrafts, writeFileDurably } from '@gigvault/files/durable-file';
 import { encryptedPkcs8, openJwe, openPkcs8 } from './key-file.ts';
 import type { MasterKeyRotation } from './key-store.ts';
 import type { MasterKey, MasterKeys } from './master-key.ts';
@@ -16,12 +16,13 @@ const KEY_FILE = /^[A-Za-z0-9-]{1,255}\.(p8|jwe)$/;
 export interface KeyFileRotation extends MasterKeyRotation {
   /** A new file under the current master key, durable when it resolves. */
   write(path: string, wrap: (passphrase: Buffer) => string | Promise<string>): Promise<void>;
-  /** Whether or not it is there. */
+  /** With what a write of it that failed has left; whether or not it is there. */
   remove(path: string): Promise<void>;
 }
 
-/** The key files of a folder, each under one of `masterKeys`. */
+/** The key files of a folder, each under one of `masterKeys`. They belong to one process: what another that died was writing is removed. */
 export function keyFileRotation(directory: string, masterKeys: MasterKeys): KeyFileRotation {
+  sweepDrafts(directory, (name) => KEY_FILE.test(name));
   const { replacement } = masterKeys;
   const inTurn = turns();
   const writing = new Set<Promise<unknown>>();
@@ -39,7 +40,7 @@ export function keyFileRotation(directory: string, masterKeys: MasterKeys): KeyF
       writing.add(written);
       await written.finally(() => writing.delete(written));
     },
-    remove: (path) => inTurn(path, () => rm(path, { force: true })),
+    remove: (path) => inTurn(path, () => removeWithDrafts(path)),
     async status() {
       const { files, earlier } = await behind();
       const [current = '', ...others] = masterKeys.all().map(({ id }) => id);

@@ -1,9 +1,9 @@
 import { createHmac, randomBytes } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { mkdir, rm } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
-import { draftFile, syncFolder } from '@gigvault/files/durable-file';
+import { draftFile, removeWithDrafts, sweepDrafts, syncFolder } from '@gigvault/files/durable-file';
 import { OWNER_ONLY, requireOwnerOnly } from './secret-file.ts';
 
 const OCTETS = 32;
@@ -78,10 +78,11 @@ export async function createMasterKey(path: string): Promise<boolean> {
 
 /**
  * The master keys in files: the first version at `path`, the later ones at `<path>.2`, `<path>.3` and so on; the highest is current. A file is never
- * changed, so that of two who make the next version one does.
+ * changed, so that of two who make the next version one does. They belong to one process: what another that died was writing is removed.
  * Errors: KEY_UNAVAILABLE when there is none, when others may read one, or for a file that holds none.
  */
 export function masterKeyFiles(path: string): MasterKeys {
+  sweepDrafts(dirname(path), (name) => versionOf(path, name) !== undefined);
   let versions: readonly number[] = [];
   let keys = read();
 
@@ -108,7 +109,7 @@ export function masterKeyFiles(path: string): MasterKeys {
       async removeEarlier() {
         // Those that this process knew: one that somebody else has made since is later.
         const [, ...earlier] = versions;
-        for (const version of earlier) await rm(fileOf(path, version), { force: true });
+        for (const version of earlier) await removeWithDrafts(fileOf(path, version));
         await syncFolder(dirname(path));
         keys = read();
       },
@@ -119,11 +120,16 @@ export function masterKeyFiles(path: string): MasterKeys {
 /** The numbers of the versions that are there, the highest first. */
 function versionsOf(path: string): number[] {
   if (!existsSync(dirname(path))) return [];
-  const prefix = `${basename(path)}.`;
-  const later = readdirSync(dirname(path))
-    .filter((name) => name.startsWith(prefix) && /^[1-9]\d*$/.test(name.slice(prefix.length)))
-    .map((name) => Number(name.slice(prefix.length)));
-  return [...later, ...(existsSync(path) ? [1] : [])].sort((a, b) => b - a);
+  const versions = readdirSync(dirname(path)).map((name) => versionOf(path, name));
+  return versions.filter((version) => version !== undefined).sort((a, b) => b - a);
+}
+
+/** The version that a file of this name is; undefined for other files. */
+function versionOf(path: string, name: string): number | undefined {
+  const first = basename(path);
+  if (name === first) return 1;
+  const suffix = name.startsWith(`${first}.`) ? name.slice(first.length + 1) : '';
+  return /^[1-9]\d*$/.test(suffix) ? Number(suffix) : undefined;
 }
 
 function fileOf(path: string, version: number): string {

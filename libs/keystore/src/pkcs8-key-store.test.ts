@@ -1,9 +1,9 @@
 import { execFileSync } from 'node:child_process';
-import { randomBytes } from 'node:crypto';
-import { chmod, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { randomBytes, randomUUID } from 'node:crypto';
+import { chmod, link, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { writeFileDurably } from '@gigvault/files/durable-file';
+import { draftFile, writeFileDurably } from '@gigvault/files/durable-file';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { SOFTWARE_KEY_TYPES } from './key-algorithm.ts';
 import { describeKeyStore } from './key-store.contract.ts';
@@ -195,6 +195,30 @@ describe('a new master key — covers: T66', () => {
     expect(await after.secretKeys.decrypt(secret, sealed, NOTHING)).toEqual(DATA);
     await expect(after.publicKey(removed!)).rejects.toMatchObject({ code: 'KEY_NOT_FOUND' });
     expect(await createMasterKey(path)).toBe(false);
+  });
+
+  it('leaves no draft of a key or a master key of a process that died, so that none outlives what it is of', async () => {
+    const first = open();
+    const handle = await first.generate('ec-p256');
+    const file = join(directory, `${handle}.p8`);
+    await draftFile(file, await readFile(file), 0o600);
+    await draftFile(`${path}.2`, 'the next', 0o600);
+    // As it dies after the name is given, before the draft is taken away.
+    const leaveMasterKey = () => link(path, join(root, `.master.key.${randomUUID()}`));
+    await leaveMasterKey();
+    const store = open();
+    expect(await readdir(root)).toEqual(['keys', 'master.key']);
+    expect(await readdir(directory)).toEqual([`${handle}.p8`]);
+
+    await leaveMasterKey();
+    const rotation = store.masterKeyRotation;
+    await rotation.begin!((await rotation.status()).current);
+    expect(await rotation.rewrapNext(10)).toBe(0);
+    await rotation.end!();
+    expect(await readdir(root)).toEqual(['keys', 'master.key.2']);
+    await draftFile(file, await readFile(file), 0o600);
+    await store.remove(handle);
+    expect(await readdir(directory)).toEqual([]);
   });
 
   it('takes over files that name none, as they were written before', async () => {
