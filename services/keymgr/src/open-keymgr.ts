@@ -89,7 +89,7 @@ export async function openKeymgr(context: KeymgrContext): Promise<Keymgr> {
 }
 
 /**
- * The files that are gone of the keys that the table knows, and their folder. Asked before anything opens a keymgr; of files, not of their content. A key whose
+ * The files that are gone of the keys that the table knows, and of their earlier versions, and their folder. Asked before anything opens a keymgr; of files, not of their content. A key whose
  * destruction has begun may have lost its file.
  */
 export async function lostKeys(
@@ -100,8 +100,11 @@ export async function lostKeys(
   const { directory } = keymgrPaths(config, dataDir);
   const { rows } = await query<{ key_id: string; handle: string; spki: Buffer | null }>(
     pool,
-    `SELECT key_id, handle, spki FROM key WHERE backend = 'pkcs8' AND state <> 'destroyed'
-       AND (destroy_at IS NULL OR restore_state IS NOT NULL) ORDER BY key_id`,
+    `SELECT p.key_id, p.handle, p.spki
+     FROM key AS k JOIN (SELECT key_id, version, backend, handle, spki FROM key
+                         UNION ALL SELECT key_id, version, backend, handle, spki FROM key_version) AS p USING (key_id)
+     WHERE p.backend = 'pkcs8' AND k.state <> 'destroyed' AND (k.destroy_at IS NULL OR k.restore_state IS NOT NULL)
+     ORDER BY p.key_id, p.version`,
   );
   const files = rows
     .map(({ key_id: keyId, handle, spki }) => ({

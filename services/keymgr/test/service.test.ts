@@ -27,7 +27,7 @@ import { createCaKey } from '../src/keys/create-ca-key.ts';
 import { type KeymgrContext, lostKeys, openKeymgr, prepareMasterKey } from '../src/open-keymgr.ts';
 import { crlTbs, ISSUER, jwsTbs, leafTbs, ocspTbs } from './signing-fixture.ts';
 
-const config = keymgrConfig.parse({});
+const config = keymgrConfig.parse({ limits: { people: { generate: 100 } } });
 const metrics = createMetrics();
 const broker = createInProcessBroker({ encode: true });
 let database: TestDatabase;
@@ -365,6 +365,22 @@ describe('REST', () => {
     ]);
     await pool.query(`UPDATE key SET restore_state = NULL WHERE key_id = 'half-gone'`);
     expect((await lostKeys(config, dataDir, pool)).files).toEqual([]);
+  });
+
+  it.each(['ec-p256', 'aes-256'])('misses the file of an earlier version: %s', async (keyType) => {
+    const params = { keyId: `earlier-${keyType}` };
+    await call('generateKey', { body: { ...params, keyType } });
+    await call('rotateKey', { params, body: {} });
+    const { rows } = await pool.query<{ handle: string }>(
+      'SELECT handle FROM key_version WHERE key_id = $1',
+      [params.keyId],
+    );
+    const name = `${rows[0]?.handle}.${keyType === 'aes-256' ? 'jwe' : 'p8'}`;
+    const file = join(dataDir, 'keys', name);
+    expect((await lostKeys(config, dataDir, pool)).files).toEqual([]);
+    await rename(file, `${file}.gone`);
+    expect((await lostKeys(config, dataDir, pool)).files).toEqual([`${name} (${params.keyId})`]);
+    await rename(`${file}.gone`, file);
   });
 
   it('its table takes no destruction of a key of a service', async () => {
