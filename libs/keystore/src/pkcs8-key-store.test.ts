@@ -100,6 +100,23 @@ describe('pkcs8 key files', () => {
     });
   });
 
+  it('that are removed while they are opened are not in memory afterwards', async () => {
+    const masterKeys = newMasterKeys();
+    const folder = join(root, 'removed');
+    const maker = pkcs8KeyStore({ directory: folder, masterKeys });
+    const store = pkcs8KeyStore({ directory: folder, masterKeys });
+    const gone = { code: 'KEY_NOT_FOUND' };
+    let opened = 0;
+    for (let i = 0; i < 20; i++) {
+      const handle = await maker.generate('ec-p256');
+      const [loaded] = await Promise.allSettled([store.publicKey(handle), store.remove(handle)]);
+      if (loaded.status === 'fulfilled') opened += 1;
+      else expect(loaded.reason).toMatchObject(gone);
+      await expect(store.publicKey(handle)).rejects.toMatchObject(gone);
+    }
+    expect(opened).toBeGreaterThan(0);
+  });
+
   it('that cannot be written leave no temporary file behind', async () => {
     await expect(writeFileDurably(join(root, 'missing', 'file'), 'x', 0o600)).rejects.toThrow(
       'ENOENT',

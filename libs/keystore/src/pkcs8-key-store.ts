@@ -71,8 +71,9 @@ export function pkcs8KeyStore(options: Pkcs8KeyStoreOptions): Pkcs8KeyStore {
     startSignature: async (handle, { format }) => startSignature(await pairs.load(handle), format),
     async remove(handle) {
       const files = [pkcs8File, secretFile].map((file) => file(directory, parseKeyHandle(handle)));
-      for (const keys of [pairs, secrets]) keys.forget(handle);
       for (const file of files) await rotation.remove(file);
+      // Not before the files: who asks in between would open the key once more.
+      for (const keys of [pairs, secrets]) keys.forget(handle);
       await syncFolder(directory);
     },
     facts: async () => softwareFacts('pkcs8', `encrypted files in ${directory}`),
@@ -110,6 +111,7 @@ export function pkcs8KeyStore(options: Pkcs8KeyStoreOptions): Pkcs8KeyStore {
 function openedKeys<K>(read: (handle: KeyHandle) => Promise<K>) {
   const cache = new Map<KeyHandle, K>();
   let lastOpened: Promise<unknown> = Promise.resolve();
+  let forgotten = 0;
 
   function remember(handle: KeyHandle, key: K): void {
     const oldest = cache.keys().next();
@@ -119,7 +121,10 @@ function openedKeys<K>(read: (handle: KeyHandle) => Promise<K>) {
 
   return {
     remember,
-    forget: (handle: KeyHandle) => cache.delete(handle),
+    forget(handle: KeyHandle): void {
+      forgotten += 1;
+      cache.delete(handle);
+    },
     async load(handle: KeyHandle): Promise<K> {
       const known = cache.get(handle);
       if (known !== undefined) return known;
@@ -127,8 +132,10 @@ function openedKeys<K>(read: (handle: KeyHandle) => Promise<K>) {
       // One in a turn of the loop: each holds it up for a millisecond, and after a start they are asked for all at once (fault T72).
       const opened = lastOpened.then(async () => cache.get(handle) ?? read(handle));
       lastOpened = Promise.allSettled([opened]).then(() => setImmediate());
+      const before = forgotten;
       const key = await opened;
-      remember(handle, key);
+      // What was removed while it was opened does not come back; another that was opened meanwhile is opened once more.
+      if (before === forgotten) remember(handle, key);
       return key;
     },
   };
