@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { X509Certificate } from 'node:crypto';
-import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { connect } from '@gigvault/testkit/check-pki';
@@ -12,6 +12,7 @@ import { TEST_PIN } from '@gigvault/testkit/test-token';
 import { systemClock } from '@gigvault/time/clock';
 import { afterAll, describe, expect, it } from '@jest/globals';
 import { startUnderLoad } from './faults/under-load.ts';
+import { privateKeyFiles } from './private-key-files.ts';
 import { passphraseFile } from './root-passphrase.ts';
 import { QUICK_CRL, START_TIMEOUT, startAcmeClient, usePki } from './use-pki.ts';
 
@@ -132,21 +133,16 @@ describe.each(MODES)('all keys in a token, %s', (mode) => {
   );
 });
 
+/** Where the keys are that the database knows, and their earlier versions. */
 async function backendsOf(pki: PkiProcess): Promise<unknown[]> {
   const database = await connect(pki);
   try {
-    const keys = 'SELECT backend, count(*)::int AS keys FROM keymgr.key GROUP BY backend';
+    const keys = `SELECT backend, count(*)::int AS keys
+      FROM (SELECT backend FROM keymgr.key UNION ALL SELECT backend FROM keymgr.key_version) AS p GROUP BY backend`;
     return (await database.query(keys)).rows;
   } finally {
     await database.end();
   }
-}
-
-/** Files that hold a private key, below the data directory; not the database's, where columns are looked at instead. */
-function privateKeyFiles(dataDir: string): string[] {
-  return readdirSync(dataDir, { recursive: true, encoding: 'utf8' })
-    .filter((name) => !name.startsWith('pg/') && statSync(join(dataDir, name)).isFile())
-    .filter((name) => readFileSync(join(dataDir, name), 'latin1').includes('PRIVATE KEY'));
 }
 
 /** The processes that hold the token's library. */
