@@ -196,7 +196,10 @@ describe.each(MODES)('the gigvault command, %s', (mode) => {
     });
     expect((await cli('key', 'sign', key, file)).code).toBe(4);
     expect((await cli('key', 'enable', key)).code).toBe(6);
-    expect(done(await cli('key', 'list', '--state', 'deactivated', '-q'))).toContain(key);
+    const listed = (...flags: string[]) => cli('key', 'list', '-q', ...flags);
+    expect(done(await listed('--state', 'deactivated'))).toContain(key);
+    expect(done(await listed('--backend', 'pkcs8'))).toContain(key);
+    expect(done(await listed('--backend', 'scratch', '--state', 'deactivated'))).toBe('');
     expect(done(await cli('key', 'restore', key))).toMatch(/active/);
     expect(done(await cli('key', 'sign', key, file))).toMatch(/^[A-Za-z0-9+/]+=*\n$/);
   }, 60_000);

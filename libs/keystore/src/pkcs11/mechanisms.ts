@@ -54,14 +54,18 @@ export const SECRET_MECHANISMS: Readonly<Record<SecretKeyType, SecretMechanism>>
   'hmac-sha512': hmac(pkcs11js.CKM_SHA512_HMAC),
 };
 
-/** The key types that a token makes and uses. */
-export function supportedKeyTypes(slot: Slot): AnyKeyType[] {
+/**
+ * The key types that a token makes and uses.
+ * @param broken what it says it has and does not, see Vendor
+ */
+export function supportedKeyTypes(slot: Slot, broken: ReadonlySet<KeyType>): AnyKeyType[] {
   const there = new Set(slot.lib.C_GetMechanismList(slot.handle));
   const secrets = SECRET_KEY_TYPES.filter((keyType) => {
     const { generate, use } = SECRET_MECHANISMS[keyType];
     return there.has(generate) && there.has(use);
   });
-  return [...supportedPairs(slot, there), ...secrets];
+  const pairs = supportedPairs(slot, there).filter((keyType) => !broken.has(keyType));
+  return [...pairs, ...secrets];
 }
 
 function supportedPairs({ lib, handle }: Slot, there: ReadonlySet<number>): KeyType[] {

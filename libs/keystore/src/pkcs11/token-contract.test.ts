@@ -3,6 +3,7 @@ import { softHsmToken } from '@gigvault/testkit/softhsm-token';
 import { swtpmToken } from '@gigvault/testkit/swtpm-token';
 import type { TestToken } from '@gigvault/testkit/test-token';
 import type { KeyType } from '@gigvault/x509/public-key';
+import { expect, it } from '@jest/globals';
 import { describeKeyStore } from '../key-store.contract.ts';
 import { SECRET_KEY_TYPES, type SecretKeyType } from '../key-types.ts';
 import { tpm2KeyStore } from '../tpm2-key-store.ts';
@@ -28,6 +29,20 @@ describeToken(
     return tpm2KeyStore({ ...place, pinSource, environment: others });
   },
 );
+
+it('a TPM’s library is not believed that it has P-521', async () => {
+  const token = await swtpmToken();
+  const store = pkcs11KeyStore({ uri: parsePkcs11Uri(token.uri), environment: token.environment });
+  try {
+    expect((await store.facts()).keyTypes).not.toContain('ec-p521');
+    await expect(store.generate('ec-p521')).rejects.toMatchObject({
+      code: 'OPERATION_NOT_SUPPORTED',
+    });
+  } finally {
+    await store.close();
+    await token.remove();
+  }
+});
 
 function describeToken(
   name: string,

@@ -39,7 +39,7 @@ export function openToken({ modulePath, token: query, pin, sessions }: OpenToken
     count: sessions ?? vendor.sessions,
     onRenewed: () => handles.clear(),
   });
-  const keyTypes = supportedKeyTypes(slot);
+  const keyTypes = supportedKeyTypes(slot, vendor.broken);
 
   function requireSupported(keyType: AnyKeyType): void {
     if (keyTypes.includes(keyType)) return;

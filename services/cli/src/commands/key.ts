@@ -75,8 +75,11 @@ export function stateOf({ state, destroyAt }: KeyDocument): string {
 /** Lists keys. */
 export const keyList: Action = async (session, _args, options) => {
   const api = await session.api();
-  const state = textOption(options, 'state');
-  const path = state === undefined ? '/keys' : `/keys?state=${encodeURIComponent(state)}`;
+  const wanted = ['state', 'backend'].flatMap((name) => {
+    const value = textOption(options, name);
+    return value === undefined ? [] : [`${name}=${encodeURIComponent(value)}`];
+  });
+  const path = ['/keys', ...(wanted.length > 0 ? [wanted.join('&')] : [])].join('?');
   const items = await api.list<KeyDocument>(path, limitOf(options));
   const nameOf = await namesOf(
     session,

@@ -82,8 +82,9 @@ export const KEY_COMMANDS: readonly CommandSpec[] = [
         description: 'only these',
         choices: ['pre-active', 'active', 'suspended', 'deactivated', 'compromised', 'destroyed'],
       },
+      { flags: '--backend <name>', description: 'only what is there' },
     ],
-    examples: ['gigvault key list', 'gigvault key list --state active'],
+    examples: ['gigvault key list', 'gigvault key list --state active --backend hsm'],
     load: async () => (await import('../commands/key.ts')).keyList,
   },
   {
@@ -174,6 +175,12 @@ export const KEY_COMMANDS: readonly CommandSpec[] = [
     usage: 'key destroy <name>',
     summary: 'take a key out of use and destroy it after a wait',
     examples: ['gigvault key destroy signing-2026 --yes'],
+    load: async () => (await import('../commands/key-life.ts')).keyDestroy,
+  },
+  {
+    usage: 'key delete <name>',
+    summary: 'the same as key destroy',
+    examples: ['gigvault key delete signing-2026 --yes'],
     load: async () => (await import('../commands/key-life.ts')).keyDestroy,
   },
   {

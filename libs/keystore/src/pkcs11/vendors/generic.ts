@@ -5,6 +5,7 @@ export const GENERIC: Vendor = {
   manufacturer: /^/,
   sessions: 4,
   inline: new Set(),
+  broken: new Set(),
   undecryptable: new Set([
     'CKR_AEAD_DECRYPT_FAILED',
     'CKR_ENCRYPTED_DATA_INVALID',

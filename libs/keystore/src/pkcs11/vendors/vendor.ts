@@ -8,6 +8,8 @@ export interface Vendor {
   readonly sessions: number;
   /** Keys that sign in the driver's one thread: where that takes less than to go to another. */
   readonly inline: ReadonlySet<KeyType>;
+  /** Key types that it says it has, and cannot use. */
+  readonly broken: ReadonlySet<KeyType>;
   /** What it says of a ciphertext that is wrong. */
   readonly undecryptable: ReadonlySet<string>;
   /** Environment variables that the library reads. */
