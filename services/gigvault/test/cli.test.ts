@@ -11,8 +11,11 @@ import { QUICK_CRL, START_TIMEOUT, usePki } from './use-pki.ts';
 /** A second backend of keys, as flags say it. */
 const SCRATCH = ['--keymgr-backends-0-name', 'scratch', '--keymgr-backends-0-type', 'memory'];
 
+const OLDER_TLS = ['--https-tls-min-version', '1.2'];
+const KEYS = ['--keymgr-destruction-approvals', '1', '--keymgr-limits-people-generate', '100'];
+
 describe.each(MODES)('the gigvault command, %s', (mode) => {
-  const shared = usePki(mode, ...QUICK_CRL, ...SCRATCH, '--https-tls-min-version', '1.2');
+  const shared = usePki(mode, ...QUICK_CRL, ...SCRATCH, ...OLDER_TLS, ...KEYS);
   const cli = (...args: string[]) => shared.pki.cli(...args);
 
   /** The JSON of a command that must succeed. */
@@ -202,6 +205,39 @@ describe.each(MODES)('the gigvault command, %s', (mode) => {
     expect(done(await listed('--backend', 'scratch', '--state', 'deactivated'))).toBe('');
     expect(done(await cli('key', 'restore', key))).toMatch(/active/);
     expect(done(await cli('key', 'sign', key, file))).toMatch(/^[A-Za-z0-9+/]+=*\n$/);
+  }, 60_000);
+
+  it('a key is used by whom it was granted to, as long as it is', async () => {
+    const file = join(shared.pki.home, 'granted.txt');
+    writeFileSync(file, 'granted');
+    done(await cli('key', 'generate', 'shared-key'));
+    const kay = await newUser('kay', 'key-user');
+    expect((await kay('key', 'sign', 'shared-key', file)).code).toBe(4);
+    const uses = ['--use', 'sign', '--use', 'verify'];
+    expect(done(await cli('key', 'grant', 'shared-key', 'kay', ...uses))).toMatch(
+      /kay +sign,verify/,
+    );
+    done(await kay('key', 'sign', 'shared-key', file));
+    expect(done(await cli('key', 'grants', 'shared-key'))).toMatch(/kay +sign,verify/);
+    expect((await kay('key', 'grant', 'shared-key', 'kay', ...uses)).code).toBe(4);
+    expect((await cli('key', 'grant', 'shared-key', 'nobody', ...uses)).code).toBe(5);
+    expect((await cli('key', 'grant', 'shared-key', 'kay', '--use', 'export')).code).toBe(2);
+    expect(await data('key', 'ungrant', 'shared-key', 'kay')).toEqual({ version: 2, grants: [] });
+    expect((await kay('key', 'sign', 'shared-key', file)).code).toBe(4);
+  }, 60_000);
+
+  it('covers: T64. a key is destroyed by two, of whom the second approves', async () => {
+    done(await cli('key', 'generate', 'doomed-key'));
+    expect((await cli('key', 'approve', 'doomed-key', '--yes')).code).toBe(6);
+    expect((await cli('key', 'destruction', 'doomed-key')).code).toBe(5);
+    done(await cli('key', 'delete', 'doomed-key', '--yes'));
+    expect(done(await cli('key', 'destruction', 'doomed-key'))).toMatch(/Approved by 0 of 1\./);
+    expect((await cli('key', 'approve', 'doomed-key', '--yes')).code).toBe(4);
+    const second = await newUser('hopper', 'admin');
+    expect((await second('key', 'approve', 'doomed-key')).code).toBe(2);
+    expect(done(await second('key', 'approve', 'doomed-key', '--yes'))).toMatch(
+      /Approved by 1 of 1: hopper\./,
+    );
   }, 60_000);
 
   it('covers: T63. nobody signs with a key that is trusted, and the attempt is in the log', async () => {

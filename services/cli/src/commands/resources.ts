@@ -80,6 +80,22 @@ export interface KeyWithVersionsDocument extends KeyDocument {
   }[];
 }
 
+/** Who may use a key besides its owner. */
+export interface GrantsDocument {
+  /** Of the list: counts its changes. */
+  readonly version: number;
+  readonly grants: readonly { readonly user: string; readonly uses: readonly string[] }[];
+}
+
+/** The destruction that a key waits for. */
+export interface DestructionDocument {
+  readonly destroyAt: string;
+  readonly requestedBy?: string;
+  readonly approvedBy: readonly string[];
+  /** Besides who asked. */
+  readonly approvalsNeeded: number;
+}
+
 /** A signature of a key. */
 export interface SignatureDocument {
   readonly keyId: string;

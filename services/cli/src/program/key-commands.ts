@@ -184,10 +184,49 @@ export const KEY_COMMANDS: readonly CommandSpec[] = [
     load: async () => (await import('../commands/key-life.ts')).keyDestroy,
   },
   {
+    usage: 'key destruction <name>',
+    summary: 'show what the destruction of a key waits for',
+    examples: ['gigvault key destruction signing-2026'],
+    load: async () => (await import('../commands/key-destruction.ts')).keyDestruction,
+  },
+  {
+    usage: 'key approve <name>',
+    summary: 'approve the destruction that somebody else asked for',
+    examples: ['gigvault key approve signing-2026 --yes'],
+    load: async () => (await import('../commands/key-destruction.ts')).keyApprove,
+  },
+  {
     usage: 'key restore <name>',
     summary: 'undo the destruction of a key that waits for it',
     examples: ['gigvault key restore signing-2026'],
     load: async () => (await import('../commands/key-life.ts')).keyRestore,
+  },
+  {
+    usage: 'key grants <name>',
+    summary: 'list who may use a key besides its owner',
+    examples: ['gigvault key grants signing-2027'],
+    load: async () => (await import('../commands/key-grants.ts')).keyGrants,
+  },
+  {
+    usage: 'key grant <name> <user>',
+    summary: 'let somebody use a key, for these uses and no others',
+    options: [
+      {
+        flags: '--use <use>',
+        description: 'may be repeated',
+        repeat: true,
+        required: true,
+        choices: ['sign', 'verify', 'encrypt', 'decrypt', 'rotate'],
+      },
+    ],
+    examples: ['gigvault key grant signing-2027 ada --use sign --use verify'],
+    load: async () => (await import('../commands/key-grants.ts')).keyGrant,
+  },
+  {
+    usage: 'key ungrant <name> <user>',
+    summary: 'take back whatever somebody was granted',
+    examples: ['gigvault key ungrant signing-2027 ada'],
+    load: async () => (await import('../commands/key-grants.ts')).keyUngrant,
   },
   {
     usage: 'backends list',

@@ -10,6 +10,7 @@ export const API_ROOT = '/service/api/v1';
 export interface ApiClient {
   get<T>(path: string): Promise<T>;
   post<T>(path: string, body: object): Promise<T>;
+  put<T>(path: string, body: object): Promise<T>;
   delete<T = void>(path: string): Promise<T>;
   /** All items of a paged list, or the first `limit` of them. */
   list<T>(path: string, limit?: number): Promise<T[]>;
@@ -22,7 +23,7 @@ const PAGE = 100;
 /** A client that signs in when the first call needs it, and once more when its token is refused. */
 export function createApiClient(https: HttpsClient, tokens: AccessTokens): ApiClient {
   async function signedIn<T>(
-    method: 'GET' | 'POST' | 'DELETE',
+    method: 'GET' | 'POST' | 'PUT' | 'DELETE',
     path: string,
     body?: object,
   ): Promise<T> {
@@ -41,6 +42,7 @@ export function createApiClient(https: HttpsClient, tokens: AccessTokens): ApiCl
   const api: ApiClient = {
     get: (path) => signedIn('GET', path),
     post: (path, body) => signedIn('POST', path, body),
+    put: (path, body) => signedIn('PUT', path, body),
     delete: <T>(path: string) => signedIn<T>('DELETE', path),
     async list<T>(path: string, limit = Number.POSITIVE_INFINITY) {
       const items: T[] = [];

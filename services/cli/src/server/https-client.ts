@@ -3,7 +3,7 @@ import { CliFailure } from '../failure.ts';
 
 /** One request. */
 export interface HttpsRequest {
-  readonly method: 'GET' | 'POST' | 'DELETE';
+  readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE';
   /** Absolute path with query. */
   readonly path: string;
   readonly headers?: Readonly<Record<string, string>>;
