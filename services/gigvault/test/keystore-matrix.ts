@@ -244,6 +244,8 @@ export function describeKeystoreMatrix(shared: SharedPki, rest: RestClient): voi
       );
     });
 
+    // covers: K2, K6, K44, K45, K46, K47, K48, K49, K60, K61, K62, K65, K66, K67, K74, K76, K77, K78, K79, K80
+    // covers: K83, K85, K86, K87, K88, K89, K90, K91, K92, K93, K94
     it.each(STEPS)('covers: X7. $operation $name', async (one) => {
       const outcomes: Outcome[] = [];
       for (const walk of walks) outcomes.push(await walk.take(one, who[one.as ?? 'operator']));
