@@ -1,11 +1,15 @@
 import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { createSecureContext } from 'node:tls';
 import { fileURLToPath } from 'node:url';
 import { decodeClient } from '@gigvault/http/client-certificates';
 import { KEYSTORE, methodsOf } from '@gigvault/rpc/contract-descriptors';
-import { silentLog } from '@gigvault/telemetry/log';
+import { createLog, silentLog } from '@gigvault/telemetry/log';
 import { createMetrics } from '@gigvault/telemetry/metrics';
 import { clientAuthority } from '@gigvault/testkit/client-authority';
+import { eventually } from '@gigvault/testkit/eventually';
 import { createTestIdentities } from '@gigvault/testkit/test-identities';
 import { systemClock } from '@gigvault/time/clock';
 import {
@@ -16,7 +20,11 @@ import {
 } from '@grpc/grpc-js';
 import { loadSync } from '@grpc/proto-loader';
 import { afterAll, describe, expect, it } from '@jest/globals';
-import { type KeyApiListener, startKeyApiListener } from './key-api-listener.ts';
+import {
+  type KeyApiListener,
+  type KeyApiListenerOptions,
+  startKeyApiListener,
+} from './key-api-listener.ts';
 
 const { certificate, privateKey, servicesCa } = createTestIdentities().identity('edge').current();
 const people = clientAuthority();
@@ -24,7 +32,10 @@ const running: KeyApiListener[] = [];
 afterAll(() => Promise.all(running.map((listener) => listener.stop(100))));
 
 /** What keymgr is told of the clients that got through. */
-async function listener(mode: 'optional' | 'required-and-matching') {
+async function listener(
+  mode: 'optional' | 'required-and-matching',
+  changes: Partial<KeyApiListenerOptions> = {},
+) {
   const told: string[] = [];
   const started = await startKeyApiListener({
     host: '127.0.0.1',
@@ -41,6 +52,7 @@ async function listener(mode: 'optional' | 'required-and-matching') {
     clock: systemClock,
     log: silentLog,
     metrics: createMetrics(),
+    ...changes,
   });
   running.push(started);
   return { port: started.port, told };
@@ -99,6 +111,7 @@ const REFLECTION = fileURLToPath(
   new URL('../proto/grpc/reflection/v1/reflection.proto', import.meta.resolve('@grpc/reflection')),
 );
 const NOT_FOUND = 5;
+const INTERNAL = 13;
 const UNAVAILABLE = 14;
 
 describe('people’s gRPC', () => {
@@ -135,6 +148,41 @@ describe('people’s gRPC', () => {
     ).toMatchObject({
       error_response: { error_code: NOT_FOUND },
     });
+  });
+
+  it('goes on after a fault of our own, and logs and counts each call — covers: K96, K98, K99', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'gigvault-key-api-'));
+    const file = join(folder, 'log');
+    const metrics = createMetrics();
+    let calls = 0;
+    const { port } = await listener('optional', {
+      metrics,
+      log: createLog({ service: 'edge', version: '0', level: 'info', destination: file }),
+      keyApi: {
+        async call() {
+          if (++calls === 1) throw new TypeError('a canary of a fault');
+          return { response: Buffer.alloc(0) };
+        },
+      },
+    });
+    expect([await versionCode(port), await versionCode(port)]).toEqual([INTERNAL, 0]);
+    const scraped = await metrics.exposition();
+    for (const status of ['INTERNAL', 'OK'])
+      expect(scraped).toContain(
+        `gigvault_grpc_api_requests_total{method="Version",status="${status}"} 1`,
+      );
+    expect(scraped).toContain(
+      'gigvault_grpc_api_request_duration_seconds_count{method="Version"} 2',
+    );
+    await eventually(() => {
+      const lines = readFileSync(file, 'utf8').trim().split('\n');
+      expect(lines.map((line) => JSON.parse(line))).toMatchObject([
+        { operation: 'grpc Version', error: { stack: expect.stringContaining('a canary') } },
+        { operation: 'grpc Version', status: 'INTERNAL', outcome: 'failed' },
+        { operation: 'grpc Version', status: 'OK', outcome: 'ok' },
+      ]);
+    });
+    rmSync(folder, { recursive: true });
   });
 
   it('asks for none where they are optional', async () => {
