@@ -2,8 +2,9 @@ import { generateKeyPairSync } from 'node:crypto';
 import { buildCaTbsCertificate } from '@gigvault/x509/ca-certificate';
 import { assembleSigned } from '@gigvault/x509/certificate';
 import { compileTemplate } from '@gigvault/x509/certificate-template';
+import { buildCertificationRequest } from '@gigvault/x509/certification-request';
 import { buildTbsCertList } from '@gigvault/x509/crl';
-import { nullValue, octetString, oid, sequence } from '@gigvault/x509/der';
+import { DerReader, integer, nullValue, octetString, oid, sequence } from '@gigvault/x509/der';
 import { encodeName } from '@gigvault/x509/name';
 import { buildResponseData } from '@gigvault/x509/ocsp';
 import { OID } from '@gigvault/x509/oid';
@@ -59,20 +60,23 @@ export function caTbs({ issuer = ISSUER, signingKeyType = 'ec-p256' }: IssuerOpt
 }
 
 /** TBSCertificate of a TLS server. */
-export function leafTbs(options: IssuerOptions = {}): Buffer {
-  const { signingKeyType = 'ec-p256' } = options;
+export function leafTbs(options: IssuerOptions & Partial<CertificateProfile> = {}): Buffer {
+  const { issuer, signingKeyType = 'ec-p256', ...profile } = options;
   const certificate = assembleSigned(
-    caTbs(options),
+    caTbs({ ...(issuer && { issuer }), signingKeyType }),
     signatureAlgorithm(signingKeyType),
     Buffer.alloc(8),
   );
-  return compileTemplate(PROFILE, {
-    certificate,
-    keyType: signingKeyType,
-    ocspUrl: 'http://localhost:8080/ocsp',
-    issuerUrl: 'http://localhost:8080/ca/issuing.crt',
-    crlBaseUrl: 'http://localhost:8080/crl/issuing',
-  }).build({
+  return compileTemplate(
+    { ...PROFILE, ...profile },
+    {
+      certificate,
+      keyType: signingKeyType,
+      ocspUrl: 'http://localhost:8080/ocsp',
+      issuerUrl: 'http://localhost:8080/ca/issuing.crt',
+      crlBaseUrl: 'http://localhost:8080/crl/issuing',
+    },
+  ).build({
     serialNumber: newSerialNumber(),
     notBefore: NOW,
     notAfter: NOW + 10 * DAY,
@@ -81,6 +85,22 @@ export function leafTbs(options: IssuerOptions = {}): Buffer {
     publicKey: subjectKey,
     crlShard: 0,
   });
+}
+
+/** CertificationRequestInfo (RFC 2986 §4.1). */
+export function requestTbs(): Buffer {
+  const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  const request = buildCertificationRequest({ privateKey, subject: ISSUER, subjectAltName: [] });
+  return new DerReader(request).sequence().element();
+}
+
+/** TSTInfo (RFC 3161 §2.4.2). */
+export function timestampTbs(): Buffer {
+  const imprint = sequence(
+    sequence(oid(OID.sha256), nullValue()),
+    octetString(Buffer.alloc(32, 1)),
+  );
+  return sequence(integer(Buffer.of(1)), oid('1.2.3.4.1'), imprint, integer(Buffer.of(7)));
 }
 
 /** TBSCertList without entries. */
