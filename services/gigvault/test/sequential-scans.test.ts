@@ -56,7 +56,9 @@ const MAY_SCAN: Readonly<Record<string, string>> = {
     'once a start: of webhooks that are not configured any more',
   'SELECT backend, count(*) AS keys FROM key GROUP BY backend':
     'a metric, once a minute; a key of ours is made by hand or once a year',
-  "SELECT key_id, handle, spki FROM key WHERE backend = 'pkcs8' AND state <> 'destroyed' AND (destroy_at IS NULL OR restore_state IS NOT NULL) ORDER BY key_id":
+  "SELECT DISTINCT backend FROM key WHERE purposes <> '{}' AND state <> 'destroyed'":
+    'once a start: the backends with which services sign',
+  "SELECT p.key_id, p.handle, p.spki FROM key AS k JOIN (SELECT key_id, version, backend, handle, spki FROM key UNION ALL SELECT key_id, version, backend, handle, spki FROM key_version) AS p USING (key_id) WHERE p.backend = 'pkcs8' AND k.state <> 'destroyed' AND (k.destroy_at IS NULL OR k.restore_state IS NOT NULL) ORDER BY p.key_id, p.version":
     'once a start: each of these keys must have its file',
   "SELECT p.backend, min(p.key_id) AS key_id FROM key AS k JOIN (SELECT key_id, backend FROM key UNION ALL SELECT key_id, backend FROM key_version) AS p USING (key_id) WHERE p.backend <> ALL ($1::text[]) AND k.state <> 'destroyed' GROUP BY p.backend ORDER BY p.backend":
     'once a start: each backend that has keys must be configured',
