@@ -59,13 +59,13 @@ export interface RunningService {
   /** Ends the long polls of those who follow its event log, so that a listener that drains need not wait for them. */
   endLongPolls(): Promise<void>;
   /**
-   * Stops the workers, newest first, then the handlers; a second call waits for the first. A worker that does not end within STOP_LIMIT is
-   * left behind.
+   * Stops the workers, newest first, then the handlers; a second call waits for the first. A worker or a handler that does not end within
+   * STOP_LIMIT is left behind.
    */
   stop(): Promise<void>;
 }
 
-/** Milliseconds for the workers' rounds in flight. */
+/** Milliseconds for the workers' rounds in flight, and for the handlers'. */
 export const STOP_LIMIT = 20_000;
 
 /** Errors reach the transport as they were thrown; the transport gives them their wire form. */
@@ -106,16 +106,16 @@ export async function runService<C>(
   ];
   const started: Worker[] = [];
   let stopped: Promise<void> | undefined;
-  async function stopWorker(worker: Worker): Promise<void> {
+  async function inTime(operation: string, ended: Promise<void>): Promise<void> {
     const late = `no end within ${STOP_LIMIT} ms`;
-    await within(context.clock, STOP_LIMIT, worker.stop(), late).catch((error: unknown) =>
-      log.error({ error, operation: worker.name }, 'worker did not stop cleanly'),
+    await within(context.clock, STOP_LIMIT, ended, late).catch((error: unknown) =>
+      log.error({ error, operation }, 'did not stop cleanly'),
     );
   }
   async function stop(): Promise<void> {
     // All of them at the same time: one that hangs holds up nobody.
-    await Promise.all(started.reverse().map(stopWorker));
-    await app.close();
+    await Promise.all(started.reverse().map((worker) => inTime(worker.name, worker.stop())));
+    await inTime('handlers', app.close());
   }
   return {
     name,

@@ -1,7 +1,11 @@
+import { setImmediate } from 'node:timers/promises';
+import type { EvaluateRequest } from '@gigvault/proto/policy/v1/policy';
 import { RPC } from '@gigvault/rpc/contracts';
+import { createInProcessBroker } from '@gigvault/rpc/in-process-transport';
 import { readPeerTable } from '@gigvault/rpc/peers';
 import { silentLog } from '@gigvault/telemetry/log';
 import { createMetrics } from '@gigvault/telemetry/metrics';
+import { eventually } from '@gigvault/testkit/eventually';
 import { type Clock, FakeClock, systemClock } from '@gigvault/time/clock';
 import type { Worker } from '@gigvault/time/worker';
 import { describe, expect, it } from '@jest/globals';
@@ -122,6 +126,44 @@ describe('a service on a host', () => {
     expect(events).toEqual(['start a', 'stop a']);
     clock.advance(STOP_LIMIT);
     await stopped;
+  });
+
+  it('waits for a handler whose caller has hung up, since it stands on what is closed next', async () => {
+    const events: string[] = [];
+    const handler = Promise.withResolvers<void>();
+    @Controller()
+    class Slow {
+      @GrpcMethod('PolicyService', 'Evaluate')
+      async evaluate() {
+        events.push('asked');
+        // Only the first one is slow.
+        if (events.length > 1) return {};
+        await handler.promise;
+        events.push('ended');
+        return {};
+      }
+    }
+    const service = await run({ controllers: [Slow] });
+    const broker = createInProcessBroker({ encode: false });
+    broker.register(service.table);
+    const hangUp = new AbortController();
+    const answer = broker
+      .client('ra', RPC.policy, 'policy')
+      .evaluate({} as EvaluateRequest, { signal: hangUp.signal });
+    hangUp.abort(new Error('stopping'));
+    await expect(answer).rejects.toThrow();
+    const stopped = service.stop().then(() => events.push('stopped'));
+    // The stop has come as far as the handlers when no more are begun.
+    await eventually(() =>
+      expect(
+        broker.client('ra', RPC.policy, 'policy').evaluate({} as EvaluateRequest),
+      ).rejects.toMatchObject({ code: 'METHOD_NOT_ALLOWED' }),
+    );
+    for (let turn = 0; turn < 10; turn++) await setImmediate();
+    expect(events).not.toContain('stopped');
+    handler.resolve();
+    await stopped;
+    expect(events.slice(-2)).toEqual(['ended', 'stopped']);
   });
 
   it('does not start without a handler for each RPC, or with peers that nobody checked', async () => {

@@ -1,3 +1,4 @@
+import { EventEmitter, once } from 'node:events';
 import { asGigvaultError, GigvaultError } from '@gigvault/errors/gigvault-error';
 import { withCorrelation } from '@gigvault/telemetry/correlation';
 import type { Log } from '@gigvault/telemetry/log';
@@ -42,6 +43,8 @@ export class HandlerTableServer extends ServerGrpc implements CustomTransportStr
   readonly table: HandlerTable;
   readonly #handlers = new Map<string, NestHandler>();
   readonly #count: (call: AnsweredCall, failure?: GigvaultError) => void;
+  readonly #idle = new EventEmitter();
+  #inFlight = 0;
 
   constructor(
     private readonly service: ServiceName,
@@ -65,8 +68,10 @@ export class HandlerTableServer extends ServerGrpc implements CustomTransportStr
     }
   }
 
+  /** Begins no more calls, and waits for those in flight: a handler goes on when its caller has hung up, and stands on what is closed next. */
   override async close(): Promise<void> {
     this.#handlers.clear();
+    if (this.#inFlight > 0) await once(this.#idle, 'idle');
   }
 
   #collect(): void {
@@ -105,6 +110,7 @@ export class HandlerTableServer extends ServerGrpc implements CustomTransportStr
     const span = openCallSpan(call);
     const correlation = { traceId: span.traceId ?? call.traceId, requestId: call.requestId };
     let failure: GigvaultError | undefined;
+    this.#inFlight++;
     try {
       return await span.run(() => withCorrelation(correlation, () => this.#answer(handler, call)));
     } catch (error) {
@@ -114,6 +120,7 @@ export class HandlerTableServer extends ServerGrpc implements CustomTransportStr
       const seconds = (performance.now() - start) / 1000;
       this.#count({ method: call.rpc, seconds, traceId: correlation.traceId }, failure);
       span.end({ 'rpc.grpc.status_code': failure?.row.grpc ?? 0 }, failure);
+      if (--this.#inFlight === 0) this.#idle.emit('idle');
     }
   }
 
