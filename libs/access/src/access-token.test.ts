@@ -94,6 +94,29 @@ describe('an access token', () => {
     await expect(authenticate(token)).rejects.toMatchObject(EXPIRED);
   });
 
+  it('that was verified a moment ago ends as another does', async () => {
+    const { clock, state, sign, authenticate } = setUp();
+    const token = await sign({ ...CLAIMS, exp: seconds - 57 });
+    await authenticate(token);
+    clock.advance(2_999);
+    await expect(authenticate(token)).resolves.toMatchObject({ actor: 'user:u1' });
+    clock.advance(1);
+    await expect(authenticate(token)).rejects.toMatchObject(EXPIRED);
+    // By the same set of keys, so what was remembered.
+    expect(state.fetches).toBe(1);
+  });
+
+  it('that was verified is refused once its key is withdrawn, and never with another signature', async () => {
+    const { clock, served, sign, authenticate } = setUp();
+    const [token, other] = [await sign(), await sign({ ...CLAIMS, sub: 'u2' })];
+    await authenticate(token);
+    const forged = [...token.split('.').slice(0, 2), other.split('.')[2]].join('.');
+    await expect(authenticate(forged)).rejects.toMatchObject(INVALID);
+    served.splice(0);
+    clock.advance(10_000);
+    await expect(authenticate(token)).rejects.toMatchObject(INVALID);
+  });
+
   it('is refused before its nbf', async () => {
     const { sign, authenticate } = setUp();
     await expect(authenticate(await sign({ ...CLAIMS, nbf: seconds + 59 }))).resolves.toBeDefined();

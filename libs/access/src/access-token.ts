@@ -1,6 +1,8 @@
+import { hash } from 'node:crypto';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import type { Clock } from '@gigvault/time/clock';
 import { type CryptoKey, errors, importJWK, type JWK, type JWTPayload, jwtVerify } from 'jose';
+import { LRUCache } from 'lru-cache';
 import { z } from 'zod';
 import { isRole, type Principal, permissionsOf } from './permissions.ts';
 
@@ -36,6 +38,7 @@ export interface TokenVerifierOptions {
 const REFETCH_AFTER = 10_000;
 const LEEWAY_SECONDS = 60;
 const LONGEST_TOKEN = 4096;
+const MOST_VERIFIED = 10_000;
 
 const claimsSchema = z.object({
   sub: z.string().min(1).max(200),
@@ -68,7 +71,7 @@ export function createTokenVerifier(options: TokenVerifierOptions): TokenVerifie
       try {
         if (token.length > LONGEST_TOKEN) throw invalid();
         const keySet = await keys.current();
-        const principal = principalOf(await verify(token, keySet, options.clock));
+        const principal = await principalBehind(token, keySet, options.clock);
         if (keySet.revokedKeyIds.has(principal.credentialId ?? '')) throw invalid();
         return principal;
       } catch (error) {
@@ -77,6 +80,18 @@ export function createTokenVerifier(options: TokenVerifierOptions): TokenVerifie
     },
     isRevoked: async (keyId) => (await keys.current()).revokedKeyIds.has(keyId),
   };
+}
+
+/** A token is verified once for as long as a set of keys lives. It is remembered by its SHA-256, and itself kept nowhere. */
+async function principalBehind(token: string, keySet: KeySet, clock: Clock): Promise<Principal> {
+  const fingerprint = hash('sha256', token, 'base64');
+  const known = keySet.verified.get(fingerprint);
+  if (known !== undefined && clock.now() < known.until) return known.principal;
+  const payload = await verify(token, keySet, clock);
+  const principal = principalOf(payload);
+  const until = ((payload.exp as number) + LEEWAY_SECONDS) * 1000;
+  keySet.verified.set(fingerprint, { principal, until });
+  return principal;
 }
 
 async function verify(token: string, keySet: KeySet, clock: Clock): Promise<JWTPayload> {
@@ -136,6 +151,8 @@ interface KeySet {
   readonly audience: string;
   readonly keys: ReadonlyMap<string, CryptoKey>;
   readonly revokedKeyIds: ReadonlySet<string>;
+  /** Whose tokens are that were verified by these keys, by their SHA-256; `until` in Unix milliseconds. */
+  readonly verified: LRUCache<string, { readonly principal: Principal; readonly until: number }>;
 }
 
 function cachedKeys({ jwks, clock }: TokenVerifierOptions) {
@@ -189,5 +206,6 @@ async function importKeys(answer: TokenKeys): Promise<KeySet> {
     audience: answer.audience,
     keys: new Map(imported),
     revokedKeyIds: new Set(answer.revokedKeyIds),
+    verified: new LRUCache({ max: MOST_VERIFIED }),
   };
 }

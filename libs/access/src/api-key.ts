@@ -1,6 +1,7 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import type { Clock } from '@gigvault/time/clock';
+import { LRUCache } from 'lru-cache';
 import type { TokenVerifier } from './access-token.ts';
 import { isRole, type Principal, permissionsOf } from './permissions.ts';
 
@@ -61,15 +62,8 @@ export function recogniseApiKeys(
   options: ApiKeyOptions,
 ): (apiKey: string, clientIp: string) => Promise<Principal> {
   const { tokens, clock } = options;
-  const known = new Map<string, Known>();
+  const known = new LRUCache<string, Known>({ max: MOST_KEYS });
   const asking = new Map<string, Promise<Known>>();
-
-  function remember(fingerprint: string, entry: Known): void {
-    known.delete(fingerprint);
-    const oldest = known.keys().next();
-    if (known.size >= MOST_KEYS && !oldest.done) known.delete(oldest.value);
-    known.set(fingerprint, entry);
-  }
 
   /** Of many at once from one address one asks. */
   function ask(apiKey: string, clientIp: string, fingerprint: string): Promise<Known> {
@@ -87,12 +81,12 @@ export function recogniseApiKeys(
 
   return async (apiKey, clientIp) => {
     if (apiKey.length > LONGEST_KEY) throw refused();
-    const fingerprint = createHash('sha256').update(apiKey).digest('base64');
+    const fingerprint = hash('sha256', apiKey, 'base64');
     let entry = known.get(fingerprint);
     if (entry === undefined || clock.elapsed() >= entry.until) {
       known.delete(fingerprint);
       entry = await ask(apiKey, clientIp, fingerprint);
-      remember(fingerprint, entry);
+      known.set(fingerprint, entry);
     }
     const { principal, expiresAt } = entry;
     if (expiresAt !== 0 && expiresAt <= clock.now()) throw refused();

@@ -1,5 +1,6 @@
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import type { Clock } from '@gigvault/time/clock';
+import { LRUCache } from 'lru-cache';
 import { type Identity, toPrincipal } from './api-key.ts';
 import type { ShownCertificate } from './client-certificate.ts';
 import type { Principal } from './permissions.ts';
@@ -39,7 +40,12 @@ export function recogniseCertificates(options: CertificateOptions): {
   ): Promise<GigvaultError>;
 } {
   const { clock } = options;
-  const known = new Map<string, { readonly asked: Promise<Principal>; readonly until: number }>();
+  const known = new LRUCache<
+    string,
+    { readonly asked: Promise<Principal>; readonly until: number }
+  >({
+    max: MOST,
+  });
 
   async function refusal(
     code: 'UNAUTHENTICATED' | 'FORBIDDEN',
@@ -58,9 +64,6 @@ export function recogniseCertificates(options: CertificateOptions): {
       if (identity === undefined) throw new Error('auth has answered nobody');
       return { ...toPrincipal(identity), certificateId };
     });
-    known.delete(certificateId);
-    const oldest = known.keys().next();
-    if (known.size >= MOST && !oldest.done) known.delete(oldest.value);
     known.set(certificateId, { asked, until: clock.elapsed() + MAX_AGE });
     // A refusal, or an outage, is nobody else's.
     asked.catch(() => known.get(certificateId)?.asked === asked && known.delete(certificateId));
