@@ -3,6 +3,7 @@ import { softHsmToken } from '@gigvault/testkit/softhsm-token';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { type CrashWorld, openCrashWorld } from './crash/crash-world.ts';
 import { type Kill, titleOf } from './crash/durable-steps.ts';
+import { DRIVER } from './crash/processes.ts';
 import { START_TIMEOUT } from './use-pki.ts';
 
 const token = await softHsmToken({ label: 'pki' });
@@ -31,7 +32,8 @@ describe.each(MODES)('SIGKILL under load, keys in a token, %s — covers: T3, T4
 
   afterAll(() => world?.dispose(), START_TIMEOUT);
 
-  const kills = [...KILLS, { victim: mode === 'split' ? 'keymgr' : 'gigvault', delay: 400 }];
+  const victims = [DRIVER, mode === 'split' ? 'keymgr' : 'gigvault'];
+  const kills = [...KILLS, ...victims.map((victim) => ({ victim, delay: 400 }))];
   it.each(kills.map((kill) => [titleOf(kill), kill] as const))(
     '%s: nothing that was acknowledged is lost, and it serves again',
     async (_title, kill) => {
@@ -45,7 +47,7 @@ describe.each(MODES)('SIGKILL under load, keys in a token, %s — covers: T3, T4
     async () => {
       const { findings, certificates } = await world.check(true);
       expect(findings).toEqual([]);
-      expect(certificates).toBeGreaterThan(KILLS.length);
+      expect(certificates).toBeGreaterThan(kills.length);
     },
     KILL_TIMEOUT,
   );

@@ -1,16 +1,13 @@
-import { execFileSync } from 'node:child_process';
 import { X509Certificate } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import { rename, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { connect } from '@gigvault/testkit/check-pki';
 import { eventually } from '@gigvault/testkit/eventually';
-import { serviceProcesses } from '@gigvault/testkit/leftovers';
 import { MODES, type PkiProcess } from '@gigvault/testkit/pki-process';
 import { softHsmToken } from '@gigvault/testkit/softhsm-token';
 import { TEST_PIN } from '@gigvault/testkit/test-token';
 import { systemClock } from '@gigvault/time/clock';
 import { afterAll, describe, expect, it } from '@jest/globals';
+import { DRIVER, processesOf } from './crash/processes.ts';
 import { startUnderLoad } from './faults/under-load.ts';
 import { privateKeyFiles } from './private-key-files.ts';
 import { passphraseFile } from './root-passphrase.ts';
@@ -145,17 +142,8 @@ async function backendsOf(pki: PkiProcess): Promise<unknown[]> {
   }
 }
 
-/** The processes that hold the token's library. */
+/** The process that holds the token's library, while there is one. */
 function driversOf(pki: PkiProcess): number[] {
-  const keymgr = serviceProcesses(pki.dataDir).get('keymgr');
-  const lines = execFileSync('ps', ['-eo', 'pid=,ppid=,args='], { encoding: 'utf8' }).split('\n');
-  return lines
-    .filter((line) => line.includes('pkcs11-driver'))
-    .map((line) => line.trim().split(/\s+/).map(Number))
-    .filter(([, parent]) => parent === (keymgr ?? mainOf(pki)))
-    .map(([pid]) => pid as number);
-}
-
-function mainOf(pki: PkiProcess): number {
-  return (JSON.parse(readFileSync(join(pki.dataDir, 'run.json'), 'utf8')) as { pid: number }).pid;
+  const driver = processesOf(pki).get(DRIVER);
+  return driver === undefined ? [] : [driver];
 }

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Mode } from '@gigvault/testkit/pki-process';
+import { DRIVER } from './processes.ts';
 
 /** What makes a step happen that the load alone does not: a crash before it, the end of a responder certificate, or a CA's new key. */
 type Cause = { readonly crash: Fault } | 'responder revoked' | 'rotation';
@@ -78,6 +79,8 @@ export function titleOf(kill: Kill): string {
 const LONGEST_DELAY = 1_500;
 /** Every so many random kills one is of the database. */
 const DATABASE_EVERY = 8;
+/** And of the token's driver, when the keys are in one. */
+const DRIVER_EVERY = 3;
 const MOMENTS = ['before', 'after'] as const;
 const SERVICES = 'auth keymgr ca policy ra enroll ocsp crl audit notify edge'.split(' ');
 
@@ -85,8 +88,9 @@ const SERVICES = 'auth keymgr ca policy ra enroll ocsp crl audit notify edge'.sp
  * About `count` kills, the same for the same seed: half of them, or as many as there are moments before and after a step, are at
  * durable steps, each moment as often as the others; the rest are random. When there are too few for all moments, each step is
  * killed at once: before it in one mode, after it in the other.
+ * @param hsm whether there is a driver to kill
  */
-export function planKills(mode: Mode, count: number, seed: number): Kill[] {
+export function planKills(mode: Mode, count: number, seed: number, hsm = false): Kill[] {
   const random = randomNumbers(`${mode}/${seed}`);
   const all = CRASH_STEPS.flatMap((step) => MOMENTS.map((moment) => stepKill(step, moment)));
   const rounds = Math.floor(count / 2 / all.length);
@@ -97,7 +101,7 @@ export function planKills(mode: Mode, count: number, seed: number): Kill[] {
           stepKill(step, MOMENTS[(i + seed + (mode === 'split' ? 1 : 0)) % 2] as 'before'),
         );
   let deaths = kills.reduce((sum, kill) => sum + deathsOf(kill), 0);
-  for (let n = 1; deaths < count; n++, deaths++) kills.push(randomKill(mode, n, random));
+  for (let n = 1; deaths < count; n++, deaths++) kills.push(randomKill(mode, n, random, hsm));
   return shuffled(kills, random);
 }
 
@@ -105,9 +109,10 @@ function stepKill({ step, cause }: CrashStep, moment: 'before' | 'after'): StepK
   return { at: `${step}:${moment}`, ...(cause === undefined ? {} : { cause }) };
 }
 
-function randomKill(mode: Mode, n: number, random: () => number): RandomKill {
+function randomKill(mode: Mode, n: number, random: () => number, hsm: boolean): RandomKill {
   const delay = Math.floor(random() * LONGEST_DELAY);
   if (n % DATABASE_EVERY === 1) return { victim: 'database', delay };
+  if (hsm && n % DRIVER_EVERY === 0) return { victim: DRIVER, delay };
   const service = SERVICES[Math.floor(random() * SERVICES.length)] as string;
   return { victim: mode === 'split' ? service : 'gigvault', delay };
 }

@@ -8,7 +8,7 @@ import type { PkiProcess } from '@gigvault/testkit/pki-process';
 import { systemClock } from '@gigvault/time/clock';
 import { readCertificate } from '@gigvault/x509/certificate';
 import type { Kill, RandomKill, StepKill } from './durable-steps.ts';
-import { processesOf } from './processes.ts';
+import { DRIVER, processesOf } from './processes.ts';
 import { beginRotation, type Rotation } from './rotate.ts';
 
 /** What killing needs. */
@@ -138,19 +138,21 @@ async function back(
   },
 ): Promise<void> {
   await died.start;
-  // A start ends the database that a killed one left behind, and starts it again.
-  const withMain = (name: string) => name === 'database' && died.victims.has('gigvault');
+  // A start ends the database that a killed one left behind, and starts it again; the driver ends with its keymgr.
+  const withAnother = (name: string) =>
+    (['database', DRIVER].includes(name) && died.victims.has('gigvault')) ||
+    (name === DRIVER && died.victims.has('keymgr'));
   await eventually(() => {
     const now = processesOf(pki);
     for (const [name, pid] of died.before) {
       const current = now.get(name);
       if (current === undefined || !lives(current)) throw new Error(`${name} is not back`);
-      if (died.victims.has(name) && !withMain(name) && current === pid)
+      if (died.victims.has(name) && !withAnother(name) && current === pid)
         throw new Error(`${name} has not died`);
     }
   }, BACK_WITHIN);
   for (const [name, pid] of processesOf(pki))
-    if (!died.victims.has(name) && !withMain(name) && died.before.get(name) !== pid)
+    if (!died.victims.has(name) && !withAnother(name) && died.before.get(name) !== pid)
       died.findings.push(`${name} was started again, but ${[...died.victims].join()} died`);
 }
 

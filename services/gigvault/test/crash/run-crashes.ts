@@ -12,6 +12,8 @@ export interface CrashRunOptions {
   /** In all modes together. */
   readonly kills: number;
   readonly seed: number;
+  /** The PKCS #11 URI of a token for the keys, whose driver is killed as well; undefined: they are in files. */
+  readonly hsm?: string | undefined;
   /** As CrashWorldOptions. */
   servingWithin(): number;
   /** Where the log of a PKI with findings is kept. */
@@ -41,7 +43,7 @@ const CHECK_EVERY = 10;
 
 /** Kills in fresh PKIs, the modes taking turns. A world that cannot go on is a finding, and the next one begins. */
 export async function runCrashes(options: CrashRunOptions): Promise<CrashRun> {
-  const { modes, kills, seed, say, signal } = options;
+  const { modes, kills, seed, hsm, say, signal } = options;
   const run = { kills: [] as KillReport[], checks: [] as WorldCheck[] };
   const worlds = Math.ceil(kills / modes.length / KILLS_OF_A_WORLD);
   const each = Math.ceil(kills / modes.length / worlds);
@@ -52,7 +54,7 @@ export async function runCrashes(options: CrashRunOptions): Promise<CrashRun> {
       await runWorld(options, run, {
         mode,
         seed: seed + n,
-        kills: planKills(mode, each, seed + n),
+        kills: planKills(mode, each, seed + n, hsm !== undefined),
       });
     }
   }
@@ -60,7 +62,7 @@ export async function runCrashes(options: CrashRunOptions): Promise<CrashRun> {
 }
 
 async function runWorld(
-  { servingWithin, logs, say, signal }: CrashRunOptions,
+  { hsm, servingWithin, logs, say, signal }: CrashRunOptions,
   run: { kills: KillReport[]; checks: WorldCheck[] },
   { mode, seed, kills }: { mode: Mode; seed: number; kills: readonly Kill[] },
 ): Promise<void> {
@@ -81,7 +83,8 @@ async function runWorld(
     tell(report.findings);
   };
   try {
-    world = await openCrashWorld({ mode, seed, servingWithin });
+    const flags = hsm === undefined ? [] : ['--hsm', hsm];
+    world = await openCrashWorld({ mode, seed, flags, servingWithin });
     for (const kill of kills) {
       if (signal.aborted) break;
       const report = await world.kill(kill);
