@@ -63,14 +63,16 @@ export function createSession(terminal: Terminal, options: GlobalOptions): Sessi
   }
 
   function apiOf(chosen: SelectedContext): ApiClient {
-    const { server, ca, folder } = chosen;
-    const userAgent = `gigvault/${terminal.version}`;
-    const https = createHttpsClient({ server, ca, timeout, userAgent, signal: terminal.signal });
+    const { server, ca, client, folder } = chosen;
+    const { clock, signal, version } = terminal;
+    const userAgent = `gigvault/${version}`;
+    const https = createHttpsClient({ server, ca, client, timeout, userAgent, signal });
     open.push(https);
     const apiKey = () => apiKeyOf(terminal, chosen);
+    const hasCertificate = client !== undefined;
     return createApiClient(
       https,
-      createAccessTokens({ https, server, folder, clock: terminal.clock, apiKey }),
+      createAccessTokens({ https, server, folder, clock, apiKey, hasCertificate }),
     );
   }
 

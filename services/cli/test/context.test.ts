@@ -1,5 +1,6 @@
 import { chmod, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { clientAuthority } from '@gigvault/testkit/client-authority';
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import { parse } from 'yaml';
 import { fingerprintOf } from '../src/context/selected-context.ts';
@@ -147,6 +148,74 @@ describe('the server', () => {
       local: { ...local, rootFingerprint: pinned.replace(/.$/, (d) => (d === '0' ? '1' : '0')) },
     });
     expect((await cli.machine.run('whoami')).code).toBe(10);
+  });
+});
+
+// covers: P7
+describe('a client certificate', () => {
+  const people = clientAuthority();
+  const ada = people.issue({ commonName: 'ada' });
+  const place = async (file: string, text: string, folder = cli.machine.cwd) =>
+    writeFile(join(folder, file), text, { mode: 0o600 });
+  const shown = () => cli.server.requests.at(-1);
+
+  beforeEach(async () => {
+    await place('ada.pem', ada.cert);
+    await place('ada.key', ada.key);
+    await place('both.pem', ada.cert + ada.key);
+    await place('other.key', people.issue({ commonName: 'ada' }).key);
+  });
+
+  it('is shown beside the token, and only when it is asked for', async () => {
+    for (const flags of ['--cert ada.pem --key ada.key', '--cert both.pem']) {
+      expect((await cli.machine.run(`whoami ${flags}`)).code).toBe(0);
+      const authorization = expect.stringMatching(/^Bearer t/);
+      expect(shown()).toMatchObject({ client: 'ada', authorization });
+    }
+    const env = { GIGVAULT_CERT: 'ada.pem', GIGVAULT_KEY: 'ada.key' };
+    expect((await cli.machine.run('whoami', { env })).code).toBe(0);
+    expect(shown()?.client).toBe('ada');
+    expect((await cli.machine.run('whoami')).code).toBe(0);
+    expect(shown()?.client).toBeUndefined();
+  });
+
+  it('says who asks where there is no API key', async () => {
+    const local = { server: cli.server.url, caFile: 'root.crt' };
+    await cli.machine.writeContexts('local', { local });
+    expect((await cli.machine.run('whoami')).code).toBe(3);
+    expect((await cli.machine.run('whoami --cert both.pem')).code).toBe(0);
+    expect(cli.server.requests).toMatchObject([{ client: 'ada', authorization: undefined }]);
+  });
+
+  it('is kept by the context of who was set up with it, and shown to its server alone', async () => {
+    cli.server.apiKeys.add('gv_key_new');
+    cli.server.routes[`POST ${API}/setup`] = () => ({
+      status: 201,
+      body: { userId: 'u2', name: 'ada', roles: ['admin'], apiKey: 'gv_key_new' },
+    });
+    const line = `setup ${TOKEN} --cert ada.pem --key ada.key`;
+    expect((await cli.machine.run(line)).code).toBe(0);
+    expect((await cli.machine.run('whoami')).code).toBe(0);
+    expect(shown()?.client).toBe('ada');
+    const other = await startFakeServer();
+    await place('other.crt', other.authority.root);
+    const env = { GIGVAULT_API_KEY: 'gv_key_good' };
+    const away = `whoami --server ${other.url} --ca-file other.crt`;
+    expect((await cli.machine.run(away, { env })).code).toBe(0);
+    expect(other.requests.map(({ client }) => client)).toEqual([undefined, undefined]);
+    await other.stop();
+  });
+
+  it.each([
+    ['--key ada.key', '--key is of no use without its certificate'],
+    ['--cert ada.pem', 'ada.pem holds no private key without a passphrase'],
+    ['--cert ada.key --key ada.key', 'ada.key holds no certificate in PEM form'],
+    ['--cert ada.pem --key other.key', 'other.key holds another key than that of'],
+    ['--cert ada.pem --key nothing.key', 'nothing.key: it does not exist'],
+  ])('is refused before anything is asked: %s', async (flags, message) => {
+    const run = await cli.machine.run(`whoami ${flags}`);
+    expect([run.code, run.out, run.err]).toEqual([2, '', expect.stringContaining(message)]);
+    expect(cli.server.requests).toEqual([]);
   });
 });
 

@@ -1,5 +1,6 @@
 import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
+import type { TLSSocket } from 'node:tls';
 import { createTestAuthority, type TestAuthority } from './test-authority.ts';
 
 /** A request as the fake server's routes see it. */
@@ -10,6 +11,8 @@ export interface FakeRequest {
   // biome-ignore lint/suspicious/noExplicitAny: the test's own JSON
   readonly body: any;
   readonly authorization: string | undefined;
+  /** CN of the client certificate that the connection has shown. */
+  readonly client: string | undefined;
 }
 
 /** What a route answers: a body with 200, or with a status. */
@@ -93,7 +96,8 @@ export async function startFakeServer(): Promise<FakeServer> {
 
   function answer(request: FakeRequest): FakeReply {
     const isOpen = !request.route.includes(API) || /\/(token|setup)$/.test(request.route);
-    if (!isOpen && request.authorization !== `Bearer t${token}`)
+    const isKnown = request.authorization === undefined && request.client !== undefined;
+    if (!isOpen && !isKnown && request.authorization !== `Bearer t${token}`)
       return problem(401, 'UNAUTHENTICATED', 'The access token is invalid.');
     const wildcard = Object.keys(routes).find(
       (key) => key.endsWith('*') && request.route.startsWith(key.slice(0, -1)),
@@ -102,7 +106,9 @@ export async function startFakeServer(): Promise<FakeServer> {
     return route ? route(request) : problem(404, 'NOT_FOUND', `no route ${request.route}`);
   }
 
-  const server = createServer(authority.server(), (incoming, outgoing) => {
+  // Asked for, and never insisted on: as GigVault does.
+  const tls = { ...authority.server(), requestCert: true, rejectUnauthorized: false };
+  const server = createServer(tls, (incoming, outgoing) => {
     const parts: Buffer[] = [];
     incoming.on('data', (part: Buffer) => parts.push(part));
     incoming.on('end', () => {
@@ -113,6 +119,9 @@ export async function startFakeServer(): Promise<FakeServer> {
         query: url.searchParams,
         body: text ? JSON.parse(text) : undefined,
         authorization: incoming.headers.authorization,
+        client: (incoming.socket as TLSSocket).getPeerCertificate().subject?.CN as
+          | string
+          | undefined,
       };
       requests.push(request);
       const reply = answer(request);

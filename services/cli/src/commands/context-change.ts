@@ -78,11 +78,13 @@ function moved(folder: string, context: Context, from: string, to: string): Cont
     const inside = relative(from, isAbsolute(path) ? path : join(folder, path));
     return inside.startsWith('..') || isAbsolute(inside) ? path : join(to, inside);
   };
-  const { apiKeyFile, caFile } = context;
+  const { apiKeyFile, caFile, certFile, keyFile } = context;
   return {
     ...context,
     ...(apiKeyFile ? { apiKeyFile: follow(apiKeyFile) } : {}),
     ...(caFile ? { caFile: follow(caFile) } : {}),
+    ...(certFile ? { certFile: follow(certFile) } : {}),
+    ...(keyFile ? { keyFile: follow(keyFile) } : {}),
   };
 }
 

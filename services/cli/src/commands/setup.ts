@@ -9,7 +9,12 @@ import {
   writeContexts,
   writePrivateFile,
 } from '../context/contexts-file.ts';
-import { fingerprintOf, type SelectedContext, selectContext } from '../context/selected-context.ts';
+import {
+  clientFiles,
+  fingerprintOf,
+  type SelectedContext,
+  selectContext,
+} from '../context/selected-context.ts';
 import { CliFailure, usage } from '../failure.ts';
 import { type Action, textOption } from '../program/command-spec.ts';
 import { API_ROOT } from '../server/api-client.ts';
@@ -109,6 +114,8 @@ async function remember(
   const context: Context = {
     server: base.server,
     ...caFile,
+    // Another user's certificate, of the context in which the token is redeemed, is no use to this one.
+    ...clientFiles(session.terminal, session.options),
     apiKeyFile: join(own, 'api-key'),
     ...(base.environment ? { environment: base.environment } : {}),
     ...(base.auditPublicKey ? { auditPublicKey: base.auditPublicKey } : {}),

@@ -12,6 +12,10 @@ export interface Context {
   readonly caFile?: string;
   /** SHA-256 of the first certificate in caFile, 64 hex digits (colons and `SHA256` in front are fine). */
   readonly rootFingerprint?: string;
+  /** PEM file of the client certificate to show, and of those above it; relative to the folder of contexts.yaml. */
+  readonly certFile?: string;
+  /** PEM file of its private key; default certFile. */
+  readonly keyFile?: string;
   /** A file of mode 0600 that holds the API key; relative to the folder of contexts.yaml. */
   readonly apiKeyFile?: string;
   /** The API key itself; apiKeyFile wins. */

@@ -1,4 +1,4 @@
-import { createHash, X509Certificate } from 'node:crypto';
+import { createHash, createPrivateKey, X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { isAbsolute, join, resolve } from 'node:path';
 import { CliFailure, type Try, usage, whyUnreadable } from '../failure.ts';
@@ -10,6 +10,14 @@ export interface ContextOptions {
   readonly context?: string;
   readonly server?: string;
   readonly caFile?: string;
+  readonly cert?: string;
+  readonly key?: string;
+}
+
+/** What is shown to servers that ask who is there (ADR 26). PEM. */
+export interface ClientPair {
+  readonly cert: string;
+  readonly key: string;
 }
 
 /** The context of this run, with the flags applied. */
@@ -19,13 +27,16 @@ export interface SelectedContext extends Context {
   readonly folder: string;
   /** PEM text of the roots to trust; undefined trusts the system's. */
   readonly ca?: string;
+  /** Undefined shows none. */
+  readonly client?: ClientPair;
 }
 
 const FALLBACK_NAME = 'local';
 
 /**
- * The context that the flags, the environment (`GIGVAULT_CONTEXT`, `GIGVAULT_SERVER`, `GIGVAULT_CA_FILE`) or the file
- * name, in that order. Fails when there is none, or when its CA is not the one that the context pins.
+ * The context that the flags, the environment (`GIGVAULT_CONTEXT`, `GIGVAULT_SERVER`, `GIGVAULT_CA_FILE`, `GIGVAULT_CERT`,
+ * `GIGVAULT_KEY`) or the file name, in that order. Fails when there is none, when its CA is not the one that the context pins, or when its client
+ * certificate has another key.
  */
 export async function selectContext(
   terminal: Terminal,
@@ -37,7 +48,20 @@ export async function selectContext(
   return assemble(terminal, configFolder(terminal), name, {
     ...context,
     ...(caFile ? { caFile: resolve(terminal.cwd, caFile) } : {}),
+    ...clientFiles(terminal, options),
   });
+}
+
+/** Of the client certificate and its key, absolute, as the flags or the environment name them. Fails for a key without its certificate. */
+export function clientFiles(
+  { env, cwd }: Pick<Terminal, 'env' | 'cwd'>,
+  options: ContextOptions,
+): Pick<Context, 'certFile' | 'keyFile'> {
+  const cert = options.cert ?? env['GIGVAULT_CERT'];
+  const key = options.key ?? env['GIGVAULT_KEY'];
+  if (cert) return { certFile: resolve(cwd, cert), keyFile: resolve(cwd, key || cert) };
+  if (key) throw usage('--key is of no use without its certificate: add --cert.');
+  return {};
 }
 
 /** The context as it is stored, for what needs no server; none when nothing names one. Fails when the one that is named does not exist. */
@@ -100,11 +124,15 @@ async function assemble(
   const ca = context.caFile ? await readCa(inFolder(folder, context.caFile)) : undefined;
   if (ca !== undefined && context.rootFingerprint)
     checkFingerprint(ca, context.rootFingerprint, name);
+  const { certFile, keyFile = certFile } = context;
   return {
     ...context,
     name,
     folder: contextFolder(configFolder(terminal), name),
     ...(ca === undefined ? {} : { ca }),
+    ...(certFile && keyFile
+      ? { client: await readClient(inFolder(folder, certFile), inFolder(folder, keyFile)) }
+      : {}),
   };
 }
 
@@ -130,11 +158,28 @@ function checkFingerprint(ca: string, pinned: string, name: string): void {
 async function readCa(path: string): Promise<string> {
   const tries = [{ command: '--ca-file root.crt', note: 'the root that `up` printed' }];
   const pem = await readText(path, tries);
+  inPem(path, 'certificate', tries, () => fingerprintOf(pem));
+  return pem;
+}
+
+async function readClient(certFile: string, keyFile: string): Promise<ClientPair> {
+  const certTries = [{ command: '--cert client.pem', note: 'what the client authority issued' }];
+  const keyTries = [{ command: '--key client.key', note: 'the private key of that certificate' }];
+  const cert = await readText(certFile, certTries);
+  const key = await readText(keyFile, keyTries);
+  const certificate = inPem(certFile, 'certificate', certTries, () => new X509Certificate(cert));
+  const privateKey = inPem(keyFile, 'private key without a passphrase', keyTries, () =>
+    createPrivateKey(key),
+  );
+  if (certificate.checkPrivateKey(privateKey)) return { cert, key };
+  throw usage(`${keyFile} holds another key than that of ${certFile}.`, ...keyTries);
+}
+
+function inPem<T>(path: string, what: string, tries: readonly Try[], read: () => T): T {
   try {
-    fingerprintOf(pem);
-    return pem;
+    return read();
   } catch (cause) {
-    throw new CliFailure(`${path} holds no certificate in PEM form`, {
+    throw new CliFailure(`${path} holds no ${what} in PEM form`, {
       code: 'INVALID_ARGUMENT',
       tries,
       cause,

@@ -78,6 +78,8 @@ function globalOptions(): Option[] {
     new Option('--context <name>', 'which server and account; see "context list"'),
     new Option('--server <url>', 'the server, as https://localhost:8443'),
     new Option('--ca-file <file>', 'PEM file of the roots to trust'),
+    new Option('--cert <file>', 'PEM file of the client certificate to show'),
+    new Option('--key <file>', 'its private key; default in the same file'),
     new Option('-o, --output <format>', 'how results are shown').choices([...OUTPUT_FORMATS]),
     new Option('-q, --quiet', 'print ids only'),
     new Option('--timeout <time>', 'give up a request after this; default 30s'),

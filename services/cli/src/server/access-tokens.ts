@@ -8,12 +8,15 @@ import { API_ROOT } from './api-client.ts';
 import type { HttpsClient } from './https-client.ts';
 import { failureOf } from './problem.ts';
 
-/** Access tokens of one context. Both throw a CliFailure of exit 3 when there is no API key or it is refused. */
+/**
+ * Access tokens of one context: undefined when it has no API key, but a client certificate, which says who asks. Both throw a CliFailure of exit 3 when it has
+ * neither, or the API key is refused.
+ */
 export interface AccessTokens {
   /** The token at hand, or a new one when it is about to expire. */
-  current(): Promise<string>;
+  current(): Promise<string | undefined>;
   /** A new token: the one at hand was refused. */
-  renewed(): Promise<string>;
+  renewed(): Promise<string | undefined>;
 }
 
 /** Where tokens come from and are kept. */
@@ -24,6 +27,8 @@ export interface AccessTokenOptions {
   readonly folder: string;
   readonly clock: Clock;
   apiKey(): Promise<string | undefined>;
+  /** Whether the connection shows a client certificate. */
+  readonly hasCertificate: boolean;
 }
 
 interface StoredToken {
@@ -65,21 +70,25 @@ export function createAccessTokens(options: AccessTokenOptions): AccessTokens {
     return accessToken;
   }
 
-  async function key(): Promise<string> {
+  async function key(): Promise<string | undefined> {
     const apiKey = await options.apiKey();
-    if (apiKey) return apiKey;
+    if (apiKey || options.hasCertificate) return apiKey;
     throw notSignedIn();
   }
 
   return {
     async current() {
       const apiKey = await key();
+      if (!apiKey) return undefined;
       const stored = await readToken(path);
       const fresh = stored && stored.expiresAt - EARLY > options.clock.now();
       if (fresh && stored.boundTo === binding(options.server, apiKey)) return stored.accessToken;
       return exchange(apiKey);
     },
-    renewed: async () => exchange(await key()),
+    async renewed() {
+      const apiKey = await key();
+      return apiKey ? exchange(apiKey) : undefined;
+    },
   };
 }
 

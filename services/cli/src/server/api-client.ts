@@ -27,15 +27,16 @@ export function createApiClient(https: HttpsClient, tokens: AccessTokens): ApiCl
     path: string,
     body?: object,
   ): Promise<T> {
-    const send = async (token: string) =>
+    const send = async (token: string | undefined) =>
       https.send({
         method,
         path: API_ROOT + path,
         ...json(body),
-        headers: { ...json(body).headers, authorization: `Bearer ${token}` },
+        headers: { ...json(body).headers, ...(token ? { authorization: `Bearer ${token}` } : {}) },
       });
-    const first = await send(await tokens.current());
-    if (first.status !== 401) return content<T>(first, path);
+    const token = await tokens.current();
+    const first = await send(token);
+    if (first.status !== 401 || token === undefined) return content<T>(first, path);
     return content<T>(await send(await tokens.renewed()), path);
   }
 

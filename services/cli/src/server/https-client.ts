@@ -29,6 +29,8 @@ export interface HttpsClientOptions {
   readonly server: string;
   /** PEM; the only roots that are trusted. Undefined trusts the system's. */
   readonly ca: string | undefined;
+  /** PEM; undefined shows no client certificate. */
+  readonly client: { readonly cert: string; readonly key: string } | undefined;
   /** Milliseconds until a request is given up. */
   readonly timeout: number;
   readonly userAgent: string;
@@ -48,6 +50,7 @@ export function createHttpsClient(options: HttpsClientOptions): HttpsClient {
       keepAlive: true,
       maxSockets: 4,
       ca: options.ca,
+      ...options.client,
       minVersion: 'TLSv1.3',
     });
     return exchange(options, { request: https.request, agent }, message);
