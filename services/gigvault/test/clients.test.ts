@@ -6,13 +6,19 @@ import { eventually } from '@gigvault/testkit/eventually';
 import { startHttp01Responder } from '@gigvault/testkit/http-01-responder';
 import { MODES } from '@gigvault/testkit/pki-process';
 import { runOrFail, runProgram } from '@gigvault/testkit/run-program';
+import { softHsmToken } from '@gigvault/testkit/softhsm-token';
 import { buildOcspRequest, readOcspResponse } from '@gigvault/x509/ocsp-client';
 import { fromPem } from '@gigvault/x509/pem';
-import { beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import acme from 'acme-client';
 import { QUICK_CRL, type SharedPki, usePki } from './use-pki.ts';
 
 const HINT = 'install it: sudo apt-get install -y certbot lego openssl';
+
+const token = await softHsmToken({ label: 'clients' });
+// The PKI's processes take it from here.
+Object.assign(process.env, token.environment);
+afterAll(() => token.remove());
 
 beforeAll(async () => {
   for (const [program, ...args] of [
@@ -26,7 +32,19 @@ beforeAll(async () => {
 
 describe.each(MODES)('unmodified ACME clients, %s', (mode) => {
   const shared = usePki(mode, ...QUICK_CRL);
+  testCertbot(shared);
+  testLego(shared);
+  testRsaKeys(shared);
+});
 
+describe('unmodified ACME clients, split, all keys in a token', () => {
+  const shared = usePki('split', ...QUICK_CRL, '--hsm', token.uri);
+  // certbot asks for what lego asks for, and takes ten times as long.
+  testLego(shared);
+  testRsaKeys(shared);
+});
+
+function testCertbot(shared: SharedPki): void {
   it('certbot registers, orders, renews and revokes — covers: G27, G28, G83', async () => {
     const certbot = certbotOf(shared);
     const live = join(shared.pki.home, 'certbot', 'live', 'a.localhost');
@@ -58,7 +76,9 @@ describe.each(MODES)('unmodified ACME clients, %s', (mode) => {
     );
     await becomesRevoked(shared, first, 1);
   }, 90_000);
+}
 
+function testLego(shared: SharedPki): void {
   it('lego registers, orders, renews and revokes — covers: G27, G28, G83', async () => {
     const lego = legoOf(shared);
     const file = join(shared.pki.home, 'lego', 'certificates', 'c.localhost.crt');
@@ -76,7 +96,9 @@ describe.each(MODES)('unmodified ACME clients, %s', (mode) => {
     await becomesRevoked(shared, second, 5);
     expect(await ocspStatus(shared, first)).toBe('good');
   }, 90_000);
+}
 
+function testRsaKeys(shared: SharedPki): void {
   it('acme-client with RSA keys, for the account and for the certificate — covers: G27, G28', async () => {
     const { pki } = shared;
     acme.axios.defaults.httpsAgent = new Agent({ ca: readFileSync(pki.rootFile) });
@@ -110,7 +132,7 @@ describe.each(MODES)('unmodified ACME clients, %s', (mode) => {
       acme.axios.defaults.httpsAgent = undefined;
     }
   }, 60_000);
-});
+}
 
 /** certbot with the standalone solver and directories of its own. */
 function certbotOf({ pki }: SharedPki): (command: string, ...args: string[]) => Promise<string> {
