@@ -99,11 +99,11 @@ export class Sitting {
     const keeper = memoryKeyKeeper();
     return {
       ...keeper,
-      make: async (...what) => {
-        const made = await keeper.make(...what);
-        this.keys.add(made.content);
-        return made;
-      },
+      make: (made, secret, keep) =>
+        keeper.make(made, secret, async (content) => {
+          await keep(content);
+          this.keys.add(content);
+        }),
       destroy: async (content) => {
         await keeper.destroy(content);
         this.keys.delete(content);

@@ -1,16 +1,25 @@
 import { randomBytes } from 'node:crypto';
-import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { readFileSync } from 'node:fs';
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parsePkcs11Uri } from '@gigvault/keystore/pkcs11/pkcs11-uri';
 import { runOrFail } from '@gigvault/testkit/run-program';
 import { addSoftHsmToken, softHsmToken } from '@gigvault/testkit/softhsm-token';
 import { TEST_PIN, type TestToken } from '@gigvault/testkit/test-token';
 import { systemClock } from '@gigvault/time/clock';
-import { toPem } from '@gigvault/x509/pem';
+import { readCertificate } from '@gigvault/x509/certificate';
+import { fromPem, toPem } from '@gigvault/x509/pem';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { machineRoom } from '../src/adapters/machine-room.ts';
 import { tokenKeyKeeper } from '../src/adapters/token-key-keeper.ts';
-import { openToken, requireLongPin } from '../src/adapters/token-root-key.ts';
+import {
+  newTokenRootKey,
+  openToken,
+  readTokenRecord,
+  requireLongPin,
+  type TokenRecord,
+  writeTokenRecord,
+} from '../src/adapters/token-root-key.ts';
 import { initCeremony } from '../src/commands/init.ts';
 import type { KeyKeeper } from '../src/ports/key-keeper.ts';
 import { rootcaProgram } from '../src/program.ts';
@@ -123,6 +132,61 @@ describe('a root in a token', () => {
     await rm(at('second'), { recursive: true });
   });
 
+  it('is used in its own token alone, whatever others are called — covers: T64', async () => {
+    await addSoftHsmToken(token, 'twin');
+    const uri = token.uri.replace('token=root', 'token=twin');
+    await create('twin', uri);
+    const [, serial] =
+      /^serial: "?(\w+)"?$/m.exec(await readFile(at('twin/token.yaml'), 'utf8')) ?? [];
+    expect(await readFile(at('twin/token.yaml'), 'utf8')).toContain(
+      `(SoftHSM v2, serial ${serial})`,
+    );
+    // With another PIN: it is not even tried there.
+    await addSoftHsmToken(token, 'twin', '87654321');
+    await rootca('crl', '--root', at('twin'));
+    await rootca('crl', '--root', at('twin'), '--hsm', uri);
+    await runOrFail('softhsm2-util', ['--delete-token', '--serial', serial as string], {
+      env: { ...process.env, ...token.environment },
+    });
+    const refused = new RegExp(
+      `key belongs into token 'twin' .SoftHSM v2, serial ${serial}.*No token is what the URI says.*token 'twin'`,
+    );
+    await expect(rootca('crl', '--root', at('twin'))).rejects.toThrow(refused);
+    await expect(rootca('crl', '--root', at('twin'), '--hsm', uri)).rejects.toThrow(refused);
+    // A copy of the key, that somebody names.
+    const named = uri.replace('token=twin', `token=root;serial=${await serialOf('root')}`);
+    await expect(rootca('crl', '--root', at('twin'), '--hsm', named)).rejects.toMatchObject({
+      code: 'KEY_NOT_FOUND',
+    });
+  });
+
+  it('goes on where a process died after it had noted the key, with that key and that token', async () => {
+    await addSoftHsmToken(token, 'begun');
+    const uri = token.uri.replace('token=root', 'token=begun');
+    const died = new Error('died');
+    let record = '';
+    const note = async (noted: TokenRecord) => {
+      record = writeTokenRecord(noted);
+      throw died;
+    };
+    await expect(newTokenRootKey({ uri, plan, note })).rejects.toBe(died);
+    expect(await privateKeysIn('begun')).toBe('');
+    await mkdir(at('begun'));
+    await writeFile(at('begun/token.yaml'), record);
+    await expect(create('begun')).rejects.toThrow("key belongs into token 'begun'");
+    expect(await readFile(at('begun/token.yaml'), 'utf8')).toBe(record);
+    // And once more, after it was made.
+    const noted = readTokenRecord(record);
+    const made = await newTokenRootKey({ uri, plan, noted, note: async () => undefined });
+    await made.close();
+    await create('begun', uri);
+    expect((await privateKeysIn('begun')).match(/Private Key Object/g)).toHaveLength(1);
+    expect(readCertificate(certificateIn('begun')).spki).toEqual(made.publicKey.spki);
+    expect((await rootca('verify', '--dir', at('begun'))).exitCode).toBe(0);
+    await rm(at('begun/root.crt'));
+    await expect(create('begun', uri)).rejects.toMatchObject({ code: 'ALREADY_EXISTS' });
+  });
+
   it('takes the URI that the token has now, and asks for a passphrase where the key is in a file', async () => {
     const before = await readFile(at('root/token.yaml'), 'utf8');
     await writeFile(at('root/token.yaml'), before.replace('token=root', 'token=renamed'));
@@ -153,8 +217,8 @@ describe('a ceremony with the root in a token', () => {
     expect(await privateKeysIn('held')).toBe('');
     // The same lists a key where there is one.
     await tokenKeyKeeper(held, true)
-      .make(plan, randomBytes(32))
-      .then(({ key }) => key.close());
+      .make(plan, randomBytes(32), async () => undefined)
+      .then((key) => key.close());
     expect(await privateKeysIn('held')).toContain('Private Key Object');
   });
 
@@ -175,14 +239,31 @@ describe('a ceremony with the root in a token', () => {
     const died = token.uri.replace('token=root', 'token=died');
     const keeper = tokenKeyKeeper(died, false);
     const secret = randomBytes(32);
-    const { key, content } = await keeper.make(plan, secret);
-    await key.close();
+    const { key, content } = await kept(keeper, secret);
     await keeper.lock(content, secret);
     await keeper.lock(content, secret);
     const again = await keeper.open(content, secret);
     expect(again.publicKey.spki).toEqual(key.publicKey.spki);
     await again.close();
     await expect(keeper.lock(content, randomBytes(32))).rejects.toThrow('The PIN is wrong');
+  });
+
+  it('leaves no key that nobody knows of where a process died while it was made', async () => {
+    await addSoftHsmToken(token, 'early');
+    const keeper = tokenKeyKeeper(token.uri.replace('token=root', 'token=early'), false);
+    let content = '';
+    const dies = keeper.make(plan, randomBytes(32), async (noted) => {
+      content = noted;
+      expect(await privateKeysIn('early')).toBe('');
+      throw new Error('died');
+    });
+    await expect(dies).rejects.toThrow('died');
+    await keeper.destroy(content);
+    ({ content } = await kept(keeper, randomBytes(32)));
+    expect(await privateKeysIn('early')).toContain('Private Key Object');
+    await keeper.destroy(content);
+    await keeper.destroy(content);
+    expect(await privateKeysIn('early')).toBe('');
   });
 
   it('is not begun in a token that does not take the PIN', async () => {
@@ -205,8 +286,7 @@ describe('a ceremony with the root in a token', () => {
     const [right, spare] = ['right', 'spare'].map((label) =>
       tokenKeyKeeper(token.uri.replace('token=root', `token=${label}`), false),
     ) as [KeyKeeper, KeyKeeper];
-    const { key, content } = await right.make(plan, randomBytes(32));
-    await key.close();
+    const { content } = await kept(right, randomBytes(32));
     // As of a token without a serial number of its own.
     const anywhere = content.replace(/^serial: .*\n/m, '');
     expect(anywhere).not.toBe(content);
@@ -218,6 +298,24 @@ describe('a ceremony with the root in a token', () => {
     expect(await privateKeysIn('right')).toBe('');
   });
 });
+
+const certificateIn = (out: string) =>
+  fromPem(readFileSync(at(`${out}/root.crt`), 'utf8'), 'CERTIFICATE')[0] as Buffer;
+
+async function serialOf(label: string): Promise<string> {
+  const store = openToken(token.uri.replace('token=root', `token=${label}`));
+  return (await store.token().finally(() => store.close())).serialNumber;
+}
+
+/** A new key, closed, and what is kept of it. */
+async function kept(keeper: KeyKeeper, secret: Buffer) {
+  let content = '';
+  const key = await keeper.make(plan, secret, async (noted) => {
+    content = noted;
+  });
+  await key.close();
+  return { key, content };
+}
 
 /** Empty: there are none. */
 function privateKeysIn(label: string): Promise<string> {

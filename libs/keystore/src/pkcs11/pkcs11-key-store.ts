@@ -7,7 +7,7 @@ import { type Clock, systemClock } from '@gigvault/time/clock';
 import { type PublicKeyInfo, readPublicKey } from '@gigvault/x509/public-key';
 import { algorithmOf } from '../key-algorithm.ts';
 import { type KeyHandle, type KeyStore, parseKeyHandle, type SecretKeys } from '../key-store.ts';
-import { isMlDsaKeyType } from '../key-types.ts';
+import { isMlDsaKeyType, type PairKeyType } from '../key-types.ts';
 import { decryptionFailed, GCM_IV_OCTETS, GCM_TAG_OCTETS, secretOctets } from '../secret-key.ts';
 import type { DriverCall, OpenedToken, OpenToken } from './driver-messages.ts';
 import type { Pkcs11Uri } from './pkcs11-uri.ts';
@@ -42,8 +42,21 @@ export interface Pkcs11Options {
 /** A token as it tells of itself. */
 export type TokenFacts = Pick<OpenedToken, 'description' | 'serialNumber' | 'pinLength'>;
 
+/** Of a new key pair. */
+export interface NewPairOptions {
+  readonly label?: string;
+  readonly name?: string;
+  /** Default: a random one. */
+  readonly handle?: KeyHandle;
+}
+
 /** A key store that holds a process. */
 export interface Pkcs11KeyStore extends KeyStore {
+  /**
+   * As KeyStore's own. Who notes a `handle` of its choice, a UUID, before it asks, finds the key again whatever happens: asked twice, it is the same pair.
+   * Errors: INVALID_ARGUMENT also for a handle of another form.
+   */
+  generate(keyType: PairKeyType, options?: NewPairOptions): Promise<KeyHandle>;
   readonly secretKeys: SecretKeys;
   /** The token that it is in. Errors: KEY_UNAVAILABLE. */
   token(): Promise<TokenFacts>;
@@ -96,13 +109,15 @@ export function pkcs11KeyStore(options: Pkcs11Options): Pkcs11KeyStore {
 
   return {
     backend: 'pkcs11',
-    async generate(keyType, { label } = {}) {
+    async generate(keyType, { label, handle = parseKeyHandle(randomUUID()) } = {}) {
       algorithmOf(keyType);
+      if (!isUuid(handle)) {
+        throw new GigvaultError('INVALID_ARGUMENT', 'A key in a token is known by a UUID.');
+      }
       if (isMlDsaKeyType(keyType)) {
         const message = `Tokens are not asked for keys of type ${keyType}.`;
         throw new GigvaultError('OPERATION_NOT_SUPPORTED', message);
       }
-      const handle = parseKeyHandle(randomUUID());
       await driver.call({ method: 'generate', handle, keyType, label: label ?? handle });
       return handle;
     },

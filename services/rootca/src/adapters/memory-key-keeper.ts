@@ -8,12 +8,10 @@ export function memoryKeyKeeper(): KeyKeeper {
   return {
     file: { name: ROOT_FILES.key, mode: 0o600 },
     place: 'in a file, encrypted under what the shares are of',
-    async make(_plan, secret) {
+    async make(_plan, secret, keep) {
       const { privateKey } = newMemoryRootKey();
-      return {
-        key: openMemoryRootKey(privateKey),
-        content: protectUnderSecret(privateKey, secret),
-      };
+      await keep(protectUnderSecret(privateKey, secret));
+      return openMemoryRootKey(privateKey);
     },
     // It never opened with anything else.
     lock: async () => undefined,

@@ -23,11 +23,13 @@ export function tokenKeyKeeper(uri: string, isRehearsal: boolean): KeyKeeper {
   return {
     file: { name: ROOT_FILES.token, mode: 0o644 },
     place: 'in the token, which it never leaves',
-    async make(plan) {
-      const key = await newTokenRootKey(uri, plan, requireLongPin);
-      const { handle, serial } = key;
-      return { key, content: writeTokenRecord({ uri, handle, serial }) };
-    },
+    make: (plan, _secret, keep) =>
+      newTokenRootKey({
+        uri,
+        plan,
+        note: (record) => keep(writeTokenRecord(record)),
+        requireToken: requireLongPin,
+      }),
     async lock(content, secret) {
       if (isRehearsal) return;
       const record = readTokenRecord(content);

@@ -1,5 +1,5 @@
-import { hkdfSync } from 'node:crypto';
-import { GigvaultError } from '@gigvault/errors/gigvault-error';
+import { hkdfSync, randomUUID } from 'node:crypto';
+import { asGigvaultError, GigvaultError } from '@gigvault/errors/gigvault-error';
 import { type KeyHandle, parseKeyHandle } from '@gigvault/keystore/key-store';
 import {
   type Pkcs11KeyStore,
@@ -18,8 +18,10 @@ const recordSchema = z.strictObject({
   uri: z.string(),
   /** The key in it. */
   handle: z.string(),
-  /** The token's serial number, of a key that a ceremony made: it goes on with this token only. */
+  /** The token's serial number: no other one is asked, whatever it is called. Earlier versions wrote none. */
   serial: z.string().optional(),
+  /** The same token, for people: as `token 'root' (SoftHSM v2, serial 0a1b)`. */
+  token: z.string().optional(),
 });
 
 /** Where a root's key lies in a token: what stands in `token.yaml`. */
@@ -27,25 +29,47 @@ export type TokenRecord = z.infer<typeof recordSchema>;
 
 /** A root key in a token, and the process that reaches it. */
 export interface TokenRootKey extends RootKey {
-  readonly handle: KeyHandle;
-  /** The token's serial number. */
-  readonly serial: string;
   close(): Promise<void>;
 }
 
+/** How a key is made in a token. */
+export interface NewTokenKey {
+  /** The token, RFC 7512. */
+  readonly uri: string;
+  readonly plan: Plan;
+  /** What an attempt that died has noted: its key is taken, or made now, in that token only. */
+  readonly noted?: TokenRecord | undefined;
+  /** Puts the record on the disk. */
+  note(record: TokenRecord): Promise<void>;
+  /** Throws for a token that will not do, before anything is noted or made. */
+  requireToken?(token: TokenFacts): void;
+}
+
 /**
- * Makes the plan's key in a token; it never leaves it. `requireToken` throws for a token that will not do, before anything is made.
- * Errors: its own; INVALID_ARGUMENT (URI, key type), KEY_UNAVAILABLE.
+ * Makes the plan's key in a token; it never leaves it. Where it will be is noted first: a process that dies in between leaves no key that nobody knows of.
+ * Errors: those of `note` and `requireToken`; INVALID_ARGUMENT (URI, key type), KEY_UNAVAILABLE.
  */
-export async function newTokenRootKey(
-  uri: string,
-  plan: Plan,
-  requireToken: (token: TokenFacts) => void = () => undefined,
-): Promise<TokenRootKey> {
-  return openTokenRootKey(uri, async (store) => {
-    requireToken(await store.token());
-    return store.generate(plan.root.keyType);
-  });
+export async function newTokenRootKey(order: NewTokenKey): Promise<TokenRootKey> {
+  const { uri, plan, noted } = order;
+  const key = await openTokenRootKey(
+    uri,
+    async (store) => {
+      const token = await store.token();
+      order.requireToken?.(token);
+      const handle = parseKeyHandle(noted?.handle ?? randomUUID());
+      const { serialNumber: serial, description } = token;
+      await order.note({ uri, handle, serial, token: description });
+      return store.generate(plan.root.keyType, { handle });
+    },
+    { serial: noted?.serial },
+    noted,
+  );
+  if (key.publicKey.keyType === plan.root.keyType) return key;
+  await key.close();
+  throw new GigvaultError(
+    'INVALID_ARGUMENT',
+    `The key that was begun in the token is ${key.publicKey.keyType}, and the plan's is ${plan.root.keyType}.`,
+  );
 }
 
 /** How a token is reached, where it is not as its record says. */
@@ -54,16 +78,21 @@ export interface TokenAccess {
   readonly hsm?: string | undefined;
   /** Instead of the one in the URI's file. */
   readonly pin?: string;
-  /** The one token that will do, of several that are what the URI says. */
+  /** The one token that will do. Default: the one whose serial number `hsm` says, else the record's. */
   readonly serial?: string | undefined;
 }
 
 /** A key that newTokenRootKey has made. Errors: INVALID_ARGUMENT, KEY_NOT_FOUND, KEY_UNAVAILABLE. */
 export async function findTokenRootKey(
   record: TokenRecord,
-  { hsm, ...which }: TokenAccess = {},
+  { hsm, pin, serial }: TokenAccess = {},
 ): Promise<TokenRootKey> {
-  return openTokenRootKey(hsm ?? record.uri, async () => parseKeyHandle(record.handle), which);
+  const uri = hsm ?? record.uri;
+  // A copy of the key in another token is used only where somebody names that token.
+  const named = hsm === undefined ? undefined : parsePkcs11Uri(hsm).token.serial;
+  const which = { pin, serial: serial ?? named ?? record.serial };
+  const find = async () => parseKeyHandle(record.handle);
+  return openTokenRootKey(uri, find, which, record);
 }
 
 /** Hex digits of a PIN that shares give. */
@@ -88,27 +117,37 @@ export function requireLongPin({ description, pinLength }: TokenFacts): void {
 async function openTokenRootKey(
   uri: string,
   handleIn: (store: Pkcs11KeyStore) => Promise<KeyHandle>,
-  which: WhichToken = {},
+  which: WhichToken,
+  record: TokenRecord | undefined,
 ): Promise<TokenRootKey> {
   const store = openToken(uri, which);
   try {
     const handle = await handleIn(store);
-    const { serialNumber } = await store.token();
     return {
-      handle,
-      serial: serialNumber,
       publicKey: readPublicKey(await store.publicKey(handle)),
       sign: (tbs) => store.sign(handle, tbs, { format: 'der' }),
       close: () => store.close(),
     };
   } catch (error) {
     await store.close();
-    throw error;
+    throw unavailableAs(record, error);
   }
 }
 
+/** What went wrong, with the token that is wanted: another one with the same name may be there. */
+function unavailableAs(record: TokenRecord | undefined, error: unknown): unknown {
+  const { code, message } = asGigvaultError(error);
+  if (record?.token === undefined || code !== 'KEY_UNAVAILABLE') return error;
+  return new GigvaultError(code, `The root's key belongs into ${record.token}. ${message}`, {
+    cause: error,
+  });
+}
+
 /** Which token, and with which PIN, beyond what the URI says. */
-export type WhichToken = Omit<TokenAccess, 'hsm'>;
+export interface WhichToken {
+  readonly pin?: string | undefined;
+  readonly serial?: string | undefined;
+}
 
 /** A token. */
 export function openToken(uri: string, { pin, serial }: WhichToken = {}): Pkcs11KeyStore {

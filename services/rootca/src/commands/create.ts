@@ -1,7 +1,8 @@
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { writeFileDurably } from '@gigvault/files/durable-file';
 import type { Clock } from '@gigvault/time/clock';
-import { newTokenRootKey, writeTokenRecord } from '../adapters/token-root-key.ts';
+import { newTokenRootKey, readTokenRecord, writeTokenRecord } from '../adapters/token-root-key.ts';
 import { createRoot } from '../ceremony/create-root.ts';
 import { fingerprint } from '../ceremony/fingerprint.ts';
 import { issueRootCrl } from '../ceremony/issue-root-crl.ts';
@@ -33,16 +34,17 @@ interface NewKey {
 }
 
 /**
- * `rootca create`: makes a root in an empty directory. Returns what to print; the passphrase of a key file stands in it and nowhere else.
+ * `rootca create`: makes a root in an empty directory, or in one where it died right after it had noted where in a token the key will be. Returns what to print; the passphrase of a key file stands in it and nowhere else.
  * Errors: ALREADY_EXISTS, NOT_FOUND, INVALID_ARGUMENT; KEY_UNAVAILABLE of a token.
  */
 export async function create(options: CreateOptions, clock: Clock): Promise<string> {
   const planText = readText(options.plan);
   const plan = parsePlan(planText);
-  await prepareRootDirectory(options.out);
-  const made = options.hsm === undefined ? keyInFile() : await keyInToken(options.hsm, plan);
+  const { out, hsm } = options;
+  await prepareRootDirectory(out, hsm !== undefined);
+  const made = hsm === undefined ? keyInFile() : await keyInToken(out, hsm, plan);
   try {
-    return await createWith(made, { out: options.out, planText, plan }, clock);
+    return await createWith(made, { out, planText, plan }, clock);
   } finally {
     await made.close();
   }
@@ -65,16 +67,28 @@ function keyInFile(): NewKey {
   };
 }
 
-async function keyInToken(uri: string, plan: Plan): Promise<NewKey> {
-  const key = await newTokenRootKey(uri, plan);
-  const { handle } = key;
+async function keyInToken(out: string, uri: string, plan: Plan): Promise<NewKey> {
+  const path = join(out, ROOT_FILES.token);
+  const mode = 0o644;
+  const noted = existsSync(path) ? readTokenRecord(readText(path)) : undefined;
+  let content = '';
+  const key = await newTokenRootKey({
+    uri,
+    plan,
+    noted,
+    async note(record) {
+      content = writeTokenRecord(record);
+      await writeFileDurably(path, content, mode);
+    },
+  });
+  const { handle, token } = readTokenRecord(content);
   return {
     key,
     file: 'token',
-    mode: 0o644,
-    content: writeTokenRecord({ uri, handle }),
+    mode,
+    content,
     step: 'noted the token of the root key',
-    say: [`key               ${handle} in the token, which it never leaves`],
+    say: [`key               ${handle} in ${token}, which it never leaves`],
     close: () => key.close(),
   };
 }

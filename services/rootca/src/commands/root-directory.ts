@@ -17,15 +17,21 @@ import { type CustodyRecord, readCustodyRecord } from '../custody/custody-record
 import { type Plan, parsePlan, planHash } from '../plan/plan.ts';
 import type { OpenRootKey } from '../ports/key-keeper.ts';
 import type { Operator } from '../ports/operator.ts';
+import { PROGRESS_FILE } from '../sitting/progress.ts';
 
 /** Its file descriptor. */
 const STDIN = 0;
 
-/** Errors: ALREADY_EXISTS when the directory holds a root: a root is never overwritten. */
-export async function prepareRootDirectory(directory: string): Promise<void> {
+/**
+ * Errors: ALREADY_EXISTS when the directory holds a root: a root is never overwritten. What only says where in a token a key will be is none yet, for whoever
+ * makes it `inToken`; nor does its key say who has used it, so all that a root leaves must be missing.
+ */
+export async function prepareRootDirectory(directory: string, inToken: boolean): Promise<void> {
   await mkdir(directory, { recursive: true, mode: 0o700 });
-  const { key, token, certificate } = ROOT_FILES;
-  if ([key, token, certificate].some((file) => existsSync(join(directory, file)))) {
+  const { key, token, certificate, crl, transcript, custody } = ROOT_FILES;
+  const has = (file: string) => existsSync(join(directory, file));
+  const isBegun = inToken && ![crl, transcript, custody, PROGRESS_FILE].some(has);
+  if ([key, certificate, ...(isBegun ? [] : [token])].some(has)) {
     throw new GigvaultError('ALREADY_EXISTS', `${directory} already holds a root.`);
   }
 }

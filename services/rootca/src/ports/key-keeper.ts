@@ -6,25 +6,21 @@ export interface OpenRootKey extends RootKey {
   close(): Promise<void>;
 }
 
-/** A new key, and what is kept of it beside the certificate. */
-export interface KeptKey {
-  readonly key: OpenRootKey;
-  /** Content of the keeper's file: without the secret of no use. */
-  readonly content: string;
-}
-
 /** Where a ceremony makes the root's key, so that afterwards only the shares of a secret open it. */
 export interface KeyKeeper {
   /** In the root's directory. */
   readonly file: { readonly name: string; readonly mode: number };
   /** As `in a file, encrypted`. */
   readonly place: string;
-  /** A new key of the plan's type; nothing of it is on the disk. Errors: KEY_UNAVAILABLE; INVALID_ARGUMENT where lock could not work, before anything is made. */
-  make(plan: Plan, secret: Buffer): Promise<KeptKey>;
+  /**
+   * A new key of the plan's type. `keep` puts the content of the keeper's file on the disk, without the secret of no use, before the key is anywhere where a process
+   * that dies would leave it. Errors: those of `keep`; KEY_UNAVAILABLE; INVALID_ARGUMENT where lock could not work, before anything is made.
+   */
+  make(plan: Plan, secret: Buffer, keep: (content: string) => Promise<void>): Promise<OpenRootKey>;
   /** From now on the key opens with the secret only. May be repeated. Errors: KEY_UNAVAILABLE, also where that key is not: nothing is changed then. */
   lock(content: string, secret: Buffer): Promise<void>;
   /** A key that lock has locked, or that was not locked yet. Errors: KEY_UNAVAILABLE. */
   open(content: string, secret: Buffer): Promise<OpenRootKey>;
-  /** Destroys a key that is of no use any more. May be repeated. Errors: KEY_UNAVAILABLE, also when it was made elsewhere. */
+  /** Destroys a key that is of no use any more, or was never made. May be repeated. Errors: KEY_UNAVAILABLE, also when it was made elsewhere. */
   destroy(content: string): Promise<void>;
 }

@@ -44,7 +44,7 @@ async function makeAnew(
   ledger: Ledger,
 ): Promise<MadeRoot> {
   const { files, keeper, operator } = deps;
-  // A process may have died after it made one and before it could say so: nothing else would ever remove that from a token.
+  // A process may have died after it made one, or said that it would: nothing else would ever remove that from a token.
   await destroyKey(deps);
   const made = await newSplitSecret(custody, isRehearsal);
   try {
@@ -79,9 +79,9 @@ async function keptRoot(
   { files, keeper, clock }: CeremonyDeps,
   secret: Buffer,
 ): Promise<ParsedCertificate> {
-  const { key, content } = await keeper.make(plan, secret);
+  const { name, mode } = keeper.file;
+  const key = await keeper.make(plan, secret, (content) => files.write(name, content, mode));
   try {
-    await files.write(keeper.file.name, content, keeper.file.mode);
     return (await createRoot(plan, key, clock)).certificate;
   } finally {
     await key.close();
