@@ -4,7 +4,9 @@ import { describe, expect, it } from '@jest/globals';
 import { gigvaultConfig, numberedFlagKey } from './gigvault.config.ts';
 
 const PIN = 'file:///run/secrets/pin';
-const URI = `pkcs11:slot-id=3?module-path=/usr/lib/softhsm/libsofthsm2.so&pin-source=${PIN}`;
+const LIBRARY = '/usr/lib/softhsm/libsofthsm2.so';
+const URI = `pkcs11:slot-id=3?module-path=${LIBRARY}&pin-source=${PIN}`;
+const TOKEN = { GIGVAULT_KEYMGR_BACKENDS_0_NAME: 'x', GIGVAULT_KEYMGR_BACKENDS_0_TYPE: 'pkcs11' };
 
 /** Flags as they are typed, without their dashes. */
 function read(flags: Record<string, string>, environment: Record<string, string>) {
@@ -44,6 +46,11 @@ describe('key backends', () => {
     GIGVAULT_KEYMGR_BACKENDS_2_FIPS: 'true',
     GIGVAULT_KEYMGR_BACKENDS_2_CREDENTIALS_ACCESS_KEY_ID: 'AKIAIOSFODNN7EXAMPLE',
     GIGVAULT_KEYMGR_BACKENDS_2_CREDENTIALS_SECRET_ACCESS_KEY: 'vault://secret/aws#key',
+    GIGVAULT_KEYMGR_BACKENDS_3_NAME: 'by-parts',
+    GIGVAULT_KEYMGR_BACKENDS_3_TYPE: 'pkcs11',
+    GIGVAULT_KEYMGR_BACKENDS_3_LIBRARY: LIBRARY,
+    GIGVAULT_KEYMGR_BACKENDS_3_SLOT_ID: '3',
+    GIGVAULT_KEYMGR_BACKENDS_3_PIN: 'env://HSM_PIN',
     GIGVAULT_KEYMGR_BACKENDS_7_NAME: 'scratch',
     GIGVAULT_KEYMGR_BACKENDS_7_TYPE: 'memory',
     GIGVAULT_KEYMGR_DIRECTORY: '/var/lib/keychain/keys',
@@ -63,6 +70,7 @@ describe('key backends', () => {
           secretAccessKey: 'vault://secret/aws#key',
         },
       },
+      'by-parts': { type: 'pkcs11', library: LIBRARY, slotId: 3, pin: 'env://HSM_PIN' },
       scratch: { type: 'memory' },
     });
   });
@@ -81,7 +89,7 @@ describe('key backends', () => {
     });
   });
 
-  it.each<[Record<string, string>, string]>([
+  it.each<[Record<string, string>, ...string[]]>([
     [
       { GIGVAULT_KEYMGR_BACKENDS_0_TYPE: 'memory' },
       'GIGVAULT_KEYMGR_BACKENDS_0_TYPE: belongs to a section without a name: keymgr.backends.0.name is missing',
@@ -96,10 +104,27 @@ describe('key backends', () => {
     ],
     [
       { GIGVAULT_KEYMGR_BACKENDS_0_NAME: 'x', GIGVAULT_KEYMGR_BACKENDS_0_TYPE: 'pkcs11' },
-      'keymgr.backends.x.uri: is missing',
+      'keymgr.backends.x.uri: is missing, or library, token and pin',
     ],
-  ])('that are wrong are told by variable and key: %j', (environment, problem) => {
-    expect(problemsOf(environment)).toEqual([problem]);
+    [
+      { ...TOKEN, GIGVAULT_KEYMGR_BACKENDS_0_LIBRARY: LIBRARY },
+      'keymgr.backends.x.pin: is missing',
+      'keymgr.backends.x.token: is missing, or slotId',
+    ],
+    [
+      { ...TOKEN, GIGVAULT_KEYMGR_BACKENDS_0_URI: URI, GIGVAULT_KEYMGR_BACKENDS_0_SLOT_ID: '3' },
+      'keymgr.backends.x.slotId: must not stand beside uri, which says the same, not 3 (GIGVAULT_KEYMGR_BACKENDS_0_SLOT_ID)',
+    ],
+    [
+      { ...TOKEN, GIGVAULT_KEYMGR_BACKENDS_0_URI: 'pkcs11:token=pki?module-path=lib.so' },
+      'keymgr.backends.x.uri: is refused: module-path is not an absolute path (GIGVAULT_KEYMGR_BACKENDS_0_URI)',
+    ],
+    [
+      { GIGVAULT_HSM: 'pkcs11:token=pki?module-path=/lib.so&pin-value=CANARY1' },
+      'hsm: is refused: pin-value shows the PIN to whoever sees the URI; name a file with pin-source (GIGVAULT_HSM)',
+    ],
+  ])('that are wrong are told by variable and key: %j', (environment, ...problems) => {
+    expect(problemsOf(environment)).toEqual(problems);
     expect({}).not.toHaveProperty('type');
   });
 

@@ -17,7 +17,7 @@ import {
   publicTlsConfig,
   sharedConfig,
 } from '@gigvault/host/process-config';
-import { FILES, keymgrConfig, PKCS11_URI } from '@gigvault/keymgr/keymgr.config';
+import { FILES, keymgrConfig, pkcs11Uri } from '@gigvault/keymgr/keymgr.config';
 import { notifyConfig } from '@gigvault/notify/notify.config';
 import { ocspConfig } from '@gigvault/ocsp/ocsp.config';
 import { policyConfig } from '@gigvault/policy/policy.config';
@@ -47,11 +47,7 @@ export const gigvaultConfig = z
     /** A folder: the first start asks a root on another machine there, and takes what it has signed (docs/operations/offline-root.md). */
     offlineRoot: z.string().min(1).optional(),
     /** Keys are made in this token, a PKCS #11 URI (RFC 7512): short for `keymgr.backends.hsm` and `keymgr.backend: hsm` (docs/operations/hsm.md). */
-    hsm: z
-      .string()
-      .regex(/^pkcs11:/, PKCS11_URI)
-      .meta(HIDDEN)
-      .optional(),
+    hsm: pkcs11Uri.optional(),
     /** One process per service instead of one for all. */
     split: z.boolean().default(false),
     /** Lets the key manager run in one process with services that face networks, in production. */

@@ -2,32 +2,62 @@ import { ROLE_NAMES } from '@gigvault/access/permissions';
 import { HIDDEN } from '@gigvault/config/config-problems';
 import { durationBetween } from '@gigvault/config/duration';
 import { secretReference } from '@gigvault/config/secret';
+import { asGigvaultError } from '@gigvault/errors/gigvault-error';
+import { parsePkcs11Uri } from '@gigvault/keystore/pkcs11/pkcs11-uri';
 import { awsConfig, awsCredentialsConfig } from '@gigvault/secrets/secrets.config';
 import { z } from 'zod';
 
 /** The name of the backend that is always there: encrypted files in the data directory. */
 export const FILES = 'pkcs8';
 
-/** What a token's URI may be. */
-export const PKCS11_URI = 'a PKCS #11 URI (RFC 7512), pkcs11:token=…?module-path=…&pin-source=…';
+/** RFC 7512, as `pkcs11:token=pki?module-path=/usr/lib/…/lib….so&pin-source=file:/etc/gigvault/pin`; see parsePkcs11Uri. */
+export const pkcs11Uri = z
+  .string()
+  .superRefine((text, context) => {
+    try {
+      parsePkcs11Uri(text);
+    } catch (error) {
+      // As `is refused: module-path is missing`, after the key's name.
+      const message = asGigvaultError(error).message.replace(/^The PKCS #11 URI (.*)\.$/, '$1');
+      context.addIssue({ code: 'custom', message });
+    }
+  })
+  .meta(HIDDEN);
 
 /** Who may make keys in a backend and use those that are there, as far as their permissions go. Default: every role. */
 const roles = z.array(z.enum(ROLE_NAMES)).min(1).optional();
 
-/** A token behind a vendor's PKCS #11 library, in an HSM or a TPM. */
-const pkcs11Backend = z.strictObject({
-  type: z.literal('pkcs11'),
-  /** RFC 7512, as `pkcs11:token=pki?module-path=/usr/lib/…/lib….so&pin-source=file:/etc/gigvault/pin`. */
-  uri: z
-    .string()
-    .regex(/^pkcs11:/, PKCS11_URI)
-    .meta(HIDDEN),
-  /** Operations that the token does at once. Default: as many as are of use with the vendor's library. */
-  sessions: z.int().min(1).max(64).optional(),
-  roles,
-});
-
 const absolutePath = z.string().startsWith('/', 'an absolute path');
+
+/** A token behind a vendor's PKCS #11 library, in an HSM or a TPM: by its URI, or by library, token and PIN. */
+const pkcs11Backend = z
+  .strictObject({
+    type: z.literal('pkcs11'),
+    uri: pkcs11Uri.optional(),
+    library: absolutePath.optional(),
+    /** CKA_LABEL of the token, or its slot: at least one of them. */
+    token: z.string().min(1).max(32).optional(),
+    slotId: z.int().min(0).optional(),
+    /** Where its user PIN is. */
+    pin: secretReference.optional(),
+    /** Operations that the token does at once. Default: as many as are of use with the vendor's library. */
+    sessions: z.int().min(1).max(64).optional(),
+    roles,
+  })
+  .superRefine(({ uri, library, token, slotId, pin }, context) => {
+    const refuse = (key: string, message: string) =>
+      context.addIssue({ code: 'custom', path: [key], message });
+    const parts = { library, token, slotId, pin };
+    const given = Object.entries(parts).filter(([, value]) => value !== undefined);
+    if (uri !== undefined) {
+      for (const [key] of given) refuse(key, 'must not stand beside uri, which says the same');
+    } else if (given.length === 0) refuse('uri', 'is missing, or library, token and pin');
+    else {
+      for (const key of ['library', 'pin'] as const)
+        if (parts[key] === undefined) refuse(key, 'is missing');
+      if (token === undefined && slotId === undefined) refuse('token', 'is missing, or slotId');
+    }
+  });
 
 /** A TPM 2.0, by tpm2-pkcs11. */
 const tpm2Backend = z.strictObject({

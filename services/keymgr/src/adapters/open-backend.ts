@@ -1,13 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { SecretResolver } from '@gigvault/config/secret';
+import type { SecretReference, SecretResolver } from '@gigvault/config/secret';
 import { draftFile } from '@gigvault/files/durable-file';
 import { awsKmsKeyStore } from '@gigvault/keystore/aws-kms/aws-kms-key-store';
 import type { KeyStore } from '@gigvault/keystore/key-store';
 import { memoryKeyStore } from '@gigvault/keystore/memory-key-store';
 import { pkcs11KeyStore } from '@gigvault/keystore/pkcs11/pkcs11-key-store';
-import { parsePkcs11Uri } from '@gigvault/keystore/pkcs11/pkcs11-uri';
+import { type Pkcs11Uri, parsePkcs11Uri } from '@gigvault/keystore/pkcs11/pkcs11-uri';
 import { tpm2KeyStore } from '@gigvault/keystore/tpm2-key-store';
 import { awsCredentials } from '@gigvault/secrets/aws-client';
 import type { Log } from '@gigvault/telemetry/log';
@@ -51,9 +51,9 @@ function openToken(
       log[event === 'lost' ? 'error' : 'info']({ backend, operation: 'token' }, message),
   };
   if (config.type === 'pkcs11') {
-    const { uri, sessions } = config;
+    const { sessions } = config;
     const some = sessions === undefined ? {} : { sessions };
-    return pkcs11KeyStore({ ...options, ...some, uri: parsePkcs11Uri(uri) });
+    return pkcs11KeyStore({ ...options, ...some, uri: tokenOf(config) });
   }
   const { token, device, modulePath, pin } = config;
   return tpm2KeyStore({
@@ -64,6 +64,19 @@ function openToken(
     tcti: config.tcti ?? `device:${device}`,
     directory: config.directory ?? join(dataDir, 'tpm2'),
   });
+}
+
+/** However it was written; the schema has seen that all of it is there. */
+function tokenOf({ uri, library, token, slotId, pin }: Config<'pkcs11'>): Pkcs11Uri {
+  if (uri !== undefined) return parsePkcs11Uri(uri);
+  return {
+    token: {
+      ...(token === undefined ? {} : { token }),
+      ...(slotId === undefined ? {} : { slotId }),
+    },
+    modulePath: library as string,
+    pinSource: pin as SecretReference,
+  };
 }
 
 async function openAwsKms(
