@@ -25,6 +25,11 @@ const OTHERS = [
 const SERVICE_LINK = /_SERVICE_(HOST|PORT(_\w+)?)$|_PORT_\d+_(TCP|UDP)(_\w+)?$/;
 const LINK_ADDRESS = /^(tcp|udp):\/\//;
 
+/** True for what Kubernetes sets, and no operator. */
+export function isServiceLink(name: string, value: string): boolean {
+  return SERVICE_LINK.test(name) || LINK_ADDRESS.test(value);
+}
+
 /** `https.port` → `GIGVAULT_HTTPS_PORT`; `ra.http01Port` → `GIGVAULT_RA_HTTP01_PORT`. */
 export function environmentName(key: string): string {
   return `${PREFIX}${key
@@ -76,8 +81,7 @@ export function unknownVariables(
   const known = new Set([...names, ...secrets]);
   const used = JSON.stringify(written);
   return Object.keys(environment)
-    .filter((name) => name.startsWith(PREFIX) && !SERVICE_LINK.test(name))
-    .filter((name) => !LINK_ADDRESS.test(environment[name] ?? ''))
+    .filter((name) => name.startsWith(PREFIX) && !isServiceLink(name, environment[name] ?? ''))
     .filter((name) => !known.has(name) && !known.has(name.replace(/_\d+$/, '')))
     .filter((name) => !used.includes(`"env://${name}"`))
     .map((name) => {

@@ -13,6 +13,7 @@ import {
   gigvaultConfig,
   numberedFlagKey,
 } from './gigvault.config.ts';
+import { translateKeychainVariables } from './keychain-variables.ts';
 
 /** What the command line, the environment and the file ask for. */
 export interface Arguments extends ReadConfig<GigvaultConfig> {
@@ -34,15 +35,21 @@ interface Given {
 export function readArguments(args: readonly string[]): Arguments {
   const { flags, file, checkOnly } = parse(args);
   const found = file ?? places().find(existsSync);
+  const keychain = translateKeychainVariables(processEnvironment);
+  if (keychain.refused.length > 0) throw wrongEnvironment(keychain.refused);
   const read = readConfig(gigvaultConfig, {
     flags,
-    environment: processEnvironment,
+    environment: { ...keychain.environment, ...processEnvironment },
     ...(found === undefined ? {} : { file: found }),
   });
-  const { unknownVariables: problems, config } = read;
-  if (problems.length > 0 && config.environment === 'production')
-    throw new GigvaultError('INVALID_ARGUMENT', 'The environment is wrong.', { problems });
-  return { ...read, checkOnly };
+  const unknownVariables = [...keychain.unknown, ...read.unknownVariables];
+  if (unknownVariables.length > 0 && read.config.environment === 'production')
+    throw wrongEnvironment(unknownVariables);
+  return { ...read, unknownVariables, checkOnly };
+}
+
+function wrongEnvironment(problems: readonly Problem[]): GigvaultError {
+  return new GigvaultError('INVALID_ARGUMENT', 'The environment is wrong.', { problems });
 }
 
 function parse(args: readonly string[]): Given {

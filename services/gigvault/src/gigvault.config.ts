@@ -66,12 +66,12 @@ export const gigvaultConfig = z
       .strictObject({
         /** mTLS gRPC between services. Default: 9543. */
         port: port.optional(),
-        /** Keys over gRPC for people, `host:port` or `:port`. Default: `:9443`, and none where `grpc.port` is given, as before there was this. */
+        /** Keys over gRPC for people, `host:port` or `:port`, or `off`. Default: `:9443`, and none where `grpc.port` is given, as before there was this. */
         address: z
           .string()
           .regex(
-            /^([^:[\]]+|\[[0-9a-fA-F:.]+\])?:\d{1,5}$/,
-            'host:port, or :port for every host of "host"',
+            /^(off|([^:[\]]+|\[[0-9a-fA-F:.]+\])?:\d{1,5})$/,
+            'host:port, :port for every host of "host", or off',
           )
           .optional(),
       })

@@ -2,6 +2,8 @@ import type { GigvaultConfig } from '../gigvault.config.ts';
 
 const INTERNAL = 9543;
 const KEY_API = ':9443';
+/** As `grpc.address`: no listener. */
+const NOWHERE = 'off';
 
 type PortConfig = Pick<GigvaultConfig, 'grpc' | 'host'>;
 
@@ -16,7 +18,7 @@ export function keyApiAddress({
   host,
 }: PortConfig): { readonly host: string; readonly port: number } | undefined {
   const address = grpc.address ?? (grpc.port === undefined ? KEY_API : undefined);
-  if (address === undefined) return undefined;
+  if (address === undefined || address === NOWHERE) return undefined;
   const colon = address.lastIndexOf(':');
   const named = address.slice(0, colon).replace(/^\[|\]$/g, '');
   return { host: named || host, port: Number(address.slice(colon + 1)) };

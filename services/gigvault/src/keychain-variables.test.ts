@@ -1,0 +1,147 @@
+import { readConfig } from '@gigvault/config/load-config';
+import { expect, it } from '@jest/globals';
+import { gigvaultConfig } from './gigvault.config.ts';
+import { translateKeychainVariables } from './keychain-variables.ts';
+
+const SAMPLE = {
+  KEYCHAIN_SERVER_DATA_DIR: '/var/lib/keychain',
+  KEYCHAIN_SERVER_LOG_LEVEL: 'warn',
+  KEYCHAIN_SERVER_LOG_FORMAT: 'json',
+  KEYCHAIN_REST_ENABLED: 'true',
+  KEYCHAIN_REST_ADDRESS: '192.0.2.1:8444',
+  KEYCHAIN_REST_TLS_ENABLED: 'true',
+  KEYCHAIN_GRPC_ENABLED: 'true',
+  KEYCHAIN_GRPC_ADDRESS: ':9444',
+  KEYCHAIN_MCP_ENABLED: 'false',
+  KEYCHAIN_QUIC_ENABLED: 'false',
+  KEYCHAIN_AUTH_ENABLED: 'true',
+  KEYCHAIN_AUTH_TYPE: 'api_key',
+  KEYCHAIN_TLS_MIN_VERSION: '1.2',
+  KEYCHAIN_METRICS_ENABLED: 'true',
+  KEYCHAIN_METRICS_ADDRESS: '[::1]:9090',
+  KEYCHAIN_METRICS_PATH: '/metrics',
+  KEYCHAIN_BACKENDS_0_NAME: 'pkcs8',
+  KEYCHAIN_BACKENDS_0_TYPE: 'pkcs8',
+  KEYCHAIN_BACKENDS_0_KEY_DIR: '/var/lib/keychain/keys',
+  KEYCHAIN_BACKENDS_1_NAME: 'hsm',
+  KEYCHAIN_BACKENDS_1_TYPE: 'pkcs11',
+  KEYCHAIN_BACKENDS_1_LIBRARY: '/usr/lib/softhsm/libsofthsm2.so',
+  KEYCHAIN_BACKENDS_1_SLOT_ID: '3',
+  KEYCHAIN_BACKENDS_1_PIN: 'CANARY1',
+  // Of Kubernetes, beside a service that is called keychain.
+  KEYCHAIN_PORT: 'tcp://10.0.0.1:8443',
+  KEYCHAIN_SERVICE_HOST: '10.0.0.1',
+};
+
+function configOf(variables: Record<string, string>) {
+  const { environment } = translateKeychainVariables(variables);
+  return readConfig(gigvaultConfig, { flags: {}, environment });
+}
+
+const told = (problems: readonly { pointer: string; message: string }[]) =>
+  problems.map(({ pointer, message }) => `${pointer}: ${message}`);
+
+it('variables of go-keychain configure the same — covers: K132, K133, K134, K138, K139, K140, K141, K143, K144, K145, K146, K147', () => {
+  const { refused, unknown } = translateKeychainVariables(SAMPLE);
+  expect({ refused, unknown }).toEqual({ refused: [], unknown: [] });
+  const { config, written, unknownVariables } = configOf(SAMPLE);
+  expect(unknownVariables).toEqual([]);
+  expect(config).toMatchObject({
+    dataDir: '/var/lib/keychain',
+    log: { level: 'warn' },
+    host: '192.0.2.1',
+    https: { port: 8444, tls: { minVersion: '1.2' } },
+    grpc: { address: ':9444' },
+    metrics: { address: '::1', port: 9090 },
+    keymgr: { directory: '/var/lib/keychain/keys' },
+  });
+  expect(config.keymgr.backends).toEqual({
+    hsm: {
+      type: 'pkcs11',
+      library: '/usr/lib/softhsm/libsofthsm2.so',
+      slotId: 3,
+      pin: 'env://KEYCHAIN_BACKENDS_1_PIN',
+    },
+  });
+  expect(JSON.stringify(written)).not.toContain('CANARY1');
+});
+
+it('an address without a host is on the configured one', () => {
+  const { config } = configOf({ KEYCHAIN_REST_ADDRESS: ':8444' });
+  expect(config).toMatchObject({ host: 'localhost', https: { port: 8444 } });
+});
+
+it('gRPC can be off — covers: K134', () => {
+  const { config } = configOf({ KEYCHAIN_GRPC_ADDRESS: ':9443', KEYCHAIN_GRPC_ENABLED: 'false' });
+  expect(config.grpc.address).toBe('off');
+});
+
+it('the device of a TPM is taken over; its token is said in the words of GigVault — covers: K142', () => {
+  const { environment } = translateKeychainVariables({
+    KEYCHAIN_BACKENDS_0_NAME: 'tpm',
+    KEYCHAIN_BACKENDS_0_TYPE: 'tpm2',
+    KEYCHAIN_BACKENDS_0_DEVICE: '/dev/tpmrm1',
+  });
+  const more = {
+    GIGVAULT_KEYMGR_BACKENDS_0_TOKEN: 'pki',
+    GIGVAULT_KEYMGR_BACKENDS_0_PIN: 'env://PIN',
+  };
+  const { config } = readConfig(gigvaultConfig, {
+    flags: {},
+    environment: { ...environment, ...more },
+  });
+  expect(config.keymgr.backends['tpm']).toMatchObject({ device: '/dev/tpmrm1', token: 'pki' });
+});
+
+it.each<[string, string, string]>([
+  ['AUTH_ENABLED', 'false', 'must be true: nobody uses keys without saying who they are'],
+  [
+    'AUTH_TYPE',
+    'mtls',
+    'must be api_key or jwt: both are always taken; for client certificates see https.clientCertificates',
+  ],
+  ['REST_TLS_ENABLED', 'false', 'must be true: there is no listener without TLS'],
+  ['REST_ADDRESS', '8443', 'must be host:port or :port'],
+  [
+    'GRPC_TLS_CERT_FILE',
+    '/x',
+    'must be what KEYCHAIN_REST_TLS_CERT_FILE is: both have one certificate',
+  ],
+  ['MCP_ENABLED', 'true', 'must be false: MCP is not served'],
+  ['QUIC_ENABLED', 'true', 'must be false: HTTP/3 is not served'],
+  ['METRICS_PATH', '/m', 'must be /metrics: the path is fixed'],
+])('KEYCHAIN_%s=%s is refused — covers: K135, K136, K137, K146', (name, value, message) => {
+  const { refused } = translateKeychainVariables({ [`KEYCHAIN_${name}`]: value });
+  expect(told(refused)).toEqual([`KEYCHAIN_${name}: ${message}`]);
+});
+
+it('encrypted files have one name', () => {
+  const { refused } = translateKeychainVariables({
+    KEYCHAIN_BACKENDS_0_NAME: 'software',
+    KEYCHAIN_BACKENDS_0_TYPE: 'pkcs8',
+  });
+  expect(told(refused)).toEqual([
+    'KEYCHAIN_BACKENDS_0_NAME: must be pkcs8: the backend of encrypted files has this name',
+  ]);
+});
+
+it('what means nothing is told with what was meant, and without its value — covers: T66', () => {
+  const { unknown, environment } = translateKeychainVariables({
+    KEYCHAIN_SERVER_LOGLEVEL: 'CANARY1',
+    KEYCHAIN_AUTH_API_KEYS_0_KEY: 'CANARY1',
+    KEYCHAIN_TLS_CIPHERS: 'CANARY1',
+    KEYCHAIN_BACKENDS_0_TYPE: 'pkcs8',
+    KEYCHAIN_BACKENDS_0_KEYDIR: 'CANARY1',
+    KEYCHAIN_BACKENDS_0_CERT_DIR: 'CANARY1',
+    KEYCHAIN_BACKENDS_0_PIN: 'CANARY1',
+  });
+  expect(told(unknown)).toEqual([
+    'KEYCHAIN_SERVER_LOGLEVEL: means nothing; did you mean KEYCHAIN_SERVER_LOG_LEVEL?',
+    'KEYCHAIN_AUTH_API_KEYS_0_KEY: means nothing',
+    'KEYCHAIN_TLS_CIPHERS: means nothing',
+    'KEYCHAIN_BACKENDS_0_KEYDIR: means nothing; did you mean KEYCHAIN_BACKENDS_0_KEY_DIR?',
+    'KEYCHAIN_BACKENDS_0_CERT_DIR: means nothing; did you mean KEYCHAIN_BACKENDS_0_KEY_DIR?',
+    'KEYCHAIN_BACKENDS_0_PIN: means nothing',
+  ]);
+  expect(environment).toEqual({});
+});

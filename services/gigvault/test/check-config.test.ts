@@ -1,0 +1,63 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { NODE_FLAGS, REPOSITORY } from '@gigvault/testkit/pki-process';
+import { type ProgramResult, runProgram } from '@gigvault/testkit/run-program';
+import { afterAll, beforeAll, expect, it } from '@jest/globals';
+
+let folder: string;
+
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'gigvault-check-'));
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+
+/** `up --check-config`, of which nothing stays. */
+function check(
+  flags: readonly string[],
+  variables: Readonly<Record<string, string>> = {},
+): Promise<ProgramResult> {
+  const program = join(REPOSITORY, 'dist', 'gigvault.js');
+  const env = { PATH: process.env['PATH'], HOME: folder, ...variables };
+  return runProgram(process.execPath, [...NODE_FLAGS, program, 'up', '--check-config', ...flags], {
+    cwd: folder,
+    env,
+  });
+}
+
+/** What is wrong, a line each. */
+async function wrong(...args: Parameters<typeof check>): Promise<string[]> {
+  const { code, stdout, stderr } = await check(...args);
+  expect([code, stdout]).toEqual([2, '']);
+  return stderr.trim().split('\n').slice(1);
+}
+
+const STRICT = [
+  ...['--environment', 'production', '--single-node'],
+  ...['--public-url', 'https://pki.example.com', '--status-public-url', 'http://pki.example.com'],
+];
+
+it('a token’s URI is read as a start reads it', async () => {
+  expect(await wrong(['--hsm', 'pkcs11:token=x?module-path=lib.so'])).toEqual([
+    '  ✖ hsm   is refused: module-path is not an absolute path (--hsm)',
+  ]);
+});
+
+it('variables of go-keychain count, under those of GigVault — covers: K143, K146, K147', async () => {
+  const level = { KEYCHAIN_SERVER_LOG_LEVEL: 'loud' };
+  expect(await wrong([], level)).toEqual([
+    expect.stringMatching(/log\.level .*not "loud" \(GIGVAULT_LOG_LEVEL\)/),
+  ]);
+  expect((await check([], { ...level, GIGVAULT_LOG_LEVEL: 'warn' })).code).toBe(0);
+  expect(await wrong([], { KEYCHAIN_AUTH_ENABLED: 'false' })).toEqual([
+    '  ✖ KEYCHAIN_AUTH_ENABLED   must be true: nobody uses keys without saying who they are',
+  ]);
+});
+
+it('one of them that means nothing is a warning, and refused in production — covers: K147', async () => {
+  const variables = { KEYCHAIN_SERVER_LOGLEVEL: 'debug' };
+  const told = 'KEYCHAIN_SERVER_LOGLEVEL means nothing; did you mean KEYCHAIN_SERVER_LOG_LEVEL?';
+  const { code, stderr } = await check([], variables);
+  expect([code, stderr]).toEqual([0, `warning: ${told}\n`]);
+  expect(await wrong(STRICT, variables)).toEqual([`  ✖ ${told.replace(' means', '   means')}`]);
+});
