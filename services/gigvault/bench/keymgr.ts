@@ -17,7 +17,14 @@ import { closedLoopRound } from './closed-loop.ts';
 import { type CpuMeter, cpuOf, cpuOfServer, ownCpu } from './cpu.ts';
 import { issueFrom } from './issuance-load.ts';
 import { loadRound, startLoad } from './load-process.ts';
-import { type Effort, type Measurement, type Round, rateOf } from './measurement.ts';
+import {
+  type CpuShares,
+  type Effort,
+  type Measurement,
+  type Round,
+  rateOf,
+  roundOf,
+} from './measurement.ts';
 import { startOwnSuite } from './own-suite.ts';
 import { BATCH, type SigningSetup } from './signing-load.ts';
 import { median } from './statistics.ts';
@@ -49,17 +56,19 @@ async function keysInFiles(): Promise<Measurement[]> {
   const directory = mkdtempSync(join(tmpdir(), 'gv-keys-'));
   try {
     const store = openFiles(directory);
-    const generation = await timesOf(20, () => store.generate('rsa-2048'));
+    const generation = await timesOf(20, processCpu, () => store.generate('rsa-2048'));
     const handle = await store.generate('rsa-2048');
-    const signing = await timesOf(200, () => store.sign(handle, MESSAGE, { format: 'der' }));
+    const sign = () => store.sign(handle, MESSAGE, { format: 'der' });
+    const signing = await timesOf(200, processCpu, sign);
     const delay = monitorEventLoopDelay({ resolution: 1 });
     delay.enable();
-    for (let i = 0; i < 4; i++) await store.generate('rsa-4096');
+    const { cpu } = await timesOf(4, processCpu, () => store.generate('rsa-4096'));
     delay.disable();
+    const stall = { times: [delay.max / 1e6], cpu };
     return [
       milliseconds('RSA-2048 key pair, encrypted file', generation, 100),
       milliseconds('RSA-2048 signature', signing, 10),
-      milliseconds('longest stall of the loop, RSA-4096 generation', [delay.max / 1e6], 20),
+      milliseconds('longest stall of the loop, RSA-4096 generation', stall, 20),
     ];
   } finally {
     rmSync(directory, { recursive: true });
@@ -96,7 +105,7 @@ async function requests({ rounds, roundMs }: Effort): Promise<Measurement[]> {
     return [
       milliseconds('GET /keys/{keyId}, through the edge', rest, 5),
       milliseconds('KeystoreService/GetKey, gRPC through the edge', grpc, 2),
-      milliseconds('KeyService/GetKey, mTLS gRPC between services', [get.p50 as number], 2),
+      { ...get, work: 'KeyService/GetKey, mTLS gRPC between services', ...inMilliseconds(get, 2) },
       await rate('sign', IN_FLIGHT, {
         work: 'P-256 Sign, mTLS gRPC',
         floor: { value: 6_000 },
@@ -142,7 +151,10 @@ function eachOfBatch(round: Round): Round {
 }
 
 /** One client that asks for a key of its own over both protocols, with the token of the context that `up` wrote. */
-async function requestTimes(pki: PkiProcess): Promise<{ rest: number[]; grpc: number[] }> {
+async function requestTimes(pki: PkiProcess): Promise<{ rest: Timed; grpc: Timed }> {
+  const processes = serviceProcesses(pki.dataDir);
+  const serving = ['edge', 'keymgr'].map((name) => processes.get(name) as number);
+  const cpu = cpuOf(serving, pki.dataDir, process.pid);
   const http = httpClient(readFileSync(pki.rootFile));
   const url = `${pki.publicUrl}/service/api/v1`;
   const post = (path: string, body: object, headers = {}) =>
@@ -158,11 +170,11 @@ async function requestTimes(pki: PkiProcess): Promise<{ rest: number[]; grpc: nu
     const { accessToken } = (await post('/token', grant)).json<{ accessToken: string }>();
     const headers = { authorization: `Bearer ${accessToken}` };
     await post('/keys', { keyId: 'bench', keyType: 'ec-p256' }, headers);
-    const rest = await timesOf(500, async () => {
+    const rest = await warmTimesOf(1_000, cpu, async () => {
       const { status } = await http.fetch(`${url}/keys/bench`, { headers });
       if (status !== 200) throw new Error(`GET /keys/bench answered ${status}`);
     });
-    return { rest, grpc: await grpcTimes(pki, headers) };
+    return { rest, grpc: await grpcTimes(pki, headers, cpu) };
   } finally {
     http.close();
   }
@@ -171,7 +183,8 @@ async function requestTimes(pki: PkiProcess): Promise<{ rest: number[]; grpc: nu
 async function grpcTimes(
   { ports, rootFile }: PkiProcess,
   headers: { readonly authorization: string },
-): Promise<number[]> {
+  cpu: CpuMeter,
+): Promise<Timed> {
   const channel = new Client(
     `localhost:${ports.keyApi}`,
     credentials.createSsl(readFileSync(rootFile)),
@@ -194,7 +207,7 @@ async function grpcTimes(
       );
     });
   try {
-    return await timesOf(500, call);
+    return await warmTimesOf(1_000, cpu, call);
   } finally {
     channel.close();
   }
@@ -227,14 +240,19 @@ async function signaturesOfToken(
 function withDriver(driver: number): CpuMeter {
   const ofDriver = cpuOfServer(driver);
   return () => {
-    const own = process.cpuUsage();
+    const own = processCpu();
     const used = ofDriver();
-    return () => {
-      const { user, system } = process.cpuUsage(own);
-      return { node: user + system + used().node };
-    };
+    return () => ({ node: own().node + used().node });
   };
 }
+
+const processCpu: CpuMeter = () => {
+  const before = process.cpuUsage();
+  return () => {
+    const { user, system } = process.cpuUsage(before);
+    return { node: user + system };
+  };
+};
 
 /** The same work with its keys in files and in the token, by turns. */
 async function issuanceWithToken(
@@ -277,18 +295,45 @@ async function issuanceWithToken(
   }
 }
 
-async function timesOf(count: number, operation: () => Promise<unknown>): Promise<number[]> {
+/** Milliseconds of each operation, and CPU microseconds of one. */
+interface Timed {
+  readonly times: readonly number[];
+  readonly cpu: CpuShares;
+}
+
+/** One after another. */
+async function timesOf(
+  count: number,
+  cpu: CpuMeter,
+  operation: () => Promise<unknown>,
+): Promise<Timed> {
   const times: number[] = [];
+  const used = cpu();
+  const start = performance.now();
   for (let i = 0; i < count; i++) {
     const begin = performance.now();
     await operation();
     times.push(performance.now() - begin);
   }
-  return times;
+  return { times, cpu: roundOf(times, (performance.now() - start) / 1000, used()).cpu };
+}
+
+/** The same after as many that are not counted. */
+async function warmTimesOf(...what: Parameters<typeof timesOf>): Promise<Timed> {
+  await timesOf(...what);
+  return timesOf(...what);
 }
 
 /** @param floor milliseconds */
-function milliseconds(work: string, times: readonly number[], floor: number): Measurement {
-  const value = median(times);
-  return { work, unit: 'ms', value, p50: value, rounds: times.length, floor: { value: floor } };
+function milliseconds(work: string, { times, cpu }: Timed, floor: number): Measurement {
+  const p50 = median(times);
+  return { work, cpu, p50, rounds: times.length, ...inMilliseconds({ p50 }, floor) };
+}
+
+/** The median time as what is measured. @param floor milliseconds */
+function inMilliseconds(
+  { p50 }: { readonly p50?: number },
+  floor: number,
+): Pick<Measurement, 'unit' | 'value' | 'floor'> {
+  return { unit: 'ms', value: p50 as number, floor: { value: floor } };
 }
