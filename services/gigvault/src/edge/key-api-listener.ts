@@ -134,7 +134,7 @@ function answerer(
   async function answer(method: string, call: Call, requestId: string): Promise<Buffer> {
     gate(addressOf(call));
     return admitted(bound, method, async () => {
-      const { signal, deadline } = limitsOf(call, clock);
+      const { signal, deadline, lift } = limitsOf(call, clock);
       const correlation = { traceId: traceIdOf(textOf(call, 'traceparent')), requestId };
       const asked = {
         method,
@@ -145,7 +145,7 @@ function answerer(
         client: readClient ? encodeClient(readClient(certificateOf(call))) : '',
       };
       const answered = withCorrelation(correlation, () => keyApi.call(asked, { signal, deadline }));
-      return (await answered).response;
+      return (await answered.finally(lift)).response;
     });
   }
 
@@ -192,18 +192,21 @@ async function admitted<T>(bound: Admission, method: string, run: () => Promise<
   }
 }
 
-/** When the client hangs up, and the milliseconds that it waits. */
+/** When the client hangs up, and the milliseconds that it waits. @returns `lift` for when there is an answer: grpc-js says `cancelled` of each call that ends */
 function limitsOf(
   call: Call,
   clock: Clock,
-): { readonly signal: AbortSignal; readonly deadline: number } {
+): { readonly signal: AbortSignal; readonly deadline: number; lift(): void } {
   const hangUp = new AbortController();
-  call.once('cancelled', () =>
-    hangUp.abort(new GigvaultError('UNAVAILABLE', 'The client went away.')),
-  );
+  const onCancelled = () => hangUp.abort(new GigvaultError('UNAVAILABLE', 'The client went away.'));
+  call.once('cancelled', onCancelled);
   const until = call.getDeadline();
   const wait = (until instanceof Date ? until.getTime() : until) - clock.now();
-  return { signal: hangUp.signal, deadline: Math.max(1, Math.min(wait, LONGEST_CALL)) };
+  return {
+    signal: hangUp.signal,
+    deadline: Math.max(1, Math.min(wait, LONGEST_CALL)),
+    lift: () => call.off('cancelled', onCancelled),
+  };
 }
 
 function requiredOf({

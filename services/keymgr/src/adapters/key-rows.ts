@@ -1,7 +1,8 @@
 import { parseKeyHandle } from '@gigvault/keystore/key-store';
 import type { AnyKeyType } from '@gigvault/keystore/key-types';
-import { readPairKey } from '@gigvault/keystore/pair-key';
+import { type PairKeyInfo, readPairKey } from '@gigvault/keystore/pair-key';
 import type { PeerName } from '@gigvault/rpc/service-name';
+import { LRUCache } from 'lru-cache';
 import type { Purpose } from '../keys/grants.ts';
 import type { KeyGrant } from '../keys/key-grant.ts';
 import type { KeyState } from '../keys/key-state.ts';
@@ -70,11 +71,21 @@ export function toDate(time: number | null): Date | null {
   return time === null ? null : new Date(time);
 }
 
+/** By their SubjectPublicKeyInfo: to import one takes longer than all else that is done for a row. */
+const publicKeys = new LRUCache<string, PairKeyInfo>({ max: 1_000 });
+
+function publicKeyOf(spki: Buffer): PairKeyInfo {
+  const octets = spki.toString('latin1');
+  const known = publicKeys.get(octets) ?? readPairKey(spki);
+  publicKeys.set(octets, known);
+  return known;
+}
+
 /** The row's version. */
 export function toKeyVersion(row: VersionRow): KeyVersion {
   return {
     version: row.version,
-    publicKey: row.spki === null ? null : readPairKey(row.spki),
+    publicKey: row.spki === null ? null : publicKeyOf(row.spki),
     backend: row.backend,
     handle: parseKeyHandle(row.handle),
     versionCreatedAt: row.version_created_at.getTime(),
