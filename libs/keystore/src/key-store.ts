@@ -66,6 +66,15 @@ export interface MasterKeyRotation {
   end?(): Promise<void>;
 }
 
+/**
+ * Of backends that find keys by name. Two who ask for the same name have the same key, so nobody who was second removes it by its handle while the other
+ * may still write it down.
+ */
+export interface NamedKeys {
+  /** Destroys the key that `generate` would find; true afterwards whether or not there was one. Errors: KEY_UNAVAILABLE. */
+  remove(keyType: AnyKeyType, name: string): Promise<void>;
+}
+
 /** Of backends whose private keys decrypt: RSAES-OAEP (RFC 8017 §7.1), SHA-256 for hash and MGF1. Errors as those of SecretKeys. */
 export interface PrivateDecryption {
   /** A pair that decrypts, and is not to sign; durable when it resolves. */
@@ -116,6 +125,7 @@ export interface KeyStore {
   readonly secretKeys?: SecretKeys;
   readonly privateDecryption?: PrivateDecryption;
   readonly masterKeyRotation?: MasterKeyRotation;
+  readonly namedKeys?: NamedKeys;
 }
 
 const HANDLE = /^[A-Za-z0-9-]{1,255}$/;

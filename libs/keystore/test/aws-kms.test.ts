@@ -85,6 +85,16 @@ describe('AWS KMS', () => {
     expect(await store.generate('ec-p256', { name: 'ca-issuing/1' })).not.toBe(first);
   });
 
+  it('removes by its name what nobody has a handle of', async () => {
+    const handle = await store.generate('ec-p256', { name: 'left/2' });
+    await store.namedKeys?.remove('ec-p384', 'left/2');
+    await store.namedKeys?.remove('hmac-sha256', 'left/2');
+    expect(await store.generate('ec-p256', { name: 'left/2' })).toBe(handle);
+    for (let i = 0; i < 2; i++) await store.namedKeys?.remove('ec-p256', 'left/2');
+    await expect(open().sign(handle, DATA, { format: 'der' })).rejects.toThrow();
+    expect(await store.generate('ec-p256', { name: 'left/2' })).not.toBe(handle);
+  });
+
   it('gives one key to all who ask for the same name at the same time', async () => {
     const all = Array.from({ length: 5 }, () => store.generate('ec-p256', { name: 'race/1' }));
     const handles = new Set(await Promise.all(all));

@@ -44,6 +44,32 @@ export function countedKeyStore(backend?: string): CountedKeyStore {
   };
 }
 
+/** One that finds keys by name, as KMS does by aliases. */
+export function namedKeyStore(): CountedKeyStore {
+  const inner = countedKeyStore();
+  const names = new Map<string, Promise<KeyHandle>>();
+  const remove = async (handle: KeyHandle) => {
+    for (const [name, known] of names) if ((await known) === handle) names.delete(name);
+    await inner.remove(handle);
+  };
+  return {
+    ...inner,
+    remove,
+    async generate(keyType, { name } = {}) {
+      const known = `${name} ${keyType}`;
+      const made = names.get(known) ?? inner.generate(keyType);
+      names.set(known, made);
+      return made;
+    },
+    namedKeys: {
+      async remove(keyType, name) {
+        const made = await names.get(`${name} ${keyType}`);
+        if (made !== undefined) await remove(made);
+      },
+    },
+  };
+}
+
 /**
  * Everything in memory, with a clock that a test moves: the backend `memory`, where new keys go, and `vault`.
  *

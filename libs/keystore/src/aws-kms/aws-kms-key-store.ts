@@ -2,6 +2,7 @@ import { createHash, hash } from 'node:crypto';
 import type { AwsConnection } from '@gigvault/secrets/aws-client';
 import { type Clock, systemClock } from '@gigvault/time/clock';
 import type { KeyStore } from '../key-store.ts';
+import { isSecretKeyType } from '../key-types.ts';
 import { KMS_KEY_TYPES, kmsAlgorithm } from './kms-algorithm.ts';
 import { kmsClient } from './kms-client.ts';
 import { kmsKeys } from './kms-keys.ts';
@@ -59,6 +60,11 @@ export function awsKmsKeyStore(options: AwsKmsOptions): AwsKmsKeyStore {
     async remove(handle) {
       signer.forget(handle);
       await keys.remove(handle);
+    },
+    namedKeys: {
+      async remove(keyType, name) {
+        if (!isSecretKeyType(keyType)) await keys.removeNamed(kmsAlgorithm(keyType), name);
+      },
     },
     async facts() {
       await signer.look();

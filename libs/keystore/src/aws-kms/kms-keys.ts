@@ -13,6 +13,8 @@ export interface KmsKeys {
   publicKey(handle: KeyHandle): Promise<Buffer>;
   /** Schedules the deletion of the key, and takes its alias away. */
   remove(handle: KeyHandle): Promise<void>;
+  /** The same for the key that `generate` would find. */
+  removeNamed(algorithm: KmsAlgorithm, name: string): Promise<void>;
   /** Errors: KEY_UNAVAILABLE when KMS does not even list aliases. */
   list(): Promise<void>;
 }
@@ -65,6 +67,10 @@ export function kmsKeys(options: KmsKeysOptions): KmsKeys {
     publicKey: requests.publicKey,
     list: requests.listAliases,
     remove,
+    async removeNamed(algorithm, name) {
+      const handle = await requests.underAlias(`${prefix}${name}`, algorithm);
+      if (handle !== undefined) await remove(handle);
+    },
     async generate(algorithm, names) {
       if (names.name === undefined) return create(algorithm, names);
       const alias = `${prefix}${names.name}`;

@@ -51,6 +51,7 @@ export function meteredKeyStore(store: KeyStore, metrics: Metrics): KeyStore {
       privateDecryption: meteredDecryption(store.privateDecryption, meter),
     }),
     ...(store.masterKeyRotation && { masterKeyRotation: store.masterKeyRotation }),
+    ...(store.namedKeys && { namedKeys: store.namedKeys }),
     remove: (handle) => store.remove(handle),
     facts: () => store.facts(),
     async check() {

@@ -43,6 +43,7 @@ function rotation(deps: PersonDeps): HttpRoute {
     examples: { params, body: { version: 1 }, replies: { 200: { ...EXAMPLE, version: 2 } } },
     errors: {
       ...ERRORS,
+      CONFLICT: "Key 'my-key' is at version 2, not 1.",
       KEY_STATE_REFUSED: "Key 'my-key' refused: key is suspended.",
       KEY_UNAVAILABLE: 'Key directory cannot be read and written.',
       OPERATION_NOT_SUPPORTED: "The token makes no keys of type 'ed25519'.",

@@ -12,7 +12,7 @@ import type { UseLimits } from '../ports/use-limits.ts';
 import { discardKey } from './discard-key.ts';
 import type { Purpose } from './grants.ts';
 import { type KeySpec, requireKeyId } from './key-spec.ts';
-import type { KeyVersion, StoredKey } from './stored-key.ts';
+import { type KeyVersion, type StoredKey, type VersionName, versionName } from './stored-key.ts';
 
 /** What making and finding keys needs. */
 export interface KeyDeps {
@@ -90,8 +90,8 @@ export async function createKey(deps: KeyDeps, request: NewKey): Promise<StoredK
     deps.keys.insert(key, { type: 'key.generated', actor, subject: keyId, data }),
   );
   if (inserted) return key;
-  // Only now is it certain that no row names this handle: after an error the row may be there all the same.
-  await discardKey(deps, keyId, made);
+  // Only now is it certain that no row of ours names this handle: after an error the row may be there all the same.
+  await discardKey(deps, { keyId, version: 1 }, made);
   throw alreadyExists(keyId);
 }
 
@@ -104,13 +104,13 @@ export async function createKey(deps: KeyDeps, request: NewKey): Promise<StoredK
 export async function makeKey(
   { backends }: Pick<KeyDeps, 'backends'>,
   spec: KeySpec,
-  { keyId, version }: { readonly keyId: string; readonly version: number },
+  which: VersionName,
   backend: string | undefined,
 ): Promise<Pick<KeyVersion, 'publicKey' | 'backend' | 'handle'>> {
   const keyStore = backend === undefined ? backends.forNewKeys : backends.named(backend);
   const handle = await generate(keyStore, spec, {
-    label: keyId,
-    name: `${keyId}/${version}`,
+    label: which.keyId,
+    name: versionName(which),
   });
   const publicKey = isSecretKeyType(spec.keyType)
     ? null

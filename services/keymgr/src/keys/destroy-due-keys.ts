@@ -4,7 +4,7 @@ import type { Backends } from '../backends/backends.ts';
 import type { KeyEvent } from '../ports/key-event.ts';
 import type { KeyTable } from '../ports/key-table.ts';
 import { moveKey } from './move-key.ts';
-import type { KeyVersion, StoredKey } from './stored-key.ts';
+import { type KeyVersion, type StoredKey, versionName } from './stored-key.ts';
 
 /** What destroying needs. */
 export interface DestroyDeps {
@@ -72,6 +72,9 @@ async function destroyKey(deps: DestroyDeps, due: StoredKey): Promise<void> {
         );
   const versions = [key, ...(await earlierVersions(deps, key))];
   for (const { backend, handle } of versions) await deps.backends.of(backend).remove(handle);
+  // Of a rotation that came to nothing. None can come any more: its state is not the one that a rotation has read.
+  const left = versionName({ keyId, version: key.version + 1 });
+  await deps.backends.of(key.backend).namedKeys?.remove(key.keyType, left);
   const next = { state: 'destroyed', destroyAt: null, restoreState: null, destroyBy } as const;
   const data = { from: state, versions: versions.length };
   await moveKey(deps, key, next, event('key.destroyed', data));

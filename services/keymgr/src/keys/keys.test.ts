@@ -1,5 +1,4 @@
 import { type Principal, permissionsOf } from '@gigvault/access/permissions';
-import type { KeyHandle, KeyStore } from '@gigvault/keystore/key-store';
 import { memoryKeyStore } from '@gigvault/keystore/memory-key-store';
 import { SERVICE_NAMES } from '@gigvault/rpc/service-name';
 import { silentLog } from '@gigvault/telemetry/log';
@@ -8,6 +7,7 @@ import { generationSubject } from '@gigvault/x509/ca-generation';
 import { parseCertificationRequest } from '@gigvault/x509/certification-request';
 import { encodeName } from '@gigvault/x509/name';
 import { describe, expect, it } from '@jest/globals';
+import { namedKeyStore } from '../../test/person.ts';
 import { ISSUER, NOW } from '../../test/signing-fixture.ts';
 import { memoryTables } from '../adapters/memory-tables.ts';
 import { backendsOf } from '../backends/backends.ts';
@@ -279,7 +279,7 @@ describe('listKeys', () => {
 describe('a backend that finds keys by their names', () => {
   it('gives one key to two who ask at the same time; the one without a row leaves it to the other', async () => {
     const { deps } = setUp();
-    const store = namingKeyStore();
+    const store = namedKeyStore();
     const backends = backendsOf([store], 'memory');
     const request = { keyId: 'twice', keyType: 'ec-p256' };
     const outcomes = await Promise.allSettled([
@@ -289,20 +289,6 @@ describe('a backend that finds keys by their names', () => {
     expect(outcomes.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected']);
     const key = await deps.keys.find('twice');
     expect(key?.publicKey?.spki).toEqual(await store.publicKey(key!.handle));
+    expect(store.handles.size).toBe(1);
   });
 });
-
-/** As KMS does it by aliases. */
-function namingKeyStore(): KeyStore {
-  const store = memoryKeyStore();
-  const named = new Map<string, Promise<KeyHandle>>();
-  return {
-    ...store,
-    async generate(keyType, options) {
-      const name = options?.name as string;
-      const made = named.get(name) ?? store.generate(keyType, options);
-      named.set(name, made);
-      return made;
-    },
-  };
-}

@@ -16,6 +16,13 @@ export async function moveKey(
   return { ...key, ...next };
 }
 
+/** CONFLICT, of whoever wanted to replace a version that is not the current one any more. */
+export function staleVersion({ keyId, version }: StoredKey, wanted: number): GigvaultError {
+  return new GigvaultError('CONFLICT', `Key '${keyId}' is at version ${version}, not ${wanted}.`, {
+    details: { key_id: keyId, version },
+  });
+}
+
 /** CONFLICT. */
 export function changedMeanwhile(keyId: string): GigvaultError {
   return new GigvaultError('CONFLICT', `Key '${keyId}' was changed by somebody else meanwhile.`, {

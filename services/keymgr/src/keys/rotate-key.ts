@@ -4,7 +4,7 @@ import type { KeyEvent } from '../ports/key-event.ts';
 import { makeKey } from './create-key.ts';
 import { discardKey } from './discard-key.ts';
 import { STATE_RULES } from './key-state.ts';
-import { changedMeanwhile } from './move-key.ts';
+import { changedMeanwhile, staleVersion } from './move-key.ts';
 import { refuseUse } from './refuse-use.ts';
 import { type PersonDeps, requireOwnKey } from './require-own-key.ts';
 import type { StoredKey } from './stored-key.ts';
@@ -13,7 +13,7 @@ import type { StoredKey } from './stored-key.ts';
  * Makes a new key of the same type and usage the current version; the earlier ones verify, or decrypt. It is made first, where the current version is,
  * then one transaction names it: nobody who chose a token finds the next version in a file.
  * Errors: those of requireOwnKey, KEY_STATE_REFUSED unless the key is active, CONFLICT when somebody changed it meanwhile or `version` is not the
- * current one, KEY_UNAVAILABLE, OPERATION_NOT_SUPPORTED when the backend makes none of this type.
+ * current one, which it names, KEY_UNAVAILABLE, OPERATION_NOT_SUPPORTED when the backend makes none of this type.
  *
  * @param version the version that is to be replaced, so that a repetition replaces no other; undefined: whichever is current
  */
@@ -29,7 +29,7 @@ export async function rotateKey(
     const use = { purpose: 'rotate', caller: actor };
     throw await refuseUse(deps, keyId, use, `key is ${key.state}`, 'KEY_STATE_REFUSED');
   }
-  if (version !== undefined && version !== key.version) throw changedMeanwhile(keyId);
+  if (version !== undefined && version !== key.version) throw staleVersion(key, version);
   const nextVersion = { keyId, version: key.version + 1 };
   const made = await makeKey(deps, key, nextVersion, key.backend);
   const next = { ...made, version: nextVersion.version, versionCreatedAt: deps.clock.now() };
@@ -46,7 +46,10 @@ export async function rotateKey(
   };
   if (await durableStep('keymgr.rotation', () => deps.keys.rotate(key, next, event)))
     return { ...key, ...next };
-  // Only now is it certain that no row names this handle: after an error the row may be there all the same.
-  await discardKey(deps, keyId, made);
-  throw changedMeanwhile(keyId);
+  // Only now is it certain that no row of ours names this handle: after an error the row may be there all the same.
+  await discardKey(deps, nextVersion, made);
+  const now = await deps.keys.find(keyId);
+  throw now === undefined || now.version === key.version
+    ? changedMeanwhile(keyId)
+    : staleVersion(now, key.version);
 }

@@ -26,6 +26,17 @@ export interface KeyVersion {
   readonly versionCreatedAt: number;
 }
 
+/** Which version of which key. */
+export interface VersionName {
+  readonly keyId: string;
+  readonly version: number;
+}
+
+/** What a backend knows it by that finds keys by name. */
+export function versionName({ keyId, version }: VersionName): string {
+  return `${keyId}/${version}`;
+}
+
 /** A key as keymgr knows it, with its current version. */
 export interface StoredKey extends KeyVersion {
   /** `^[A-Za-z0-9-]{1,255}$`; what callers use. The handle is the backend's own. */
