@@ -97,13 +97,15 @@ VERSION  BACKEND  CREATED
   });
 
   it('rotate, disable, enable and restore say what the key is now', async () => {
-    cli.server.routes[`POST ${API}/keys/my-key/rotate`] = () => ({
-      status: 200,
-      body: { ...KEY, version: 2 },
-    });
-    expect((await cli.machine.run('key rotate my-key')).out).toContain(
-      'Rotated  my-key   version 2',
-    );
+    const asked: unknown[] = [];
+    cli.server.routes[`POST ${API}/keys/my-key/rotate`] = ({ body }) => {
+      asked.push(body);
+      return { status: 200, body: { ...KEY, version: 2 } };
+    };
+    const done = 'Rotated  my-key   version 2';
+    expect((await cli.machine.run('key rotate my-key')).out).toContain(done);
+    expect((await cli.machine.run('key rotate my-key --key-version 1')).out).toContain(done);
+    expect(asked).toEqual([{}, { version: 1 }]);
     const bodies: unknown[] = [];
     cli.server.routes[`POST ${API}/keys/my-key/state`] = ({ body }) => {
       bodies.push(body);

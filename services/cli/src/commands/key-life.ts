@@ -4,9 +4,13 @@ import { keyPath, stateOf } from './key.ts';
 import type { KeyDocument } from './resources.ts';
 
 /** Makes a new version of a key. */
-export const keyRotate: Action = async (session, [keyId = '']) => {
+export const keyRotate: Action = async (session, [keyId = ''], options) => {
   const api = await session.api();
-  const key = await api.post<KeyDocument>(`${keyPath(keyId)}/rotate`, {});
+  const version = textOption(options, 'keyVersion');
+  const key = await api.post<KeyDocument>(
+    `${keyPath(keyId)}/rotate`,
+    version === undefined ? {} : { version: Number(version) },
+  );
   await session.output.result({
     data: key,
     names: [key.keyId],

@@ -143,7 +143,16 @@ export const KEY_COMMANDS: readonly CommandSpec[] = [
   {
     usage: 'key rotate <name>',
     summary: 'make a new version, which signs or encrypts; the old ones verify, or decrypt',
-    examples: ['gigvault key rotate signing-2027'],
+    options: [
+      {
+        flags: '--key-version <n>',
+        description: 'only if this is the current one, so that a repetition makes no further',
+      },
+    ],
+    examples: [
+      'gigvault key rotate signing-2027',
+      'gigvault key rotate signing-2027 --key-version 1',
+    ],
     pem: true,
     load: async () => (await import('../commands/key-life.ts')).keyRotate,
   },
