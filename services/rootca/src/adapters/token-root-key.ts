@@ -100,8 +100,12 @@ const PIN_LENGTH = 32;
 
 /** The PIN of a token whose root key opens with shares: 128 bits that are derived from their secret. */
 export function tokenPin(secret: Buffer): string {
-  const octets = hkdfSync('sha256', secret, '', 'GigVault token PIN v1', PIN_LENGTH / 2);
-  return Buffer.from(octets).toString('hex');
+  const octets = Buffer.from(
+    hkdfSync('sha256', secret, '', 'GigVault token PIN v1', PIN_LENGTH / 2),
+  );
+  const pin = octets.toString('hex');
+  octets.fill(0);
+  return pin;
 }
 
 /** Errors: INVALID_ARGUMENT for a token that does not take what tokenPin gives. */

@@ -85,13 +85,18 @@ function shareOfFile(
 
 function checkedShare(record: CustodyRecord, had: readonly Share[], text: string): Share {
   const share = decodeShare(text);
-  requireOfSet(record, share);
-  if (had.some(({ index }) => index === share.index)) {
-    const name = record.holders[share.index - 1]?.name;
-    throw new GigvaultError(
-      'INVALID_ARGUMENT',
-      `Share ${share.index}, ${name}, was given already.`,
-    );
+  try {
+    requireOfSet(record, share);
+    requireOther(record, had, share);
+    return share;
+  } catch (error) {
+    wipe(share);
+    throw error;
   }
-  return share;
+}
+
+function requireOther({ holders }: CustodyRecord, had: readonly Share[], { index }: Share): void {
+  if (!had.some((earlier) => earlier.index === index)) return;
+  const name = holders[index - 1]?.name;
+  throw new GigvaultError('INVALID_ARGUMENT', `Share ${index}, ${name}, was given already.`);
 }

@@ -3,6 +3,7 @@ import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import { compactDecrypt } from 'jose/jwe/compact/decrypt';
 import { CompactEncrypt } from 'jose/jwe/compact/encrypt';
 import { decodeShare, encodeShare, type Share } from './share.ts';
+import { wipeOctets } from './split-secret.ts';
 
 const HEADER = { alg: 'dir', enc: 'A256GCM' } as const;
 
@@ -13,19 +14,25 @@ const HEADER = { alg: 'dir', enc: 'A256GCM' } as const;
 export async function sealShares(shares: readonly Share[], secret: Buffer): Promise<string> {
   const words = shares.map((share) => encodeShare(share).join(' '));
   const plaintext = Buffer.from(JSON.stringify(words));
-  const jwe = new CompactEncrypt(plaintext).setProtectedHeader(HEADER).encrypt(keyOf(secret));
-  return jwe.finally(() => plaintext.fill(0));
+  const key = keyOf(secret);
+  const jwe = new CompactEncrypt(plaintext).setProtectedHeader(HEADER).encrypt(key);
+  return jwe.finally(() => wipeOctets(plaintext, key));
 }
 
 /** Errors: INVALID_ARGUMENT for another secret or text that was changed. */
 export async function unsealShares(sealed: string, secret: Buffer): Promise<Share[]> {
+  const key = keyOf(secret);
   try {
-    const { plaintext } = await compactDecrypt(sealed, keyOf(secret));
-    return (JSON.parse(Buffer.from(plaintext).toString()) as string[]).map(decodeShare);
+    const { plaintext } = await compactDecrypt(sealed, key);
+    const words = new TextDecoder().decode(plaintext);
+    wipeOctets(plaintext);
+    return (JSON.parse(words) as string[]).map(decodeShare);
   } catch (cause) {
     throw new GigvaultError('INVALID_ARGUMENT', 'The shares that are left cannot be read.', {
       cause,
     });
+  } finally {
+    wipeOctets(key);
   }
 }
 

@@ -1,7 +1,9 @@
-import { describe, expect, it } from '@jest/globals';
+import { hkdfSync } from 'node:crypto';
+import { describe, expect, it, jest } from '@jest/globals';
 import fc from 'fast-check';
 import { combine } from 'shamir-secret-sharing';
 import { numberedCustody } from '../plan/plan.ts';
+import { sharesOfFiles } from './collect-shares.ts';
 import { sealShares, unsealShares } from './sealed-shares.ts';
 import { decodeShare, encodeShare, type Share } from './share.ts';
 import { newSplitSecret, recombine, type SplitSecret } from './split-secret.ts';
@@ -84,6 +86,63 @@ describe('m of n shares', () => {
     for (const share of shares)
       for (const word of encodeShare(share).filter(({ length }) => length > 6))
         expect(sealed).not.toContain(word);
+  });
+});
+
+describe('what secrets and shares were in', () => {
+  /** Octets, hex, that were overwritten meanwhile. */
+  async function wiped(during: () => Promise<unknown>): Promise<string[]> {
+    const contents: string[] = [];
+    for (const prototype of [Uint8Array.prototype, Buffer.prototype]) {
+      const { fill } = prototype;
+      jest.spyOn(prototype, 'fill').mockImplementation(function (this: Uint8Array, ...what) {
+        contents.push(Buffer.from(this).toString('hex'));
+        return fill.apply(this, what) as never;
+      });
+    }
+    await during().finally(() => jest.restoreAllMocks());
+    return contents;
+  }
+
+  const hex = (octets: Uint8Array) => Buffer.from(octets).toString('hex');
+
+  it('is overwritten: the copy that was split — covers: T66', async () => {
+    let secret = '';
+    const contents = await wiped(async () => {
+      secret = hex((await split(3, 2)).secret);
+    });
+    expect(contents).toContain(secret);
+  });
+
+  it('is overwritten: all that was sealed and opened, with its key — covers: T66', async () => {
+    const { secret, shares } = await split(3, 2);
+    const words = shares.map((share) => encodeShare(share).join(' '));
+    const plaintext = hex(Buffer.from(JSON.stringify(words)));
+    const key = hex(
+      new Uint8Array(hkdfSync('sha256', secret, '', 'GigVault ceremony shares v1', 32)),
+    );
+    let sealed = '';
+    const sealing = await wiped(async () => {
+      sealed = await sealShares(shares, secret);
+    });
+    expect(sealing).toEqual(expect.arrayContaining([plaintext, key]));
+    const opening = await wiped(() => unsealShares(sealed, secret));
+    expect(opening).toEqual(expect.arrayContaining([plaintext, key]));
+  });
+
+  it('is overwritten: a share that was refused — covers: T66', async () => {
+    const { shares, record } = await split(3, 2);
+    const other = (await split(3, 2)).shares[0] as Share;
+    const files = [shares[0] as Share, other].map((share, i) => ({
+      path: `share.${i}`,
+      text: encodeShare(share).join(' '),
+    }));
+    const contents = await wiped(async () => {
+      await expect(sharesOfFiles(record, files)).rejects.toThrow('of another ceremony');
+    });
+    expect(contents).toEqual(
+      expect.arrayContaining([hex((shares[0] as Share).octets), hex(other.octets)]),
+    );
   });
 });
 

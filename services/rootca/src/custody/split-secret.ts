@@ -21,7 +21,9 @@ export interface SplitSecret {
 export async function newSplitSecret(custody: Custody, isRehearsal: boolean): Promise<SplitSecret> {
   const { threshold, holders } = custody;
   const secret = randomBytes(SECRET_OCTETS);
-  const parts = await split(new Uint8Array(secret), holders.length, threshold);
+  // The library takes no Buffer. Its coefficients, which it does not overwrite, are the garbage collector's.
+  const copy = new Uint8Array(secret);
+  const parts = await split(copy, holders.length, threshold).finally(() => copy.fill(0));
   const setId = randomBytes(SET_ID_OCTETS).toString('hex');
   const shares = parts.map(
     (octets, i): Share => ({ isRehearsal, setId, threshold, index: i + 1, octets }),
@@ -59,15 +61,19 @@ export async function recombine(record: CustodyRecord, shares: readonly Share[])
   if (given.size < record.threshold) {
     refuse(`${record.threshold} shares are needed, here are ${given.size}.`);
   }
-  const secret = await combine(shares.map(({ octets }) => octets));
-  const copy = Buffer.from(secret);
-  secret.fill(0);
-  return copy;
+  const { buffer, byteOffset, byteLength } = await combine(shares.map(({ octets }) => octets));
+  // The same octets, not a copy.
+  return Buffer.from(buffer, byteOffset, byteLength);
 }
 
 /** Overwrites them. Words that were made of them are the garbage collector's. */
 export function wipe(...shares: readonly Share[]): void {
-  for (const { octets } of shares) octets.fill(0);
+  wipeOctets(...shares.map(({ octets }) => octets));
+}
+
+/** The same, of what a secret or a share was in. */
+export function wipeOctets(...all: readonly Uint8Array[]): void {
+  for (const octets of all) octets.fill(0);
 }
 
 function refuse(why: string): never {

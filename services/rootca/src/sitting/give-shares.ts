@@ -24,6 +24,8 @@ export async function giveShares(
 ): Promise<void> {
   const record = ledger.progress.custody as CustodyRecord;
   try {
+    // Before anybody copies one.
+    await requireSameSecret(record, shares, secret);
     for (const share of shares) {
       const { confirmed } = ledger.progress;
       if (confirmed.includes(share.index)) continue;
@@ -32,7 +34,6 @@ export async function giveShares(
       ledger.note(readBackStep(share.index, custody.holders.length, name), record.setId);
       await ledger.save({ confirmed: [...confirmed, share.index] });
     }
-    await requireSameSecret(record, shares, secret);
     await keeper.lock(files.read(keeper.file.name) as string, secret);
     ledger.note(LOCKED_STEP, record.setId);
     await files.write(ROOT_FILES.custody, writeCustodyRecord(record), 0o644);
@@ -85,14 +86,16 @@ async function giveShare(
 }
 
 function readBackProblem(record: CustodyRecord, share: Share, typed: string): string | undefined {
+  let read: Share | undefined;
   try {
-    const read = decodeShare(typed);
+    read = decodeShare(typed);
     requireOfSet(record, read);
     const isSame = read.index === share.index;
-    wipe(read);
     return isSame ? undefined : `That is share ${read.index}, this is share ${share.index}.`;
   } catch (error) {
     return shareProblem(error);
+  } finally {
+    if (read !== undefined) wipe(read);
   }
 }
 
@@ -102,7 +105,6 @@ async function requireSameSecret(
   shares: readonly Share[],
   secret: Buffer,
 ): Promise<void> {
-  if (shares.length < record.threshold) return;
   for (const some of [shares.slice(0, record.threshold), shares.slice(-record.threshold)]) {
     const combined = await recombine(record, some);
     const isSame = combined.equals(secret);

@@ -2,8 +2,8 @@ import { hash } from 'node:crypto';
 import { produced } from '@gigvault/testkit/produced';
 import { fromPem, toPem } from '@gigvault/x509/pem';
 import { describe, expect, it } from '@jest/globals';
-import { newKey, request } from '../../test/ceremony-fixture.ts';
-import { Died, type MemoryFiles } from '../../test/memory-files.ts';
+import { clock, newKey, request } from '../../test/ceremony-fixture.ts';
+import { Died, type MemoryFiles, memoryFiles } from '../../test/memory-files.ts';
 import {
   BUNDLE,
   custody,
@@ -15,10 +15,13 @@ import {
   Sitting,
   verifyMemory,
 } from '../../test/memory-sitting.ts';
-import type { Script } from '../../test/scripted-operator.ts';
+import { type Script, scriptedOperator } from '../../test/scripted-operator.ts';
 import type { Check } from '../ceremony/check.ts';
 import { decodeShare, encodeShare } from '../custody/share.ts';
-import type { CeremonyOrder } from './ceremony-order.ts';
+import { newSplitSecret } from '../custody/split-secret.ts';
+import type { CeremonyDeps, CeremonyOrder } from './ceremony-order.ts';
+import { giveShares } from './give-shares.ts';
+import { openLedger } from './progress.ts';
 import { rehearsalPlan } from './rehearsal.ts';
 
 const problems = (checks: readonly Check[]) =>
@@ -139,6 +142,19 @@ describe('a key ceremony', () => {
       ...['held-share.1', 'held-share.2', 'show share.3', 'share.3'],
     ]);
     expect(sitting.bundle.get('root.crt')).toBe(before);
+  });
+
+  it('shows nobody a share of a set that does not open the key', async () => {
+    const { secret, shares, record } = await newSplitSecret(custody, false);
+    const files = memoryFiles();
+    const identity = { planSha256: '', isRehearsal: false, keptIn: '', agreed: '' };
+    const ledger = openLedger(files, identity, clock);
+    await ledger.save({ custody: record });
+    const operator = scriptedOperator();
+    const deps = { operator, files, clock } as Partial<CeremonyDeps> as CeremonyDeps;
+    const made = { secret: Buffer.from(secret).fill(0, 16), shares };
+    await expect(giveShares(ORDER, deps, ledger, made)).rejects.toMatchObject({ code: 'INTERNAL' });
+    expect([operator.asked, operator.said]).toEqual([[], []]);
   });
 
   it('gives up a root that too few can open, and says so in the transcript', async () => {

@@ -31,7 +31,12 @@ export async function makeRoot(
   if (stage === 'keyed') {
     if (custody !== undefined && confirmed.length >= custody.threshold) {
       const secret = await secretOfHolders(deps, ledger);
-      return { secret, shares: await unsealShares(sealedShares as string, secret) };
+      try {
+        return { secret, shares: await unsealShares(sealedShares as string, secret) };
+      } catch (error) {
+        secret.fill(0);
+        throw error;
+      }
     }
     await giveUp(deps, ledger);
   }
