@@ -21,6 +21,7 @@ import { CaInit1700000000000 } from '../migrations/ca-init.ts';
 import { CaIntentHolder1795400000000 } from '../migrations/ca-intent-holder.ts';
 import { CaIssuerGeneration1796100000000 } from '../migrations/ca-issuer-generation.ts';
 import { CaKeyCompromise1795310000000 } from '../migrations/ca-key-compromise.ts';
+import { CaSuccessorBegun1796700000000 } from '../migrations/ca-successor-begun.ts';
 import { certificateCounter } from './adapters/certificate-counter.ts';
 import { clockWatcher } from './adapters/clock-watcher.ts';
 import { createPgCertificateStore } from './adapters/pg-certificate-store.ts';
@@ -68,6 +69,7 @@ export const caService: ServiceDefinition<CaConfig> = {
     CaIntentHolder1795400000000,
     CaCertificateNotAfter1796000000000,
     CaIssuerGeneration1796100000000,
+    CaSuccessorBegun1796700000000,
   ],
   serves: [RPC.issuance, RPC.revocation, RPC.certificate, RPC.issuer, RPC.eventLog],
   eventConsumers: EVENT_CONSUMERS,

@@ -1,11 +1,12 @@
 import { generateKeyPairSync } from 'node:crypto';
-import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { buildCertificationRequest } from '@gigvault/x509/certification-request';
 import { toPem } from '@gigvault/x509/pem';
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import type { RootcaRun } from '../src/terminal.ts';
 import { API } from './fake-server.ts';
+import { createTestAuthority } from './test-authority.ts';
 import { useCli } from './use-cli.ts';
 
 const cli = useCli();
@@ -49,7 +50,11 @@ describe('ca', () => {
     cli.server.routes[`GET ${API}/issuers`] = () => ({ status: 200, body: { items: issuers() } });
     cli.server.routes[`POST ${API}/issuers/issuing/rotate`] = () => ({
       status: 200,
-      body: { ...NEXT, state: 'requested', certificationRequest: request },
+      body: {
+        ...{ ...NEXT, state: 'requested', certificationRequest: request },
+        // What signs in these tests.
+        rootCertificate: cli.server.authority.issuing,
+      },
     });
     cli.server.routes[`POST ${API}/issuers/issuing/successor`] = ({ body }) => {
       handedIn.push(body);
@@ -104,6 +109,7 @@ issuing-g2  CN=Example Issuing CA G2  ec-p256  prepared    2031-11-20
       root = join(cli.machine.home, 'root');
       await mkdir(root);
       await writeFile(join(root, 'root.key'), 'encrypted');
+      await writeFile(join(root, 'root.crt'), cli.server.authority.issuing);
       runs.length = 0;
     });
 
@@ -142,6 +148,31 @@ issuing-g2  CN=Example Issuing CA G2  ec-p256  prepared    2031-11-20
       expect((await cli.machine.run(line, { runRootca: rootca })).code).toBe(0);
       expect(runs).toHaveLength(1);
       expect(handedIn[1]).toEqual(handedIn[0]);
+    });
+
+    it('rotate does not ask the root of another PKI, and says which one has to sign', async () => {
+      const line = `ca rotate --yes --root ${root} --passphrase-file p`;
+      const refused = async (why: RegExp, code: number) => {
+        const run = await cli.machine.run(line, { runRootca: rootca });
+        expect([run.code, run.err]).toEqual([code, expect.stringMatching(why)]);
+      };
+      await writeFile(join(root, 'root.crt'), createTestAuthority().issuing);
+      await refused(/not this PKI's: it is CN=.* \(SHA256 .*\), and CN=.* \(SHA256 .*\) has to/, 2);
+      await writeFile(join(root, 'root.crt'), 'nonsense');
+      await refused(/root\.crt is not a certificate/, 2);
+      await rm(join(root, 'root.crt'));
+      await refused(/holds no root: there is no root\.crt/, 2);
+      expect([runs, handedIn]).toEqual([[], []]);
+    });
+
+    it('rotate takes no certificate for the key that another root has signed', async () => {
+      const line = `ca rotate --yes --root ${root} --passphrase-file p`;
+      const foreign = createTestAuthority().issue(request, '0b');
+      await writeFile(join(root, 'issuing-g2.crt'), foreign);
+      expect((await cli.machine.run(line, { runRootca: rootca })).code).toBe(0);
+      expect(await readFile(join(root, 'issuing-g2.crt'), 'utf8')).toBe(foreign);
+      const certificate = await readFile(join(root, 'issuing-g2.2.crt'), 'utf8');
+      expect(handedIn).toEqual([{ certificate }]);
     });
 
     it('rotate says what keeps the root from signing, and hands nothing in', async () => {

@@ -9,9 +9,15 @@ import type { IssuerRetirement, IssuerRotation } from '../ports/issuer-rotation.
 /** Rotations in PostgreSQL: compare-and-set on the issuers' states. */
 export function createPgIssuerRotation(pool: Pool, eventLog: EventLog): IssuerRotation {
   return {
-    begin: (event) =>
+    begin: (from, event) =>
       durableStep('ca.rotation', () =>
-        transaction(pool, async (client) => void (await eventLog.append(client, [event]))),
+        transaction(pool, async (client) => {
+          const { rowCount } = await client.query(
+            `UPDATE issuer SET successor_begun = true WHERE issuer_id = $1 AND NOT successor_begun`,
+            [from],
+          );
+          return told(client, eventLog, rowCount, event);
+        }),
       ),
     confirm: (issuerId, peer, event) =>
       durableStep('ca.issuer-confirmed', () =>

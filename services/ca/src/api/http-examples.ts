@@ -77,7 +77,12 @@ export const EXAMPLES = {
   rotateIssuer: {
     params: { line: 'issuing' },
     body: { generation: 2 },
-    replies: { 200: { ...ROTATION, state: 'requested', certificationRequest: REQUEST } },
+    replies: {
+      200: {
+        ...{ ...ROTATION, state: 'requested', certificationRequest: REQUEST },
+        rootCertificate: PEM,
+      },
+    },
   },
   acceptSuccessor: {
     params: { line: 'issuing' },

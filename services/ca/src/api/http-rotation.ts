@@ -65,9 +65,13 @@ function toReply({
   generation,
   state,
   certificationRequest,
+  rootCertificate,
 }: RotationProgress): z.infer<typeof rotationReply> {
   const progress = { issuerId, line, generation, state };
   if (certificationRequest === undefined) return progress;
-  const pem = toPem('CERTIFICATE REQUEST', certificationRequest);
-  return { ...progress, certificationRequest: pem };
+  return {
+    ...progress,
+    certificationRequest: toPem('CERTIFICATE REQUEST', certificationRequest),
+    ...(rootCertificate && { rootCertificate: toPem('CERTIFICATE', rootCertificate) }),
+  };
 }

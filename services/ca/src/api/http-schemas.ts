@@ -126,6 +126,7 @@ export const rotationReply = z.object({
   generation: z.int(),
   state: z.enum(['requested', ...issuerState.options]),
   certificationRequest: z.string().optional().describe('PEM: what the root signs'),
+  rootCertificate: z.string().optional().describe('PEM: the root that has to sign it'),
 });
 
 /** Every issuing CA. */

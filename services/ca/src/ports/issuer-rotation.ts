@@ -2,8 +2,8 @@ import type { CaEvent } from './event.ts';
 
 /** The durable steps from a CA's old key to its new one. Each is one transaction with its event. */
 export interface IssuerRotation {
-  /** Somebody wants a new key: the event alone, before there is one. */
-  begin(event: CaEvent): Promise<void>;
+  /** Somebody wants a key after that of the issuer `from`, before there is one. False when somebody wanted it before: that was told then. */
+  begin(from: string, event: CaEvent): Promise<boolean>;
   /** A service answers for a prepared issuer. False when it had said so, or the issuer is not prepared. */
   confirm(issuerId: string, peer: string, event: CaEvent): Promise<boolean>;
   /**

@@ -21,6 +21,8 @@ export interface RotationProgress {
   readonly state: IssuerState | 'requested';
   /** PKCS #10, DER, for the root; only when `requested`. */
   readonly certificationRequest?: Buffer;
+  /** Of the root that has to sign it, DER. */
+  readonly rootCertificate?: Buffer | undefined;
 }
 
 /** A CA and its keys. */
@@ -53,15 +55,18 @@ export async function beginRotation(
     });
   }
   const issuerId = successorId(line, next);
-  await deps.rotation.begin({
+  const { issuerId: from, chain } = current.record;
+  await deps.rotation.begin(from, {
     type: 'issuer.rotation-begun',
     actor,
     subject: issuerId,
-    data: { issuerId, line, generation: next, from: current.record.issuerId },
+    data: { issuerId, line, generation: next, from },
   });
   const { keyId } = (await deps.issuers.get(line)).record;
   const { certificationRequest } = await deps.successors.request(keyId, next, actor);
-  return { issuerId, line, generation: next, state: 'requested', certificationRequest };
+  const rootCertificate = chain.at(-1);
+  const state = 'requested';
+  return { issuerId, line, generation: next, state, certificationRequest, rootCertificate };
 }
 
 /**

@@ -149,6 +149,8 @@ export interface RotationDocument {
   readonly state: 'requested' | IssuerDocument['state'];
   /** PEM, for the root; missing when it has signed. */
   readonly certificationRequest?: string;
+  /** PEM: the root that has to sign it. A server from before does not say. */
+  readonly rootCertificate?: string;
 }
 
 /** A user. */

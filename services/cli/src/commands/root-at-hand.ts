@@ -26,10 +26,13 @@ export interface SigningRequest {
   readonly line: string;
   /** PKCS #10, PEM. */
   readonly certificationRequest: string;
+  /** Of this PKI's root, PEM; undefined: the server does not say. */
+  readonly rootCertificate?: string;
 }
 
 const KEY = 'root.key';
 const TOKEN = 'token.yaml';
+const CERTIFICATE = 'root.crt';
 /** What opens the key is divided among people, who are asked where nobody else is. */
 const CUSTODY = 'custody.json';
 
@@ -69,14 +72,15 @@ export async function findRoot(
 
 /**
  * Has the program `rootca` sign, as on an offline machine: the certificate and its transcript stay in the root's folder. One that an earlier run
- * has signed for this key is taken. Returns PEM. Fails with the program's words and exit code.
+ * has signed for this key is taken. Returns PEM. Fails with the program's words and exit code, and for the root of another PKI, which is not asked.
  */
 export async function signWithRoot(
   session: Session,
   root: RootAtHand,
   request: SigningRequest,
 ): Promise<string> {
-  const { path, signed } = await placeFor(root.folder, request);
+  const certificate = await requireOwnRoot(root.folder, request);
+  const { path, signed } = await placeFor(root.folder, request, certificate);
   if (signed !== undefined) return signed;
   const input = await passphraseFor(session, root);
   const work = await mkdtemp(join(tmpdir(), 'gigvault-csr-'));
@@ -98,10 +102,44 @@ export async function signWithRoot(
   return readFile(path, 'utf8');
 }
 
-/** `issuing-g2.crt` in the root's folder, or the certificate that is there for this key; the next name where another run died half-way. */
+/** The root's certificate in the folder: same key and name as the one that this PKI's certificates lead to. */
+async function requireOwnRoot(
+  folder: string,
+  { rootCertificate }: SigningRequest,
+): Promise<X509Certificate> {
+  const path = join(folder, CERTIFICATE);
+  if (!existsSync(path)) throw usage(`${folder} holds no root: there is no ${CERTIFICATE}.`);
+  const found = readX509(path, await readFile(path, 'utf8'));
+  const wanted = new X509Certificate(rootCertificate ?? found.toString());
+  if (found.subject === wanted.subject && spkiOf(found).equals(spkiOf(wanted))) return found;
+  throw new CliFailure(
+    `the root of ${folder} is not this PKI's: it is ${shown(found)}, and ${shown(wanted)} has to sign.`,
+    { code: 'INVALID_ARGUMENT' },
+  );
+}
+
+/** As `CN=Example Root CA (SHA256 0A:1B:…)`. */
+function shown({ subject, fingerprint256 }: X509Certificate): string {
+  return `${subject.replaceAll('\n', ', ')} (SHA256 ${fingerprint256})`;
+}
+
+function readX509(path: string, pem: string): X509Certificate {
+  try {
+    return new X509Certificate(pem);
+  } catch {
+    throw new CliFailure(`${path} is not a certificate.`, { code: 'INVALID_ARGUMENT' });
+  }
+}
+
+function spkiOf({ publicKey }: X509Certificate): Buffer {
+  return publicKey.export({ type: 'spki', format: 'der' });
+}
+
+/** `issuing-g2.crt` in the root's folder, or the certificate that is there for this key, of this root; the next name where another run died half-way. */
 async function placeFor(
   folder: string,
   { issuerId, certificationRequest }: SigningRequest,
+  root: X509Certificate,
 ): Promise<{ readonly path: string; readonly signed?: string }> {
   const [der] = fromPem(certificationRequest, 'CERTIFICATE REQUEST') as [Buffer];
   const { spki } = parseCertificationRequest(der).publicKey;
@@ -109,8 +147,9 @@ async function placeFor(
     const path = join(folder, number === 1 ? `${issuerId}.crt` : `${issuerId}.${number}.crt`);
     if (existsSync(path)) {
       const signed = await readFile(path, 'utf8');
-      const key = new X509Certificate(signed).publicKey.export({ type: 'spki', format: 'der' });
-      if (spki.equals(key)) return { path, signed };
+      const certificate = readX509(path, signed);
+      const isOurs = spki.equals(spkiOf(certificate)) && certificate.verify(root.publicKey);
+      if (isOurs) return { path, signed };
     } else if (!existsSync(`${path}.transcript.json`)) return { path };
   }
 }
