@@ -6,7 +6,11 @@ import type { MountedRoute } from '@gigvault/http/mounting';
 import type { HttpRoute } from '@gigvault/http/route';
 import type { Client } from '@gigvault/rpc/call';
 import type { RpcService } from '@gigvault/rpc/contracts';
-import { type HandlerTable, HandlerTableServer } from '@gigvault/rpc/handler-table';
+import {
+  type HandlerTable,
+  HandlerTableServer,
+  type TellRefusedCall,
+} from '@gigvault/rpc/handler-table';
 import type { PeerTable } from '@gigvault/rpc/peers';
 import type { PeerName, ServiceName } from '@gigvault/rpc/service-name';
 import type { Log } from '@gigvault/telemetry/log';
@@ -24,6 +28,7 @@ import {
   HEALTH_CHECKS,
   type HealthCheck,
   HTTP_ROUTES,
+  REFUSED_CALLS,
   RELOADERS,
   type Reloader,
   type ServiceContext,
@@ -88,7 +93,14 @@ export async function runService<C>(
   const { name } = definition;
   const context = contextFor(name, config, host);
   const { log } = context;
-  const transport = new HandlerTableServer(name, definition.serves, host.peers, log, host.metrics);
+  const transport = new HandlerTableServer(
+    name,
+    definition.serves,
+    host.peers,
+    log,
+    host.metrics,
+    async (call) => provided<TellRefusedCall>(app, REFUSED_CALLS)?.(call),
+  );
   const app = await NestFactory.createMicroservice(
     { module: ServiceRoot, imports: [await definition.module(context)] },
     {

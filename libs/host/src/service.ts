@@ -61,6 +61,8 @@ export const HTTP_ROUTES = Symbol('HTTP_ROUTES');
 export const WORKERS = Symbol('WORKERS');
 /** Value: Reloader[]. */
 export const RELOADERS = Symbol('RELOADERS');
+/** Value: TellRefusedCall. */
+export const REFUSED_CALLS = Symbol('REFUSED_CALLS');
 /** Value: HealthCheck[]. */
 export const HEALTH_CHECKS = Symbol('HEALTH_CHECKS');
 

@@ -47,7 +47,11 @@ async function admit(
   });
   const correlation = currentCorrelation();
   if (correlation) correlation.actor = principal.actor;
-  if (operation.permission !== 'signed-in') requirePermission(principal, operation.permission);
+  const { permission } = operation;
+  if (permission === 'signed-in') return principal;
+  if (!principal.permissions.has(permission))
+    await operation.tellForbidden?.(principal, request.params);
+  requirePermission(principal, permission);
   return principal;
 }
 

@@ -130,13 +130,13 @@ export interface KeyStore {
 
 const HANDLE = /^[A-Za-z0-9-]{1,255}$/;
 
+/** True for an opaque id: the text of a handle, or of a key's id. */
+export function isKeyHandle(text: unknown): text is KeyHandle {
+  return typeof text === 'string' && HANDLE.test(text);
+}
+
 /** The text as a handle. Errors: INVALID_ARGUMENT for anything but an opaque id, so that no handle can be a path (CWE-22). */
 export function parseKeyHandle(text: string): KeyHandle {
-  if (!HANDLE.test(text)) {
-    throw new GigvaultError(
-      'INVALID_ARGUMENT',
-      'A key id has 1 to 255 letters, digits and dashes.',
-    );
-  }
-  return text as KeyHandle;
+  if (isKeyHandle(text)) return text;
+  throw new GigvaultError('INVALID_ARGUMENT', 'A key id has 1 to 255 letters, digits and dashes.');
 }

@@ -27,6 +27,9 @@ export interface IncomingCall {
   readonly traceparent?: string | undefined;
 }
 
+/** Tells of a call of a peer that peers.yaml does not list, before the peer hears it. */
+export type TellRefusedCall = (call: IncomingCall) => Promise<void>;
+
 /** Everything one service answers, whatever the transport: the peer table is asked here, once, for both. */
 export interface HandlerTable {
   readonly service: ServiceName;
@@ -52,6 +55,7 @@ export class HandlerTableServer extends ServerGrpc implements CustomTransportStr
     private readonly peers: PeerTable,
     private readonly log: Log,
     metrics?: Metrics,
+    private readonly tellRefused?: TellRefusedCall,
   ) {
     super({ package: [], url: '' });
     this.#count = callCounter(metrics);
@@ -131,6 +135,7 @@ export class HandlerTableServer extends ServerGrpc implements CustomTransportStr
         { operation: rpc, 'actor.id': `service:${peer}`, outcome: 'refused' },
         'peer is not allowed to call this',
       );
+      await this.tellRefused?.(call);
       throw new GigvaultError('FORBIDDEN', `${peer} may not call ${rpc}.`);
     }
     try {

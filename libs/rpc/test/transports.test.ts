@@ -74,11 +74,20 @@ Module({ controllers: [Echo] })(Root);
 let app: INestMicroservice;
 let table: HandlerTable;
 let server: GrpcServer;
+/** Calls that were told of. */
+const refused: string[] = [];
 const open: GrpcClients[] = [];
 const broker = createInProcessBroker({ encode: true });
 
 beforeAll(async () => {
-  const transport = new HandlerTableServer('policy', [RPC.policy], readPeerTable(PEERS), silentLog);
+  const transport = new HandlerTableServer(
+    'policy',
+    [RPC.policy],
+    readPeerTable(PEERS),
+    silentLog,
+    undefined,
+    async ({ peer, rpc }) => void refused.push(`${peer} ${rpc}`),
+  );
   app = await NestFactory.createMicroservice(Root, {
     strategy: transport,
     logger: false,
@@ -136,10 +145,12 @@ describe.each([
     });
   });
 
-  it('is refused to a peer that peers.yaml does not list (covers: T61)', async () => {
+  it('is refused to a peer that peers.yaml does not list, once that is told (covers: T61)', async () => {
+    refused.length = 0;
     await expect(client('enroll').evaluate(request('ok'))).rejects.toMatchObject({
       code: 'FORBIDDEN',
     });
+    expect(refused).toEqual(['enroll gigvault.policy.v1.PolicyService/Evaluate']);
   });
 
   it('brings errors back with code, text and problems', async () => {

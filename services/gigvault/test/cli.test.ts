@@ -262,7 +262,7 @@ describe.each(MODES)('the gigvault command, %s', (mode) => {
            AND subject = ANY ($1) GROUP BY subject`,
         [keys],
       );
-      expect(rows.map(({ n }) => n)).toEqual([5, 5, 5, 5]);
+      expect(rows.map(({ n }) => n).sort()).toEqual([5, 5, 5, 6]);
     } finally {
       await database.end();
     }

@@ -1,4 +1,5 @@
 import { connect } from 'node:tls';
+import { eventually } from '@gigvault/testkit/eventually';
 import { credentials, Metadata, type ServiceError, status } from '@grpc/grpc-js';
 import { loadSync } from '@grpc/proto-loader';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
@@ -258,8 +259,51 @@ export function describeKeystoreMatrix(shared: SharedPki, rest: RestClient): voi
       else expect(idsOf(outcomes[1])).toEqual(idsOf(outcomes[0]));
     });
 
+    it('those without the permission are in the audit log, with operation and key — covers: T63', async () => {
+      const expected = [
+        { subject: '*', purpose: 'generateKey' },
+        { subject: '*', purpose: 'GenerateKey' },
+        { subject: 'rest-aes', purpose: 'decryptData' },
+        { subject: 'grpc-aes', purpose: 'Decrypt' },
+      ];
+      const { userId } = (await rest.call('GET', '/users'))
+        .json<{
+          items: { userId: string; name: string }[];
+        }>()
+        .items.find(({ name }) => name === 'mia')!;
+      await eventually(async () => {
+        const refused = (await auditEvents(rest)).filter(
+          ({ type, actor }) => type === 'key.refused' && actor === `user:${userId}`,
+        );
+        expect(refused.map(({ subject, data }) => ({ subject, purpose: data['purpose'] }))).toEqual(
+          expected,
+        );
+        for (const { data } of refused)
+          expect(data['reason']).toMatch(/^their roles lack keys:(generate|decrypt)$/);
+      });
+    });
+
     describeGrpc(() => grpc, shared, rest);
   });
+}
+
+interface AuditEvent {
+  readonly type: string;
+  readonly actor: string;
+  readonly subject: string;
+  readonly data: Readonly<Record<string, unknown>>;
+}
+
+/** All of them, as the REST API lists them. */
+async function auditEvents(rest: RestClient): Promise<AuditEvent[]> {
+  const events: AuditEvent[] = [];
+  for (let start: number | undefined = 0; start !== undefined; ) {
+    const answer = await rest.call('GET', `/audit/entries?start=${start}&limit=100`);
+    const page: { items: { event: AuditEvent }[]; nextStart?: number } = answer.json();
+    events.push(...page.items.map(({ event }) => event));
+    start = page.nextStart;
+  }
+  return events;
 }
 
 /** Each protocol lists the keys of both. */

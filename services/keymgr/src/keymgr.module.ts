@@ -2,10 +2,12 @@ import { EVENT_LOG, EventLogRpc } from '@gigvault/host/event-log-rpc';
 import {
   HEALTH_CHECKS,
   HTTP_ROUTES,
+  REFUSED_CALLS,
   type ServiceDefinition,
   WORKERS,
 } from '@gigvault/host/service';
 import { RPC } from '@gigvault/rpc/contracts';
+import type { TellRefusedCall } from '@gigvault/rpc/handler-table';
 import { Module, type OnModuleDestroy } from '@nestjs/common';
 import { KeymgrInit1763700000000 } from '../migrations/1763700000000-init.ts';
 import { KeymgrKeyLife1796000000000 } from '../migrations/1796000000000-key-life.ts';
@@ -18,6 +20,7 @@ import { KEYS, KeyRpc, KeySigningRpc, SIGNING } from './api/grpc.ts';
 import { keyRoutes } from './api/http.ts';
 import { masterKeyRoutes } from './api/http-master-key.ts';
 import { KEY_API, KeyApiRpc } from './api/key-api-grpc.ts';
+import { tellForeignCall, tellingRoutes } from './api/tell-forbidden.ts';
 import { type KeymgrConfig, keymgrConfig } from './keymgr.config.ts';
 import { type Keymgr, openKeymgr } from './open-keymgr.ts';
 
@@ -52,18 +55,17 @@ export const keymgrService: ServiceDefinition<KeymgrConfig> = {
     const people = {
       ...keymgr.keys,
       encryptions: keymgr.encryptions,
-      usage: keymgr.signing.usage,
-      log,
       clockGuard,
       destructionWait,
       destructionApprovals: destruction.approvals,
     };
     const masterKeys = { backends: keymgr.keys.backends, events: keymgr.events, log };
     const rotation = masterKeyWorker(masterKeys, clock);
-    const routes = [
+    const routes = tellingRoutes(people, [
       ...keyRoutes(people),
       ...masterKeyRoutes({ ...masterKeys, wake: () => rotation.wake() }),
-    ];
+    ]);
+    const refusedCalls: TellRefusedCall = (call) => tellForeignCall(people, call);
     const workers = [...keymgr.workers, keyDestroyer(people, clock), rotation];
     return {
       module: KeymgrModule,
@@ -75,6 +77,7 @@ export const keymgrService: ServiceDefinition<KeymgrConfig> = {
         { provide: KEY_API, useValue: { people, authenticator } },
         { provide: EVENT_LOG, useValue: keymgr.eventLog },
         { provide: HTTP_ROUTES, useValue: routes },
+        { provide: REFUSED_CALLS, useValue: refusedCalls },
         { provide: WORKERS, useValue: workers },
         { provide: HEALTH_CHECKS, useValue: keymgr.healthChecks },
       ],

@@ -20,6 +20,7 @@ import { pgSignatureTable } from './adapters/pg-signature-table.ts';
 import { useLimits } from './adapters/use-limits.ts';
 import { FILES, type KeymgrConfig, keymgrPaths } from './keymgr.config.ts';
 import type { KeyDeps } from './keys/create-key.ts';
+import type { RefusalDeps } from './keys/refuse-use.ts';
 import type { EncryptionTable } from './ports/encryption-table.ts';
 import type { EventWriter } from './ports/event-writer.ts';
 import type { SignListDeps } from './signing/sign-list.ts';
@@ -27,7 +28,7 @@ import { singleFlight } from './signing/single-flight.ts';
 
 /** What the service is made of. Bootstrap opens one too, before anything listens. */
 export interface Keymgr {
-  readonly keys: KeyDeps;
+  readonly keys: KeyDeps & RefusalDeps;
   readonly encryptions: EncryptionTable;
   readonly signing: SignListDeps;
   readonly eventLog: EventLog;
@@ -58,7 +59,7 @@ export async function openKeymgr(context: KeymgrContext): Promise<Keymgr> {
   const usage = pgKeyUsage({ pool, eventLog, clock, log });
   const limits = useLimits(config.limits, { usage, clock });
   return {
-    keys: { backends, keys, limits, clock },
+    keys: { backends, keys, limits, clock, usage, log },
     encryptions: underBreaker(pgEncryptionTable(pool, eventLog), breaker),
     signing: {
       backends,

@@ -141,17 +141,19 @@ describe('recorded signatures', () => {
 });
 
 describe('uses that are not recorded one by one', () => {
-  it('become one event a key, purpose and caller with their count; refusals are told at once', async () => {
+  it('become one event a key, purpose and caller with their count; refusals are told at once, and how often they were repeated', async () => {
     const usage = pgKeyUsage({ pool, eventLog, clock: systemClock, log: silentLog });
     const use = { keyId: 'ocsp-issuing', purpose: 'ocspSign', caller: 'ocsp' } as const;
     for (let i = 0; i < 1000; i += 1) usage.used(use);
-    await usage.refused({ ...use, caller: 'enroll' }, 'enroll may not ask for it');
+    for (let i = 0; i < 1000; i += 1)
+      await usage.refused({ ...use, caller: 'enroll' }, 'enroll may not ask for it');
     await usage.worker.start();
     await usage.worker.stop();
     const events = (await outbox()).filter(({ subject }) => subject === 'ocsp-issuing');
     expect(events).toMatchObject([
       { type: 'key.refused', data: { caller: 'enroll', reason: 'enroll may not ask for it' } },
       { type: 'key.used', data: { purpose: 'ocspSign', caller: 'ocsp', count: 1000 } },
+      { type: 'key.refused', data: { caller: 'enroll', count: 999 } },
     ]);
   });
 });

@@ -87,6 +87,17 @@ const certSign = (tbs = leafTbs()) => ({
   tbs,
 });
 
+const NEW_KEY = { keyType: 'ec-p256', purposes: ['ocspSign'], actor: '' };
+
+/** The last event of a refusal. */
+async function lastRefusal(): Promise<object> {
+  const { rows } = await pool.query<{ actor: string; subject: string; data: Buffer }>(
+    `SELECT actor, subject, data FROM outbox WHERE type = 'key.refused' ORDER BY position DESC LIMIT 1`,
+  );
+  const { data, ...row } = rows[0]!;
+  return { ...row, data: JSON.parse(data.toString('utf8')) as object };
+}
+
 describe('keymgr as a service', () => {
   it('signs certificates for ca and CRLs for crl with one key, and not the other way round', async () => {
     const { subjectPublicKeyInfo } = await keys('ca').getKey({ keyId: 'ca-issuing' });
@@ -173,6 +184,66 @@ describe('keymgr as a service', () => {
       tombstoned: true,
     });
     await expect(signing('ca').sign(asked)).rejects.toMatchObject({ code: 'SIGNING_CLOSED' });
+  });
+
+  it('tells audit of a service that calls what is not its to call — covers: T61', async () => {
+    await expect(signing('enroll').sign(certSign())).rejects.toMatchObject({ code: 'FORBIDDEN' });
+    expect(await lastRefusal()).toEqual({
+      actor: 'service:enroll',
+      subject: 'ca-issuing',
+      data: {
+        caller: 'enroll',
+        purpose: 'KeySigningService/Sign',
+        reason: 'peers.yaml does not let it call this',
+      },
+    });
+    await expect(keys('crl').generateKey({ ...NEW_KEY, keyId: '../x' })).rejects.toMatchObject({
+      code: 'FORBIDDEN',
+    });
+    expect(await lastRefusal()).toMatchObject({ actor: 'service:crl', subject: '*' });
+  });
+
+  it('tells audit of keys that services ask for and do not get — covers: T63', async () => {
+    await expect(keys('ocsp').generateKey({ ...NEW_KEY, keyId: 'ca-next' })).rejects.toMatchObject({
+      code: 'KEY_USE_REFUSED',
+    });
+    expect(await lastRefusal()).toMatchObject({
+      actor: 'service:ocsp',
+      subject: 'ca-next',
+      data: { purpose: 'generate', reason: "ids of ocsp's keys begin with 'ocsp-'" },
+    });
+    const successor = { keyId: 'ca-issuing-g2', generation: 2, actor: '' };
+    await keys('ca').requestSuccessor({ ...successor, keyId: 'ca-issuing' });
+    await expect(keys('ca').requestSuccessor(successor)).rejects.toMatchObject({
+      code: 'KEY_USE_REFUSED',
+    });
+    expect(await lastRefusal()).toMatchObject({
+      actor: 'service:ca',
+      subject: 'ca-issuing-g2',
+      data: { purpose: 'request-successor' },
+    });
+    const asked = certSign();
+    await signing('ca').closeSigning({ intentId: asked.intentId });
+    await expect(signing('ca').sign(asked)).rejects.toMatchObject({ code: 'SIGNING_CLOSED' });
+    expect(await lastRefusal()).toMatchObject({
+      subject: 'ca-issuing',
+      data: { purpose: 'certSign', reason: `intent ${asked.intentId} was closed` },
+    });
+  });
+
+  it('tells audit of the request for a CA’s certificate, which its key signs', async () => {
+    const { rows } = await pool.query<{ data: Buffer }>(
+      `SELECT data FROM outbox WHERE type = 'key.used' AND subject = 'ca-issuing-g2'`,
+    );
+    expect(rows.map(({ data }) => JSON.parse(data.toString('utf8')))).toEqual([
+      {
+        purpose: 'request-certificate',
+        caller: 'ca',
+        count: 1,
+        version: 1,
+        dataSha256: expect.stringMatching(/^[0-9a-f]{64}$/),
+      },
+    ]);
   });
 
   it('tells audit of every key and signature', async () => {

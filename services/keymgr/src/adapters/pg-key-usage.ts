@@ -9,6 +9,7 @@ import { periodic, type Worker } from '@gigvault/time/worker';
 import type { Pool } from 'pg';
 import type { KeyEvent } from '../ports/key-event.ts';
 import { actorOf, type KeyUsage, type KeyUse } from '../ports/key-usage.ts';
+import { type Refusal, refusalLog } from './refusal-log.ts';
 
 const INTERVAL = 1_000;
 
@@ -21,8 +22,8 @@ export interface KeyUsageOptions {
 }
 
 /**
- * Uses become events: refusals at once, counts once a second and when the worker stops. What is counted and not yet written dies with the
- * process: one second at most.
+ * Uses become events: counts once a second and when the worker stops, refusals at once, and those that are alike with their number after a minute. What is
+ * counted and not yet written dies with the process: uses of one second at most, and how often the last minute's refusals were repeated.
  */
 export function pgKeyUsage(options: KeyUsageOptions): KeyUsage & { readonly worker: Worker } {
   const { pool, eventLog, clock, log } = options;
@@ -33,7 +34,7 @@ export function pgKeyUsage(options: KeyUsageOptions): KeyUsage & { readonly work
       transaction(pool, (client) => eventLog.append(client, events)),
     );
 
-  const refusals = createBatcher<KeyEvent, undefined>({
+  const waiting = createBatcher<KeyEvent, undefined>({
     name: 'keymgr.refused',
     maxItems: 100,
     maxQueue: 1_000,
@@ -43,6 +44,15 @@ export function pgKeyUsage(options: KeyUsageOptions): KeyUsage & { readonly work
     },
   });
 
+  const refusals = refusalLog(
+    {
+      now: (refusal) => waiting.submit(ofThisRequest(refusedEvent(refusal))),
+      later: (repeated) =>
+        append(repeated.map(({ refusal, count }) => refusedEvent(refusal, count))),
+    },
+    clock,
+  );
+
   function used(use: KeyUse, count = 1): void {
     const id = `${use.keyId}/${use.purpose}/${use.caller}`;
     const known = counts.get(id);
@@ -50,7 +60,7 @@ export function pgKeyUsage(options: KeyUsageOptions): KeyUsage & { readonly work
     else known.count += count;
   }
 
-  async function flush(): Promise<void> {
+  async function flushUses(): Promise<void> {
     if (counts.size === 0) return;
     const taken = [...counts.values()];
     counts = new Map();
@@ -62,24 +72,29 @@ export function pgKeyUsage(options: KeyUsageOptions): KeyUsage & { readonly work
     }
   }
 
+  async function flush(all = false): Promise<void> {
+    await flushUses();
+    await refusals.flush(all);
+  }
+
   const rounds = periodic({
     name: 'keymgr.usage',
     clock,
     interval: INTERVAL,
-    round: flush,
+    round: () => flush(),
     onError: (error) =>
       log.error({ error, operation: 'keymgr.usage' }, 'uses of keys wait to be written'),
   });
 
   return {
     used: (use) => used(use),
-    refused: (use, reason) => refusals.submit(ofThisRequest(refusedEvent(use, reason))),
+    refused: (use, reason) => refusals.refused({ ...use, reason }),
     worker: {
       name: rounds.name,
       start: () => rounds.start(),
       async stop() {
         await rounds.stop();
-        await flush();
+        await flush(true);
       },
     },
   };
@@ -94,11 +109,12 @@ function usedEvent({ keyId, purpose, caller }: KeyUse, count: number): KeyEvent 
   };
 }
 
-function refusedEvent({ keyId, purpose, caller }: KeyUse, reason: string): KeyEvent {
+/** @param count of those that followed the one that was told; absent: it is that one */
+function refusedEvent({ keyId, purpose, caller, reason }: Refusal, count?: number): KeyEvent {
   return {
     type: 'key.refused',
     actor: actorOf(caller),
     subject: keyId,
-    data: { purpose, caller, reason },
+    data: { purpose, caller, reason, ...(count === undefined ? {} : { count }) },
   };
 }

@@ -20,21 +20,12 @@ export function useLimits(
 ): UseLimits {
   const ofPeople = limiters(people, clock);
   const ofServices = limiters(services, clock);
-  /** Who was refused last time: a client that asks on and on writes no row for each. */
-  const refused = new Set<string>();
   return {
     async take(use, actor, keyId) {
       const limiter = (actor.startsWith('service:') ? ofServices : ofPeople)[use];
       const decision = limiter?.take(actor);
-      const row = `${use}/${actor}`;
-      if (!decision || decision.allowed) {
-        refused.delete(row);
-        return;
-      }
-      if (!refused.has(row)) {
-        await usage.refused({ keyId, purpose: use, caller: actor }, 'too many in a minute');
-        refused.add(row);
-      }
+      if (!decision || decision.allowed) return;
+      await usage.refused({ keyId, purpose: use, caller: actor }, 'too many in a minute');
       throw new GigvaultError('RATE_LIMITED', TOO_MANY[use], { retryAfter: decision.retryAfter });
     },
   };

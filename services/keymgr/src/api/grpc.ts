@@ -23,6 +23,7 @@ import { GrpcMethod } from '@nestjs/microservices';
 import type { KeyDeps } from '../keys/create-key.ts';
 import { getKey, listKeys } from '../keys/find-keys.ts';
 import { generateServiceKey } from '../keys/generate-key.ts';
+import type { RefusalDeps } from '../keys/refuse-use.ts';
 import { requestSuccessor } from '../keys/request-successor.ts';
 import type { StoredKey } from '../keys/stored-key.ts';
 import { closeSigning } from '../signing/close-signing.ts';
@@ -30,7 +31,7 @@ import { sign } from '../signing/sign.ts';
 import { signBatch } from '../signing/sign-batch.ts';
 import { type SignListDeps, signListPart } from '../signing/sign-list.ts';
 
-/** Token of KeyDeps. */
+/** Token of KeyDeps and RefusalDeps. */
 export const KEYS = Symbol('KEYS');
 /** Token of SignListDeps. */
 export const SIGNING = Symbol('SIGNING');
@@ -38,7 +39,7 @@ export const SIGNING = Symbol('SIGNING');
 /** keymgr/v1/key.proto. */
 @Controller()
 export class KeyRpc {
-  constructor(@Inject(KEYS) private readonly deps: KeyDeps) {}
+  constructor(@Inject(KEYS) private readonly deps: KeyDeps & RefusalDeps) {}
 
   @GrpcMethod('KeyService', 'GenerateKey')
   async generateKey(

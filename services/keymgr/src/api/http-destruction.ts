@@ -2,7 +2,7 @@ import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import { type HttpRoute, operation } from '@gigvault/http/route';
 import { z } from 'zod';
 import { approveDestruction } from '../keys/approve-destruction.ts';
-import { getKey } from '../keys/find-keys.ts';
+import { readKey } from '../keys/find-keys.ts';
 import type { PersonDeps } from '../keys/require-own-key.ts';
 import type { StoredKey } from '../keys/stored-key.ts';
 import { keyId } from './key-json.ts';
@@ -46,7 +46,7 @@ export function destructionRoutes(deps: PersonDeps): HttpRoute[] {
         NOT_FOUND: "Key 'my-key' does not wait for its destruction.",
       },
       async handle({ params, principal }) {
-        const key = await getKey(deps, params.keyId, principal!.tenantId);
+        const key = await readKey(deps, params.keyId, principal!);
         return { status: 200, body: toJson(key, deps) };
       },
     }),

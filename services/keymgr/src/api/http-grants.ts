@@ -1,7 +1,7 @@
 import { type HttpRoute, operation } from '@gigvault/http/route';
 import { z } from 'zod';
 import { changeGrants } from '../keys/change-grants.ts';
-import { getKey } from '../keys/find-keys.ts';
+import { readKey } from '../keys/find-keys.ts';
 import { GRANTABLE_USES, MAX_GRANTS } from '../keys/key-grant.ts';
 import type { PersonDeps } from '../keys/require-own-key.ts';
 import type { StoredKey } from '../keys/stored-key.ts';
@@ -50,7 +50,7 @@ export function grantRoutes(deps: PersonDeps): HttpRoute[] {
       examples: { params, replies: { 200: EXAMPLE } },
       errors: { KEY_NOT_FOUND: "Key 'my-key' not found." },
       async handle({ params: { keyId: id }, principal }) {
-        return { status: 200, body: toJson(await getKey(deps, id, principal!.tenantId)) };
+        return { status: 200, body: toJson(await readKey(deps, id, principal!)) };
       },
     }),
     operation({

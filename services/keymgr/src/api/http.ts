@@ -3,7 +3,7 @@ import { idempotencyKeyOf, requestIdOf } from '@gigvault/http/idempotency';
 import { PAGE_QUERY, page, pageOf } from '@gigvault/http/paging';
 import { type HttpRequest, type HttpRoute, operation } from '@gigvault/http/route';
 import { z } from 'zod';
-import { earlierVersions, getKey, listKeys } from '../keys/find-keys.ts';
+import { earlierVersions, listKeys, readKey } from '../keys/find-keys.ts';
 import { generateUserKey } from '../keys/generate-key.ts';
 import { requireKeySpec } from '../keys/key-spec.ts';
 import { KEY_STATES } from '../keys/key-state.ts';
@@ -82,7 +82,7 @@ export function keyRoutes(deps: PersonDeps): HttpRoute[] {
         KEY_NOT_FOUND: "Key 'my-key' not found.",
       },
       async handle({ params, principal }) {
-        const key = await getKey(deps, params.keyId, principal!.tenantId);
+        const key = await readKey(deps, params.keyId, principal!);
         return { status: 200, body: toJsonWithVersions(key, await earlierVersions(deps, key)) };
       },
     }),
@@ -141,7 +141,7 @@ async function generate(
   request: Pick<HttpRequest<never, never, KeyRequest>, 'body' | 'headers' | 'principal'>,
 ): Promise<StoredKey> {
   const { body, principal } = request;
-  const { actor, tenantId } = principal!;
+  const { actor } = principal!;
   if (body.keyId !== undefined || idempotencyKeyOf(request) === undefined)
     return generateUserKey(deps, body, principal!);
   const id = requestIdOf(actor, 'key', request);
@@ -149,7 +149,7 @@ async function generate(
     return await generateUserKey(deps, { ...body, keyId: id }, principal!);
   } catch (error) {
     if (!(error instanceof GigvaultError) || error.code !== 'ALREADY_EXISTS') throw error;
-    const made = await getKey(deps, id, tenantId);
+    const made = await readKey(deps, id, principal!);
     const { keyType, usage } = requireKeySpec(body);
     if (made.keyType === keyType && made.usage === usage) return made;
     throw new GigvaultError('ALREADY_EXISTS', 'This Idempotency-Key was used for another request.');

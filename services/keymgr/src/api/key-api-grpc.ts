@@ -14,6 +14,7 @@ import { Controller, Inject } from '@nestjs/common';
 import { GrpcMethod } from '@nestjs/microservices';
 import type { PersonDeps } from '../keys/require-own-key.ts';
 import { KEYSTORE_METHODS } from './keystore-methods.ts';
+import { tellForbidden } from './tell-forbidden.ts';
 
 /** Token of KeyApiDeps. */
 export const KEY_API = Symbol('KEY_API');
@@ -50,6 +51,10 @@ export class KeyApiRpc {
     });
     const correlation = currentCorrelation();
     if (correlation) correlation.actor = principal.actor;
+    if (!principal.permissions.has(permission)) {
+      const { keyId } = decoded(contract, request) as { readonly keyId?: unknown };
+      await tellForbidden(people, principal, { permission, operation: method, keyId });
+    }
     requirePermission(principal, permission);
     const answer = await run(people, decoded(contract, request) as never, principal);
     return { response: contract.responseSerialize(answer) };

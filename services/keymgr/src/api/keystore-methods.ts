@@ -5,7 +5,7 @@ import type { KeystoreService } from '@gigvault/proto/keychain/v1/keystore';
 import { z } from 'zod';
 import { decryptForPerson } from '../encryption/decrypt-for-person.ts';
 import { encryptForPerson } from '../encryption/encrypt-for-person.ts';
-import { earlierVersions, getKey, listKeys } from '../keys/find-keys.ts';
+import { earlierVersions, listKeys, readKey } from '../keys/find-keys.ts';
 import { generateUserKey, type UserKeyRequest } from '../keys/generate-key.ts';
 import { inspectBackend, inspectBackends } from '../keys/inspect-backends.ts';
 import type { PersonDeps } from '../keys/require-own-key.ts';
@@ -81,8 +81,8 @@ export const KEYSTORE_METHODS: KeystoreMethods = {
   },
   getKey: {
     permission: 'keys:read',
-    async run(deps, { keyId }, { tenantId }) {
-      const key = await getKey(deps, keyId, tenantId);
+    async run(deps, { keyId }, principal) {
+      const key = await readKey(deps, keyId, principal);
       return keyWithVersionsMessage(key, await earlierVersions(deps, key));
     },
   },

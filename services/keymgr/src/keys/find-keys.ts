@@ -1,9 +1,14 @@
+import type { Principal } from '@gigvault/access/permissions';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import type { KeyTable } from '../ports/key-table.ts';
 import type { UseLimits } from '../ports/use-limits.ts';
 import { requireKeyId } from './key-spec.ts';
 import type { KeyState } from './key-state.ts';
+import { type RefusalDeps, refuseUse } from './refuse-use.ts';
 import type { KeyVersion, StoredKey } from './stored-key.ts';
+
+/** Why somebody has no part in a key. */
+export const OTHER_TENANT = 'it is a key of another tenant';
 
 const DEFAULT_LIMIT = 100;
 const MAX_LIMIT = 1000;
@@ -16,17 +21,27 @@ export interface ListedKeys {
   readonly nextCursor: string;
 }
 
-/** Errors: INVALID_KEY_ID (T67), KEY_NOT_FOUND, also for another tenant's key. */
+/** Errors: INVALID_KEY_ID (T67), KEY_NOT_FOUND. */
 export async function getKey(
   deps: { readonly keys: Pick<KeyTable, 'find'> },
   keyId: string,
-  tenantId?: string,
 ): Promise<StoredKey> {
   requireKeyId(keyId);
   const key = await deps.keys.find(keyId);
-  if (key === undefined || (tenantId !== undefined && key.tenantId !== tenantId))
-    throw keyNotFound(keyId);
+  if (key === undefined) throw keyNotFound(keyId);
   return key;
+}
+
+/** A key that a person looks at. Errors: those of getKey; KEY_NOT_FOUND for another tenant's key, too, and then the attempt is an event. */
+export async function readKey(
+  deps: RefusalDeps & { readonly keys: Pick<KeyTable, 'find'> },
+  keyId: string,
+  { tenantId, actor }: Principal,
+): Promise<StoredKey> {
+  const key = await getKey(deps, keyId);
+  if (key.tenantId === tenantId) return key;
+  await refuseUse(deps, keyId, { purpose: 'read', caller: actor }, OTHER_TENANT);
+  throw keyNotFound(keyId);
 }
 
 /**

@@ -4,7 +4,7 @@ import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import type { PeerName } from '@gigvault/rpc/service-name';
 import { createKey, type KeyDeps, requireServiceKeyType } from './create-key.ts';
 import { GENERATE_GRANTS, isPurpose, type Purpose } from './grants.ts';
-import { type AskedKeySpec, requireKeySpec } from './key-spec.ts';
+import { type AskedKeySpec, requireKeyId, requireKeySpec } from './key-spec.ts';
 import { type RefusalDeps, refuseUse } from './refuse-use.ts';
 import type { StoredKey } from './stored-key.ts';
 
@@ -22,23 +22,25 @@ export interface ServiceKeyRequest {
 
 /**
  * A key for the calling service, which alone may use it, for purposes that GENERATE_GRANTS gives it. Its id begins with the service's name,
- * so that none takes another's. Errors: RATE_LIMITED, KEY_USE_REFUSED for any other purpose or id, INVALID_ARGUMENT, ALREADY_EXISTS, KEY_UNAVAILABLE.
+ * so that none takes another's. Each refusal is an event. Errors: INVALID_KEY_ID, RATE_LIMITED, KEY_USE_REFUSED for any other purpose or id, INVALID_ARGUMENT, ALREADY_EXISTS, KEY_UNAVAILABLE.
  */
 export async function generateServiceKey(
-  deps: KeyDeps,
+  deps: KeyDeps & RefusalDeps,
   request: ServiceKeyRequest,
   caller: PeerName,
 ): Promise<StoredKey> {
+  requireKeyId(request.keyId);
   const owner = `service:${caller}`;
   await deps.limits.take('generate', owner, request.keyId);
-  if (!request.keyId.startsWith(`${caller}-`)) {
-    throw new GigvaultError('KEY_USE_REFUSED', `Ids of ${caller}'s keys begin with '${caller}-'.`);
-  }
+  const purposes = requirePurposes(request.purposes);
+  const why = whyNotGranted(request.keyId, purposes, caller);
+  if (why !== undefined)
+    throw await refuseUse(deps, request.keyId, { purpose: 'generate', caller }, why);
   return createKey(deps, {
     keyId: request.keyId,
     keyType: requireServiceKeyType(request.keyType),
     usage: 'sign',
-    purposes: grantedPurposes(request.purposes, caller),
+    purposes,
     callers: [caller],
     issuerName: null,
     owner,
@@ -107,18 +109,22 @@ export function notForRoles(backend: string): string {
   return `the backend ${backend} is not for their roles`;
 }
 
-function grantedPurposes(asked: readonly string[], caller: PeerName): readonly Purpose[] {
+function whyNotGranted(
+  keyId: string,
+  purposes: readonly Purpose[],
+  caller: PeerName,
+): string | undefined {
+  if (!keyId.startsWith(`${caller}-`)) return `ids of ${caller}'s keys begin with '${caller}-'`;
   const granted = GENERATE_GRANTS[caller] ?? [];
-  const purposes = [...new Set(asked)].filter(isPurpose);
-  if (asked.length === 0 || purposes.length !== new Set(asked).size) {
-    throw new GigvaultError('INVALID_ARGUMENT', 'A key needs purposes, each of them a known one.');
-  }
   const refused = purposes.filter((purpose) => !granted.includes(purpose));
-  if (refused.length > 0) {
-    throw new GigvaultError(
-      'KEY_USE_REFUSED',
-      `${caller} may not generate keys for ${refused.join(', ')}.`,
-    );
-  }
-  return purposes;
+  return refused.length === 0
+    ? undefined
+    : `${caller} may not generate keys for ${refused.join(', ')}`;
+}
+
+/** Each once. Errors: INVALID_ARGUMENT. */
+function requirePurposes(asked: readonly string[]): readonly Purpose[] {
+  const purposes = [...new Set(asked)].filter(isPurpose);
+  if (asked.length > 0 && purposes.length === new Set(asked).size) return purposes;
+  throw new GigvaultError('INVALID_ARGUMENT', 'A key needs purposes, each of them a known one.');
 }

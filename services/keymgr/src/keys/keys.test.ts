@@ -12,7 +12,7 @@ import { ISSUER, NOW } from '../../test/signing-fixture.ts';
 import { memoryTables } from '../adapters/memory-tables.ts';
 import { backendsOf } from '../backends/backends.ts';
 import { createCaKey } from './create-ca-key.ts';
-import { getKey, listKeys } from './find-keys.ts';
+import { getKey, listKeys, readKey } from './find-keys.ts';
 import { generateServiceKey, generateUserKey } from './generate-key.ts';
 import { GENERATE_GRANTS, PURPOSES } from './grants.ts';
 import { requestCaCertificate } from './request-ca-certificate.ts';
@@ -44,8 +44,8 @@ const alice: Principal = {
 };
 
 describe('generateServiceKey', () => {
-  it('gives each service only the purposes that it is granted; nobody a CA key', async () => {
-    const { deps } = setUp();
+  it('gives each service only the purposes that it is granted; nobody a CA key; each refusal is an event — covers: T63', async () => {
+    const { deps, events } = setUp();
     const granted: string[] = [];
     for (const peer of [...SERVICE_NAMES, 'gigvault', 'edge'] as const) {
       for (const purpose of PURPOSES) {
@@ -58,8 +58,15 @@ describe('generateServiceKey', () => {
         const outcome = await generateServiceKey(deps, request, peer).catch(
           (error: { code: string }) => error.code,
         );
-        if (typeof outcome === 'string') expect(outcome).toBe('KEY_USE_REFUSED');
-        else {
+        if (typeof outcome === 'string') {
+          expect(outcome).toBe('KEY_USE_REFUSED');
+          expect(events.at(-1)).toMatchObject({
+            type: 'key.refused',
+            actor: `service:${peer}`,
+            subject: request.keyId,
+            data: { purpose: 'generate', reason: `${peer} may not generate keys for ${purpose}` },
+          });
+        } else {
           expect(outcome).toMatchObject({ callers: [peer], purposes: [purpose], issuerName: null });
           granted.push(`${peer} ${purpose}`);
         }
@@ -91,13 +98,17 @@ describe('generateServiceKey', () => {
   });
 
   it("keeps every service to ids of its own: nobody takes the next CA's", async () => {
-    const { deps } = setUp();
+    const { deps, events } = setUp();
     const request = { keyType: 'ec-p256', purposes: ['ocspSign'], actor: '' };
     for (const keyId of ['ca-issuing-2', 'ocspx', 'audit-checkpoint']) {
       await expect(generateServiceKey(deps, { ...request, keyId }, 'ocsp')).rejects.toMatchObject({
         code: 'KEY_USE_REFUSED',
       });
+      expect(events.at(-1)).toMatchObject({ type: 'key.refused', subject: keyId });
     }
+    await expect(
+      generateServiceKey(deps, { ...request, keyId: 'ocsp-/' }, 'ocsp'),
+    ).rejects.toMatchObject({ code: 'INVALID_KEY_ID' });
   });
 });
 
@@ -172,7 +183,7 @@ describe('generateUserKey', () => {
 
 describe('CA keys', () => {
   it('are bound to their name, and make a request that proves possession', async () => {
-    const { deps } = setUp();
+    const { deps, events } = setUp();
     const key = await createCaKey(deps, {
       keyId: 'ca-issuing',
       keyType: 'ec-p256',
@@ -181,16 +192,23 @@ describe('CA keys', () => {
     expect(key).toMatchObject({ purposes: ['certSign', 'crlSign'], callers: ['ca', 'crl'] });
     expect(key.issuerName).toEqual(encodeName(ISSUER));
     const request = parseCertificationRequest(await requestCaCertificate(deps, 'ca-issuing'));
+    expect(events.at(-1)).toMatchObject({
+      type: 'key.used',
+      actor: 'service:gigvault',
+      subject: 'ca-issuing',
+      data: { purpose: 'request-certificate', caller: 'gigvault', count: 1, version: 1 },
+    });
     expect(request.subject).toEqual(ISSUER);
     expect(request.publicKey.spki).toEqual(publicKeyOf(key).spki);
   });
 
   it('alone make such a request', async () => {
-    const { deps } = setUp();
+    const { deps, events } = setUp();
     await generateUserKey(deps, { keyId: 'k', keyType: 'ec-p256' }, alice);
     await expect(requestCaCertificate(deps, 'k')).rejects.toMatchObject({
       code: 'KEY_USE_REFUSED',
     });
+    expect(events.at(-1)).toMatchObject({ type: 'key.refused', subject: 'k' });
   });
 });
 
@@ -216,11 +234,13 @@ describe('the next key of a CA', () => {
     expect(encodeName(request.subject)).toEqual(key.issuerName);
     expect(events.filter(({ subject }) => subject === 'ca-issuing-g2')).toMatchObject([
       { type: 'key.generated', actor: 'user:alice' },
+      { type: 'key.used', actor: 'user:alice', data: { caller: 'ca' } },
+      { type: 'key.used', actor: 'user:alice', data: { purpose: 'request-certificate' } },
     ]);
   });
 
   it('is nobody’s but who signs certificates with the first — covers: T63', async () => {
-    const { deps } = setUp();
+    const { deps, events } = setUp();
     await createCaKey(deps, { keyId: 'ca-issuing', keyType: 'ec-p256', subject: ISSUER });
     await generateUserKey(deps, { keyId: 'k', keyType: 'ec-p256' }, alice);
     await requestSuccessor(deps, asked, 'ca');
@@ -229,10 +249,18 @@ describe('the next key of a CA', () => {
       [{}, 'crl'],
       [{ keyId: 'k' }, 'ca'],
       [{ keyId: 'ca-issuing-g2' }, 'ca'],
-    ] as const)
-      await expect(requestSuccessor(deps, { ...asked, ...changes }, caller)).rejects.toMatchObject({
+    ] as const) {
+      const request = { ...asked, ...changes };
+      await expect(requestSuccessor(deps, request, caller)).rejects.toMatchObject({
         code: 'KEY_USE_REFUSED',
       });
+      expect(events.at(-1)).toMatchObject({
+        type: 'key.refused',
+        actor: `service:${caller}`,
+        subject: request.keyId,
+        data: { purpose: 'request-successor' },
+      });
+    }
     for (const generation of [0, 1, 1000, 2.5])
       await expect(requestSuccessor(deps, { ...asked, generation }, 'ca')).rejects.toMatchObject({
         code: 'INVALID_ARGUMENT',
@@ -242,7 +270,7 @@ describe('the next key of a CA', () => {
 
 describe('listKeys', () => {
   it('pages by key id, within one tenant', async () => {
-    const { deps } = setUp();
+    const { deps, events } = setUp();
     for (const keyId of ['c', 'a', 'b'])
       await generateUserKey(deps, { keyId, keyType: 'ec-p256' }, alice);
     await generateUserKey(
@@ -267,7 +295,13 @@ describe('listKeys', () => {
     expect((await listKeys(deps, { limit: 0, cursor: '', actor: alice.actor })).items).toHaveLength(
       4,
     );
-    await expect(getKey(deps, 'd', 'default')).rejects.toMatchObject({ code: 'KEY_NOT_FOUND' });
+    await expect(readKey(deps, 'd', alice)).rejects.toMatchObject({ code: 'KEY_NOT_FOUND' });
+    expect(events.at(-1)).toMatchObject({
+      type: 'key.refused',
+      actor: 'user:alice',
+      subject: 'd',
+      data: { purpose: 'read', reason: 'it is a key of another tenant' },
+    });
     await expect(
       listKeys(deps, { limit: 1001, cursor: '', actor: alice.actor }),
     ).rejects.toMatchObject({

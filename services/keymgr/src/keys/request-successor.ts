@@ -6,6 +6,7 @@ import { createCaKey } from './create-ca-key.ts';
 import type { KeyDeps } from './create-key.ts';
 import { getKey } from './find-keys.ts';
 import { PURPOSE_CALLER } from './grants.ts';
+import { type RefusalDeps, refuseUse } from './refuse-use.ts';
 import { requestCaCertificate } from './request-ca-certificate.ts';
 import { publicKeyOf, type StoredKey } from './stored-key.ts';
 
@@ -31,20 +32,19 @@ export interface Successor {
 /**
  * The CA's key of this generation, `<first key>-g<generation>`: made in the backend of new keys at the first call, found at each further one.
  * The caller chooses nothing of it. Its type, and the name to which it is bound, follow from the first key, so this gives nobody a CA key
- * for another CA. Errors: KEY_NOT_FOUND, KEY_USE_REFUSED when it is not a CA key of the caller, INVALID_ARGUMENT, KEY_UNAVAILABLE.
+ * for another CA. A refusal is an event. Errors: KEY_NOT_FOUND, KEY_USE_REFUSED when it is not a CA key of the caller, INVALID_ARGUMENT, KEY_UNAVAILABLE.
  */
 export async function requestSuccessor(
-  deps: KeyDeps,
+  deps: KeyDeps & RefusalDeps,
   { keyId: firstId, generation, actor }: SuccessorRequest,
   caller: PeerName,
 ): Promise<Successor> {
   const first = await getKey(deps, firstId);
   const mayAsk = PURPOSE_CALLER.certSign === caller && first.callers.includes(caller);
-  if (first.issuerName === null || !mayAsk || SUCCESSOR.test(firstId))
-    throw new GigvaultError(
-      'KEY_USE_REFUSED',
-      `'${firstId}' is not the first key of a CA of ${caller}.`,
-    );
+  if (first.issuerName === null || !mayAsk || SUCCESSOR.test(firstId)) {
+    const why = `it is not the first key of a CA of ${caller}`;
+    throw await refuseUse(deps, firstId, { purpose: 'request-successor', caller }, why);
+  }
   if (!Number.isInteger(generation) || generation < 2 || generation > LAST_GENERATION) {
     throw new GigvaultError('INVALID_ARGUMENT', `A generation is 2 to ${LAST_GENERATION}.`);
   }
@@ -59,6 +59,9 @@ export async function requestSuccessor(
   await createCaKey(deps, made).catch((error: unknown) => {
     if (!(error instanceof GigvaultError) || error.code !== 'ALREADY_EXISTS') throw error;
   });
-  const certificationRequest = await requestCaCertificate(deps, keyId);
+  const certificationRequest = await requestCaCertificate(deps, keyId, {
+    actor: made.actor,
+    caller,
+  });
   return { key: await getKey(deps, keyId), certificationRequest };
 }

@@ -3,7 +3,7 @@ import type { ClockGuard } from '@gigvault/time/clock-guard';
 import type { EncryptionTable } from '../ports/encryption-table.ts';
 import type { LimitedUse } from '../ports/use-limits.ts';
 import type { KeyDeps } from './create-key.ts';
-import { keyNotFound } from './find-keys.ts';
+import { keyNotFound, OTHER_TENANT } from './find-keys.ts';
 import { notForRoles, RESERVED } from './generate-key.ts';
 import { isGranted } from './key-grant.ts';
 import { requireKeyId } from './key-spec.ts';
@@ -88,7 +88,7 @@ function whyNotTheirs(
   use: PersonUse,
   principal: Principal,
 ): string | undefined {
-  if (key.tenantId !== principal.tenantId) return 'it is a key of another tenant';
+  if (key.tenantId !== principal.tenantId) return OTHER_TENANT;
   if (isOfService(key)) return 'it is a key of a service';
   const { actor, roles } = principal;
   const may =

@@ -16,6 +16,6 @@ export function actorOf(caller: string): string {
 export interface KeyUsage {
   /** Counts a signature that is not recorded under an intent; counts become events once a second. */
   used(use: KeyUse): void;
-  /** Writes that a use was refused, and why. Durable when it resolves. */
+  /** Writes that a use was refused, and why. Durable when it resolves; repetitions within a minute are counted, and written with their number. */
   refused(use: KeyUse, reason: string): Promise<void>;
 }

@@ -4,7 +4,7 @@ export type LimitedUse = 'generate' | 'sign' | 'list';
 /** How often one client may. */
 export interface UseLimits {
   /**
-   * Counts it, whatever comes of it. The first refusal of a row is in the audit log when it is thrown.
+   * Counts it, whatever comes of it. A refusal is told as KeyUsage does it, before it is thrown.
    * @param actor as in events: `user:<id>`, with all of the user's API keys, or `service:<name>`
    * @param keyId for the event; `*` when it is not about one key
    * Errors: RATE_LIMITED with the seconds to wait.

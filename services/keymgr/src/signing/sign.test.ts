@@ -28,7 +28,7 @@ async function setUp() {
   const tables = memoryTables();
   const clock = new FakeClock(NOW);
   const backends = backendsOf([keyStore], 'memory');
-  const keyDeps = { backends, keys: tables.keys, limits: tables.limits, clock };
+  const keyDeps = { ...tables, backends, clock, log: silentLog };
   const key = await createCaKey(keyDeps, {
     keyId: 'ca-issuing',
     keyType: 'ec-p256',
@@ -63,7 +63,7 @@ describe('sign', () => {
   });
 
   it('never signs other bytes under an intent, one after the other or at once', async () => {
-    const { deps, request } = await setUp();
+    const { deps, events, request } = await setUp();
     const intentId = crypto.randomUUID();
     const outcomes = await Promise.allSettled([
       sign(deps, request(leafTbs(), intentId), 'ca'),
@@ -74,13 +74,25 @@ describe('sign', () => {
     await expect(sign(deps, request(leafTbs(), intentId), 'ca')).rejects.toMatchObject({
       code: 'SIGNING_CLOSED',
     });
+    const reason = `other bytes were signed under intent ${intentId}`;
+    const told = {
+      type: 'key.refused',
+      actor: 'service:ca',
+      data: { purpose: 'certSign', reason },
+    };
+    expect(events.slice(-2)).toMatchObject([told, told]);
   });
 
   it('never signs under a closed intent; closing a signed one gives its signature', async () => {
-    const { deps, request } = await setUp();
+    const { deps, events, request } = await setUp();
     const closed = request();
     expect(await closeSigning(deps, closed.intentId, 'ca')).toMatchObject({ tombstoned: true });
     await expect(sign(deps, closed, 'ca')).rejects.toMatchObject({ code: 'SIGNING_CLOSED' });
+    expect(events.at(-1)).toMatchObject({
+      type: 'key.refused',
+      subject: 'ca-issuing',
+      data: { reason: `intent ${closed.intentId} was closed` },
+    });
     expect(await closeSigning(deps, closed.intentId, 'ca')).toMatchObject({ tombstoned: true });
 
     const signed = request();

@@ -34,7 +34,7 @@ export interface SignDeps {
  * that to the caller.
  * The same intent with the same bytes gets the signature on record, however often it asks.
  * Errors: KEY_NOT_FOUND, KEY_USE_REFUSED (caller, purpose, content, state), SIGNING_CLOSED (tombstoned, or used for other bytes),
- * KEY_UNAVAILABLE, INVALID_ARGUMENT (intent id), RATE_LIMITED.
+ * KEY_UNAVAILABLE, INVALID_ARGUMENT (intent id), RATE_LIMITED. Each refusal is an event.
  */
 export async function sign(
   deps: SignDeps,
@@ -75,11 +75,13 @@ export function recordSignature(
       deps.signatures.record({ intentId, keyId, purpose, caller, tbsSha256, signature }),
     );
     // What stands on record is what is answered: a signature that lost the race is forgotten here.
-    if (outcome.status === 'closed') throw closed(intentId, 'It was closed.');
-    if (outcome.keyId !== keyId || !outcome.tbsSha256.equals(tbsSha256)) {
-      throw closed(intentId, 'Other bytes were signed under it.');
-    }
-    return outcome.signature;
+    const isClosed = outcome.status === 'closed';
+    if (!isClosed && outcome.keyId === keyId && outcome.tbsSha256.equals(tbsSha256))
+      return outcome.signature;
+    const why = isClosed
+      ? `intent ${intentId} was closed`
+      : `other bytes were signed under intent ${intentId}`;
+    throw await refuseUse(deps, keyId, { purpose, caller }, why, 'SIGNING_CLOSED');
   });
 }
 
@@ -142,10 +144,4 @@ export function requireIntentId(intentId: string): void {
   if (!isUuid(intentId)) {
     throw new GigvaultError('INVALID_ARGUMENT', 'intentId is not a UUID in lower case.');
   }
-}
-
-function closed(intentId: string, why: string): GigvaultError {
-  return new GigvaultError('SIGNING_CLOSED', `Intent ${intentId} cannot be signed. ${why}`, {
-    details: { intent_id: intentId },
-  });
 }
