@@ -31,6 +31,7 @@ const STAYS_SMALL: Readonly<Record<string, string>> = {
   outbox_head: 'one row',
   responder: 'a row for each CA',
   shard: 'a row for each CRL',
+  backend_trial: 'the keys with which backends are being tried',
   state: 'one row',
   crl: 'CRLs that newer ones have replaced are deleted after a while',
   crl_part: 'the same, in parts',

@@ -17,12 +17,14 @@ import { pgEventWriter } from './adapters/pg-event-writer.ts';
 import { pgKeyTable } from './adapters/pg-key-table.ts';
 import { pgKeyUsage } from './adapters/pg-key-usage.ts';
 import { pgSignatureTable } from './adapters/pg-signature-table.ts';
+import { pgTrialTable } from './adapters/pg-trial-table.ts';
 import { useLimits } from './adapters/use-limits.ts';
 import { FILES, type KeymgrConfig, keymgrPaths } from './keymgr.config.ts';
 import type { KeyDeps } from './keys/create-key.ts';
 import type { RefusalDeps } from './keys/refuse-use.ts';
 import type { EncryptionTable } from './ports/encryption-table.ts';
 import type { EventWriter } from './ports/event-writer.ts';
+import type { TrialTable } from './ports/trial-table.ts';
 import type { SignListDeps } from './signing/sign-list.ts';
 import { singleFlight } from './signing/single-flight.ts';
 
@@ -33,6 +35,7 @@ export interface Keymgr {
   readonly signing: SignListDeps;
   readonly eventLog: EventLog;
   readonly events: EventWriter;
+  readonly trials: TrialTable;
   readonly workers: readonly Worker[];
   readonly healthChecks: readonly HealthCheck[];
   /** Ends what the backends have begun. Last: workers may still sign. */
@@ -74,6 +77,7 @@ export async function openKeymgr(context: KeymgrContext): Promise<Keymgr> {
     },
     eventLog,
     events: pgEventWriter(pool, eventLog),
+    trials: pgTrialTable(pool),
     workers: [eventLog.worker, usage.worker, keyCounter(context, pool)],
     healthChecks: backends.all.map((store) => ({
       name: store.backend === config.backend ? 'keystore' : `keystore.${store.backend}`,

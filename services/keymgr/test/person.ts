@@ -5,10 +5,12 @@ import { silentLog } from '@gigvault/telemetry/log';
 import { FakeClock } from '@gigvault/time/clock';
 import { createClockGuard } from '@gigvault/time/clock-guard';
 import { memoryTables } from '../src/adapters/memory-tables.ts';
+import { memoryTrialTable } from '../src/adapters/memory-trial-table.ts';
 import { type BackendRoles, backendsOf } from '../src/backends/backends.ts';
 import { generateUserKey } from '../src/keys/generate-key.ts';
 import type { PersonDeps } from '../src/keys/require-own-key.ts';
 import type { StoredKey } from '../src/keys/stored-key.ts';
+import type { TrialDeps } from '../src/keys/try-backend.ts';
 import { DAY, NOW } from './signing-fixture.ts';
 
 /** How long destroyed keys wait in these tests. */
@@ -79,7 +81,7 @@ export function personWorld(rolesOf: BackendRoles = {}) {
   const store = countedKeyStore();
   const tables = memoryTables();
   const clock = new FakeClock(NOW);
-  const deps: PersonDeps = {
+  const deps: PersonDeps & TrialDeps = {
     backends: backendsOf([store, countedKeyStore('vault')], 'memory', rolesOf),
     keys: tables.keys,
     encryptions: tables.encryptions,
@@ -90,6 +92,8 @@ export function personWorld(rolesOf: BackendRoles = {}) {
     clockGuard: createClockGuard(clock),
     destructionWait: WAIT,
     destructionApprovals: 0,
+    events: { append: async (event) => void tables.events.push(event) },
+    trials: memoryTrialTable(),
   };
   const alice = person('alice');
   return {

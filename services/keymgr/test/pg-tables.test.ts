@@ -1,4 +1,5 @@
 import { createEventLog, type EventLog } from '@gigvault/database/event-log';
+import { parseKeyHandle } from '@gigvault/keystore/key-store';
 import { silentLog } from '@gigvault/telemetry/log';
 import { eventually } from '@gigvault/testkit/eventually';
 import { startTestDatabase, type TestDatabase } from '@gigvault/testkit/test-database';
@@ -10,6 +11,7 @@ import { pgEncryptionTable } from '../src/adapters/pg-encryption-table.ts';
 import { pgKeyTable } from '../src/adapters/pg-key-table.ts';
 import { pgKeyUsage } from '../src/adapters/pg-key-usage.ts';
 import { pgSignatureTable } from '../src/adapters/pg-signature-table.ts';
+import { pgTrialTable } from '../src/adapters/pg-trial-table.ts';
 import { keymgrService } from '../src/keymgr.module.ts';
 import { describeEncryptionTable } from '../src/ports/encryption-table.contract.ts';
 import { describeKeyTable, generated, someKey } from '../src/ports/key-table.contract.ts';
@@ -155,6 +157,21 @@ describe('uses that are not recorded one by one', () => {
       { type: 'key.used', data: { purpose: 'ocspSign', caller: 'ocsp', count: 1000 } },
       { type: 'key.refused', data: { caller: 'enroll', count: 999 } },
     ]);
+  });
+});
+
+describe('keys of trials', () => {
+  it('are those of a backend that were begun before then, until they are removed', async () => {
+    const trials = pgTrialTable(pool);
+    const [early, late, elsewhere] = ['early', 'late', 'elsewhere'].map(parseKeyHandle);
+    await trials.begin('token', early!, 1_000);
+    await trials.begin('token', late!, 2_000);
+    await trials.begin('other', elsewhere!, 1_000);
+    expect(await trials.begunBefore('token', 2_000)).toEqual(['early']);
+    expect(await trials.begunBefore('token', 2_001)).toEqual(['early', 'late']);
+    await trials.end('token', early!);
+    expect(await trials.begunBefore('token', 2_001)).toEqual(['late']);
+    expect(await trials.begunBefore('other', 2_001)).toEqual(['elsewhere']);
   });
 });
 

@@ -3,11 +3,10 @@ import { z } from 'zod';
 import {
   ABILITIES,
   type BackendState,
-  type InspectDeps,
   inspectBackend,
   inspectBackends,
-  tryBackend,
 } from '../keys/inspect-backends.ts';
+import { type TrialDeps, tryBackend } from '../keys/try-backend.ts';
 
 /** The name of a backend. */
 export const backendName = z
@@ -49,7 +48,7 @@ const EXAMPLE: z.infer<typeof backendSchema> = {
 };
 
 /** The REST operations on key backends. */
-export function backendRoutes(deps: InspectDeps): HttpRoute[] {
+export function backendRoutes(deps: TrialDeps): HttpRoute[] {
   return [
     operation({
       operationId: 'listBackends',
@@ -87,7 +86,8 @@ export function backendRoutes(deps: InspectDeps): HttpRoute[] {
       path: '/backends/:name/test',
       tag: 'Keys',
       summary: 'Make a throw-away key in a backend, use it, check, and remove it',
-      description: 'It signs and verifies; an AES key encrypts and decrypts.',
+      description:
+        'It signs and verifies; an AES key encrypts and decrypts. The audit log says that it was tried, and how it ended.',
       permission: 'keys:generate',
       params: z.strictObject({ name: backendName }),
       body: z.strictObject({ keyType: z.string().max(100).default('ec-p256') }),

@@ -9,6 +9,7 @@ import { requireKeySpec } from '../keys/key-spec.ts';
 import { KEY_STATES } from '../keys/key-state.ts';
 import type { PersonDeps } from '../keys/require-own-key.ts';
 import type { StoredKey } from '../keys/stored-key.ts';
+import type { TrialDeps } from '../keys/try-backend.ts';
 import { backendName, backendRoutes } from './http-backends.ts';
 import { destructionRoutes } from './http-destruction.ts';
 import { encryptionRoutes } from './http-encryption.ts';
@@ -45,7 +46,7 @@ export const listQuery = z.strictObject({
 });
 
 /** The REST operations on keys. Private keys have none. */
-export function keyRoutes(deps: PersonDeps): HttpRoute[] {
+export function keyRoutes(deps: PersonDeps & TrialDeps): HttpRoute[] {
   return [
     generation(deps),
     operation({

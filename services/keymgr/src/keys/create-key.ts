@@ -1,7 +1,7 @@
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import type { KeyHandle, KeyStore } from '@gigvault/keystore/key-store';
 import { isRsaKeyType, isSecretKeyType } from '@gigvault/keystore/key-types';
-import { readPairKey } from '@gigvault/keystore/pair-key';
+import { type PairKeyInfo, readPairKey } from '@gigvault/keystore/pair-key';
 import type { PeerName } from '@gigvault/rpc/service-name';
 import { durableStep } from '@gigvault/telemetry/durable-step';
 import type { Clock } from '@gigvault/time/clock';
@@ -108,17 +108,25 @@ export async function makeKey(
   backend: string | undefined,
 ): Promise<Pick<KeyVersion, 'publicKey' | 'backend' | 'handle'>> {
   const keyStore = backend === undefined ? backends.forNewKeys : backends.named(backend);
-  const handle = await generate(keyStore, spec, {
+  const handle = await generateIn(keyStore, spec, {
     label: which.keyId,
     name: versionName(which),
   });
-  const publicKey = isSecretKeyType(spec.keyType)
-    ? null
-    : readPairKey(await keyStore.publicKey(handle));
+  const publicKey = await publicKeyIn(keyStore, spec, handle);
   return { publicKey, backend: keyStore.backend, handle };
 }
 
-async function generate(
+/** The public half of a key that a backend has made. Errors: KEY_UNAVAILABLE. */
+export async function publicKeyIn(
+  keyStore: KeyStore,
+  { keyType }: Pick<KeySpec, 'keyType'>,
+  handle: KeyHandle,
+): Promise<PairKeyInfo | null> {
+  return isSecretKeyType(keyType) ? null : readPairKey(await keyStore.publicKey(handle));
+}
+
+/** A new key in this backend, as KeyStore.generate. Errors: OPERATION_NOT_SUPPORTED, KEY_UNAVAILABLE. */
+export async function generateIn(
   keyStore: KeyStore,
   { keyType, usage }: KeySpec,
   names: { readonly label: string; readonly name: string },

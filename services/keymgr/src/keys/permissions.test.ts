@@ -14,10 +14,10 @@ import { changeState } from './change-state.ts';
 import { createCaKey } from './create-ca-key.ts';
 import { getKey } from './find-keys.ts';
 import { generateUserKey } from './generate-key.ts';
-import { tryBackend } from './inspect-backends.ts';
 import { GRANTABLE_USES, type GrantableUse, type KeyGrant } from './key-grant.ts';
 import { rotateKey } from './rotate-key.ts';
 import { scheduleDestruction, undoDestruction } from './schedule-destruction.ts';
+import { tryBackend } from './try-backend.ts';
 
 type World = ReturnType<typeof personWorld>;
 type Who = ReturnType<typeof person>;

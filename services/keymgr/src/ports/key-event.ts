@@ -16,10 +16,12 @@ export interface KeyEvent {
     | 'key.destruction-begun'
     | 'key.destroyed'
     | 'signing.closed'
+    | 'backend.test-begun'
+    | 'backend.tested'
     | 'master-key.rotation-begun'
     | 'master-key.rotated';
   readonly actor: string;
-  /** The key's id; the intent's id for `signing.closed`; the backend for `master-key.…`. */
+  /** The key's id; the intent's id for `signing.closed`; the backend for `backend.…` and `master-key.…`. */
   readonly subject: string;
   readonly data: object;
 }
