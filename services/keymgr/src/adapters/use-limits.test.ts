@@ -2,11 +2,16 @@ import { FakeClock } from '@gigvault/time/clock';
 import { describe, expect, it } from '@jest/globals';
 import { person, personWorld } from '../../test/person.ts';
 import { NOW } from '../../test/signing-fixture.ts';
+import { decryptForPerson } from '../encryption/decrypt-for-person.ts';
+import { encryptForPerson } from '../encryption/encrypt-for-person.ts';
 import { keymgrConfig } from '../keymgr.config.ts';
 import { listKeys } from '../keys/find-keys.ts';
 import { generateServiceKey, generateUserKey } from '../keys/generate-key.ts';
 import { rotateKey } from '../keys/rotate-key.ts';
+import type { KeyTable } from '../ports/key-table.ts';
 import { signForPerson } from '../signing/sign-for-person.ts';
+import { verifyForPerson } from '../signing/verify-for-person.ts';
+import { memoryEncryptionTable } from './memory-encryption-table.ts';
 import { memoryTables } from './memory-tables.ts';
 import { useLimits } from './use-limits.ts';
 
@@ -74,6 +79,71 @@ describe('limits of people, by default', () => {
     expect(events.slice(-2)).toEqual([told, told]);
   });
 });
+
+describe('the share of a person', () => {
+  it.each([
+    ['sign', 'ec-p256'],
+    ['encrypt', 'aes-256'],
+    ['decrypt', 'aes-256'],
+  ] as const)(
+    'to %s is taken once, however often the key is changed meanwhile',
+    async (use, keyType) => {
+      const { deps, alice, key } = limitedWorld({ people: { sign: 2 } });
+      await key('k', keyType);
+      const none = Buffer.alloc(0);
+      const sealed =
+        use === 'decrypt'
+          ? await encryptForPerson(deps, 'k', { plaintext: SIGN.data, additionalData: none }, alice)
+          : { ciphertext: none };
+      const rival = changingKeys(deps.keys, 3);
+      const raced = {
+        ...deps,
+        keys: rival,
+        encryptions: memoryEncryptionTable(rival),
+      };
+      const uses = {
+        sign: () => signForPerson(raced, 'k', SIGN, alice),
+        encrypt: () =>
+          encryptForPerson(raced, 'k', { plaintext: SIGN.data, additionalData: none }, alice),
+        decrypt: () => decryptForPerson(raced, 'k', { ...sealed, additionalData: none }, alice),
+      };
+      await uses[use]();
+      expect(rival.changes()).toBe(3);
+      const left = use === 'decrypt' ? 0 : 1;
+      expect(await passed(2, uses[use])).toMatchObject({
+        n: left,
+        error: { code: 'RATE_LIMITED' },
+      });
+    },
+  );
+
+  it('covers verifying with a key without a public half, and with no other', async () => {
+    const { deps, alice, key } = limitedWorld({ people: { sign: 2 } });
+    await key('mac', 'hmac-sha256');
+    await key('pair');
+    const asked = { ...SIGN, signature: Buffer.alloc(32) };
+    const verify = (keyId: string) => verifyForPerson(deps, keyId, asked, alice);
+    expect(await passed(3, () => verify('mac'))).toMatchObject({
+      n: 2,
+      error: { code: 'RATE_LIMITED' },
+    });
+    expect(await passed(10, () => verify('pair'))).toMatchObject({ n: 10 });
+  });
+});
+
+/** A table in which somebody else changes a key before so many of its uses are told. */
+function changingKeys(keys: KeyTable, times: number): KeyTable & { changes(): number } {
+  let changes = 0;
+  return {
+    ...keys,
+    changes: () => changes,
+    async recordUse(key, event) {
+      if (changes === times) return keys.recordUse(key, event);
+      changes += 1;
+      return false;
+    },
+  };
+}
 
 describe('limits of services', () => {
   it('are their own, and each service’s', async () => {

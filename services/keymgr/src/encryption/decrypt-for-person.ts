@@ -6,7 +6,7 @@ import { notSupported } from '../keys/create-key.ts';
 import { findVersion } from '../keys/find-keys.ts';
 import { STATE_RULES } from '../keys/key-state.ts';
 import { refuseUse } from '../keys/refuse-use.ts';
-import { type PersonDeps, requireOwnKey } from '../keys/require-own-key.ts';
+import { type PersonDeps, useOwnKey } from '../keys/require-own-key.ts';
 import { requireUsage } from '../keys/require-usage.ts';
 import type { StoredKey } from '../keys/stored-key.ts';
 import { secretKeysOf } from '../signing/key-signature.ts';
@@ -46,8 +46,19 @@ export async function decryptForPerson(
 ): Promise<PersonPlaintext> {
   requireOctets('ciphertext', request.ciphertext, HEADER_OCTETS + 1, MAX_CIPHERTEXT);
   requireOctets('additionalData', request.additionalData, 0, MAX_ADDITIONAL_DATA);
-  const key = await requireOwnKey(deps, keyId, 'decrypt', principal);
-  const { actor } = principal;
+  return useOwnKey(deps, keyId, 'decrypt', principal, (key) =>
+    attempt(deps, key, request, principal),
+  );
+}
+
+/** Undefined when somebody has changed the key meanwhile. */
+async function attempt(
+  deps: PersonDeps,
+  key: StoredKey,
+  request: DecryptRequest,
+  { actor }: Principal,
+): Promise<PersonPlaintext | undefined> {
+  const { keyId } = key;
   const use = { purpose: 'decrypt', caller: actor };
   if (!STATE_RULES[key.state].processes)
     throw await refuseUse(deps, keyId, use, `key is ${key.state}`);
@@ -62,7 +73,7 @@ export async function decryptForPerson(
   const recorded = await durableStep('keymgr.use', () =>
     deps.keys.recordUse(key, { type: 'key.used', actor, subject: keyId, data: told }),
   );
-  return recorded ? opened : decryptForPerson(deps, keyId, request, principal);
+  return recorded ? opened : undefined;
 }
 
 async function open(

@@ -6,7 +6,7 @@ import { GCM_LIMIT } from '@gigvault/keystore/secret-key';
 import { durableStep } from '@gigvault/telemetry/durable-step';
 import { STATE_RULES } from '../keys/key-state.ts';
 import { refuseUse } from '../keys/refuse-use.ts';
-import { type PersonDeps, requireOwnKey } from '../keys/require-own-key.ts';
+import { type PersonDeps, useOwnKey } from '../keys/require-own-key.ts';
 import { requireUsage } from '../keys/require-usage.ts';
 import type { StoredKey } from '../keys/stored-key.ts';
 import type { EncryptionOutcome } from '../ports/encryption-table.ts';
@@ -62,8 +62,20 @@ export async function encryptForPerson(
   const { plaintext, additionalData } = request;
   requireOctets('plaintext', plaintext, 1, MAX_DATA);
   requireOctets('additionalData', additionalData, 0, MAX_ADDITIONAL_DATA);
-  const key = await requireOwnKey(deps, keyId, 'encrypt', principal);
-  const { actor } = principal;
+  return useOwnKey(deps, keyId, 'encrypt', principal, (key) =>
+    attempt(deps, key, request, principal),
+  );
+}
+
+/** Undefined when somebody has changed the key meanwhile. */
+async function attempt(
+  deps: PersonDeps,
+  key: StoredKey,
+  request: EncryptRequest,
+  { actor }: Principal,
+): Promise<PersonCiphertext | undefined> {
+  const { plaintext } = request;
+  const { keyId } = key;
   const use = { purpose: 'encrypt', caller: actor };
   if (!STATE_RULES[key.state].protects)
     throw await refuseUse(deps, keyId, use, `key is ${key.state}`);
@@ -77,7 +89,7 @@ export async function encryptForPerson(
     const why = `version ${version} has encrypted ${GCM_LIMIT} times; rotate the key`;
     throw await refuseUse(deps, keyId, use, why);
   }
-  if (outcome === 'changed') return encryptForPerson(deps, keyId, request, principal);
+  if (outcome === 'changed') return undefined;
   const algorithm = ENCRYPTION_ALGORITHMS[key.keyType as keyof typeof ENCRYPTION_ALGORITHMS];
   return { ciphertext, version, algorithm };
 }

@@ -55,10 +55,30 @@ const FOR_OTHERS: Readonly<Record<PersonUse, readonly Role[]>> = {
 /** What each counts as. What is seldom and undone counts as nothing. */
 const COUNTS_AS: Readonly<Partial<Record<PersonUse, LimitedUse>>> = {
   sign: 'sign',
+  // Only with keys without a public half: each answer is one that the secret gave.
+  verify: 'sign',
   encrypt: 'sign',
   decrypt: 'sign',
   rotate: 'generate',
 };
+
+/**
+ * Takes the share of one use, then does `attempt` with the key, as it is in the table now, until nobody has changed the key meanwhile, which `attempt` says by
+ * undefined. Whoever may use it no more by then is refused. Errors: those of requireOwnKey and of `attempt`.
+ */
+export async function useOwnKey<T>(
+  deps: PersonDeps,
+  keyId: string,
+  use: PersonUse,
+  principal: Principal,
+  attempt: (key: StoredKey) => Promise<T | undefined>,
+): Promise<T> {
+  await takeShare(deps, keyId, use, principal);
+  for (;;) {
+    const done = await attempt(await findOwnKey(deps, keyId, use, principal));
+    if (done !== undefined) return done;
+  }
+}
 
 /**
  * The key, as it is in the table now, if this person may do this with it whatever its state. Each refusal is an event (T63).
@@ -71,9 +91,27 @@ export async function requireOwnKey(
   use: PersonUse,
   principal: Principal,
 ): Promise<StoredKey> {
+  await takeShare(deps, keyId, use, principal);
+  return findOwnKey(deps, keyId, use, principal);
+}
+
+async function takeShare(
+  { limits }: PersonDeps,
+  keyId: string,
+  use: PersonUse,
+  { actor }: Principal,
+): Promise<void> {
   const counted = COUNTS_AS[use];
   requireKeyId(keyId);
-  if (counted) await deps.limits.take(counted, principal.actor, keyId);
+  if (counted) await limits.take(counted, actor, keyId);
+}
+
+async function findOwnKey(
+  deps: PersonDeps,
+  keyId: string,
+  use: PersonUse,
+  principal: Principal,
+): Promise<StoredKey> {
   const key = await deps.keys.find(keyId);
   if (key === undefined) throw keyNotFound(keyId);
   const reason = whyNotTheirs(deps, key, use, principal);

@@ -1,4 +1,4 @@
-/** What is counted of a client. A rotation makes a key as well; encrypting and decrypting count as signing. */
+/** What is counted of a client. A rotation makes a key as well; encrypting, decrypting and verifying with an HMAC key count as signing. */
 export type LimitedUse = 'generate' | 'sign' | 'list';
 
 /** How often one client may. */

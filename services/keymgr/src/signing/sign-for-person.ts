@@ -6,8 +6,9 @@ import { durableStep } from '@gigvault/telemetry/durable-step';
 import { requireHash } from '../keys/key-spec.ts';
 import { STATE_RULES } from '../keys/key-state.ts';
 import { refuseUse } from '../keys/refuse-use.ts';
-import { type PersonDeps, requireOwnKey } from '../keys/require-own-key.ts';
+import { type PersonDeps, useOwnKey } from '../keys/require-own-key.ts';
 import { requireUsage } from '../keys/require-usage.ts';
+import type { StoredKey } from '../keys/stored-key.ts';
 import { isSignature, makeSignature } from './key-signature.ts';
 import { SIGNATURE_ALGORITHMS, type SignatureAlgorithm } from './person-algorithm.ts';
 import { wrongSignature } from './sign.ts';
@@ -43,10 +44,19 @@ export async function signForPerson(
   request: SignDataRequest,
   principal: Principal,
 ): Promise<PersonSignature> {
+  requireSize(request.data);
+  return useOwnKey(deps, keyId, 'sign', principal, (key) => attempt(deps, key, request, principal));
+}
+
+/** Undefined when somebody has changed the key meanwhile. */
+async function attempt(
+  deps: PersonDeps,
+  key: StoredKey,
+  request: SignDataRequest,
+  { actor }: Principal,
+): Promise<PersonSignature | undefined> {
   const { data, format } = request;
-  requireSize(data);
-  const key = await requireOwnKey(deps, keyId, 'sign', principal);
-  const { actor } = principal;
+  const { keyId } = key;
   const use = { purpose: 'sign', caller: actor };
   if (!STATE_RULES[key.state].protects)
     throw await refuseUse(deps, keyId, use, `key is ${key.state}`);
@@ -60,7 +70,7 @@ export async function signForPerson(
   const recorded = await durableStep('keymgr.use', () =>
     deps.keys.recordUse(key, { type: 'key.used', actor, subject: keyId, data: told }),
   );
-  if (!recorded) return signForPerson(deps, keyId, request, principal);
+  if (!recorded) return undefined;
   return {
     signature,
     version,
