@@ -55,12 +55,21 @@ export const clientCertificatesConfig = {
   clientAuthorities: z.string().startsWith('/').optional(),
 } as const;
 
-/** Keys of `https` that say with which versions of TLS clients may come to the public listener (requirement X1). */
+/** Keys of `https` that say with which versions of TLS clients may come to the public listener (requirement X1), and what it shows them. */
 export const publicTlsConfig = {
   tls: z
     .strictObject({
       /** With '1.2' for clients that know no other: forward secrecy and AEAD only. */
       minVersion: z.enum(['1.3', '1.2']).default('1.3'),
+      /** PEM, absolute: a certificate of another CA, then who signed it. Default: one of GigVault's own. */
+      certificateFile: z.string().startsWith('/', 'an absolute path').optional(),
+      /** Where its key is. */
+      privateKey: secretReference.optional(),
+    })
+    .superRefine(({ certificateFile, privateKey }, context) => {
+      if ((certificateFile === undefined) === (privateKey === undefined)) return;
+      const missing = certificateFile === undefined ? 'certificateFile' : 'privateKey';
+      context.addIssue({ code: 'custom', path: [missing], message: 'is missing' });
     })
     .prefault({}),
 } as const;

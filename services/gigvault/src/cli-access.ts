@@ -47,11 +47,13 @@ export async function openCliAccess(
   const before = await readContexts(folder);
   const name = contextName(before, pki.rootCertificateFile, config.ephemeral, config.https.port);
   const apiKeyFile = join('contexts', name, 'api-key');
+  const { certificateFile } = config.https.tls;
   const root = readFileSync(pki.rootCertificateFile, 'utf8');
   const context: Context = {
     server: publicUrl,
     caFile: pki.rootCertificateFile,
     rootFingerprint: new X509Certificate(root).fingerprint256.replaceAll(':', '').toLowerCase(),
+    ...(certificateFile === undefined ? {} : { serverCertificateFile: certificateFile }),
     apiKeyFile,
     environment: config.environment,
     auditPublicKey: (await audit.getCheckpoint({})).publicKey.toString('base64'),

@@ -56,6 +56,7 @@ const MEANINGS: Readonly<Record<string, Meaning>> = {
   REST_ADDRESS: hostAndPort('GIGVAULT_HOST', 'GIGVAULT_HTTPS_PORT'),
   REST_TLS_ENABLED: TLS,
   REST_TLS_CERT_FILE: as('GIGVAULT_HTTPS_TLS_CERTIFICATE_FILE'),
+  // _FILE: of a secret, which has a place.
   REST_TLS_KEY_FILE: as('GIGVAULT_HTTPS_TLS_PRIVATE_KEY_FILE'),
   GRPC_ENABLED: only(['true', 'false'], 'whether keys are served over gRPC'),
   GRPC_ADDRESS: as('GIGVAULT_GRPC_ADDRESS'),

@@ -4,6 +4,7 @@ import { keepMemoryPrivate } from '@gigvault/files/private-memory';
 import { createReload, reloadOnHangup } from '@gigvault/host/reload';
 import { systemClock } from '@gigvault/time/clock';
 import { readArguments, warningOf } from './arguments.ts';
+import { checkPublicCertificate } from './bootstrap/check-public-certificate.ts';
 import { readDatabaseUrl } from './bootstrap/database-url.ts';
 import { RootAwaited } from './bootstrap/root-awaited.ts';
 import { requireSafeProfile } from './bootstrap/safe-profile.ts';
@@ -63,6 +64,7 @@ async function main(verb: string | undefined, rest: readonly string[]): Promise<
     if (checkOnly) {
       const { url } = options.config.database;
       requireSafeProfile(options.config);
+      await checkPublicCertificate(options.config);
       if (url !== undefined) await readDatabaseUrl(url, secretsOf(options.config));
       process.stdout.write('The configuration is fine.\n');
       return 0;

@@ -175,7 +175,7 @@ function prove(
     publicListener: {
       host: loopbackOf(config.host).replace(/^\[|\]$/g, ''),
       port: config.https.port,
-      root: readFileSync(pki.rootCertificateFile, 'utf8'),
+      trusted: readFileSync(config.https.tls.certificateFile ?? pki.rootCertificateFile, 'utf8'),
     },
     // The strict profile issues nothing for names that nobody controls.
     whole: pki.isNew && config.environment === 'development',

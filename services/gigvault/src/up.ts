@@ -5,6 +5,7 @@ import type { Reloadable } from '@gigvault/host/reload';
 import { keymgrConfig } from '@gigvault/keymgr/keymgr.config';
 import type { Log } from '@gigvault/telemetry/log';
 import { checkPorts, withPortAdvice } from './bootstrap/check-ports.ts';
+import { checkPublicCertificate } from './bootstrap/check-public-certificate.ts';
 import {
   claimDataDirectory,
   type DataDirectory,
@@ -65,6 +66,7 @@ export async function up(
   const options = withHsm(asked);
   const { config } = options;
   requireSafeProfile(config);
+  await checkPublicCertificate(config);
   // 1. The data directory, for this process alone; then the ports, before anything is made.
   const path = config.ephemeral
     ? mkdtempSync(join(tmpdir(), 'gigvault-'))

@@ -10,6 +10,8 @@ export interface Context {
   readonly server: string;
   /** PEM file of the only roots to trust; relative to the folder of contexts.yaml. */
   readonly caFile?: string;
+  /** PEM file of the server's certificate and who signed it, where another CA than caFile's has; whoever is in it is trusted as well. Absolute. */
+  readonly serverCertificateFile?: string;
   /** SHA-256 of the first certificate in caFile, 64 hex digits (colons and `SHA256` in front are fine). */
   readonly rootFingerprint?: string;
   /** PEM file of the client certificate to show, and of those above it; relative to the folder of contexts.yaml. */

@@ -129,11 +129,15 @@ async function assemble(
     ...context,
     name,
     folder: contextFolder(configFolder(terminal), name),
-    ...(ca === undefined ? {} : { ca }),
+    ...(ca === undefined ? {} : { ca: `${ca}\n${await serverCertificate(context)}` }),
     ...(certFile && keyFile
       ? { client: await readClient(inFolder(folder, certFile), inFolder(folder, keyFile)) }
       : {}),
   };
+}
+
+async function serverCertificate({ serverCertificateFile }: Context): Promise<string> {
+  return serverCertificateFile === undefined ? '' : readCa(serverCertificateFile);
 }
 
 function checkServer(server: string): void {

@@ -84,7 +84,10 @@ export interface SuiteListenerOptions {
   readonly publicUrl: string;
   readonly statusUrl: string;
   readonly identity: MtlsIdentity;
+  /** Of the public and people's gRPC listeners. */
   readonly publicTls: SecureContextOptions;
+  /** Of the admin and metrics listeners. */
+  readonly operatorTls: SecureContextOptions;
   readonly adminToken: string;
   readonly log: Log;
   readonly metrics: Metrics;
@@ -101,8 +104,10 @@ export interface SuiteListeners {
   readonly adminPort: number;
   readonly metricsPort: number;
   readonly health: Health;
-  /** For the public, people's gRPC, admin and metrics listeners. */
-  replaceTls(tls: SecureContextOptions): void;
+  /** For the public and people's gRPC listeners. */
+  replacePublicTls(tls: SecureContextOptions): void;
+  /** For the admin and metrics listeners. */
+  replaceOperatorTls(tls: SecureContextOptions): void;
   /** For the public and people's gRPC listeners. */
   replaceAccess(access: ApiAccess): void;
   /** Stops taking requests and lets those in flight end, for at most `limit` milliseconds. */
@@ -144,7 +149,7 @@ async function startHttpListeners(
 }
 
 async function startOperatorListeners(options: SuiteListenerOptions, health: Health) {
-  const { config, publicTls: tls, metrics, adminToken: token, shutdown } = options;
+  const { config, operatorTls: tls, metrics, adminToken: token, shutdown } = options;
   const { address: host, port } = config.metrics;
   return {
     metricsListener: await startMetricsListener({ host, port, tls, metrics }),
@@ -194,9 +199,11 @@ export async function serveSuite(
     adminPort: admin.port,
     metricsPort: metricsListener.port,
     health,
-    replaceTls(tls) {
-      for (const listener of [publicListener, keyApi, metricsListener, admin])
-        listener?.replaceTls(tls);
+    replacePublicTls(tls) {
+      for (const listener of [publicListener, keyApi]) listener?.replaceTls(tls);
+    },
+    replaceOperatorTls(tls) {
+      for (const listener of [metricsListener, admin]) listener.replaceTls(tls);
     },
     replaceAccess(access) {
       for (const listener of [publicListener, keyApi]) listener?.replaceAccess(access);

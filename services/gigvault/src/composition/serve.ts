@@ -1,3 +1,4 @@
+import type { SecureContextOptions } from 'node:tls';
 import { readIdentity } from '@gigvault/host/identity-files';
 import { identityReloader } from '@gigvault/host/identity-reloader';
 import { identityRenewal } from '@gigvault/host/identity-renewal';
@@ -13,6 +14,12 @@ import { createMtlsIdentity } from '@gigvault/rpc/mtls-identity';
 import type { ServiceName } from '@gigvault/rpc/service-name';
 import { systemClock } from '@gigvault/time/clock';
 import type { Worker } from '@gigvault/time/worker';
+import { secretsOf } from '../bootstrap/secrets-of.ts';
+import {
+  configuredCertificate,
+  configuredCertificateReloader,
+  readConfiguredTls,
+} from '../edge/configured-certificate.ts';
 import {
   publicCertificateReloader,
   publicCertificateRenewal,
@@ -76,6 +83,11 @@ export async function serveInOneProcess(ground: Ground, shutdown: () => void): P
     certificates: suite.broker.client('gigvault', RPC.certificate, 'ca'),
   };
   const certificate = { files: directory.edge, ...ca, clock: systemClock };
+  const own = await publicTls(certificate);
+  const configured = configuredCertificate(config.https.tls, {
+    secrets: secretsOf(config),
+    clock: systemClock,
+  });
   const listeners = await serveSuite(
     suite,
     {
@@ -83,7 +95,8 @@ export async function serveInOneProcess(ground: Ground, shutdown: () => void): P
       publicUrl,
       statusUrl: ground.config.status.publicUrl ?? `http://localhost:${config.http.port}`,
       identity,
-      publicTls: await publicTls(certificate),
+      publicTls: configured === undefined ? own : await readConfiguredTls(configured),
+      operatorTls: own,
       adminToken: secrets.adminToken,
       log,
       metrics,
@@ -91,12 +104,12 @@ export async function serveInOneProcess(ground: Ground, shutdown: () => void): P
     },
     poolOf(ground, 'ca'),
   );
+  const useOwn = (tls: SecureContextOptions) => {
+    listeners.replaceOperatorTls(tls);
+    if (configured === undefined) listeners.replacePublicTls(tls);
+  };
   const workers: Worker[] = [
-    publicCertificateRenewal({
-      ...certificate,
-      log,
-      use: (tls) => listeners.replaceTls(tls),
-    }),
+    publicCertificateRenewal({ ...certificate, log, use: useOwn }),
     renewal(ca),
   ];
   for (const worker of workers) await worker.start();
@@ -116,7 +129,10 @@ export async function serveInOneProcess(ground: Ground, shutdown: () => void): P
       keys: [{ keys: API_ACCESS_KEYS, apply: (next) => listeners.replaceAccess(next.https) }],
       reloaders: [
         reloader,
-        publicCertificateReloader(certificate, listeners.replaceTls),
+        publicCertificateReloader(certificate, useOwn),
+        ...(configured === undefined
+          ? []
+          : [configuredCertificateReloader(configured, listeners.replacePublicTls)]),
         ...suite.running().flatMap((service) => service.reloaders),
       ],
     },

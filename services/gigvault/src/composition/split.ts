@@ -198,6 +198,7 @@ async function writeConfigs(
     metrics: { address: config.metrics.address, port: portOf(config.metrics.port, 'edge') },
     tls: directory.identity('edge'),
     publicCertificate: directory.edge,
+    secrets: config.secrets,
     upstreams,
     addresses,
   });

@@ -4,6 +4,7 @@ import {
   publicTlsConfig,
   sharedConfig,
 } from '@gigvault/host/process-config';
+import { secretsConfig } from '@gigvault/secrets/secrets.config';
 import { z } from 'zod';
 
 const port = z.int().min(0).max(65_535);
@@ -26,7 +27,8 @@ export const edgeConfig = z.strictObject({
   http: z.strictObject({ port }),
   /** The edge's own identity. */
   tls: z.strictObject({ servicesCa: z.string(), certificate: z.string(), privateKey: z.string() }),
-  /** The public listener's certificate. */
+  secrets: secretsConfig,
+  /** The public listener's certificate, unless `https.tls` names another. */
   publicCertificate: z.strictObject({ certificate: z.string(), privateKey: z.string() }),
   /** HTTPS listener of each service. */
   upstreams: z.record(z.string(), address),

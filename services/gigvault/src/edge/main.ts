@@ -19,9 +19,15 @@ import { RPC } from '@gigvault/rpc/contracts';
 import { createGrpcClients } from '@gigvault/rpc/grpc-client';
 import { createMtlsIdentity, serverTls } from '@gigvault/rpc/mtls-identity';
 import type { ServiceName } from '@gigvault/rpc/service-name';
+import { secretResolver } from '@gigvault/secrets/secret-resolver';
 import { createLog } from '@gigvault/telemetry/log';
 import { createMetrics } from '@gigvault/telemetry/metrics';
 import { systemClock } from '@gigvault/time/clock';
+import {
+  configuredCertificate,
+  configuredCertificateReloader,
+  readConfiguredTls,
+} from './configured-certificate.ts';
 import { edgeConfig } from './edge.config.ts';
 import { startEdgeListener } from './edge-proxy.ts';
 import { startConfiguredKeyApi } from './key-api-listener.ts';
@@ -59,6 +65,10 @@ const certificate = {
   certificates: clients.client(RPC.certificate, 'ca'),
   clock: systemClock,
 };
+const configured = configuredCertificate(config.https.tls, {
+  secrets: secretResolver(config.secrets, processEnvironment),
+  clock: systemClock,
+});
 const metrics = createMetrics();
 const running = await start().catch(failProcess);
 onHangup(
@@ -71,7 +81,9 @@ onHangup(
     ],
     reloaders: [
       identityReloader(identity, config.tls),
-      publicCertificateReloader(certificate, running.replacePublicTls),
+      configured === undefined
+        ? publicCertificateReloader(certificate, running.replacePublicTls)
+        : configuredCertificateReloader(configured, running.replacePublicTls),
     ],
     log,
   }),
@@ -81,11 +93,16 @@ if (values.supervised) stopWithSupervisor(running.stop);
 // Last: whoever reads the ports may ask for a stop at once.
 process.stdout.write(`${JSON.stringify(running.ports)}\n`);
 
+/** A certificate of another CA is renewed by others. */
+function renewalOfPublic(use: (tls: SecureContextOptions) => void) {
+  return configured ? [] : [publicCertificateRenewal({ ...certificate, log, use })];
+}
+
 async function start() {
-  const { servicesCa } = identity.current();
-  const certificatesOfClients = clientCertificatesOf(config.https, servicesCa);
+  const certificatesOfClients = clientCertificatesOf(config.https, identity.current().servicesCa);
   const upstreams = config.upstreams as Record<ServiceName, string>;
   const shared = { host: config.host, identity, upstreams, log };
+  const tls = await (configured ? readConfiguredTls(configured) : publicTls(certificate));
   const publicListener = await startEdgeListener({
     ...shared,
     listener: 'public',
@@ -95,7 +112,7 @@ async function start() {
     },
     port: config.https.port,
     certificatesOfClients,
-    tls: { ...(await publicTls(certificate)), ...publicTlsVersions(config.https) },
+    tls: { ...tls, ...publicTlsVersions(config.https) },
   });
   const statusListener = await startEdgeListener({
     ...shared,
@@ -103,7 +120,7 @@ async function start() {
     port: config.http.port,
   });
   const keyApi = await startConfiguredKeyApi(config.keyApi, {
-    tls: await publicTls(certificate),
+    tls,
     access: config.https,
     certificatesOfClients,
     keyApi: clients.client(RPC.keyApi, 'keymgr'),
@@ -124,7 +141,7 @@ async function start() {
     metricsListener.replaceTls({ cert, key }),
   );
   const workers = [
-    publicCertificateRenewal({ ...certificate, log, use: replacePublicTls }),
+    ...renewalOfPublic(replacePublicTls),
     identityRenewal({ ...certificate, identity, files: config.tls, log }),
   ];
   for (const worker of workers) await worker.start();

@@ -28,7 +28,7 @@ export interface SelfCheckOptions {
   readonly clients: SelfCheckClients;
   /** Where OCSP and CRLs are served. */
   readonly statusUrl: string;
-  /** The public listener, and the root that its certificate leads to. */
+  /** The public listener, and whom its certificate must lead to. */
   readonly publicListener: PublicListener;
   /** Issue and revoke a certificate; otherwise only look that status and audit answer, so that restarts leave nothing behind. */
   readonly whole: boolean;

@@ -38,20 +38,21 @@ export interface PublicListener {
   /** As `127.0.0.1` or `localhost`. */
   readonly host: string;
   readonly port: number;
-  /** PEM. */
-  readonly root: string;
+  /** PEM: the root, or whatever certificate of the listener's chain is trusted. */
+  readonly trusted: string;
 }
 
 /** Whether `/ready` says so, over verified TLS. Errors: what the connection says. */
 export function isReady(listener: PublicListener): Promise<boolean> {
   return new Promise((resolve, reject) => {
-    const { host, port, root } = listener;
+    const { host, port, trusted } = listener;
     const call = getSecurely(
       {
         host,
         port,
-        ca: root,
-        // That the chain ends in our root is enough: the name in it may be the one of a proxy.
+        ca: trusted,
+        allowPartialTrustChain: true,
+        // That it is the chain is enough: the name in it may be the one of a proxy.
         checkServerIdentity: () => undefined,
         path: '/ready',
         agent: false,
