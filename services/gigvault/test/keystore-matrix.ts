@@ -86,6 +86,7 @@ const STEPS: readonly Step[] = [
   step('GetKey', 'shows it', { keyId: '$ec' }, made),
   step('GetKey', 'does not know others', { keyId: 'none' }, 'KEY_NOT_FOUND'),
   step('GetKey', 'checks the id', { keyId: 'a.b' }, 'INVALID_KEY_ID'),
+  step('ListKeys', 'checks the backend', { backend: 'hsm' }, 'NOT_FOUND'),
   step('ListKeys', 'lists them', { limit: 200, state: 'active', backend: 'pkcs8' }, {}),
   step('ListKeys', 'checks the limit', { limit: 201 }, 'INVALID_ARGUMENT'),
   step('ListKeys', 'checks the state', { state: 'gone' }, 'INVALID_ARGUMENT'),

@@ -62,6 +62,7 @@ export function keyRoutes(deps: PersonDeps & TrialDeps): HttpRoute[] {
         query: { limit: 50, state: 'deactivated' },
         replies: { 200: { items: [EXAMPLE_WAITING], nextCursor: EXAMPLE.keyId } },
       },
+      errors: { NOT_FOUND: "There is no key backend 'hsm'; there is pkcs8." },
       async handle({ query, principal }) {
         const { tenantId, actor } = principal!;
         const { items, nextCursor } = await listKeys(deps, { ...query, tenantId, actor });

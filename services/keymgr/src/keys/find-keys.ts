@@ -1,5 +1,6 @@
 import type { Principal } from '@gigvault/access/permissions';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
+import type { Backends } from '../backends/backends.ts';
 import type { KeyTable } from '../ports/key-table.ts';
 import type { UseLimits } from '../ports/use-limits.ts';
 import { requireKeyId } from './key-spec.ts';
@@ -46,10 +47,14 @@ export async function readKey(
 
 /**
  * @param page limit 1 to 1000, 0 for 100; `cursor` empty for the first page; `actor` asks, as in events
- * Errors: RATE_LIMITED, INVALID_ARGUMENT.
+ * Errors: RATE_LIMITED, INVALID_ARGUMENT, NOT_FOUND for a backend that is not there.
  */
 export async function listKeys(
-  deps: { readonly keys: Pick<KeyTable, 'list'>; readonly limits: UseLimits },
+  deps: {
+    readonly keys: Pick<KeyTable, 'list'>;
+    readonly backends: Pick<Backends, 'named'>;
+    readonly limits: UseLimits;
+  },
   page: {
     readonly limit: number;
     readonly cursor: string;
@@ -64,6 +69,7 @@ export async function listKeys(
     throw new GigvaultError('INVALID_ARGUMENT', `limit is 1 to ${MAX_LIMIT}.`);
   }
   if (page.cursor !== '') requireKeyId(page.cursor);
+  if (page.backend !== undefined) deps.backends.named(page.backend);
   await deps.limits.take('list', page.actor, '*');
   const found = await deps.keys.list({
     limit: limit + 1,

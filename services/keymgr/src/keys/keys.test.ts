@@ -308,6 +308,16 @@ describe('listKeys', () => {
       code: 'INVALID_ARGUMENT',
     });
   });
+
+  it('knows a backend that is not there from one without keys — covers: K152, K157, K175', async () => {
+    const { deps } = setUp();
+    const page = { limit: 0, cursor: '', actor: alice.actor };
+    expect((await listKeys(deps, { ...page, backend: 'memory' })).items).toEqual([]);
+    await expect(listKeys(deps, { ...page, backend: 'nope' })).rejects.toMatchObject({
+      code: 'NOT_FOUND',
+      message: "There is no key backend 'nope'; there is memory.",
+    });
+  });
 });
 
 describe('a backend that finds keys by their names', () => {
