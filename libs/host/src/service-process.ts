@@ -14,7 +14,7 @@ import { createGrpcClients, type GrpcClients } from '@gigvault/rpc/grpc-client';
 import { startGrpcServer } from '@gigvault/rpc/grpc-server';
 import { createMtlsIdentity, type MtlsIdentity, serverTls } from '@gigvault/rpc/mtls-identity';
 import { spiffeId } from '@gigvault/rpc/service-name';
-import { secretResolver } from '@gigvault/secrets/secret-resolver';
+import { processSecrets } from '@gigvault/secrets/process-secrets';
 import { createLog, type Log } from '@gigvault/telemetry/log';
 import { createMetrics, type Metrics } from '@gigvault/telemetry/metrics';
 import { startTracing, type Tracing } from '@gigvault/telemetry/tracing';
@@ -146,7 +146,7 @@ async function startServiceProcess<C>(
     log,
   });
   const identity = createMtlsIdentity(name, config.trustDomain, readIdentity(config.tls));
-  const secrets = secretResolver(config.secrets, processEnvironment);
+  const secrets = processSecrets(config);
   const { host, port, others, name: database, password, ...tls } = config.database;
   const servers = [{ host, port }, ...others];
   const pool = await openServicePool({

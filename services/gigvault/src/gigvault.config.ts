@@ -1,5 +1,5 @@
 import { homedir } from 'node:os';
-import { isAbsolute, join } from 'node:path';
+import { isAbsolute, join, resolve } from 'node:path';
 import { auditConfig } from '@gigvault/audit/audit.config';
 import { authConfig } from '@gigvault/auth/auth.config';
 import { caConfig } from '@gigvault/ca/ca.config';
@@ -46,6 +46,8 @@ export const gigvaultConfig = z
     ephemeral: z.boolean().default(false),
     /** A folder: the first start asks a root on another machine there, and takes what it has signed (docs/operations/offline-root.md). */
     offlineRoot: z.string().min(1).optional(),
+    /** In production: the root is made here, and its key stays on this machine, encrypted. */
+    onlineRoot: z.boolean().default(false),
     /** Keys are made in this token, a PKCS #11 URI (RFC 7512): short for `keymgr.backends.hsm` and `keymgr.backend: hsm` (docs/operations/hsm.md). */
     hsm: pkcs11Uri.optional(),
     /** One process per service instead of one for all. */
@@ -125,6 +127,10 @@ export const gigvaultConfig = z
       path: ['hsm'],
     },
   )
+  .refine((config) => !config.onlineRoot || config.offlineRoot === undefined, {
+    message: 'must not stand beside offlineRoot, which says the opposite',
+    path: ['onlineRoot'],
+  })
   .refine((config) => !config.ephemeral || config.dataDir === undefined, {
     message: 'not with --ephemeral, which is gone at the end',
     path: ['dataDir'],
@@ -145,8 +151,15 @@ export function numberedFlagKey(flag: string): string | undefined {
   return numberedKeys(gigvaultConfig, number).find((key) => flagName(key) === flag);
 }
 
+/** Where the data lives; undefined for an ephemeral PKI. Errors: those of defaultDataDir. */
+export function dataDirOf(
+  config: Pick<GigvaultConfig, 'dataDir' | 'ephemeral'>,
+): string | undefined {
+  return config.ephemeral ? undefined : resolve(config.dataDir ?? defaultDataDir());
+}
+
 /** Where the data lives when nobody says otherwise. Errors: INVALID_ARGUMENT for a user without a home. */
-export function defaultDataDir(): string {
+function defaultDataDir(): string {
   if (process.getuid?.() === 0) return '/var/lib/gigvault';
   return join(processEnvironment['XDG_DATA_HOME'] || join(home(), '.local', 'share'), 'gigvault');
 }

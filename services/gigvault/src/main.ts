@@ -2,13 +2,13 @@ import { publicErrorCode } from '@gigvault/errors/error-table';
 import { asGigvaultError } from '@gigvault/errors/gigvault-error';
 import { keepMemoryPrivate } from '@gigvault/files/private-memory';
 import { createReload, reloadOnHangup } from '@gigvault/host/reload';
+import { processSecrets } from '@gigvault/secrets/process-secrets';
 import { systemClock } from '@gigvault/time/clock';
 import { readArguments, warningOf } from './arguments.ts';
 import { checkPublicCertificate } from './bootstrap/check-public-certificate.ts';
 import { readDatabaseUrl } from './bootstrap/database-url.ts';
 import { RootAwaited } from './bootstrap/root-awaited.ts';
-import { requireSafeProfile } from './bootstrap/safe-profile.ts';
-import { secretsOf } from './bootstrap/secrets-of.ts';
+import { requireDecisions, requireSafeProfile } from './bootstrap/safe-profile.ts';
 import type { GigvaultConfig } from './gigvault.config.ts';
 import { createProgress } from './report/progress.ts';
 import { StopAsked, stopRequest } from './stop-request.ts';
@@ -31,7 +31,9 @@ const USAGE = `Usage: npm run up -- [flags]
                            docs/operations/hsm.md
   --ephemeral              a new PKI that is gone at the end
   --offline-root <folder>  the root is made on another machine: docs/operations/offline-root.md
-  --environment <name>     development (default) or production, the strict profile
+  --online-root            production with the root's key on this machine, encrypted
+  --environment <name>     development (default) or production, the strict profile; its first
+                           start is told --ra-approvals and --keymgr-destruction-approvals
   --single-node            production in one process: keys beside what faces networks
   --ra-http01-port <port>  where http-01 is asked (80); development only
   --split                  one process per service; each takes ports of its own,
@@ -64,8 +66,9 @@ async function main(verb: string | undefined, rest: readonly string[]): Promise<
     if (checkOnly) {
       const { url } = options.config.database;
       requireSafeProfile(options.config);
+      requireDecisions(options.config, options.written);
       await checkPublicCertificate(options.config);
-      if (url !== undefined) await readDatabaseUrl(url, secretsOf(options.config));
+      if (url !== undefined) await readDatabaseUrl(url, processSecrets(options.config));
       process.stdout.write('The configuration is fine.\n');
       return 0;
     }

@@ -1,6 +1,6 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import type { Reloadable } from '@gigvault/host/reload';
 import { keymgrConfig } from '@gigvault/keymgr/keymgr.config';
 import type { Log } from '@gigvault/telemetry/log';
@@ -19,9 +19,9 @@ import {
   startDatabaseServer,
 } from './bootstrap/database-server.ts';
 import { checkRootDirectory } from './bootstrap/root-directory.ts';
-import { requireSafeProfile } from './bootstrap/safe-profile.ts';
+import { requireDecisions, requireSafeProfile } from './bootstrap/safe-profile.ts';
 import { openLogs } from './composition/logs.ts';
-import { defaultDataDir, type GigvaultConfig, HSM } from './gigvault.config.ts';
+import { dataDirOf, type GigvaultConfig, HSM } from './gigvault.config.ts';
 import type { Progress } from './report/progress.ts';
 import { runAll, type Undo } from './undo.ts';
 
@@ -66,11 +66,10 @@ export async function up(
   const options = withHsm(asked);
   const { config } = options;
   requireSafeProfile(config);
+  requireDecisions(config, options.written);
   await checkPublicCertificate(config);
   // 1. The data directory, for this process alone; then the ports, before anything is made.
-  const path = config.ephemeral
-    ? mkdtempSync(join(tmpdir(), 'gigvault-'))
-    : resolve(config.dataDir ?? defaultDataDir());
+  const path = dataDirOf(config) ?? mkdtempSync(join(tmpdir(), 'gigvault-'));
   const directory = openDataDirectory(path);
   const holder = claimDataDirectory(directory);
   if (holder) throw new AlreadyRunning(holder);

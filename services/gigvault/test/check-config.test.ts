@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { NODE_FLAGS, REPOSITORY } from '@gigvault/testkit/pki-process';
@@ -36,6 +36,11 @@ const STRICT = [
   ...['--environment', 'production', '--single-node'],
   ...['--public-url', 'https://pki.example.com', '--status-public-url', 'http://pki.example.com'],
 ];
+/** What the first start in production leaves to no default. */
+const DECIDED = [
+  '--online-root',
+  ...['--ra-approvals', '1', '--keymgr-destruction-approvals', '0'],
+];
 
 it('a token’s URI is read as a start reads it', async () => {
   expect(await wrong(['--hsm', 'pkcs11:token=x?module-path=lib.so'])).toEqual([
@@ -59,5 +64,40 @@ it('one of them that means nothing is a warning, and refused in production — c
   const told = 'KEYCHAIN_SERVER_LOGLEVEL means nothing; did you mean KEYCHAIN_SERVER_LOG_LEVEL?';
   const { code, stderr } = await check([], variables);
   expect([code, stderr]).toEqual([0, `warning: ${told}\n`]);
-  expect(await wrong(STRICT, variables)).toEqual([`  ✖ ${told.replace(' means', '   means')}`]);
+  expect(await wrong([...STRICT, ...DECIDED], variables)).toEqual([
+    `  ✖ ${told.replace(' means', '   means')}`,
+  ]);
+});
+
+it('the first start in production must be told what one person may do alone — covers: T64', async () => {
+  expect(await wrong(STRICT)).toEqual([
+    expect.stringMatching(
+      /^ {2}✖ offlineRoot {3}is missing: --offline-root <folder> .* --online-root$/,
+    ),
+    expect.stringMatching(/^ {2}✖ ra\.approvals {3}is missing: /),
+    expect.stringMatching(/^ {2}✖ keymgr\.destruction\.approvals {3}is missing: /),
+  ]);
+  expect((await check([...STRICT, ...DECIDED])).code).toBe(0);
+  expect(await wrong([...STRICT, ...DECIDED, '--offline-root', folder])).toEqual([
+    expect.stringMatching(/onlineRoot {3}must not stand beside offlineRoot/),
+  ]);
+});
+
+it('what is begun goes on in production as it is', async () => {
+  const dataDir = join(folder, 'data');
+  mkdirSync(join(dataDir, 'root'), { recursive: true });
+  writeFileSync(join(dataDir, 'root', 'root.crt'), '');
+  expect((await check([...STRICT, '--data-dir', dataDir])).code).toBe(0);
+});
+
+it('a certificate of another CA is read as a start reads it — covers: K133', async () => {
+  const certificate = ['--https-tls-certificate-file', '/nowhere.pem'];
+  expect(await wrong(certificate)).toEqual(['  ✖ https.tls.privateKey   is missing']);
+  const { code, stderr } = await check([...certificate, '--https-tls-private-key', 'env://KEY']);
+  expect([code, stderr]).toEqual([
+    2,
+    expect.stringMatching(
+      /^error: The public listener's certificate is refused: \/nowhere\.pem: it cannot be read \(ENOENT/,
+    ),
+  ]);
 });

@@ -3,6 +3,7 @@ import { requestCaCertificate } from '@gigvault/keymgr/keys/request-ca-certifica
 import { openKeymgr } from '@gigvault/keymgr/open-keymgr';
 import { requestedCa } from '@gigvault/rootca/ceremony/sign-subordinate-ca';
 import { caSubject, type Plan, type SubordinateKind } from '@gigvault/rootca/plan/plan';
+import { processSecrets } from '@gigvault/secrets/process-secrets';
 import type { Log } from '@gigvault/telemetry/log';
 import type { Metrics } from '@gigvault/telemetry/metrics';
 import { systemClock } from '@gigvault/time/clock';
@@ -10,7 +11,6 @@ import type { PublicKeyInfo } from '@gigvault/x509/public-key';
 import type { Pool } from 'pg';
 import type { GigvaultConfig } from '../gigvault.config.ts';
 import type { DataDirectory } from './data-directory.ts';
-import { secretsOf } from './secrets-of.ts';
 
 /** The CAs' keys in keymgr. */
 export const CA_KEYS: Readonly<Record<SubordinateKind, string>> = {
@@ -52,7 +52,7 @@ export async function requestCas(
     clock: systemClock,
     log,
     metrics,
-    secrets: secretsOf(config),
+    secrets: processSecrets(config),
   });
   const requestOf = async (kind: SubordinateKind): Promise<CaRequest> => {
     const keyId = CA_KEYS[kind];

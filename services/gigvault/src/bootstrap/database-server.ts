@@ -6,6 +6,7 @@ import { adminPasswordFile, clusterPath } from '@gigvault/database/embedded/clus
 import { serverError } from '@gigvault/database/server-error';
 import { findWritableServer, type ServerAddress } from '@gigvault/database/writable-server';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
+import { processSecrets } from '@gigvault/secrets/process-secrets';
 import type { Log } from '@gigvault/telemetry/log';
 import type { ClientConfig } from 'pg';
 import type { GigvaultConfig } from '../gigvault.config.ts';
@@ -13,7 +14,6 @@ import type { DataDirectory } from './data-directory.ts';
 import { type DatabaseAddress, readDatabaseUrl } from './database-url.ts';
 import { keepEmbedded } from './keep-embedded.ts';
 import { lost, needsItsDatabase } from './root-directory.ts';
-import { secretsOf } from './secrets-of.ts';
 
 /** The server that holds the database. */
 export interface DatabaseServer {
@@ -60,7 +60,7 @@ export async function checkDatabase(
       refuse(
         `This data directory has a database of its own, ${directory.postgres}: leave --database-url away. To move it: docs/operations/database.md.`,
       );
-    await readDatabaseUrl(url, secretsOf(config));
+    await readDatabaseUrl(url, processSecrets(config));
     return;
   }
   if (isEmbedded) {
@@ -89,7 +89,7 @@ export async function startDatabaseServer(
     ? embeddedServer(directory, log)
     : externalServer(
         directory,
-        await readDatabaseUrl(url, secretsOf(config)),
+        await readDatabaseUrl(url, processSecrets(config)),
         needsItsDatabase(directory, config),
       );
 }

@@ -2,10 +2,10 @@ import { rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { GigvaultError } from '@gigvault/errors/gigvault-error';
+import { processSecrets } from '@gigvault/secrets/process-secrets';
 import { secretsConfig } from '@gigvault/secrets/secrets.config';
 import { describe, expect, it } from '@jest/globals';
 import { parseDatabaseUrl, readDatabaseUrl } from './database-url.ts';
-import { secretsOf } from './secrets-of.ts';
 
 const PLAIN = {
   host: 'db',
@@ -68,7 +68,10 @@ describe('a database URL', () => {
   });
 
   it('may lie in a file', async () => {
-    const secrets = secretsOf({ secrets: secretsConfig.parse({}) });
+    const secrets = processSecrets({
+      secrets: secretsConfig.parse({}),
+      environment: 'production',
+    });
     const file = join(tmpdir(), `gv-url-${process.pid}`);
     writeFileSync(file, 'postgres://u:p@db\n', { mode: 0o600 });
     expect(await readDatabaseUrl(`file://${file}`, secrets)).toEqual(PLAIN);

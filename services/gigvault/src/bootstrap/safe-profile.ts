@@ -1,5 +1,7 @@
-import { GigvaultError } from '@gigvault/errors/gigvault-error';
-import type { GigvaultConfig } from '../gigvault.config.ts';
+import { existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { GigvaultError, type Problem } from '@gigvault/errors/gigvault-error';
+import { dataDirOf, type GigvaultConfig } from '../gigvault.config.ts';
 
 /** Refuses what the production profile does not do silently. Errors: INVALID_ARGUMENT saying which setting decides it. */
 export function requireSafeProfile(config: GigvaultConfig): void {
@@ -22,4 +24,60 @@ export function requireSafeProfile(config: GigvaultConfig): void {
       'In production, say what clients use: --public-url https://pki.example.com and --status-public-url http://status.example.com. Both stand in certificates.',
     );
   }
+}
+
+/**
+ * Refuses the first start in production that leaves to a default what one person may do alone (fault T64): whoever has the root's key, approves requests, or
+ * destroys keys. A PKI that is there already goes on as it is.
+ * @param written the configuration as it was written
+ * Errors: INVALID_ARGUMENT with each key that must be said.
+ */
+export function requireDecisions(
+  config: GigvaultConfig,
+  written: Readonly<Record<string, unknown>>,
+): void {
+  if (config.environment === 'development' || isBegun(dataDirOf(config))) return;
+  const problems: Problem[] = [
+    ...(config.offlineRoot === undefined && !config.onlineRoot ? [ROOT] : []),
+    ...APPROVALS.filter(({ pointer }) => !isWritten(written, pointer)),
+  ];
+  if (problems.length === 0) return;
+  throw new GigvaultError(
+    'INVALID_ARGUMENT',
+    'In production, say what one person may do alone before a PKI is made.',
+    { problems },
+  );
+}
+
+const ROOT: Problem = {
+  pointer: 'offlineRoot',
+  message:
+    'is missing: --offline-root <folder> for a root on another machine; or accept its key on this one with --online-root',
+};
+
+const APPROVALS: readonly Problem[] = [
+  {
+    pointer: 'ra.approvals',
+    message: 'is missing: how many people approve a certificate that policy sends to review',
+  },
+  {
+    pointer: 'keymgr.destruction.approvals',
+    message: "is missing: how many people besides who asks approve a key's destruction, or 0",
+  },
+];
+
+/** There is a root, or one is awaited. */
+function isBegun(dataDir: string | undefined): boolean {
+  const root = dataDir && join(dataDir, 'root');
+  return root !== undefined && existsSync(root) && readdirSync(root).length > 0;
+}
+
+function isWritten(written: unknown, key: string): boolean {
+  const found = key
+    .split('.')
+    .reduce<unknown>(
+      (node, step) => (node as Record<string, unknown> | undefined)?.[step],
+      written,
+    );
+  return found !== undefined;
 }

@@ -15,12 +15,12 @@ import { type GrpcServer, startGrpcServer } from '@gigvault/rpc/grpc-server';
 import { createInProcessBroker, type InProcessBroker } from '@gigvault/rpc/in-process-transport';
 import type { MtlsIdentity } from '@gigvault/rpc/mtls-identity';
 import { SERVICE_NAMES, type ServiceName } from '@gigvault/rpc/service-name';
+import { processSecrets } from '@gigvault/secrets/process-secrets';
 import type { Log } from '@gigvault/telemetry/log';
 import type { Metrics } from '@gigvault/telemetry/metrics';
 import { systemClock } from '@gigvault/time/clock';
 import { createClockGuard } from '@gigvault/time/clock-guard';
 import type { Pool } from 'pg';
-import { secretsOf } from '../bootstrap/secrets-of.ts';
 import { type KeyApiListener, startConfiguredKeyApi } from '../edge/key-api-listener.ts';
 import type { GigvaultConfig } from '../gigvault.config.ts';
 import { internalGrpcPort, keyApiAddress } from './grpc-ports.ts';
@@ -55,7 +55,7 @@ export function createSuiteProcess(options: SuiteOptions): SuiteProcess {
     clock: systemClock,
     clockGuard: createClockGuard(systemClock),
     metrics: options.metrics,
-    secrets: secretsOf(config),
+    secrets: processSecrets(config),
     dataDir: options.dataDir,
     pool: options.pool,
     log: options.log,

@@ -12,9 +12,9 @@ import { RPC } from '@gigvault/rpc/contracts';
 import { createGrpcClients } from '@gigvault/rpc/grpc-client';
 import { createMtlsIdentity } from '@gigvault/rpc/mtls-identity';
 import type { ServiceName } from '@gigvault/rpc/service-name';
+import { processSecrets } from '@gigvault/secrets/process-secrets';
 import { systemClock } from '@gigvault/time/clock';
 import type { Worker } from '@gigvault/time/worker';
-import { secretsOf } from '../bootstrap/secrets-of.ts';
 import {
   configuredCertificate,
   configuredCertificateReloader,
@@ -85,7 +85,7 @@ export async function serveInOneProcess(ground: Ground, shutdown: () => void): P
   const certificate = { files: directory.edge, ...ca, clock: systemClock };
   const own = await publicTls(certificate);
   const configured = configuredCertificate(config.https.tls, {
-    secrets: secretsOf(config),
+    secrets: processSecrets(config),
     clock: systemClock,
   });
   const listeners = await serveSuite(

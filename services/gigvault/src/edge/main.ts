@@ -19,7 +19,7 @@ import { RPC } from '@gigvault/rpc/contracts';
 import { createGrpcClients } from '@gigvault/rpc/grpc-client';
 import { createMtlsIdentity, serverTls } from '@gigvault/rpc/mtls-identity';
 import type { ServiceName } from '@gigvault/rpc/service-name';
-import { secretResolver } from '@gigvault/secrets/secret-resolver';
+import { processSecrets } from '@gigvault/secrets/process-secrets';
 import { createLog } from '@gigvault/telemetry/log';
 import { createMetrics } from '@gigvault/telemetry/metrics';
 import { systemClock } from '@gigvault/time/clock';
@@ -66,7 +66,7 @@ const certificate = {
   clock: systemClock,
 };
 const configured = configuredCertificate(config.https.tls, {
-  secrets: secretResolver(config.secrets, processEnvironment),
+  secrets: processSecrets(config),
   clock: systemClock,
 });
 const metrics = createMetrics();
