@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { eventually } from '@gigvault/testkit/eventually';
+import { type FaultyToken, faultyToken } from '@gigvault/testkit/faulty-token';
 import { lives } from '@gigvault/testkit/lives';
 import { runOrFail } from '@gigvault/testkit/run-program';
 import { TEST_PIN } from '@gigvault/testkit/test-token';
@@ -17,7 +18,6 @@ import {
   pkcs11KeyStore,
 } from '../src/pkcs11/pkcs11-key-store.ts';
 import { parsePkcs11Uri } from '../src/pkcs11/pkcs11-uri.ts';
-import { type FaultyToken, faultyToken } from './faulty-token.ts';
 
 const DATA = Buffer.from('to be signed');
 const DER = { format: 'der' } as const;

@@ -1,5 +1,5 @@
 /*
- * SoftHSM's library, with faults on demand. In the folder $FAULTS a file with a function's name makes that function fail, once: `wrong` (a bit of the
+ * SoftHSM's library, with faults on demand. In the folder FAULTS, which the compiler is told, a file with a function's name makes that function fail, once: `wrong` (a bit of the
  * signature is flipped), `hang`, `crash`, or a CK_RV in hexadecimal. A name that ends in `.always` makes it fail as long as it is there.
  * Each C_Login adds an octet to `logins`.
  */
@@ -15,7 +15,7 @@ static CK_FUNCTION_LIST list;
 static CK_FUNCTION_LIST_PTR real;
 
 static void path(char *to, size_t size, const char *name) {
-  snprintf(to, size, "%s/%s", getenv("FAULTS"), name);
+  snprintf(to, size, "%s/%s", FAULTS, name);
 }
 
 /* 1 when there is a fault for this function; the file's text then. */

@@ -2,10 +2,13 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { runOrFail } from '@gigvault/testkit/run-program';
-import { softHsmToken } from '@gigvault/testkit/softhsm-token';
-import type { TestToken } from '@gigvault/testkit/test-token';
+import { REPOSITORY } from './pki-process.ts';
+import { runOrFail } from './run-program.ts';
+import { softHsmToken } from './softhsm-token.ts';
+import type { TestToken } from './test-token.ts';
+
+const SOURCE = join(REPOSITORY, 'libs', 'testkit', 'src', 'faulty-token.c');
+const KEYSTORE = createRequire(join(REPOSITORY, 'libs', 'keystore', 'package.json'));
 
 /** SoftHSM behind a library that fails when it is told to: faulty-token.c. */
 export interface FaultyToken extends TestToken {
@@ -17,22 +20,21 @@ export interface FaultyToken extends TestToken {
 }
 
 /** Builds the library with the machine's compiler, and makes a token. */
-export async function faultyToken(): Promise<FaultyToken> {
+export async function faultyToken(label?: string): Promise<FaultyToken> {
   const root = await mkdtemp(join(tmpdir(), 'gigvault-faulty-'));
   const [library, faults] = [join(root, 'faulty.so'), join(root, 'faults')];
-  const pkcs11js = dirname(createRequire(import.meta.url).resolve('pkcs11js'));
-  const source = fileURLToPath(new URL('./faulty-token.c', import.meta.url));
-  const includes = join(pkcs11js, 'includes/pkcs11');
-  await runOrFail('cc', ['-shared', '-fPIC', '-I', includes, '-o', library, source]);
+  const includes = join(dirname(KEYSTORE.resolve('pkcs11js')), 'includes', 'pkcs11');
+  // A driver sees no variable that its vendor does not know.
+  const options = ['-shared', '-fPIC', `-DFAULTS="${faults}"`, '-I', includes];
+  await runOrFail('cc', [...options, '-o', library, SOURCE]);
   const mend = async () => {
     await rm(faults, { recursive: true, force: true });
     await mkdir(faults);
   };
   await mend();
-  const token = await softHsmToken({ library });
+  const token = await softHsmToken({ library, ...(label === undefined ? {} : { label }) });
   return {
     ...token,
-    environment: { ...token.environment, FAULTS: faults },
     fail: (name, what, always) =>
       writeFile(join(faults, always === undefined ? name : `${name}.${always}`), what),
     mend,

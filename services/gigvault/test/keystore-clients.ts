@@ -9,7 +9,13 @@ import { API, type RestClient } from './rest-client.ts';
 import type { SharedPki } from './use-pki.ts';
 
 /** What came of an operation, in the words that protocols share. */
-export type Outcome = { readonly done: Answer } | { readonly refused: string };
+export type Outcome = { readonly done: Answer } | Refusal;
+
+interface Refusal {
+  readonly refused: string;
+  /** Whole seconds; absent when no time is told. */
+  readonly retryAfter?: number;
+}
 
 /** An answer by the names of REST's fields; octets are base64. */
 export type Answer = Readonly<Record<string, unknown>>;
@@ -84,8 +90,14 @@ export function restKeystore({ fetch }: Pick<RestClient, 'fetch'>): KeystoreClie
     const code = body.error?.code ?? 'none';
     if (!isErrorCode(code) || ERROR_TABLE[code].http !== answer.status)
       throw new Error(`${operation} answered ${answer.status} with ${code}`);
-    return { refused: code };
+    return refusal(code, answer.headers['retry-after']);
   };
+}
+
+function refusal(refused: string, retryAfter: unknown): Refusal {
+  return retryAfter === undefined
+    ? { refused }
+    : { refused, retryAfter: Math.ceil(Number(retryAfter)) };
 }
 
 function pair([name, value]: [string, string | number]): [string, string] {
@@ -105,6 +117,8 @@ const GOOGLE = protobuf.parse(`
   syntax = "proto3";
   message Any { string type_url = 1; bytes value = 2; }
   message Status { int32 code = 1; string message = 2; repeated Any details = 3; }
+  message Duration { int64 seconds = 1; int32 nanos = 2; }
+  message RetryInfo { Duration retry_delay = 1; }
   message ErrorInfo { string reason = 1; string domain = 2; map<string, string> metadata = 3; }
 `).root;
 
@@ -154,24 +168,27 @@ function callGrpc(
         if (!error) return resolve({ done: fromMessage(answer as object) });
         const [details] = error.metadata.get('grpc-status-details-bin');
         if (details === undefined) return reject(error);
-        const reason = reasonOf(details as Buffer);
+        const { reason, retryAfter } = detailsOf(details as Buffer);
         if (isErrorCode(reason) && ERROR_TABLE[reason].grpc === error.code)
-          return resolve({ refused: reason });
+          return resolve(refusal(reason, retryAfter));
         reject(new Error(`${path} answered ${error.code} with ${reason}`));
       },
     );
   });
 }
 
-function reasonOf(octets: Buffer): string {
+function detailsOf(octets: Buffer): { reason: string; retryAfter: number | undefined } {
   const status = GOOGLE.lookupType('Status').decode(octets) as unknown as {
     details: { typeUrl: string; value: Buffer }[];
   };
-  const info = status.details.find(
-    ({ typeUrl }) => typeUrl === 'type.googleapis.com/google.rpc.ErrorInfo',
-  );
-  const read = GOOGLE.lookupType('ErrorInfo').decode(info?.value ?? Buffer.alloc(0));
-  return (read as unknown as { reason: string }).reason;
+  const detail = <T>(type: string) => {
+    const url = `type.googleapis.com/google.rpc.${type}`;
+    const found = status.details.find(({ typeUrl }) => typeUrl === url);
+    return found && (GOOGLE.lookupType(type).decode(found.value) as unknown as T);
+  };
+  const { reason = 'none' } = detail<{ reason: string }>('ErrorInfo') ?? {};
+  const delay = detail<{ retryDelay: { seconds: number; nanos: number } }>('RetryInfo')?.retryDelay;
+  return { reason, retryAfter: delay && Number(delay.seconds) + delay.nanos / 1e9 };
 }
 
 function toMessage(fields: Fields): object {
