@@ -72,6 +72,15 @@ describe('access tokens', () => {
 `);
   });
 
+  it('are done without where the server can sign none: the API key says who asks', async () => {
+    cli.server.routes[`POST ${API}/token`] = () =>
+      problem(503, 'KEY_UNAVAILABLE', 'The token said CKR_GENERAL_ERROR.');
+    expect(await cli.machine.run('whoami')).toMatchObject({ code: 0 });
+    await expect(
+      stat(join(cli.machine.config, 'contexts/local/access-token.json')),
+    ).rejects.toThrow();
+  });
+
   it('survive a broken file', async () => {
     await cli.machine.run('whoami');
     await writeFile(join(cli.machine.config, 'contexts', 'local', 'access-token.json'), '{');

@@ -96,7 +96,10 @@ export async function startFakeServer(): Promise<FakeServer> {
 
   function answer(request: FakeRequest): FakeReply {
     const isOpen = !request.route.includes(API) || /\/(token|setup)$/.test(request.route);
-    const isKnown = request.authorization === undefined && request.client !== undefined;
+    const isKnown =
+      request.authorization === undefined
+        ? request.client !== undefined
+        : apiKeys.has(request.authorization.replace('Bearer ', ''));
     if (!isOpen && !isKnown && request.authorization !== `Bearer t${token}`)
       return problem(401, 'UNAUTHENTICATED', 'The access token is invalid.');
     const wildcard = Object.keys(routes).find(

