@@ -1,4 +1,5 @@
 import { fork } from 'node:child_process';
+import { generateKeyPairSync, randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { appendFile, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -6,11 +7,13 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { eventually } from '@gigvault/testkit/eventually';
 import { lives } from '@gigvault/testkit/lives';
-import { runProgram } from '@gigvault/testkit/run-program';
+import { runOrFail, runProgram } from '@gigvault/testkit/run-program';
 import { addSoftHsmToken, softHsmToken } from '@gigvault/testkit/softhsm-token';
 import { swtpmToken } from '@gigvault/testkit/swtpm-token';
 import { TEST_PIN, type TestToken } from '@gigvault/testkit/test-token';
+import { CONFINED, guardedKeysIn } from '@gigvault/testkit/token-objects';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { parseKeyHandle } from '../src/key-store.ts';
 import { type Pkcs11KeyStore, pkcs11KeyStore } from '../src/pkcs11/pkcs11-key-store.ts';
 import { parsePkcs11Uri } from '../src/pkcs11/pkcs11-uri.ts';
 
@@ -64,6 +67,47 @@ describe('which token', () => {
       expect(outcome).toMatchObject({ reason: { code: 'DECRYPTION_FAILED' } });
     expect(await secretKeys.decrypt(handle, sealed, nothing)).toEqual(Buffer.from('x'));
     expect(store.driverPid()).toBe(driver);
+  });
+
+  it('one whose keys are all sensitive, not extractable, and hidden from who is not logged in — covers: G91', async () => {
+    const own = await softHsmToken({ label: 'confined' });
+    const store = open(own);
+    for (const keyType of ['ec-p256', 'rsa-2048', 'ed25519'] as const)
+      await store.generate(keyType);
+    await store.secretKeys.generate('aes-256');
+    await store.secretKeys.generate('hmac-sha256');
+    const all = ['Private', 'Private', 'Private', 'Secret', 'Secret'];
+    const keys = await guardedKeysIn(own, 'confined');
+    expect(keys.sort()).toEqual(all.map((kind) => `${kind}: ${CONFINED}`));
+    // CKA_PRIVATE.
+    expect(await guardedKeysIn(own, 'confined', '')).toEqual([]);
+    await store.close();
+    await own.remove();
+  });
+
+  it('a key that was brought into it under an id of ours is not taken for one', async () => {
+    const handle = parseKeyHandle(randomUUID());
+    const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+    const files = {
+      privkey: privateKey.export({ type: 'sec1', format: 'der' }),
+      pubkey: publicKey.export({ type: 'spki', format: 'der' }),
+    };
+    const { modulePath } = parsePkcs11Uri(token.uri);
+    for (const [kind, der] of Object.entries(files)) {
+      const file = join(token.folder, '..', `${kind}.der`);
+      await writeFile(file, der);
+      const object = ['--write-object', file, '--type', kind, '--id', handle.replaceAll('-', '')];
+      await runOrFail(
+        'pkcs11-tool',
+        ['--module', modulePath, '--token-label', 'one', '--login', '--pin', TEST_PIN, ...object],
+        { env: { ...process.env, ...token.environment } },
+      );
+    }
+    const store = open(token);
+    const brought = /may be known elsewhere \(alwaysSensitive,neverExtractable,local\)/;
+    await expect(store.generate('ec-p256', { handle })).rejects.toMatchObject(unavailable(brought));
+    // It is somebody's: it stays.
+    expect(await store.publicKey(handle)).toEqual(files.pubkey);
   });
 
   it('two of the same name: wants more to be said, and takes it', async () => {

@@ -6,6 +6,7 @@ import { eventually } from '@gigvault/testkit/eventually';
 import { MODES, type PkiProcess } from '@gigvault/testkit/pki-process';
 import { softHsmToken } from '@gigvault/testkit/softhsm-token';
 import { TEST_PIN } from '@gigvault/testkit/test-token';
+import { CONFINED, guardedKeysIn } from '@gigvault/testkit/token-objects';
 import { systemClock } from '@gigvault/time/clock';
 import { afterAll, describe, expect, it } from '@jest/globals';
 import { DRIVER, processesOf } from './crash/processes.ts';
@@ -45,6 +46,11 @@ describe.each(MODES)('all keys in a token, %s', (mode) => {
       items: [{ name: 'hsm', type: 'pkcs11', default: true, healthy: true }],
     });
     expect(await shared.pki.cli('backends', 'test', 'hsm')).toMatchObject({ code: 0 });
+    // As another program sees the token; and without the PIN it sees none of them.
+    const keys = await guardedKeysIn(token, 'pki');
+    expect(keys.length).toBeGreaterThan(0);
+    expect(new Set(keys)).toEqual(new Set([`Private: ${CONFINED}`]));
+    expect(await guardedKeysIn(token, 'pki', '')).toEqual([]);
     // The services' own TLS keys, which prove who they are to each other, and the root's, encrypted.
     const others = /^(tls\/[a-z-]+\.key|root\/root\.key)$/;
     expect(privateKeyFiles(shared.pki.dataDir).filter((file) => !others.test(file))).toEqual([]);

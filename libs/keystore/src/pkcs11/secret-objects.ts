@@ -4,7 +4,14 @@ import { SECRET_KEY_TYPES, type SecretKeyType } from '../key-types.ts';
 import { decryptionFailed, GCM_TAG_OCTETS, otherUse, secretOctets } from '../secret-key.ts';
 import { SECRET_MECHANISMS } from './mechanisms.ts';
 import { returnValueOf, unavailable } from './return-value.ts';
-import { type Call, findObject, type ObjectHandles, objectId } from './token-keys.ts';
+import {
+  type Call,
+  findObject,
+  type ObjectHandles,
+  objectId,
+  removeKey,
+  requireConfined,
+} from './token-keys.ts';
 import type { Vendor } from './vendors/vendor.ts';
 
 const OCTET = 8;
@@ -19,7 +26,9 @@ export async function generateSecret(
   { handle, keyType, label }: Call<'generateSecret'>,
 ): Promise<void> {
   const id = objectId(handle);
-  if (session.find({ id, class: graphene.ObjectClass.SECRET_KEY }).length > 0) return;
+  const { SECRET_KEY } = graphene.ObjectClass;
+  if (session.find({ id, class: SECRET_KEY }).length > 0)
+    return requireConfined(findObject(session, handle, SECRET_KEY));
   const { generate, kind } = SECRET_MECHANISMS[keyType];
   const isCipher = kind === pkcs11js.CKK_AES;
   const template = {
@@ -40,6 +49,12 @@ export async function generateSecret(
   await new Promise<void>((resolve, reject) => {
     session.generateKey(generate, template, (error) => (error ? reject(error) : resolve()));
   });
+  try {
+    requireConfined(findObject(session, handle, SECRET_KEY));
+  } catch (error) {
+    removeKey(session, handle);
+    throw error;
+  }
 }
 
 /** AES-GCM. Errors: KEY_NOT_FOUND, KEY_USE_REFUSED, DECRYPTION_FAILED, those of the library. */

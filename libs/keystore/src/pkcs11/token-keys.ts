@@ -18,7 +18,7 @@ export type Call<Method extends DriverCall['method']> = DriverCall & { readonly 
 
 /**
  * Makes a key pair in the token: it stays there, never leaves it, and does nothing but sign. May have been asked before, with nobody knowing what
- * came of it: then the pair that is there is the answer. Errors: those of the library.
+ * came of it: then the pair that is there is the answer. Errors: KEY_UNAVAILABLE for a key that can leave the token, or was brought into it; those of the library.
  */
 export async function generate(
   session: Session,
@@ -26,7 +26,8 @@ export async function generate(
   { handle, keyType, label }: Call<'generate'>,
 ): Promise<void> {
   const id = objectId(handle);
-  if (isWhole(session, id)) return;
+  const { PRIVATE_KEY } = graphene.ObjectClass;
+  if (isWhole(session, id)) return requireConfined(findObject(session, handle, PRIVATE_KEY));
   // One half may be left of an attempt that died.
   removeKey(session, handle);
   const { generate: mechanism, parameters, bits } = KEY_MECHANISMS[keyType];
@@ -48,6 +49,35 @@ export async function generate(
       error ? reject(error) : resolve(),
     );
   });
+  try {
+    requireConfined(findObject(session, handle, PRIVATE_KEY));
+  } catch (error) {
+    removeKey(session, handle);
+    throw error;
+  }
+}
+
+/**
+ * Seen by nobody who is not logged in, made in this token, and never to leave it (PKCS #11 v3.1 §4.9): some libraries do not do as the template says, and
+ * somebody else may have put a key under this id. Errors: KEY_UNAVAILABLE.
+ */
+export function requireConfined(key: SessionObject): void {
+  const is = key.getAttribute({
+    private: null,
+    sensitive: null,
+    alwaysSensitive: null,
+    extractable: null,
+    neverExtractable: null,
+    local: null,
+  });
+  const wrong = [
+    ...(['private', 'sensitive', 'alwaysSensitive', 'neverExtractable', 'local'] as const).filter(
+      (name) => is[name] !== true,
+    ),
+    ...(is.extractable === false ? [] : ['extractable']),
+  ];
+  if (wrong.length === 0) return;
+  throw unavailable(`The key in the token is refused: it may be known elsewhere (${wrong}).`);
 }
 
 /** SubjectPublicKeyInfo. Errors: KEY_NOT_FOUND, KEY_UNAVAILABLE, those of the library. */
