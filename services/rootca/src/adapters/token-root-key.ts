@@ -153,6 +153,9 @@ export interface WhichToken {
   readonly serial?: string | undefined;
 }
 
+/** Milliseconds: people wait, once in years, and a slow token is better than a second attempt. */
+const PATIENCE = 30_000;
+
 /** A token. */
 export function openToken(uri: string, { pin, serial }: WhichToken = {}): Pkcs11KeyStore {
   const parsed = parsePkcs11Uri(uri);
@@ -161,6 +164,7 @@ export function openToken(uri: string, { pin, serial }: WhichToken = {}): Pkcs11
   return pkcs11KeyStore({
     uri: { ...parsed, token },
     verify: false,
+    deadline: PATIENCE,
     ...(pin !== undefined && { pin }),
   });
 }
