@@ -1,9 +1,10 @@
-import { relative } from 'node:path';
+import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { join, relative } from 'node:path';
 import { runProgram } from '@gigvault/testkit/run-program';
 import type { Client } from 'pg';
 
-/** Secrets by what they are. */
-export type Canaries = ReadonlyMap<string, string>;
+/** Secrets by what they are: texts, and octets that are no text. */
+export type Canaries = ReadonlyMap<string, string | Buffer>;
 
 /** The shortest text that is looked for: shorter ones could be there by chance. */
 const SHORTEST = 16;
@@ -11,7 +12,7 @@ const SHORTEST = 16;
 /** Where any of the secrets stands in these octets, in any of the forms that programs write them in. */
 export function secretsIn(octets: Buffer, canaries: Canaries): string[] {
   return [...canaries]
-    .filter(([, secret]) => formsOf(secret).some((form) => octets.includes(form)))
+    .filter(([, secret]) => [secret, ...formsOf(secret)].some((form) => octets.includes(form)))
     .map(([name]) => name);
 }
 
@@ -41,7 +42,35 @@ export async function secretsInFiles(
     const file = relative(path, line.slice(0, colon));
     return colon < 0 || homes(file) ? [] : [`${file}: ${names.get(line.slice(colon + 1))}`];
   });
-  return [...new Set(found)];
+  return [...new Set([...found, ...octetsInFiles(path, canaries, homes)])];
+}
+
+/** What grep cannot look for: a pattern has no line end. */
+function octetsInFiles(
+  path: string,
+  canaries: Canaries,
+  homes: (path: string) => boolean,
+): string[] {
+  const octets = [...canaries].filter(([, secret]) => typeof secret !== 'string');
+  const files = statSync(path).isDirectory()
+    ? readdirSync(path, { recursive: true, encoding: 'utf8' })
+    : [''];
+  return files.flatMap((file) => {
+    const content = homes(file) ? undefined : contentOf(join(path, file));
+    const found = octets.filter(([, secret]) => content?.includes(secret));
+    return found.map(([name]) => `${file}: ${name}`);
+  });
+}
+
+/** Undefined for what is no file, or is gone meanwhile. */
+function contentOf(path: string): Buffer | undefined {
+  const stats = statSync(path, { throwIfNoEntry: false });
+  try {
+    return stats?.isFile() ? readFileSync(path) : undefined;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  }
 }
 
 /** As `<table>: <secret>`, over every row of every table: what a dump of the database would hold. */
@@ -65,7 +94,8 @@ export function pemCanary(pem: string): string {
   return line;
 }
 
-function formsOf(secret: string): string[] {
+/** Texts, also of octets. */
+function formsOf(secret: string | Buffer): string[] {
   if (secret.length < SHORTEST) throw new Error('a secret that is too short to look for');
   const octets = Buffer.from(secret);
   // Base64 inside of a longer text begins at any of three places; its ends depend on the neighbours.
@@ -77,8 +107,7 @@ function formsOf(secret: string): string[] {
   const hex = octets.toString('hex');
   return [
     ...new Set([
-      secret,
-      encodeURIComponent(secret),
+      ...(typeof secret === 'string' ? [secret, encodeURIComponent(secret)] : []),
       hex,
       hex.toUpperCase(),
       ...inBase64,
