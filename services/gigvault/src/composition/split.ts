@@ -1,8 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { processEnvironment } from '@gigvault/config/process-environment';
+import { isLocalSecret } from '@gigvault/config/secret';
 import type { TlsChoice } from '@gigvault/database/connection-tls';
 import type { ServerAddress } from '@gigvault/database/writable-server';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
@@ -17,6 +19,7 @@ import { stringify } from 'yaml';
 import type { DataDirectory } from '../bootstrap/data-directory.ts';
 import type { Secrets } from '../bootstrap/secrets.ts';
 import type { GigvaultConfig } from '../gigvault.config.ts';
+import { childEnvironment } from './child-environment.ts';
 import { endProcess } from './end-process.ts';
 import { internalGrpcPort, keyApiAddress } from './grpc-ports.ts';
 import { PORT_ORDER, type ProcessPorts, portOf } from './split-ports.ts';
@@ -71,8 +74,14 @@ export async function startSplit(options: SplitOptions): Promise<SplitSuite> {
   const ports = new Map<ProcessName, ProcessPorts>();
   const stopping = new AbortController();
 
+  // By what the files say now: a reload may have written them anew.
+  const environmentOf = (file: string) => {
+    const read = (path: string) => readFileSync(path, 'utf8');
+    return childEnvironment(processEnvironment, read(file), Object.values(files).map(read));
+  };
+
   async function launch(name: ProcessName): Promise<void> {
-    const child = spawnProgram(name, files[name]);
+    const child = spawnProgram(name, files[name], environmentOf(files[name]));
     children.set(name, child);
     ports.set(name, await serving(name, child, stopping.signal, options.log));
     child.once('exit', () => void relaunch(name));
@@ -198,12 +207,20 @@ async function writeConfigs(
     metrics: { address: config.metrics.address, port: portOf(config.metrics.port, 'edge') },
     tls: directory.identity('edge'),
     publicCertificate: directory.edge,
-    secrets: config.secrets,
+    ...secretsOfEdge(config),
     upstreams,
     addresses,
   });
   const written = Object.fromEntries(await Promise.all(files)) as Record<ServiceName, string>;
   return { ...written, edge };
+}
+
+/** The edge faces networks: it can reach a place of secrets only where its own key lies there. */
+function secretsOfEdge({
+  https: { tls },
+  secrets,
+}: GigvaultConfig): Partial<Pick<GigvaultConfig, 'secrets'>> {
+  return tls.privateKey === undefined || isLocalSecret(tls.privateKey) ? {} : { secrets };
 }
 
 function sectionOf(options: SplitOptions, name: ServiceName): unknown {
@@ -216,7 +233,7 @@ function hostAndPort(address: string): { host: string; port: number } {
   return { host, port: Number(port) };
 }
 
-function spawnProgram(name: string, configFile: string): ChildProcess {
+function spawnProgram(name: string, configFile: string, env: NodeJS.ProcessEnv): ChildProcess {
   const program = join(installationRoot(), 'dist', `${name}.js`);
   return spawn(
     process.execPath,
@@ -225,10 +242,7 @@ function spawnProgram(name: string, configFile: string): ChildProcess {
     {
       // Its stdin ends with this process, however that ends, and then it stops too.
       stdio: ['pipe', 'pipe', 'pipe'],
-      // Its file holds what the variables said; they mean this process, not that one.
-      env: Object.fromEntries(
-        Object.entries(processEnvironment).filter(([name]) => !name.startsWith('GIGVAULT_')),
-      ),
+      env,
       // Its own process group: Ctrl-C on the terminal reaches the supervisor alone, which drains in order.
       detached: true,
     },
