@@ -9,7 +9,13 @@ const START = Date.parse('2026-11-21T12:00:00Z');
 
 function setUp() {
   const clock = new FakeClock(START);
-  const state = { asked: [] as string[], down: false, revoked: [] as string[], expiresAt: 0 };
+  const state = {
+    asked: [] as string[],
+    reported: [] as string[],
+    down: false,
+    revoked: [] as string[],
+    expiresAt: 0,
+  };
   const authenticator = createAuthenticator({
     clock,
     async jwks() {
@@ -22,6 +28,7 @@ function setUp() {
       if (apiKey !== KEY) throw new GigvaultError('UNAUTHENTICATED', 'The API key is not valid.');
       return { identity: ADA, keyId: 'k7', expiresAt: state.expiresAt };
     },
+    reportCredential: async (kind, clientIp) => state.reported.push(`${kind} ${clientIp}`),
   });
   const enter = (apiKey = KEY, clientIp = '192.0.2.1') =>
     authenticator.authenticate({ authorization: `Bearer ${apiKey}`, clientIp });
@@ -31,6 +38,17 @@ function setUp() {
 const REFUSED = { code: 'UNAUTHENTICATED', message: 'The API key is not valid.' };
 
 describe('an API key', () => {
+  it('that is refused without asking is reported; of one that auth refuses auth knows', async () => {
+    const { state, enter } = setUp();
+    await expect(enter(KEY.replace('s', 't'))).rejects.toMatchObject(REFUSED);
+    expect(state.reported).toEqual([]);
+    await expect(enter(KEY.padEnd(201, 's'))).rejects.toMatchObject(REFUSED);
+    state.expiresAt = START;
+    await expect(enter()).rejects.toMatchObject(REFUSED);
+    const here = 'api-key 192.0.2.1';
+    expect(state.reported).toEqual([here, here]);
+  });
+
   it('gives the principal, by either header', async () => {
     const { authenticator, enter } = setUp();
     const principal = await enter();

@@ -32,12 +32,19 @@ export interface ApiKeyIdentity {
   readonly expiresAt: number;
 }
 
+/** Tells `auth` of a credential that was refused without asking it. */
+export type ReportCredential = (
+  kind: 'access-token' | 'api-key',
+  clientIp: string,
+) => Promise<unknown>;
+
 /** What recognising API keys needs. */
 export interface ApiKeyOptions {
   /** Asks `auth`. Errors: UNAUTHENTICATED, RATE_LIMITED, UNAVAILABLE. */
   identify(apiKey: string, clientIp: string): Promise<ApiKeyIdentity>;
   readonly tokens: Pick<TokenVerifier, 'isRevoked'>;
   readonly clock: Clock;
+  readonly reportCredential?: ReportCredential | undefined;
 }
 
 interface Known {
@@ -62,6 +69,12 @@ export function recogniseApiKeys(
   options: ApiKeyOptions,
 ): (apiKey: string, clientIp: string) => Promise<Principal> {
   const { tokens, clock } = options;
+
+  async function refusedHere(clientIp: string): Promise<GigvaultError> {
+    await options.reportCredential?.('api-key', clientIp);
+    return refused();
+  }
+
   const known = new LRUCache<string, Known>({ max: MOST_KEYS });
   const asking = new Map<string, Promise<Known>>();
 
@@ -80,7 +93,7 @@ export function recogniseApiKeys(
   }
 
   return async (apiKey, clientIp) => {
-    if (apiKey.length > LONGEST_KEY) throw refused();
+    if (apiKey.length > LONGEST_KEY) throw await refusedHere(clientIp);
     const fingerprint = hash('sha256', apiKey, 'base64');
     let entry = known.get(fingerprint);
     if (entry === undefined || clock.elapsed() >= entry.until) {
@@ -89,8 +102,8 @@ export function recogniseApiKeys(
       known.set(fingerprint, entry);
     }
     const { principal, expiresAt } = entry;
-    if (expiresAt !== 0 && expiresAt <= clock.now()) throw refused();
-    if (await tokens.isRevoked(principal.credentialId)) throw refused();
+    if (expiresAt !== 0 && expiresAt <= clock.now()) throw await refusedHere(clientIp);
+    if (await tokens.isRevoked(principal.credentialId)) throw await refusedHere(clientIp);
     return principal;
   };
 }

@@ -5,7 +5,12 @@ import {
   type TokenVerifier,
   type TokenVerifierOptions,
 } from './access-token.ts';
-import { type ApiKeyOptions, isApiKey, recogniseApiKeys } from './api-key.ts';
+import {
+  type ApiKeyOptions,
+  isApiKey,
+  type ReportCredential,
+  recogniseApiKeys,
+} from './api-key.ts';
 import { type CertificateOptions, recogniseCertificates } from './known-certificates.ts';
 import type { Authenticator, Credentials, Principal } from './permissions.ts';
 
@@ -14,6 +19,7 @@ export interface AuthenticatorOptions extends TokenVerifierOptions {
   /** Asks `auth` whose an API key is. */
   readonly identify?: ApiKeyOptions['identify'];
   readonly certificates?: Omit<CertificateOptions, 'clock'>;
+  readonly reportCredential?: ReportCredential;
 }
 
 /**
@@ -51,15 +57,27 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
 }
 
 function recogniseTexts(
-  { identify, clock }: AuthenticatorOptions,
+  { identify, clock, reportCredential }: AuthenticatorOptions,
   tokens: TokenVerifier,
 ): (credentials: Credentials) => Promise<Principal> {
-  const ofApiKey = identify && recogniseApiKeys({ identify, tokens, clock });
+  const ofApiKey = identify && recogniseApiKeys({ identify, tokens, clock, reportCredential });
+
+  /** Reports what is refused of a token, and of what is no credential at all. */
+  async function told<T>(credentials: Credentials, verify: () => T | Promise<T>): Promise<T> {
+    try {
+      return await verify();
+    } catch (error) {
+      const isRefused = error instanceof GigvaultError && error.code === 'UNAUTHENTICATED';
+      if (isRefused && hasText(credentials))
+        await reportCredential?.('access-token', credentials.clientIp);
+      throw error;
+    }
+  }
+
   return async (credentials) => {
-    const text = credentialOf(credentials);
-    if (!isApiKey(text)) return tokens.verify(text);
-    if (ofApiKey === undefined) throw invalid();
-    return ofApiKey(text, credentials.clientIp);
+    const text = await told(credentials, () => credentialOf(credentials));
+    if (isApiKey(text) && ofApiKey) return ofApiKey(text, credentials.clientIp);
+    return told(credentials, () => tokens.verify(text));
   };
 }
 

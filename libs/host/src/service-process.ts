@@ -185,7 +185,13 @@ function hostOf({ config, log, metrics, clients, pool, secrets }: Ground): Proce
     dataDir: () => config.dataDir,
     pool: () => pool,
     log: () => log,
-    authenticator: () => peopleOf((service) => clients.client(service, 'auth'), systemClock),
+    authenticator: () =>
+      peopleOf({
+        ofAuth: (service) => clients.client(service, 'auth'),
+        clock: systemClock,
+        log,
+        metrics,
+      }),
     client: (_caller, service, callee) => clients.client(service, callee),
   };
 }

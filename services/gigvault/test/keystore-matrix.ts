@@ -284,6 +284,18 @@ export function describeKeystoreMatrix(shared: SharedPki, rest: RestClient): voi
       });
     });
 
+    it('a token that is not ours is refused and in the audit log, over either — covers: K97, K181, T63', async () => {
+      const forged = `Bearer ${rest.token.replace(/[^.]+$/, 'A'.repeat(86))}`;
+      const countOf = async () =>
+        (await auditEvents(rest))
+          .filter(({ type, subject }) => type === 'auth.failed' && subject === 'access-token')
+          .reduce((sum, { data }) => sum + Number(data['count']), 0);
+      const before = await countOf();
+      for (const client of [restKeystore(rest), grpc.call])
+        expect(await client('ListKeys', {}, forged)).toEqual({ refused: 'UNAUTHENTICATED' });
+      await eventually(async () => expect(await countOf()).toBe(before + 2));
+    });
+
     describeGrpc(() => grpc, shared, rest);
   });
 }

@@ -7,6 +7,8 @@ import type {
   Identity,
   ReportCertificateRequest,
   ReportCertificateResponse,
+  ReportCredentialRequest,
+  ReportCredentialResponse,
 } from '@gigvault/proto/auth/v1/identity';
 import type {
   CreateBootstrapCredentialsRequest,
@@ -94,6 +96,17 @@ export class IdentityRpc {
     clientIp,
   }: ReportCertificateRequest): Promise<ReportCertificateResponse> {
     this.deps.failures.record('certificate', clientIp);
+    return {};
+  }
+
+  @GrpcMethod('IdentityService', 'ReportCredential')
+  async reportCredential({
+    kind,
+    clientIp,
+  }: ReportCredentialRequest): Promise<ReportCredentialResponse> {
+    if (kind !== 'access-token' && kind !== 'api-key')
+      throw new GigvaultError('INVALID_ARGUMENT', 'kind is access-token or api-key.');
+    this.deps.failures.record(kind, clientIp);
     return {};
   }
 }

@@ -3,7 +3,7 @@ import type { AuthEvent } from '../ports/auth-event.ts';
 import type { FailureJournal } from '../ports/failure-journal.ts';
 
 /** What was refused. */
-export type CredentialKind = 'api-key' | 'setup-token' | 'certificate';
+export type CredentialKind = 'access-token' | 'api-key' | 'setup-token' | 'certificate';
 
 /** Gathers refused credentials, so that a guesser writes one event per interval and not one per guess. */
 export interface FailureLog {

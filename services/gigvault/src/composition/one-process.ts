@@ -60,7 +60,12 @@ export function createSuiteProcess(options: SuiteOptions): SuiteProcess {
     pool: options.pool,
     log: options.log,
     authenticator: (name) =>
-      peopleOf((service) => broker.client(name, service, 'auth'), systemClock),
+      peopleOf({
+        ofAuth: (service) => broker.client(name, service, 'auth'),
+        clock: systemClock,
+        log: options.log(name),
+        metrics: options.metrics,
+      }),
     client: (caller, service, callee) => broker.client(caller, service, callee),
   };
   const running: RunningService[] = [];

@@ -57,6 +57,15 @@ export interface ReportCertificateRequest {
 export interface ReportCertificateResponse {
 }
 
+export interface ReportCredentialRequest {
+  /** `access-token` or `api-key`. */
+  kind: string;
+  clientIp: string;
+}
+
+export interface ReportCredentialResponse {
+}
+
 /** Who somebody is, for services that were given another credential than an access token. */
 export interface IdentityService {
   /** Whose API key this is. Its event is durable before the answer. UNAUTHENTICATED, the same for every reason; RATE_LIMITED. */
@@ -68,4 +77,6 @@ export interface IdentityService {
   authenticateCertificate(request: AuthenticateCertificateRequest): Promise<AuthenticateCertificateResponse>;
   /** A client certificate was not accepted, or is of somebody else than the token: for the audit log. */
   reportCertificate(request: ReportCertificateRequest): Promise<ReportCertificateResponse>;
+  /** Another credential was refused without asking: for the audit log. */
+  reportCredential(request: ReportCredentialRequest): Promise<ReportCredentialResponse>;
 }
