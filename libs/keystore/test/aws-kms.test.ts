@@ -177,6 +177,7 @@ describe('AWS KMS that fails', () => {
     await fresh.check();
     const asked = proxy.seen.length;
     await fresh.check();
+    expect(await fresh.facts()).toMatchObject({ type: 'aws-kms' });
     expect(proxy.seen).toHaveLength(asked);
     await fresh.close();
   });

@@ -25,8 +25,8 @@ export interface AwsKmsKeyStore extends KeyStore {
   close(): Promise<void>;
 }
 
-/** Milliseconds for which one look at KMS is enough: each costs money, and health is asked for all the time. */
-const CHECKED_FOR = 10_000;
+/** Milliseconds for which one look at KMS that found it well is enough: each costs money, and health and facts are asked for all the time. */
+const LOOKED_FOR = 10_000;
 
 /**
  * Keys in AWS KMS, which they never leave. Digests are made here, so data may have any length. A handle is the id of the KMS key. Signatures are
@@ -37,7 +37,13 @@ export function awsKmsKeyStore(options: AwsKmsOptions): AwsKmsKeyStore {
   const client = kmsClient({ ...connection, deadline, clock });
   const keys = kmsKeys({ ...options, client, clock, deadline });
   const signer = kmsSigner(client, keys);
-  let checkedAt = Number.NEGATIVE_INFINITY;
+  let lookedAt = Number.NEGATIVE_INFINITY;
+
+  async function look(): Promise<void> {
+    if (clock.elapsed() - lookedAt < LOOKED_FOR) return;
+    await signer.look();
+    lookedAt = clock.elapsed();
+  }
 
   return {
     backend: 'aws-kms',
@@ -67,7 +73,7 @@ export function awsKmsKeyStore(options: AwsKmsOptions): AwsKmsKeyStore {
       },
     },
     async facts() {
-      await signer.look();
+      await look();
       return {
         type: 'aws-kms',
         description: `AWS KMS in ${await client.region()}`,
@@ -76,11 +82,7 @@ export function awsKmsKeyStore(options: AwsKmsOptions): AwsKmsKeyStore {
         fips: connection.useFipsEndpoint === true ? true : undefined,
       };
     },
-    async check() {
-      if (clock.now() - checkedAt < CHECKED_FOR) return;
-      await signer.look();
-      checkedAt = clock.now();
-    },
+    check: look,
     close: async () => client.close(),
   };
 }

@@ -55,9 +55,13 @@ export function meteredKeyStore(store: KeyStore, metrics: Metrics): KeyStore {
     remove: (handle) => store.remove(handle),
     facts: () => store.facts(),
     async check() {
-      available.set({ backend }, 0);
-      await store.check();
-      available.set({ backend }, 1);
+      try {
+        await store.check();
+        available.set({ backend }, 1);
+      } catch (error) {
+        available.set({ backend }, 0);
+        throw error;
+      }
     },
   };
 }

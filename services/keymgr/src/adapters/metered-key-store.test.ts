@@ -1,0 +1,38 @@
+import { memoryKeyStore } from '@gigvault/keystore/memory-key-store';
+import { createMetrics } from '@gigvault/telemetry/metrics';
+import { describe, expect, it } from '@jest/globals';
+import { meteredKeyStore } from './metered-key-store.ts';
+
+describe('backends_available', () => {
+  it('says how the last check ended, and nothing of one that goes on', async () => {
+    const metrics = createMetrics();
+    const checks: PromiseWithResolvers<void>[] = [];
+    const store = meteredKeyStore(
+      {
+        ...memoryKeyStore(),
+        check() {
+          const check = Promise.withResolvers<void>();
+          checks.push(check);
+          return check.promise;
+        },
+      },
+      metrics,
+    );
+    const shown = async () =>
+      /^gigvault_backends_available\{backend="memory"\} (\d)$/m.exec(
+        await metrics.exposition(),
+      )?.[1];
+
+    const first = store.check();
+    expect(await shown()).toBeUndefined();
+    checks[0]!.resolve();
+    await first;
+    expect(await shown()).toBe('1');
+
+    const second = store.check();
+    expect(await shown()).toBe('1');
+    checks[1]!.reject(new Error('away'));
+    await expect(second).rejects.toThrow('away');
+    expect(await shown()).toBe('0');
+  });
+});
