@@ -400,7 +400,7 @@ describe('calls over one stream', () => {
     stream.on('data', ({ answers }: Answers) => {
       answered += answers.filter(({ error }) => error === '').length;
     });
-    await eventually(() => expect(answered).toBe(COUNT));
+    await eventually(() => expect(answered).toBe(COUNT), 20_000);
     stream.end();
     channel.close();
   });
