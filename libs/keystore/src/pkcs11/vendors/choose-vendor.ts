@@ -1,9 +1,10 @@
 import { GENERIC } from './generic.ts';
+import { LUNA } from './luna.ts';
 import { SOFTHSM } from './softhsm.ts';
 import { TPM2_PKCS11 } from './tpm2-pkcs11.ts';
 import type { Vendor } from './vendor.ts';
 
-const VENDORS: readonly Vendor[] = [SOFTHSM, TPM2_PKCS11];
+const VENDORS: readonly Vendor[] = [SOFTHSM, TPM2_PKCS11, LUNA];
 
 /** The file of the vendor who made the token, else of the one who made the library, else the generic one. */
 export function vendorOf(token: string, library: string): Vendor {
