@@ -9,7 +9,7 @@ import { periodic, type Worker } from '@gigvault/time/worker';
 import type { Pool } from 'pg';
 import type { KeyEvent } from '../ports/key-event.ts';
 import { actorOf, type KeyUsage, type KeyUse } from '../ports/key-usage.ts';
-import { type Refusal, refusalLog } from './refusal-log.ts';
+import { type Refusal, type RefusalWriter, refusalLog } from './refusal-log.ts';
 
 const INTERVAL = 1_000;
 
@@ -34,24 +34,7 @@ export function pgKeyUsage(options: KeyUsageOptions): KeyUsage & { readonly work
       transaction(pool, (client) => eventLog.append(client, events)),
     );
 
-  const waiting = createBatcher<KeyEvent, undefined>({
-    name: 'keymgr.refused',
-    maxItems: 100,
-    maxQueue: 1_000,
-    async run(events) {
-      await append(events);
-      return events.map(() => ({ ok: true, value: undefined }));
-    },
-  });
-
-  const refusals = refusalLog(
-    {
-      now: (refusal) => waiting.submit(ofThisRequest(refusedEvent(refusal))),
-      later: (repeated) =>
-        append(repeated.map(({ refusal, count }) => refusedEvent(refusal, count))),
-    },
-    clock,
-  );
+  const refusals = refusalLog(refusalWriter(append), clock);
 
   function used(use: KeyUse, count = 1): void {
     const id = `${use.keyId}/${use.purpose}/${use.caller}`;
@@ -97,6 +80,22 @@ export function pgKeyUsage(options: KeyUsageOptions): KeyUsage & { readonly work
         await flush(true);
       },
     },
+  };
+}
+
+function refusalWriter(append: (events: readonly KeyEvent[]) => Promise<void>): RefusalWriter {
+  const waiting = createBatcher<KeyEvent, undefined>({
+    name: 'keymgr.refused',
+    maxItems: 100,
+    maxQueue: 1_000,
+    async run(events) {
+      await append(events);
+      return events.map(() => ({ ok: true, value: undefined }));
+    },
+  });
+  return {
+    now: (refusal) => waiting.submit(ofThisRequest(refusedEvent(refusal))),
+    later: (repeated) => append(repeated.map(({ refusal, count }) => refusedEvent(refusal, count))),
   };
 }
 

@@ -2,6 +2,7 @@ import type { KeyStore } from '@gigvault/keystore/key-store';
 import { describe, expect, it } from '@jest/globals';
 import { countedKeyStore, person, personWorld } from '../../test/person.ts';
 import { backendsOf } from '../backends/backends.ts';
+import type { TrialTable } from '../ports/trial-table.ts';
 import { tryBackend } from './try-backend.ts';
 
 const MINUTE = 60_000;
@@ -78,6 +79,25 @@ describe('the trial of a backend', () => {
     await tryBackend(deps, asked, alice);
     expect(handles.size).toBe(1);
     clock.advance(2 * MINUTE);
+    await tryBackend(deps, asked, alice);
+    expect(handles.size).toBe(0);
+  });
+
+  it('removes the key of one that died while it was used', async () => {
+    const { deps, alice, clock, handles } = setUp();
+    const used = Promise.withResolvers<void>();
+    const dies: TrialTable = {
+      ...deps.trials,
+      async begin(...trial) {
+        await deps.trials.begin(...trial);
+        used.resolve();
+        return new Promise(() => undefined);
+      },
+    };
+    void tryBackend({ ...deps, trials: dies }, asked, alice);
+    await used.promise;
+    expect(handles.size).toBe(1);
+    clock.advance(11 * MINUTE);
     await tryBackend(deps, asked, alice);
     expect(handles.size).toBe(0);
   });

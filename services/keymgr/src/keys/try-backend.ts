@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import type { Principal } from '@gigvault/access/permissions';
 import { asGigvaultError, GigvaultError } from '@gigvault/errors/gigvault-error';
-import type { KeyStore } from '@gigvault/keystore/key-store';
+import type { KeyHandle, KeyStore } from '@gigvault/keystore/key-store';
 import type { AnyKeyType } from '@gigvault/keystore/key-types';
+import { durableStep } from '@gigvault/telemetry/durable-step';
 import type { Clock } from '@gigvault/time/clock';
 import type { Backends } from '../backends/backends.ts';
 import type { EventWriter } from '../ports/event-writer.ts';
@@ -73,8 +74,7 @@ export async function tryBackend(
 async function removeLeft({ trials, clock, log }: TrialDeps, store: KeyStore): Promise<void> {
   const { backend } = store;
   for (const handle of await trials.begunBefore(backend, clock.now() - LONGEST)) {
-    await store.remove(handle);
-    await trials.end(backend, handle);
+    await removeTrial(trials, store, handle);
     log.info(
       { backend, operation: 'try-backend', handle },
       'the key of an earlier trial is removed',
@@ -95,7 +95,7 @@ async function tryWithKey(
   const handle = await generateIn(store, spec, { label: name, name });
   try {
     const generated = performance.now();
-    await trials.begin(backend, handle, clock.now());
+    await durableStep('keymgr.trial', () => trials.begin(backend, handle, clock.now()));
     const made = { backend, handle, publicKey: await publicKeyIn(store, spec, handle) };
     const begun = performance.now();
     const isRight = await (spec.usage === 'sign' ? trySignature : tryEncryption)(backends, made);
@@ -104,9 +104,13 @@ async function tryWithKey(
       throw new GigvaultError('KEY_UNAVAILABLE', `Backend '${backend}' gave a wrong result.`);
     return { keyType: spec.keyType, generation: generated - start, signature: used - begun };
   } finally {
-    await store.remove(handle);
-    await trials.end(backend, handle);
+    await removeTrial(trials, store, handle);
   }
+}
+
+async function removeTrial(trials: TrialTable, store: KeyStore, handle: KeyHandle): Promise<void> {
+  await store.remove(handle);
+  await durableStep('keymgr.trial-end', () => trials.end(store.backend, handle));
 }
 
 /** What is known of a key that nobody knows. */
