@@ -50,7 +50,7 @@ export const FAULTS: Readonly<Record<string, string>> = {
   T61: 'a peer calls only what peers.yaml says',
   T62: 'certificates of services that end, or are of somebody else, let nobody in; their renewal loses nothing',
   T63: 'tokens and roles cannot be made up, lent or kept',
-  T64: 'the root key of a ceremony is used by m of n people together, never by one (nobody approves yet what administrators do online)',
+  T64: 'one administrator alone uses no root key of a ceremony (m of n people do), gets no key out, relaxes no policy, and approves nothing that they asked for',
   T65: 'an audit log that was edited, deleted from, reordered, cut off, forked or restored: the verifier says where',
   T66: 'no key, PIN, token or password leaves by logs, errors or dumps',
   T67: 'names of files and keys lead nowhere else',
