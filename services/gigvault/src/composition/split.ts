@@ -74,14 +74,8 @@ export async function startSplit(options: SplitOptions): Promise<SplitSuite> {
   const ports = new Map<ProcessName, ProcessPorts>();
   const stopping = new AbortController();
 
-  // By what the files say now: a reload may have written them anew.
-  const environmentOf = (file: string) => {
-    const read = (path: string) => readFileSync(path, 'utf8');
-    return childEnvironment(processEnvironment, read(file), Object.values(files).map(read));
-  };
-
   async function launch(name: ProcessName): Promise<void> {
-    const child = spawnProgram(name, files[name], environmentOf(files[name]));
+    const child = spawnProgram(name, files);
     children.set(name, child);
     ports.set(name, await serving(name, child, stopping.signal, options.log));
     child.once('exit', () => void relaunch(name));
@@ -233,7 +227,14 @@ function hostAndPort(address: string): { host: string; port: number } {
   return { host, port: Number(port) };
 }
 
-function spawnProgram(name: string, configFile: string, env: NodeJS.ProcessEnv): ChildProcess {
+function spawnProgram(
+  name: ProcessName,
+  files: Readonly<Record<ProcessName, string>>,
+): ChildProcess {
+  // By what the files say now: a reload may have written them anew.
+  const read = (file: string) => readFileSync(file, 'utf8');
+  const configFile = files[name];
+  const all = Object.values(files).map(read);
   const program = join(installationRoot(), 'dist', `${name}.js`);
   return spawn(
     process.execPath,
@@ -242,7 +243,7 @@ function spawnProgram(name: string, configFile: string, env: NodeJS.ProcessEnv):
     {
       // Its stdin ends with this process, however that ends, and then it stops too.
       stdio: ['pipe', 'pipe', 'pipe'],
-      env,
+      env: childEnvironment(processEnvironment, read(configFile), all),
       // Its own process group: Ctrl-C on the terminal reaches the supervisor alone, which drains in order.
       detached: true,
     },
