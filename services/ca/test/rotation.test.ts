@@ -169,6 +169,28 @@ describe('a rotation', () => {
     await expect(far).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
   });
 
+  it('refuses the certificate that the next one succeeds, at every rotation', async () => {
+    const accept = (certificate: Buffer) =>
+      acceptSuccessor(process.deps.issuers, { ...LINE, certificate }, ALICE);
+    const of = async (id: string) =>
+      (await process.deps.issuers.issuers.get(id)).record.certificate;
+    const first = await of('issuing');
+    await expect(accept(first)).rejects.toThrow(
+      "the present one, of 'issuing', not its successor's",
+    );
+    await rotate();
+    await expect(accept(first)).rejects.toThrow(
+      "the earlier one, of 'issuing', not its successor's",
+    );
+    const second = await of('issuing-g2');
+    expect(await accept(second)).toMatchObject({ issuerId: 'issuing-g2', state: 'current' });
+    await beginRotation(process.deps.rotation, LINE, ALICE);
+    await expect(accept(second)).rejects.toMatchObject({
+      code: 'INVALID_ARGUMENT',
+      message: "The certificate is the present one, of 'issuing-g2', not its successor's.",
+    });
+  });
+
   it('is known to every process within a second', async () => {
     const clock = new FakeClock(systemClock.now());
     const other = ca.process({}, clock);

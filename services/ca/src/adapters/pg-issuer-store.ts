@@ -31,7 +31,7 @@ export function createPgIssuerStore(pool: Pool, eventLog: EventLog): IssuerStore
     async places() {
       const { rows } = await query<PlaceRow>(pool, {
         name: 'ca.issuer-places',
-        text: `SELECT issuer_id, ${LINE}, generation, state FROM issuer ORDER BY issuer_id`,
+        text: `SELECT issuer_id, ${LINE}, generation, state, successor_begun FROM issuer ORDER BY issuer_id`,
       });
       return rows.map(toPlace);
     },
@@ -62,9 +62,10 @@ interface PlaceRow {
   line: string;
   generation: number;
   state: IssuerState;
+  successor_begun: boolean;
 }
 
-interface IssuerRow extends Omit<PlaceRow, 'state'> {
+interface IssuerRow extends Omit<PlaceRow, 'state' | 'successor_begun'> {
   certificate: Buffer;
   chain: Buffer[];
   key_id: string;
@@ -110,6 +111,6 @@ function toRecord(row: IssuerRow): IssuerRecord {
   };
 }
 
-function toPlace({ issuer_id, line, generation, state }: PlaceRow): IssuerPlace {
-  return { issuerId: issuer_id, line, generation, state };
+function toPlace({ issuer_id, line, generation, state, successor_begun }: PlaceRow): IssuerPlace {
+  return { issuerId: issuer_id, line, generation, state, successorBegun: successor_begun };
 }

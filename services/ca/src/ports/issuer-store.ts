@@ -34,6 +34,8 @@ export type IssuerState = 'prepared' | 'current' | 'superseded' | 'retired';
 /** Where an issuer stands among the keys of its line, at this moment. */
 export interface IssuerPlace extends Pick<IssuerRecord, 'issuerId' | 'line' | 'generation'> {
   readonly state: IssuerState;
+  /** Somebody has wanted a key after this one. */
+  readonly successorBegun: boolean;
 }
 
 /** The issuing CAs of this service. */

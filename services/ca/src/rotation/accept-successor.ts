@@ -5,13 +5,13 @@ import { encodeName, formatName, readName } from '@gigvault/x509/name';
 import { OID } from '@gigvault/x509/oid';
 import { baseOf, type CreateIssuerDeps, storeIssuer, urlsOf } from '../issuers/create-issuer.ts';
 import type { Issuer } from '../issuers/issuer-registry.ts';
-import type { IssuerRecord } from '../ports/issuer-store.ts';
-import { findLine, type RotationProgress, successorId } from './begin-rotation.ts';
+import type { IssuerPlace, IssuerRecord } from '../ports/issuer-store.ts';
+import { findLine, progressOf, type RotationProgress, successorId } from './begin-rotation.ts';
 
 /**
  * Takes the certificate that the root has signed for the CA's next key: the issuer is there from now on, prepared, so that OCSP and CRLs make
  * themselves ready for it. What a CA certificate of this PKI says beyond name, key and time, the present one says: any other is refused.
- * Idempotent on the certificate, also when its issuer is current by now.
+ * Idempotent on the certificate, also when its issuer is current by now; that of a key which was to be followed is refused.
  * Errors: NOT_FOUND, INVALID_ARGUMENT, KEY_NOT_FOUND (the rotation was never begun), CONFLICT (another certificate was taken), UNAVAILABLE.
  */
 export async function acceptSuccessor(
@@ -22,7 +22,9 @@ export async function acceptSuccessor(
   const { current, prepared, places } = await findLine(deps, line);
   for (const place of places) {
     const { record } = await deps.issuers.get(place.issuerId);
-    if (record.certificate.equals(certificate)) return place;
+    if (!record.certificate.equals(certificate)) continue;
+    refuseFollowed(place);
+    return progressOf(place);
   }
   if (prepared !== undefined) {
     throw new GigvaultError(
@@ -44,6 +46,13 @@ export async function acceptSuccessor(
   });
   await storeIssuer(deps, record, actor);
   return { issuerId: record.issuerId, line, generation, state: 'prepared' };
+}
+
+/** A first key succeeds none; another one was handed in as it should be, until somebody wanted the key after it. */
+function refuseFollowed({ issuerId, generation, state, successorBegun }: IssuerPlace): void {
+  if (generation > 1 && !successorBegun) return;
+  const which = state === 'current' ? 'present' : 'earlier';
+  refuse(`is the ${which} one, of '${issuerId}', not its successor's`);
 }
 
 function successorOf(

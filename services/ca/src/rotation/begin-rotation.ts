@@ -48,7 +48,7 @@ export async function beginRotation(
   const next = current.record.generation + 1;
   const reached = places.find(({ generation }) => generation === wanted) ?? prepared;
   if (reached !== undefined && (wanted ?? reached.generation) === reached.generation)
-    return reached;
+    return progressOf(reached);
   if (wanted !== undefined && wanted !== next) {
     throw new GigvaultError('INVALID_ARGUMENT', `The next key of '${line}' is number ${next}.`, {
       problems: [{ pointer: '/generation', message: `must be at most ${next}` }],
@@ -88,6 +88,11 @@ export async function findLine(
     );
   }
   return { current, prepared: places.find(({ state }) => state === 'prepared'), places };
+}
+
+/** How far a key has come that the root has signed. */
+export function progressOf({ issuerId, line, generation, state }: IssuerPlace): RotationProgress {
+  return { issuerId, line, generation, state };
 }
 
 /** As `issuing-g2`. */
