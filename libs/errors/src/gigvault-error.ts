@@ -34,6 +34,11 @@ export class GigvaultError extends Error {
     this.retryAfter = more.retryAfter ?? (ERROR_TABLE[code].retry ? 1 : undefined);
   }
 
+  /** The problems that the message does not say, word for word. */
+  get furtherProblems(): readonly Problem[] {
+    return this.problems.filter(({ message }) => message !== this.message);
+  }
+
   /** The error's row in the table. */
   get row(): ErrorRow {
     return ERROR_TABLE[this.code];

@@ -34,6 +34,19 @@ describe('why a start failed', () => {
     });
   });
 
+  it('says nothing twice', () => {
+    const said = 'DNS name "x" is refused: it has a single label.';
+    const problems = [
+      { pointer: '/names/0', message: said },
+      { pointer: '/names/1', message: 'It is empty.' },
+      { pointer: '/names/2', message: 'is missing' },
+    ];
+    const { line } = startFailure(new GigvaultError('REJECTED_IDENTIFIER', said, { problems }));
+    expect(line).toBe(
+      `error: ${said} /names/1: It is empty. /names/2: is missing.   GV-REJECTED-IDENTIFIER`,
+    );
+  });
+
   it('is a matter of usage when a flag is wrong', () => {
     let refused: unknown;
     try {

@@ -16,7 +16,9 @@ export function startFailure(error: unknown): StartFailure {
   const cause = ours.code === 'INTERNAL' ? (ours.cause ?? ours) : ours;
   const message = [
     cause instanceof Error ? cause.message : String(cause),
-    ...ours.problems.map((problem) => `${problem.pointer}: ${problem.message}.`),
+    ...ours.furtherProblems.map(({ pointer, message }) =>
+      `${pointer}: ${message}`.replace(/\.?$/, '.'),
+    ),
   ].join(' ');
   return {
     line: `error: ${message.replaceAll(/\s*\n\s*/g, ' ')}   ${publicErrorCode(ours.code)}`,

@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import { asciiOctets, contextPrimitive, DerError, DerReader, sequence } from './der.ts';
 import { type DnsNameOptions, normalizeDnsName } from './dns-name.ts';
@@ -122,6 +123,12 @@ function normalizeUri(value: string): string {
   if (!valid)
     throw new GigvaultError('REJECTED_IDENTIFIER', 'That is not an absolute URI in ASCII.');
   return value;
+}
+
+/** The host of an absolute URL, as a certificate of it names it. */
+export function hostOf(url: string): GeneralName {
+  const value = new URL(url).hostname.replace(/^\[|\]$/g, '');
+  return { type: isIP(value) === 0 ? 'dns' : 'ip', value };
 }
 
 /** The names without repeats, first ones kept, in order. */

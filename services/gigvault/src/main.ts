@@ -8,7 +8,7 @@ import { readArguments, warningOf } from './arguments.ts';
 import { checkPublicCertificate } from './bootstrap/check-public-certificate.ts';
 import { readDatabaseUrl } from './bootstrap/database-url.ts';
 import { RootAwaited } from './bootstrap/root-awaited.ts';
-import { requireDecisions, requireSafeProfile } from './bootstrap/safe-profile.ts';
+import { requireFirstStart, requireSafeProfile } from './bootstrap/safe-profile.ts';
 import type { GigvaultConfig } from './gigvault.config.ts';
 import { createProgress } from './report/progress.ts';
 import { StopAsked, stopRequest } from './stop-request.ts';
@@ -66,7 +66,7 @@ async function main(verb: string | undefined, rest: readonly string[]): Promise<
     if (checkOnly) {
       const { url } = options.config.database;
       requireSafeProfile(options.config);
-      requireDecisions(options.config, options.written);
+      requireFirstStart(options.config, options.written);
       await checkPublicCertificate(options.config);
       if (url !== undefined) await readDatabaseUrl(url, processSecrets(options.config));
       process.stdout.write('The configuration is fine.\n');
@@ -120,7 +120,7 @@ function explain(error: unknown): number {
       ? `\n  ✖ ${ours.cause.stack ?? ours.cause.message}`
       : '';
   process.stderr.write(`error: ${ours.message}   ${publicErrorCode(ours.code)}${cause}\n`);
-  for (const { pointer, message } of ours.problems)
+  for (const { pointer, message } of ours.furtherProblems)
     process.stderr.write(`  ✖ ${pointer}   ${message}\n`);
   return ours.row.exit;
 }

@@ -19,7 +19,7 @@ import {
   startDatabaseServer,
 } from './bootstrap/database-server.ts';
 import { checkRootDirectory } from './bootstrap/root-directory.ts';
-import { requireDecisions, requireSafeProfile } from './bootstrap/safe-profile.ts';
+import { requireFirstStart, requireSafeProfile } from './bootstrap/safe-profile.ts';
 import { openLogs } from './composition/logs.ts';
 import { dataDirOf, type GigvaultConfig, HSM } from './gigvault.config.ts';
 import type { Progress } from './report/progress.ts';
@@ -66,7 +66,7 @@ export async function up(
   const options = withHsm(asked);
   const { config } = options;
   requireSafeProfile(config);
-  requireDecisions(config, options.written);
+  requireFirstStart(config, options.written);
   await checkPublicCertificate(config);
   // 1. The data directory, for this process alone; then the ports, before anything is made.
   const path = dataDirOf(config) ?? mkdtempSync(join(tmpdir(), 'gigvault-'));

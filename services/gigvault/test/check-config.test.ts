@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { NODE_FLAGS, REPOSITORY } from '@gigvault/testkit/pki-process';
@@ -17,9 +17,16 @@ function check(
   flags: readonly string[],
   variables: Readonly<Record<string, string>> = {},
 ): Promise<ProgramResult> {
+  return up(['--check-config', ...flags], variables);
+}
+
+function up(
+  flags: readonly string[],
+  variables: Readonly<Record<string, string>> = {},
+): Promise<ProgramResult> {
   const program = join(REPOSITORY, 'dist', 'gigvault.js');
   const env = { PATH: process.env['PATH'], HOME: folder, ...variables };
-  return runProgram(process.execPath, [...NODE_FLAGS, program, 'up', '--check-config', ...flags], {
+  return runProgram(process.execPath, [...NODE_FLAGS, program, 'up', ...flags], {
     cwd: folder,
     env,
   });
@@ -81,6 +88,29 @@ it('the first start in production must be told what one person may do alone — 
   expect(await wrong([...STRICT, ...DECIDED, '--offline-root', folder])).toEqual([
     expect.stringMatching(/onlineRoot {3}must not stand beside offlineRoot/),
   ]);
+});
+
+it('a first start in production is not begun under a name that nothing is issued for', async () => {
+  const urls = ['--public-url', 'https://localhost:18443', '--status-public-url', 'http://pki:80'];
+  const flags = [...STRICT.slice(0, 3), ...urls, ...DECIDED];
+  const own =
+    '  ✖ publicUrl   is https://localhost:18443: localhost names exist only in the development profile.';
+  const status = '  ✖ status.publicUrl   is http://pki:80: it has a single label.';
+  expect(await wrong(flags)).toEqual([own, status]);
+  const dataDir = join(folder, 'never');
+  const { code, stderr } = await up([...flags, '--data-dir', dataDir]);
+  expect([code, existsSync(dataDir), stderr.split(own)]).toEqual([
+    2,
+    false,
+    [expect.anything(), expect.anything()],
+  ]);
+  const addresses = [
+    '--public-url',
+    'https://[2001:db8::1]',
+    '--status-public-url',
+    'http://192.0.2.1',
+  ];
+  expect((await check([...STRICT.slice(0, 3), ...addresses, ...DECIDED])).code).toBe(0);
 });
 
 it('what is begun goes on in production as it is', async () => {

@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto';
-import { isIP } from 'node:net';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import type {
   GeneralName,
@@ -7,6 +6,7 @@ import type {
   IssueInternalCertificateRequest,
 } from '@gigvault/proto/ca/v1/issuance';
 import { type PeerName, spiffeId } from '@gigvault/rpc/service-name';
+import { hostOf } from '@gigvault/x509/general-name';
 import { readName } from '@gigvault/x509/name';
 import { type PublicKeyInfo, readPublicKey } from '@gigvault/x509/public-key';
 import type { KeyDirectory } from '../ports/signer.ts';
@@ -92,9 +92,8 @@ async function namesFor(
 
 /** The public URL's host, and for `localhost` the loopback addresses that it means. */
 function listenerNames(publicUrl: string): GeneralName[] {
-  const host = new URL(publicUrl).hostname.replace(/^\[|\]$/g, '');
-  const named = isIP(host) === 0 ? { type: 'dns', value: host } : { type: 'ip', value: host };
-  if (host !== 'localhost') return [named];
+  const named = hostOf(publicUrl);
+  if (named.value !== 'localhost') return [named];
   return [named, { type: 'ip', value: '127.0.0.1' }, { type: 'ip', value: '::1' }];
 }
 

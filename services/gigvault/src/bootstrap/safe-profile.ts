@@ -1,6 +1,8 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { GigvaultError, type Problem } from '@gigvault/errors/gigvault-error';
+import { dnsNameProblem } from '@gigvault/x509/dns-name';
+import { hostOf } from '@gigvault/x509/general-name';
 import { dataDirOf, type GigvaultConfig } from '../gigvault.config.ts';
 
 /** Refuses what the production profile does not do silently. Errors: INVALID_ARGUMENT saying which setting decides it. */
@@ -27,16 +29,50 @@ export function requireSafeProfile(config: GigvaultConfig): void {
 }
 
 /**
- * Refuses the first start in production that leaves to a default what one person may do alone (fault T64): whoever has the root's key, approves requests, or
- * destroys keys. A PKI that is there already goes on as it is.
+ * Refuses the first start in production that would end at a name which no certificate may have, or leaves to a default what one person may do alone (fault T64):
+ * whoever has the root's key, approves requests, or destroys keys. A PKI that is there already goes on as it is.
  * @param written the configuration as it was written
- * Errors: INVALID_ARGUMENT with each key that must be said.
+ * Errors: INVALID_ARGUMENT with each URL whose name is refused, or each key that must be said.
  */
-export function requireDecisions(
+export function requireFirstStart(
   config: GigvaultConfig,
   written: Readonly<Record<string, unknown>>,
 ): void {
   if (config.environment === 'development' || isBegun(dataDirOf(config))) return;
+  requireNames(config);
+  requireDecisions(config, written);
+}
+
+/** By the rule of issuance, which comes last: with an offline root, after the ceremony. */
+function requireNames({ publicUrl, status, https }: GigvaultConfig): void {
+  const urls = {
+    // The certificate of another CA has whatever name that CA gives.
+    publicUrl: https.tls.certificateFile === undefined ? publicUrl : undefined,
+    'status.publicUrl': status.publicUrl,
+  };
+  const problems = Object.entries(urls).flatMap(([pointer, url]): Problem[] => {
+    const problem = url && hostProblem(url);
+    return problem ? [{ pointer, message: `is ${url}: ${problem}` }] : [];
+  });
+  if (problems.length === 0) return;
+  throw new GigvaultError(
+    'INVALID_ARGUMENT',
+    'In production, both URLs need a host that a certificate may name.',
+    { problems },
+  );
+}
+
+function hostProblem(url: string): string | undefined {
+  const { type, value } = hostOf(url);
+  return type === 'dns'
+    ? dnsNameProblem(value, { development: false, wildcard: false })
+    : undefined;
+}
+
+function requireDecisions(
+  config: GigvaultConfig,
+  written: Readonly<Record<string, unknown>>,
+): void {
   const problems: Problem[] = [
     ...(config.offlineRoot === undefined && !config.onlineRoot ? [ROOT] : []),
     ...APPROVALS.filter(({ pointer }) => !isWritten(written, pointer)),
