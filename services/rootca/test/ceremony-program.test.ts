@@ -123,6 +123,13 @@ describe('ceremony verify', () => {
     ]);
     expect(exitCode).toBe(10);
     await expect(verify('--fingerprint', 'abandon ability')).rejects.toThrow('24 words');
+    const list = words.join(' ').trim().split(/\s+/);
+    await expect(verify('--fingerprint', list.with(6, 'abandn').join(' '))).rejects.toThrow(
+      'Word 7 is not in the list. It is "abandn". Did you mean "abandon"?',
+    );
+    const other = list[3] === 'zoo' ? 'zone' : 'zoo';
+    const swapped = list.with(3, other).join(' ');
+    await expect(verify('--fingerprint', swapped)).rejects.toThrow('do not belong together');
   });
 
   it('compares the program when somebody has written down which it was', async () => {

@@ -2,7 +2,9 @@ import { createHash, hash } from 'node:crypto';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import { entropyToMnemonic, mnemonicToEntropy } from '@scure/bip39';
 import { wordlist } from '@scure/bip39/wordlists/english.js';
+import { wordHint, wordIndex } from '../text/word-list.ts';
 
+const WORDS = 24;
 const WORDS_A_LINE = 6;
 const OCTETS_A_LINE = 16;
 
@@ -28,20 +30,26 @@ function fingerprintWords(octets: Uint8Array): string[] {
   return entropyToMnemonic(new Uint8Array(octets), wordlist).split(' ');
 }
 
-/** SHA-256, hex, as somebody has written it down: hex with or without colons, or the words. Errors: INVALID_ARGUMENT. */
+/** SHA-256, hex, as somebody has written it down: hex with or without colons, or the words. Errors: INVALID_ARGUMENT that says which word is not in the list. */
 export function readFingerprint(text: string): string {
   const hex = text.replace(/^\s*SHA-?256/i, '').replaceAll(/[\s:]/g, '');
   if (/^[0-9a-f]{64}$/i.test(hex)) return hex.toLowerCase();
-  const words = text.trim().toLowerCase().split(/\s+/).join(' ');
+  const typed = text.trim().toLowerCase().split(/\s+/);
+  if (typed.length !== WORDS)
+    refuse(`That is no fingerprint: it has 64 hex digits, or ${WORDS} words.`);
+  const words = typed.map((word, i) => {
+    const index = wordIndex(word);
+    return wordlist[index ?? refuse(`Word ${i + 1} is not in the list. ${wordHint(word)}`)];
+  });
   try {
-    return Buffer.from(mnemonicToEntropy(words, wordlist)).toString('hex');
+    return Buffer.from(mnemonicToEntropy(words.join(' '), wordlist)).toString('hex');
   } catch (cause) {
-    throw new GigvaultError(
-      'INVALID_ARGUMENT',
-      'That is no fingerprint: it has 64 hex digits, or 24 words of which none is another.',
-      { cause },
-    );
+    return refuse('These words do not belong together: one is another, or two are swapped.', cause);
   }
+}
+
+function refuse(why: string, cause?: unknown): never {
+  throw new GigvaultError('INVALID_ARGUMENT', why, { cause });
 }
 
 function rows<T>(all: readonly T[], length: number): T[][] {

@@ -1,7 +1,7 @@
 import { createHash, hash } from 'node:crypto';
-import { nearest } from '@gigvault/config/nearest';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import { wordlist } from '@scure/bip39/wordlists/english.js';
+import { wordHint, wordIndex } from '../text/word-list.ts';
 
 /** One holder's part of a secret. */
 export interface Share {
@@ -29,12 +29,6 @@ const OCTETS_AT = 7;
 const CHECKSUM_AT = 40;
 const LENGTH = 44;
 const BITS_OF_WORD = 11n;
-
-const INDEX_OF: ReadonlyMap<string, number> = new Map(wordlist.map((word, i) => [word, i]));
-/** No two words of the list begin with the same four letters (BIP 39). */
-const BY_BEGINNING: ReadonlyMap<string, string> = new Map(
-  wordlist.map((word) => [word.slice(0, 4), word]),
-);
 
 /**
  * A share as 32 words of the BIP 39 list, 11 bits each: version and kind (1 octet), set (4), threshold (1), index (1), share (33), and the first
@@ -101,13 +95,7 @@ function fields(octets: Buffer): Share {
 }
 
 function indexOf(typed: string, position: number): number {
-  const word = INDEX_OF.has(typed) ? typed : BY_BEGINNING.get(typed);
-  const index = INDEX_OF.get(word ?? '');
-  if (index !== undefined) return index;
-  const meant = nearest(typed, wordlist);
-  const shown = typed.length > 20 ? `${typed.slice(0, 20)}…` : typed;
-  const hint = `It is "${shown}"${meant === undefined ? '' : `. Did you mean "${meant}"?`}`;
-  return refuse(`Word ${position + 1} is not in the list.`, hint);
+  return wordIndex(typed) ?? refuse(`Word ${position + 1} is not in the list.`, wordHint(typed));
 }
 
 function checksum(octets: Buffer): Buffer {
