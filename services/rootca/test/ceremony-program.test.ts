@@ -229,6 +229,15 @@ describe('ceremony verify', () => {
       ...sharesOf('rehearsal-shares/share.1', 'rehearsal-shares/share.2'),
     );
     await expect(use).rejects.toMatchObject({ code: 'NOT_FOUND' });
+
+    const plan = ['--plan', at('rehearsal/plan.yaml'), '--out', at('unreal')];
+    const shares = ['--shares', '3', '--threshold', '2'];
+    for (const command of [['create'], ['init', '--ceremony', ...shares]])
+      await expect(gigvault(...command, ...plan)).rejects.toMatchObject({
+        code: 'INVALID_ARGUMENT',
+        message: expect.stringContaining('the plan of a rehearsal'),
+      });
+    expect(existsSync(at('unreal'))).toBe(false);
   });
 });
 

@@ -11,6 +11,7 @@ import { ROOT_FILES } from '../ceremony/root-files.ts';
 import { newMemoryRootKey, type RootKey } from '../ceremony/root-key.ts';
 import { startTranscript } from '../ceremony/transcript.ts';
 import { type Plan, parsePlan } from '../plan/plan.ts';
+import { requireRealPlan } from '../sitting/rehearsal.ts';
 import { prepareRootDirectory, readText, writePem } from './root-directory.ts';
 
 /** Flags of `rootca create`. */
@@ -40,6 +41,7 @@ interface NewKey {
 export async function create(options: CreateOptions, clock: Clock): Promise<string> {
   const planText = readText(options.plan);
   const plan = parsePlan(planText);
+  requireRealPlan(plan);
   const { out, hsm } = options;
   await prepareRootDirectory(out, hsm !== undefined);
   const made = hsm === undefined ? keyInFile() : await keyInToken(out, hsm, plan);

@@ -14,7 +14,7 @@ import type { Operator } from '../ports/operator.ts';
 import type { Room } from '../ports/room.ts';
 import type { CeremonyOrder } from '../sitting/ceremony-order.ts';
 import { holdCeremony } from '../sitting/hold-ceremony.ts';
-import { rehearsalPlan, rehearsalRequest } from '../sitting/rehearsal.ts';
+import { rehearsalPlan, rehearsalRequest, requireRealPlan } from '../sitting/rehearsal.ts';
 import { ceremonyVerify } from './ceremony-verify.ts';
 import { type CommandDeps, readText, writeNew } from './root-directory.ts';
 
@@ -80,6 +80,7 @@ function orderOf(options: CeremonyOptions): CeremonyOrder {
   const text = readText(options.plan);
   const real = parsePlan(text);
   const isRehearsal = options.rehearse === true;
+  requireRealPlan(real);
   const plan = isRehearsal ? rehearsalPlan(real) : real;
   const requests = options.requests ?? dirname(options.plan);
   return {
