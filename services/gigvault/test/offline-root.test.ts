@@ -133,6 +133,7 @@ describe.each(MODES)('a root that is made on another machine, %s', (mode) => {
     async () => {
       const { code, stdout } = await up();
       expect(stdout).toContain('gigvault init --ceremony --plan plan.yaml');
+      expect(stdout).toContain('the keys of the CAs stay in the data directory.');
       const sum = hash('sha256', readFileSync(inFolder('issuing.csr')), 'hex');
       expect(stdout).toContain(`issuing.csr   ${sum}`);
       expect(code).toBe(8);

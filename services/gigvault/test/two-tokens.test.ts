@@ -48,8 +48,9 @@ describe('all keys in a token, and the root of an offline machine in a second on
   it(
     'up asks for the root: its own keys are in its token by then',
     async () => {
-      const { code } = await pki.tryStart(...up, '--offline-root', usb);
+      const { code, stdout } = await pki.tryStart(...up, '--offline-root', usb);
       expect(code).toBe(PENDING);
+      expect(stdout).toContain('the keys of the CAs stay in the token.');
       expect(existsSync(at('issuing.csr'))).toBe(true);
       expect(await privateKeysIn(online)).toHaveLength(2);
     },

@@ -91,9 +91,14 @@ export function offlinePlan(folder: string, root: string, standard: () => Plan):
 export async function askOfflineRoot(
   folder: string,
   root: string,
-  plan: Plan,
-  requests: Readonly<Record<keyof typeof REQUEST_FILES, CaRequest>>,
+  asked: {
+    readonly plan: Plan;
+    readonly requests: Readonly<Record<keyof typeof REQUEST_FILES, CaRequest>>;
+    /** As `the token`. */
+    readonly keysIn: string;
+  },
 ): Promise<RootAwaited> {
+  const { plan, requests, keysIn } = asked;
   const files = new Map<string, string>([[ROOT_FILES.plan, stringify(plan)]]);
   for (const kind of ['services', 'issuing'] as const)
     files.set(REQUEST_FILES[kind], toPem('CERTIFICATE REQUEST', requests[kind].request));
@@ -108,7 +113,7 @@ export async function askOfflineRoot(
     const why = `The folder ${folder} cannot be used: ${(cause as Error).message}`;
     throw new GigvaultError('INVALID_ARGUMENT', why, { cause });
   }
-  return new RootAwaited(instructions(folder, plan));
+  return new RootAwaited(instructions(folder, plan, keysIn));
 }
 
 async function writeFiles(folder: string, files: ReadonlyMap<string, string>): Promise<void> {
@@ -164,13 +169,13 @@ export function ceremonyPapers(folder: string): {
   return { problems, papers: new Map(there.map((name) => [name, readText(join(folder, name))])) };
 }
 
-function instructions(folder: string, { custody }: Plan): string {
+function instructions(folder: string, { custody }: Plan, keysIn: string): string {
   const sum = (file: string) => hash('sha256', readFileSync(join(folder, file)), 'hex');
   const shares = custody === undefined ? ' --shares 5 --threshold 3' : '';
   const asked = [ROOT_FILES.plan, ...Object.values(REQUEST_FILES)];
   return [
     '',
-    '  The root is made on another machine. Until then nothing serves; the keys of the CAs stay in the data directory.',
+    `  The root is made on another machine. Until then nothing serves; the keys of the CAs stay in ${keysIn}.`,
     '',
     `  1. Look at ${join(folder, ROOT_FILES.plan)}: it is what the root signs, for ever. Write down the SHA-256 of`,
     ...asked.map((file) => `         ${file.padEnd(13)} ${sum(file)}`),

@@ -149,7 +149,11 @@ async function takeOfflineRoot(options: PkiOptions): Promise<void> {
   requireFitting(plan, config, 'the plan of the offline root says');
   const requests = await requestCas(options, plan);
   if (signedParts(folder).length === 0)
-    throw await askOfflineRoot(folder, directory.root, plan, requests);
+    throw await askOfflineRoot(folder, directory.root, {
+      plan,
+      requests,
+      keysIn: placeOfKeys(config.keymgr),
+    });
   await progress.step('root CA', async () => {
     const taken = { ...readHierarchy(folder), ...ceremonyPapers(folder) };
     const signed = { plan, requests, ...taken, source: `What ${folder} holds` };
@@ -157,6 +161,12 @@ async function takeOfflineRoot(options: PkiOptions): Promise<void> {
     const say = `made offline · SHA256 ${shortFingerprint(signed.hierarchy.root.der)}`;
     return { say, value: undefined };
   });
+}
+
+function placeOfKeys({ backend, backends }: GigvaultConfig['keymgr']): string {
+  const type = backends[backend]?.type;
+  if (type === undefined) return 'the data directory';
+  return type === 'pkcs11' ? 'the token' : `the key backend '${backend}'`;
 }
 
 /** Errors: INVALID_ARGUMENT when the folder does not hold the root that is there already. */
