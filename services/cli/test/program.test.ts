@@ -188,6 +188,7 @@ describe('bin/gigvault', () => {
     expect(run.status).toBe(1);
     expect(run.stdout).toBe('');
     expect(run.stderr).toContain('npm run up');
+    expect(run.stderr).toContain('npm run build');
   });
 
   it('finds its program through symbolic links, and hands arguments and exit code over', () => {
