@@ -11,7 +11,7 @@ import { keymgrConfig } from '../keymgr.config.ts';
 import { type Closeable, openBackend } from './open-backend.ts';
 
 const LIBRARY = '/usr/lib/softhsm/libsofthsm2.so';
-const secrets = secretResolver(secretsConfig.parse({}), { HSM_PIN: TEST_PIN });
+const secrets = secretResolver(secretsConfig.parse({}), { HSM_PIN: TEST_PIN, EMPTY_PIN: ' ' });
 let token: TestToken;
 let store: Closeable | undefined;
 
@@ -29,6 +29,23 @@ async function slotId(): Promise<number> {
   const stdout = await runOrFail('softhsm2-util', ['--show-slots'], { env: process.env });
   return Number(/^Slot (\d+)/m.exec(stdout)?.[1]);
 }
+
+it.each([
+  ['file:///nowhere/pin', 'The secret file:///nowhere/pin is not there.'],
+  ['env://NO_PIN', 'The secret env://NO_PIN is not there.'],
+  ['env://EMPTY_PIN', 'The secret env://EMPTY_PIN is empty.'],
+])(
+  'a PIN that cannot be had from %s is an unavailable key, and its place is told',
+  async (pin, said) => {
+    const written = { type: 'pkcs11', library: LIBRARY, pin, token: 'pki' };
+    const { hsm } = keymgrConfig.parse({ backends: { hsm: written } }).backends;
+    store = await openBackend('hsm', hsm!, { log: silentLog, secrets, dataDir: '/nonexistent' });
+    await expect(store.generate('ec-p256')).rejects.toMatchObject({
+      code: 'KEY_UNAVAILABLE',
+      message: expect.stringContaining(said),
+    });
+  },
+);
 
 it.each([
   ['slot', async () => ({ slotId: await slotId() })],
