@@ -23,9 +23,10 @@ const NEXT = {
 };
 const PASSPHRASE = '7K2QX-00000-00000-00000-00000-00000';
 
+const newKey = () => generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey;
+
 /** A request for a key that the server has made. */
-function newRequest(): string {
-  const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+function newRequest(privateKey = newKey()): string {
   const subjectAltName = [{ type: 'dns', value: 'ca.test' } as const];
   const request = { privateKey, subject: [], subjectAltName };
   return toPem('CERTIFICATE REQUEST', buildCertificationRequest(request));
@@ -84,10 +85,18 @@ issuing-g2  CN=Example Issuing CA G2  ec-p256  prepared    2031-11-20
   it('rotate writes the request where the root is elsewhere, again and again, and over nothing else', async () => {
     const run = await cli.machine.run('ca rotate --yes');
     expect([run.code, run.out]).toEqual([8, expect.stringContaining('--kind issuing')]);
+    expect(run.out).toMatch(/passphrase takes --passphrase-file .*; of one with shares, holders/);
     expect(await readFile(join(cli.machine.cwd, 'issuing-g2.csr'), 'utf8')).toBe(request);
-    request = newRequest();
-    expect((await cli.machine.run('ca rotate --yes')).code).toBe(8);
+    const key = newKey();
+    request = newRequest(key);
+    const next = await cli.machine.run('ca rotate --yes');
     expect(await readFile(join(cli.machine.cwd, 'issuing-g2.csr'), 'utf8')).toBe(request);
+    const signedBefore = request;
+    // ECDSA is randomised: the same key, other octets.
+    request = newRequest(key);
+    expect(request).not.toBe(signedBefore);
+    expect(await cli.machine.run('ca rotate --yes')).toEqual(next);
+    expect(await readFile(join(cli.machine.cwd, 'issuing-g2.csr'), 'utf8')).toBe(signedBefore);
     await writeFile(join(cli.machine.cwd, 'mine'), 'my own');
     expect((await cli.machine.run('ca rotate --yes --csr mine')).code).toBe(6);
     expect(await readFile(join(cli.machine.cwd, 'mine'), 'utf8')).toBe('my own');

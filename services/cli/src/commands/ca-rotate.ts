@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { resolve } from 'node:path';
+import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import { CliFailure } from '../failure.ts';
 import { day } from '../output/times.ts';
 import { type Action, type CommandOptions, textOption } from '../program/command-spec.ts';
@@ -7,7 +8,7 @@ import type { ApiClient } from '../server/api-client.ts';
 import type { Session } from '../session.ts';
 import { draftOutput, readInput } from './files.ts';
 import type { IssuerDocument, RotationDocument } from './resources.ts';
-import { findRoot, signWithRoot } from './root-at-hand.ts';
+import { findRoot, requestedKey, signWithRoot } from './root-at-hand.ts';
 
 /** Exit code for what waits for somebody. */
 const PENDING = 8;
@@ -103,6 +104,17 @@ async function finish(session: Session, progress: RotationDocument): Promise<num
   return state === 'prepared' ? PENDING : undefined;
 }
 
+/** Both are signed by one key. An earlier file that is no request is not. */
+function isSameKey(before: string, certificationRequest: string): boolean {
+  const key = requestedKey(certificationRequest);
+  try {
+    return requestedKey(before).equals(key);
+  } catch (error) {
+    if (!(error instanceof GigvaultError)) throw error;
+    return false;
+  }
+}
+
 /** The root is on another machine. */
 async function handOver(
   session: Session,
@@ -111,12 +123,14 @@ async function handOver(
   file = `${issuerId}.csr`,
 ): Promise<number> {
   const path = resolve(session.terminal.cwd, file);
-  // A request of an earlier call is for the same key; nothing else is replaced.
+  // A request of an earlier call stays when it is for the same key, for its sum may be on its way; nothing but a request is replaced.
   const before = await readInput(session.terminal, file).catch(() => '');
   const isRequest = before.startsWith('-----BEGIN CERTIFICATE REQUEST-----');
-  const draft = await draftOutput(path, certificationRequest, 0o644, isRequest);
+  const request =
+    isRequest && isSameKey(before, certificationRequest) ? before : certificationRequest;
+  const draft = await draftOutput(path, request, 0o644, isRequest);
   await draft.publish();
-  const sha256 = createHash('sha256').update(certificationRequest).digest('hex');
+  const sha256 = createHash('sha256').update(request).digest('hex');
   await session.output.result({
     data: { issuerId, line, generation, state: 'requested', file: path, sha256 },
     names: [issuerId],
@@ -124,7 +138,8 @@ async function handOver(
       [
         `The root signs the key of ${issuerId}; until then nothing changes.`,
         `  1. Carry ${file} to the root's machine. sha256 ${sha256}`,
-        `  2. There: gigvault rootca sign --root ~/root --passphrase-file <file> --kind ${line} --csr ${file} --out ~/root/${issuerId}.crt`,
+        `  2. There: gigvault rootca sign --root ~/root --kind ${line} --csr ${file} --out ~/root/${issuerId}.crt`,
+        '     A key with a passphrase takes --passphrase-file <file> as well; of one with shares, holders are asked for them.',
         `  3. Carry ${issuerId}.crt back: gigvault ca rotate ${line} --certificate ${issuerId}.crt`,
         '',
       ].join('\n'),

@@ -135,14 +135,19 @@ function spkiOf({ publicKey }: X509Certificate): Buffer {
   return publicKey.export({ type: 'spki', format: 'der' });
 }
 
+/** The subjectPublicKeyInfo of a PKCS #10 request, PEM, which that key has signed. Errors: INVALID_ARGUMENT, BAD_CSR, BAD_PUBLIC_KEY. */
+export function requestedKey(certificationRequest: string): Buffer {
+  const [der] = fromPem(certificationRequest, 'CERTIFICATE REQUEST') as [Buffer];
+  return parseCertificationRequest(der).publicKey.spki;
+}
+
 /** `issuing-g2.crt` in the root's folder, or the certificate that is there for this key, of this root; the next name where another run died half-way. */
 async function placeFor(
   folder: string,
   { issuerId, certificationRequest }: SigningRequest,
   root: X509Certificate,
 ): Promise<{ readonly path: string; readonly signed?: string }> {
-  const [der] = fromPem(certificationRequest, 'CERTIFICATE REQUEST') as [Buffer];
-  const { spki } = parseCertificationRequest(der).publicKey;
+  const spki = requestedKey(certificationRequest);
   for (let number = 1; ; number++) {
     const path = join(folder, number === 1 ? `${issuerId}.crt` : `${issuerId}.${number}.crt`);
     if (existsSync(path)) {
