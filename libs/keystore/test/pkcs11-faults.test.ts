@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { createPublicKey, type KeyObject } from 'node:crypto';
+import { createPublicKey, type KeyObject, randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -11,7 +11,7 @@ import { TEST_PIN } from '@gigvault/testkit/test-token';
 import { systemClock } from '@gigvault/time/clock';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { verifyWith } from '../src/key-algorithm.ts';
-import type { KeyHandle } from '../src/key-store.ts';
+import { type KeyHandle, parseKeyHandle } from '../src/key-store.ts';
 import {
   type Pkcs11KeyStore,
   type Pkcs11Options,
@@ -60,6 +60,16 @@ async function signRight(): Promise<void> {
   expect(await verifyWith(publicKey, DATA, signature, 'der')).toBe(true);
 }
 
+/** As somebody else sees them, who is logged in. */
+function listPrivateKeys(): Promise<string> {
+  const { modulePath } = parsePkcs11Uri(token.uri);
+  return runOrFail(
+    'pkcs11-tool',
+    ['--module', modulePath, '--login', '--pin', TEST_PIN, '--list-objects', '--type', 'privkey'],
+    { env: { ...process.env, ...token.environment } },
+  );
+}
+
 describe('a session that is lost', () => {
   it.each([
     ['CKR_SESSION_HANDLE_INVALID', 'C_SignInit', '0xb3'],
@@ -72,6 +82,28 @@ describe('a session that is lost', () => {
     await token.fail(name, value);
     await signRight();
     expect(store.driverPid()).toBe(pid);
+  });
+
+  it('covers: T11. somebody who logged out: no key is taken for absent, and none is half removed', async () => {
+    const [pid, other] = [store.driverPid(), await store.generate('ec-p256')];
+    await token.fail('C_FindObjectsInit', 'logout');
+    await store.remove(other);
+    await expect(store.publicKey(other)).rejects.toMatchObject({ code: 'KEY_NOT_FOUND' });
+    expect(await listPrivateKeys()).not.toContain(other.replaceAll('-', ''));
+    await token.fail('C_FindObjectsInit', 'logout');
+    await signRight();
+    await store.check();
+    expect(store.driverPid()).toBe(pid);
+  });
+
+  it('covers: T11. a key that is not there: not found, however often, and nobody logs in again for it', async () => {
+    const logins = await token.logins();
+    const pid = store.driverPid();
+    const never = parseKeyHandle(randomUUID());
+    for (let i = 0; i < 3; i += 1)
+      await expect(store.publicKey(never)).rejects.toMatchObject({ code: 'KEY_NOT_FOUND' });
+    await store.check();
+    expect([await token.logins(), store.driverPid()]).toEqual([logins, pid]);
   });
 
   it('covers: T11. a device that stays broken: what it says, red, nothing else signs; mended, it signs again', async () => {
@@ -125,12 +157,7 @@ describe('a driver that dies', () => {
     await token.fail('C_GenerateKeyPair', 'crash');
     const made = await store.generate('ec-p256', { label: 'made-once' });
     expect(await store.publicKey(made)).toHaveLength(91);
-    const { modulePath } = parsePkcs11Uri(token.uri);
-    const listed = await runOrFail(
-      'pkcs11-tool',
-      ['--module', modulePath, '--login', '--pin', TEST_PIN, '--list-objects', '--type', 'privkey'],
-      { env: { ...process.env, ...token.environment } },
-    );
+    const listed = await listPrivateKeys();
     expect(listed.match(/label: +made-once/g)).toHaveLength(1);
     expect(listed).toContain(made.replaceAll('-', ''));
     expect(listed).toMatch(/Usage: +sign\n/);
@@ -271,6 +298,19 @@ describe('a PIN', () => {
     await store.close();
     store = open();
     await store.check();
+  });
+
+  it('covers: T11. that was changed meanwhile is tried once, by however many calls that find themselves logged out', async () => {
+    const logins = await token.logins();
+    await token.fail('C_Login', '0xa0', 'always');
+    await token.fail('C_FindObjectsInit', 'logout');
+    const calls = Array.from({ length: 20 }, () => store.remove(parseKeyHandle(randomUUID())));
+    for (const outcome of await Promise.allSettled(calls))
+      expect(outcome).toMatchObject({ reason: { code: 'KEY_UNAVAILABLE' } });
+    await expect(store.check()).rejects.toMatchObject({
+      message: expect.stringContaining('CKR_PIN_INCORRECT'),
+    });
+    expect((await token.logins()) - logins).toBe(1);
   });
 
   it.each([

@@ -9,7 +9,7 @@ import { eventually } from '@gigvault/testkit/eventually';
 import { lives } from '@gigvault/testkit/lives';
 import { runOrFail, runProgram } from '@gigvault/testkit/run-program';
 import { addSoftHsmToken, softHsmToken } from '@gigvault/testkit/softhsm-token';
-import { swtpmToken } from '@gigvault/testkit/swtpm-token';
+import { type SwtpmToken, swtpmToken } from '@gigvault/testkit/swtpm-token';
 import { TEST_PIN, type TestToken } from '@gigvault/testkit/test-token';
 import { CONFINED, guardedKeysIn } from '@gigvault/testkit/token-objects';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
@@ -175,6 +175,39 @@ describe('a TPM 2.0', () => {
       await runProgram('pkcs11-tool', attempt, { env: { ...process.env, ...token.environment } });
     }
     await expect(open(token).check()).rejects.toMatchObject(unavailable(/CKR_PIN_LOCKED/));
+  }, 60_000);
+});
+
+// A token of its own: a TPM counts each loss of power as a wrong PIN.
+describe('a TPM 2.0 that goes away', () => {
+  let token: SwtpmToken;
+  beforeAll(async () => {
+    token = await swtpmToken();
+  });
+  afterAll(() => token.remove());
+
+  it('covers: T11. is red though nobody signs, and no key is taken for absent; then it signs again', async () => {
+    const store = open(token);
+    const handle = await store.generate('ec-p256');
+    const sign = () => store.sign(handle, Buffer.from('x'), { format: 'der' });
+    await sign();
+    await store.check();
+    await token.takeAway();
+    await expect(store.check()).rejects.toMatchObject(unavailable(/CKR_GENERAL_ERROR/));
+    for (let i = 0; i < 4; i += 1)
+      await expect(sign()).rejects.toMatchObject(unavailable(/CKR_GENERAL_ERROR/));
+    await token.bringBack();
+    await eventually(sign);
+    await store.check();
+  }, 60_000);
+
+  it('covers: T11. and is back before anybody sees it: signs again', async () => {
+    const store = open(token);
+    const handle = await store.generate('ec-p256');
+    await token.takeAway();
+    await token.bringBack();
+    await eventually(() => store.sign(handle, Buffer.from('x'), { format: 'der' }));
+    await store.check();
   }, 60_000);
 });
 

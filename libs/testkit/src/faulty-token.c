@@ -1,6 +1,6 @@
 /*
  * SoftHSM's library, with faults on demand. In the folder FAULTS, which the compiler is told, a file with a function's name makes that function fail, once: `wrong` (a bit of the
- * signature is flipped), `hang`, `crash`, or a CK_RV in hexadecimal. A name that ends in `.always` makes it fail as long as it is there.
+ * signature is flipped), `hang`, `crash`, `logout` (C_FindObjectsInit: somebody logged out before), or a CK_RV in hexadecimal. A name that ends in `.always` makes it fail as long as it is there.
  * Each C_Login adds an octet to `logins`.
  */
 #include <dlfcn.h>
@@ -58,6 +58,14 @@ static CK_RV signInit(CK_SESSION_HANDLE session, CK_MECHANISM_PTR mechanism, CK_
   return fault("C_SignInit", text, sizeof text) ? apply(text) : real->C_SignInit(session, mechanism, key);
 }
 
+static CK_RV findObjectsInit(CK_SESSION_HANDLE session, CK_ATTRIBUTE_PTR attributes, CK_ULONG count) {
+  char text[64];
+  if (!fault("C_FindObjectsInit", text, sizeof text)) return real->C_FindObjectsInit(session, attributes, count);
+  if (strncmp(text, "logout", 6) != 0) return apply(text);
+  CK_RV rv = real->C_Logout(session);
+  return rv == CKR_OK ? real->C_FindObjectsInit(session, attributes, count) : rv;
+}
+
 static CK_RV openSession(CK_SLOT_ID slot, CK_FLAGS flags, CK_VOID_PTR application, CK_NOTIFY notify,
                          CK_SESSION_HANDLE_PTR session) {
   char text[64];
@@ -97,6 +105,7 @@ CK_RV C_GetFunctionList(CK_FUNCTION_LIST_PTR_PTR out) {
   list.C_GetFunctionList = C_GetFunctionList;
   list.C_Sign = signs;
   list.C_SignInit = signInit;
+  list.C_FindObjectsInit = findObjectsInit;
   list.C_OpenSession = openSession;
   list.C_GenerateKeyPair = generateKeyPair;
   list.C_Login = login;

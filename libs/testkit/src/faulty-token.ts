@@ -12,7 +12,7 @@ const KEYSTORE = createRequire(join(REPOSITORY, 'libs', 'keystore', 'package.jso
 
 /** SoftHSM behind a library that fails when it is told to: faulty-token.c. */
 export interface FaultyToken extends TestToken {
-  /** @param what `wrong`, `hang`, `crash` or a CK_RV, as `0x30`; always: until it is mended */
+  /** @param what `wrong`, `hang`, `crash`, `logout` or a CK_RV, as `0x30`; always: until it is mended */
   fail(name: string, what: string, always?: 'always'): Promise<void>;
   mend(): Promise<void>;
   /** How often somebody tried to log in. */

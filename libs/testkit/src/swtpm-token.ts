@@ -11,11 +11,19 @@ import { TEST_PIN, TEST_SO_PIN, type TestToken, tokenUri } from './test-token.ts
 /** Debian's place, on whichever machine. */
 const LIBRARY = '/usr/lib/*/libtpm2_pkcs11.so.1';
 
+/** A token in a TPM that can go away. */
+export interface SwtpmToken extends TestToken {
+  /** The TPM is dead at once, as after a fault of its power; its resource manager stays. */
+  takeAway(): Promise<void>;
+  /** The same TPM again, started, behind a new resource manager. */
+  bringBack(): Promise<void>;
+}
+
 /**
  * A fresh token of tpm2-pkcs11. swtpm plays the TPM 2.0; between them is the resource manager tpm2-abrmd on a bus of its own, since a TPM holds
  * three keys at a time.
  */
-export async function swtpmToken(label = 'gigvault'): Promise<TestToken> {
+export async function swtpmToken(label = 'gigvault'): Promise<SwtpmToken> {
   const root = await mkdtemp(join(tmpdir(), 'gigvault-swtpm-'));
   const folder = join(root, 'store');
   await mkdir(folder);
@@ -30,7 +38,10 @@ export async function swtpmToken(label = 'gigvault'): Promise<TestToken> {
     TPM2_PKCS11_LOG_LEVEL: '0',
     TSS2_LOG: 'all+NONE',
   };
-  const processes = await startTpm(root, bus);
+  const daemon = start('dbus-daemon', ['--session', '--nofork', `--address=${bus}`]);
+  await listening(join(root, 'bus'));
+  let tpm = await startTpm(root);
+  let manager = startManager(root, bus);
   const tool = (...args: readonly string[]) =>
     runOrFail('pkcs11-tool', ['--module', library, '--so-pin', TEST_SO_PIN, ...args], {
       env: { ...process.env, ...environment },
@@ -42,21 +53,25 @@ export async function swtpmToken(label = 'gigvault'): Promise<TestToken> {
     ...named,
     environment,
     folder,
+    takeAway: () => kill(tpm),
+    async bringBack() {
+      tpm = await startTpm(root);
+      await kill(manager);
+      manager = startManager(root, bus);
+    },
     async remove() {
-      for (const process of processes.reverse()) {
-        const ended = once(process, 'exit');
-        process.kill('SIGKILL');
-        await ended;
-      }
+      for (const process of [manager, daemon, tpm]) await kill(process);
       await rm(root, { recursive: true, force: true });
     },
   };
 }
 
-/** swtpm, a bus and the resource manager. */
-async function startTpm(root: string, bus: string): Promise<ChildProcess[]> {
+/** The TPM, whose state lies in a folder. */
+async function startTpm(root: string): Promise<ChildProcess> {
   const [state, socket] = [join(root, 'state'), join(root, 'socket')];
-  await mkdir(state);
+  await mkdir(state, { recursive: true });
+  // Left by one that was killed.
+  for (const left of [socket, `${socket}.ctrl`]) await rm(left, { force: true });
   const tpm = start('swtpm', [
     'socket',
     '--tpm2',
@@ -65,15 +80,25 @@ async function startTpm(root: string, bus: string): Promise<ChildProcess[]> {
     ...['--ctrl', `type=unixio,path=${socket}.ctrl`],
     ...['--flags', 'not-need-init,startup-clear'],
   ]);
-  const daemon = start('dbus-daemon', ['--session', '--nofork', `--address=${bus}`]);
   await listening(`${socket}.ctrl`);
-  await listening(join(root, 'bus'));
-  const manager = start(
+  return tpm;
+}
+
+/** The resource manager on its bus. */
+function startManager(root: string, bus: string): ChildProcess {
+  return start(
     'tpm2-abrmd',
-    ['--session', '--allow-root', `--tcti=swtpm:path=${socket}`],
+    ['--session', '--allow-root', `--tcti=swtpm:path=${join(root, 'socket')}`],
     { DBUS_SESSION_BUS_ADDRESS: bus },
   );
-  return [tpm, daemon, manager];
+}
+
+/** Resolves when it is dead, also one that was before. */
+async function kill(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const ended = once(child, 'exit');
+  child.kill('SIGKILL');
+  await ended;
 }
 
 function start(program: string, args: readonly string[], variables: object = {}): ChildProcess {

@@ -4,6 +4,7 @@ import { SECRET_KEY_TYPES, type SecretKeyType } from '../key-types.ts';
 import { decryptionFailed, GCM_TAG_OCTETS, otherUse, secretOctets } from '../secret-key.ts';
 import { SECRET_MECHANISMS } from './mechanisms.ts';
 import { returnValueOf, unavailable } from './return-value.ts';
+import { findObjects } from './sessions.ts';
 import {
   type Call,
   findObject,
@@ -27,7 +28,7 @@ export async function generateSecret(
 ): Promise<void> {
   const id = objectId(handle);
   const { SECRET_KEY } = graphene.ObjectClass;
-  if (session.find({ id, class: SECRET_KEY }).length > 0)
+  if (findObjects(session, { id, class: SECRET_KEY }).length > 0)
     return requireConfined(findObject(session, handle, SECRET_KEY));
   const { generate, kind } = SECRET_MECHANISMS[keyType];
   const isCipher = kind === pkcs11js.CKK_AES;

@@ -4,6 +4,7 @@ import type { DriverCall } from './driver-messages.ts';
 import { KEY_MECHANISMS } from './mechanisms.ts';
 import { subjectPublicKeyInfoOf } from './public-key-object.ts';
 import { unavailable } from './return-value.ts';
+import { findObjects } from './sessions.ts';
 import type { Vendor } from './vendors/vendor.ts';
 
 /** The largest signature: RSA of 4096 bits. */
@@ -109,7 +110,7 @@ export async function sign(
 
 /** Destroys everything under this handle. Errors: those of the library. */
 export function removeKey(session: Session, handle: string): void {
-  for (const object of [...session.find({ id: objectId(handle) })]) session.destroy(object);
+  for (const object of findObjects(session, { id: objectId(handle) })) session.destroy(object);
 }
 
 function privateKey(session: Session, handles: ObjectHandles, handle: string): Buffer {
@@ -122,7 +123,7 @@ function privateKey(session: Session, handles: ObjectHandles, handle: string): B
 
 /** The one object of a class under a handle. Errors: KEY_NOT_FOUND, KEY_UNAVAILABLE for several, those of the library. */
 export function findObject(session: Session, handle: string, kind: number): SessionObject {
-  const [object, another] = session.find({ id: objectId(handle), class: kind });
+  const [object, another] = findObjects(session, { id: objectId(handle), class: kind });
   // Which of them belongs to the certificate, nobody knows.
   if (another !== undefined) throw unavailable(`Several keys are '${handle}' in the token.`);
   if (object !== undefined) return object;
@@ -133,7 +134,9 @@ export function findObject(session: Session, handle: string, kind: number): Sess
 
 function isWhole(session: Session, id: Buffer): boolean {
   const { PRIVATE_KEY, PUBLIC_KEY } = graphene.ObjectClass;
-  return [PRIVATE_KEY, PUBLIC_KEY].every((kind) => session.find({ id, class: kind }).length > 0);
+  return [PRIVATE_KEY, PUBLIC_KEY].every(
+    (kind) => findObjects(session, { id, class: kind }).length > 0,
+  );
 }
 
 /** CKA_ID: the UUID's 16 octets. */

@@ -6,7 +6,7 @@ import { describeToken, type FoundToken, findToken } from './find-token.ts';
 import { supportedKeyTypes } from './mechanisms.ts';
 import { unavailable } from './return-value.ts';
 import { cipher, generateSecret, mac } from './secret-objects.ts';
-import { openSessions, type Sessions } from './sessions.ts';
+import { findObjects, openSessions, type Sessions } from './sessions.ts';
 import { generate, type ObjectHandles, publicKey, removeKey, sign } from './token-keys.ts';
 import { vendorOf } from './vendors/choose-vendor.ts';
 
@@ -97,13 +97,14 @@ function loadModule(path: string): Module {
   }
 }
 
-/** The same token is still there, and a session of ours reads it. */
+/** The same token is still there, a session of ours is logged in and reads it, and the device answers: of its objects a library may tell by heart. */
 async function check(pool: Sessions, { slot, token }: FoundToken): Promise<void> {
   await pool.use((session) => {
     const { serialNumber } = slot.getToken();
     if (serialNumber !== token.serialNumber) {
       throw unavailable(`${describeToken(token)} is not there any more.`);
     }
-    session.find({ class: graphene.ObjectClass.PRIVATE_KEY, label: '' });
+    findObjects(session, { class: graphene.ObjectClass.PRIVATE_KEY, label: '' });
+    if ((token.flags & graphene.TokenFlag.RNG) !== 0) session.generateRandom(1);
   });
 }
