@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { CreateAliasCommand, CreateKeyCommand, KMSClient } from '@aws-sdk/client-kms';
 import { type AwsProxy, startAwsProxy } from '@gigvault/testkit/aws-proxy';
 import { type MotoServer, startMoto } from '@gigvault/testkit/moto-server';
 import type { KeyType } from '@gigvault/x509/public-key';
@@ -83,6 +84,30 @@ describe('AWS KMS', () => {
     expect(await store.generate('ec-p384', { name: 'ca-issuing/1' })).not.toBe(first);
     await store.remove(first);
     expect(await store.generate('ec-p256', { name: 'ca-issuing/1' })).not.toBe(first);
+  });
+
+  it('takes no key that somebody else has led its name to: one that was imported, or is not to sign', async () => {
+    const kms = new KMSClient({
+      endpoint: moto.endpoint,
+      region: moto.region,
+      credentials: await credentials(),
+    });
+    const planted = [
+      { KeySpec: 'ECC_NIST_P256', KeyUsage: 'SIGN_VERIFY', Origin: 'EXTERNAL' },
+      { KeySpec: 'ECC_NIST_P256', KeyUsage: 'KEY_AGREEMENT' },
+      { KeySpec: 'ECC_NIST_P256', KeyUsage: 'SIGN_VERIFY' },
+    ] as const;
+    const taken: boolean[] = [];
+    for (const [i, input] of planted.entries()) {
+      const { KeyMetadata } = await kms.send(new CreateKeyCommand(input));
+      const AliasName = `alias/gigvault/${instance}/planted/${i}`;
+      await kms.send(new CreateAliasCommand({ AliasName, TargetKeyId: KeyMetadata!.KeyId }));
+      const handle = await store.generate('ec-p256', { name: `planted/${i}` });
+      taken.push(handle === KeyMetadata!.KeyId);
+    }
+    kms.destroy();
+    // The last one is as it should be: so it is not the alias that did not lead there.
+    expect(taken).toEqual([false, false, true]);
   });
 
   it('removes by its name what nobody has a handle of', async () => {

@@ -1,3 +1,4 @@
+import type { KeyMetadata } from '@aws-sdk/client-kms';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import { type KeyHandle, parseKeyHandle } from '../key-store.ts';
 import type { KmsAlgorithm } from './kms-algorithm.ts';
@@ -41,16 +42,28 @@ export function kmsRequests(client: KmsClient) {
   };
 }
 
+/** Who may make aliases could lead one to a key that was imported, and so is known elsewhere. */
+const MADE_IN_KMS: readonly unknown[] = ['AWS_KMS', 'AWS_CLOUDHSM'];
+
+function isOurs(
+  { KeySpec, KeyState, KeyUsage, Origin }: KeyMetadata,
+  keySpec: KmsAlgorithm['keySpec'],
+): boolean {
+  const signs = KeySpec === keySpec && KeyUsage === 'SIGN_VERIFY' && KeyState === 'Enabled';
+  return signs && MADE_IN_KMS.includes(Origin);
+}
+
 function aliasRequests(client: KmsClient) {
   return {
-    /** The key of this alias, when it is of this kind and signs; undefined when there is none. */
+    /** The key of this alias, when it is of this kind, signs, and was made in KMS; undefined when there is none. */
     async underAlias(alias: string, { keySpec }: KmsAlgorithm): Promise<KeyHandle | undefined> {
       try {
         const { KeyMetadata } = await client.ask('DescribeKey', (kms, sender, abortSignal) =>
           sender.send(new kms.DescribeKeyCommand({ KeyId: alias }), { abortSignal }),
         );
-        const fits = KeyMetadata?.KeySpec === keySpec && KeyMetadata.KeyState === 'Enabled';
-        return fits ? parseKeyHandle(KeyMetadata.KeyId ?? '') : undefined;
+        return KeyMetadata !== undefined && isOurs(KeyMetadata, keySpec)
+          ? parseKeyHandle(KeyMetadata.KeyId ?? '')
+          : undefined;
       } catch (error) {
         if ((error as GigvaultError).code === 'KEY_NOT_FOUND') return undefined;
         throw error;
