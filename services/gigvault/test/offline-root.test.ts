@@ -194,7 +194,7 @@ describe.each(MODES)('a root that is made on another machine, %s', (mode) => {
     START_TIMEOUT,
   );
 
-  describe.each<readonly [string, () => void, readonly string[]]>([
+  const spoilt: readonly (readonly [string, () => void, readonly string[]])[] = [
     [
       'files are missing',
       () => rmAll('services.crt', 'root.crl'),
@@ -259,25 +259,31 @@ describe.each(MODES)('a root that is made on another machine, %s', (mode) => {
       () => copyFileSync(offline.at('x.csr'), inFolder('issuing.csr')),
       ['was not written by this data directory'],
     ],
-  ])('nothing is taken when %s', (_name, spoil, said) => {
-    it(
-      'and it is told why',
-      async () => {
-        const before = readdirSync(join(pki.dataDir, 'root')).sort();
-        const mine = ['plan.yaml', 'issuing.csr', 'services.csr'];
-        const kept = mine.map((file) => readFileSync(inFolder(file)));
-        for (const file of SIGNED) bring(offline, file);
-        spoil();
-        const { code, stderr } = await up();
-        for (const words of said) expect(stderr).toContain(words);
-        expect(code).toBe(2);
-        expect(readdirSync(join(pki.dataDir, 'root')).sort()).toEqual(before);
-        rmAll(...readdirSync(folder));
-        for (const [i, file] of mine.entries()) writeFileSync(inFolder(file), kept[i] as Buffer);
-      },
-      START_TIMEOUT,
-    );
-  });
+  ];
+
+  // What is refused is read before there is any process but the first: in split mode the same.
+  describe.each(mode === MODES[0] ? spoilt : spoilt.slice(0, 1))(
+    'nothing is taken when %s',
+    (_name, spoil, said) => {
+      it(
+        'and it is told why',
+        async () => {
+          const before = readdirSync(join(pki.dataDir, 'root')).sort();
+          const mine = ['plan.yaml', 'issuing.csr', 'services.csr'];
+          const kept = mine.map((file) => readFileSync(inFolder(file)));
+          for (const file of SIGNED) bring(offline, file);
+          spoil();
+          const { code, stderr } = await up();
+          for (const words of said) expect(stderr).toContain(words);
+          expect(code).toBe(2);
+          expect(readdirSync(join(pki.dataDir, 'root')).sort()).toEqual(before);
+          rmAll(...readdirSync(folder));
+          for (const [i, file] of mine.entries()) writeFileSync(inFolder(file), kept[i] as Buffer);
+        },
+        START_TIMEOUT,
+      );
+    },
+  );
 
   it(
     'is taken, and then it is a PKI as any other, without a root key',
