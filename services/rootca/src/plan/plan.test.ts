@@ -1,4 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
+import { stringify } from 'yaml';
+import { plan } from '../../test/ceremony-fixture.ts';
 import { parsePlan } from './plan.ts';
 
 describe('a plan', () => {
@@ -16,5 +18,28 @@ describe('a plan', () => {
         message: expect.stringMatching(message),
       }),
     );
+  });
+
+  it.each([
+    ['ESC in a comment', '# agreed\n# é \u001b[8m20 years\u001b[0m', 'U+001B at line 2, column 5'],
+    ['a lone CR', 'a: 1 # 20 years\r', 'U+000D at line 1, column 16'],
+    ['CSI of eight bits', '\u009b2J', 'U+009B at line 1, column 1'],
+    ['DEL', '\t\u007f', 'U+007F at line 1, column 2'],
+    ['text that is turned around', 'a: \u202e02', 'U+202E at line 1, column 4'],
+  ])('is refused with %s, which a terminal would not show as it is', (_what, text, where) => {
+    expect(() => parsePlan(text)).toThrow(
+      expect.objectContaining({
+        code: 'INVALID_ARGUMENT',
+        message: expect.stringContaining(`The plan has the control character ${where}:`),
+      }),
+    );
+  });
+
+  it('may have tabs, lines that end in CR LF, and any script', () => {
+    const text = `\ufeff# \u05e9\u200f, \u{1f511}\t\r\n${stringify(plan)}`.replaceAll(
+      /\r?\n/g,
+      '\r\n',
+    );
+    expect(parsePlan(text)).toEqual(plan);
   });
 });

@@ -89,9 +89,32 @@ export type Plan = z.infer<typeof planSchema>;
 /** A CA below the root. */
 export type SubordinateKind = 'issuing' | 'services';
 
-/** Errors: INVALID_ARGUMENT with one problem for each thing that is wrong, unknown keys included. */
+/**
+ * What moves the cursor or turns text around: all controls but tab and the line breaks LF and CR LF, and Unicode's directional embeddings, overrides and
+ * isolates (UAX #9 §2).
+ */
+const DECEPTIVE = /(?!\r\n)[^\P{Cc}\t\n]|[\u202a-\u202e\u2066-\u2069]/u;
+
+/**
+ * Errors: INVALID_ARGUMENT with one problem for each thing that is wrong, unknown keys included; for a character, also in a comment, that could make a
+ * terminal show another plan than this.
+ */
 export function parsePlan(text: string): Plan {
+  requireAsShown(text);
   return checkedPlan(readYaml(text));
+}
+
+/** People say yes to what they see. */
+function requireAsShown(text: string): void {
+  const found = DECEPTIVE.exec(text);
+  if (found === null) return;
+  const lines = text.slice(0, found.index).split('\n');
+  const column = [...(lines.at(-1) as string)].length + 1;
+  const code = found[0].charCodeAt(0).toString(16).toUpperCase().padStart(4, '0');
+  throw new GigvaultError(
+    'INVALID_ARGUMENT',
+    `The plan has the control character U+${code} at line ${lines.length}, column ${column}: a terminal would not show the plan as it is. Remove it.`,
+  );
 }
 
 function checkedPlan(value: unknown): Plan {
