@@ -63,7 +63,7 @@ async function giveShare(
   operator.say(`\n${which}.\nEverybody else looks away.`);
   await operator.showSecret({ id, text: words });
   let problem = '';
-  for (let tries = 1; tries <= TRIES; tries++) {
+  for (let wrongOnes = 0; wrongOnes < TRIES; ) {
     const typed = await operator.askSecret({
       id,
       text: `${problem}${name}:\nType the words that you have written down.\nEnter alone shows them again.`,
@@ -77,6 +77,7 @@ async function giveShare(
       operator.say(`✔ share ${share.index} was read back`);
       return;
     }
+    wrongOnes++;
     problem = `✘ ${wrong}\n\n`;
   }
   throw new GigvaultError(
@@ -99,14 +100,17 @@ function readBackProblem(record: CustodyRecord, share: Share, typed: string): st
   }
 }
 
-/** Shares that open nothing would be found out years later. All are here: the first that are enough are tried, and the last. */
+/**
+ * Shares that open nothing would be found out years later, so no choice of holders may be without the secret. Neighbouring windows have all but one share
+ * in common, and the secret is one more point: both are on the same polynomial, and so are all shares.
+ */
 async function requireSameSecret(
   record: CustodyRecord,
   shares: readonly Share[],
   secret: Buffer,
 ): Promise<void> {
-  for (const some of [shares.slice(0, record.threshold), shares.slice(-record.threshold)]) {
-    const combined = await recombine(record, some);
+  for (let end = record.threshold; end <= shares.length; end++) {
+    const combined = await recombine(record, shares.slice(end - record.threshold, end));
     const isSame = combined.equals(secret);
     combined.fill(0);
     if (!isSame) throw new GigvaultError('INTERNAL', 'The shares do not give the secret back.');

@@ -17,10 +17,13 @@ import {
 } from '../../test/memory-sitting.ts';
 import { type Script, scriptedOperator } from '../../test/scripted-operator.ts';
 import type { Check } from '../ceremony/check.ts';
+import { TRIES } from '../custody/collect-shares.ts';
+import { type CustodyRecord, recordOf } from '../custody/custody-record.ts';
 import { decodeShare, encodeShare } from '../custody/share.ts';
 import { newSplitSecret } from '../custody/split-secret.ts';
 import type { CeremonyDeps, CeremonyOrder } from './ceremony-order.ts';
 import { giveShares } from './give-shares.ts';
+import type { MadeRoot } from './make-root.ts';
 import { openLedger } from './progress.ts';
 import { rehearsalPlan } from './rehearsal.ts';
 
@@ -129,6 +132,14 @@ describe('a key ceremony', () => {
     expect(whispered).toContain('✘ That is share 2, this is share 3.');
   });
 
+  it('shows a share again as often as its holder asks: wrong words alone are counted', async () => {
+    const sitting = new Sitting();
+    const answers = [...Array<string>(TRIES).fill(''), ...Array<string>(TRIES - 1).fill('zoo')];
+    await sitting.hold({ script: ({ id }) => (id === 'share.2' ? answers.shift() : undefined) });
+    expect(sitting.operator.asked.filter((id) => id === 'show share.2')).toHaveLength(TRIES + 1);
+    expect(sitting.operator.asked.filter((id) => id === 'share.2')).toHaveLength(2 * TRIES);
+  });
+
   it('stops at a share that nobody can read back, and goes on there with another process', async () => {
     const sitting = new Sitting();
     const lost: Script = ({ id }) => (id === 'share.3' ? 'zoo' : undefined);
@@ -144,18 +155,33 @@ describe('a key ceremony', () => {
     expect(sitting.bundle.get('root.crt')).toBe(before);
   });
 
-  it('shows nobody a share of a set that does not open the key', async () => {
-    const { secret, shares, record } = await newSplitSecret(custody, false);
+  /** What is said and asked when these shares are given out; nothing but a refusal is expected. */
+  async function refusedShares(made: MadeRoot, record: CustodyRecord): Promise<void> {
     const files = memoryFiles();
     const identity = { planSha256: '', isRehearsal: false, keptIn: '', agreed: '' };
     const ledger = openLedger(files, identity, clock);
     await ledger.save({ custody: record });
     const operator = scriptedOperator();
     const deps = { operator, files, clock } as Partial<CeremonyDeps> as CeremonyDeps;
-    const made = { secret: Buffer.from(secret).fill(0, 16), shares };
     await expect(giveShares(ORDER, deps, ledger, made)).rejects.toMatchObject({ code: 'INTERNAL' });
     expect([operator.asked, operator.said]).toEqual([[], []]);
+  }
+
+  it('shows nobody a share of a set that does not open the key', async () => {
+    const { secret, shares, record } = await newSplitSecret(custody, false);
+    await refusedShares({ secret: Buffer.from(secret).fill(0, 16), shares }, record);
   });
+
+  it.each([1, 2, 3, 4, 5])(
+    'shows nobody a share when share %i of five was made wrong',
+    async (index) => {
+      const five = { threshold: 2, holders: ['Ada', 'Grace', 'Edsger', 'Alan', 'Barbara'] };
+      const { secret, shares } = await newSplitSecret(five, false);
+      const octets = shares[index - 1]?.octets as Uint8Array;
+      octets[7] = (octets[7] as number) ^ 1;
+      await refusedShares({ secret, shares }, recordOf(five, shares));
+    },
+  );
 
   it('gives up a root that too few can open, and says so in the transcript', async () => {
     const sitting = new Sitting();
