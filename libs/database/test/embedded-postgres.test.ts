@@ -73,6 +73,19 @@ describe('startEmbeddedPostgres', () => {
     expect(await ask(second, 'SELECT answer FROM kept')).toBe(42);
   });
 
+  it('has no variable of its parent that may be a secret — covers: T66', async () => {
+    const names = ['GIGVAULT_HSM_PIN', 'VAULT_TOKEN', 'AWS_SECRET_ACCESS_KEY', 'PGPASSWORD'];
+    for (const name of names) process.env[name] = 'canary';
+    try {
+      const { pid } = await start(join(directory, 'without-secrets'));
+      const environment = await readFile(`/proc/${pid}/environ`, 'utf8');
+      expect(environment).toContain(`PATH=${process.env['PATH']}`);
+      expect(environment).not.toContain('canary');
+    } finally {
+      for (const name of names) delete process.env[name];
+    }
+  });
+
   it('belongs to a user of its own when root starts it, and stays with its owner', async () => {
     const postgres = await start();
     const [{ uid }, { uid: mine }] = [

@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { type SpawnOptions, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import {
   chmod,
@@ -13,6 +13,7 @@ import {
 } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { text } from 'node:stream/consumers';
+import { plainEnvironment } from '@gigvault/config/process-environment';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import type { PostgresBinaries } from './binaries.ts';
 import { blockedAt, type SystemUser } from './system-user.ts';
@@ -38,9 +39,11 @@ export function adminPasswordFile(dataDir: string): string {
   return join(dataDir, 'admin-password');
 }
 
-/** Options of a child process that runs as `user`, in a directory that everybody can enter. */
-export function spawnAs(user: SystemUser | undefined): { cwd: string; uid?: number; gid?: number } {
-  return { cwd: '/', ...(user && { uid: user.uid, gid: user.gid }) };
+/** Options of a child process that runs as `user`, in a directory that everybody can enter, and without this process's secrets. */
+export function spawnAs(
+  user: SystemUser | undefined,
+): Pick<SpawnOptions, 'cwd' | 'env' | 'uid' | 'gid'> {
+  return { cwd: '/', env: plainEnvironment(), ...(user && { uid: user.uid, gid: user.gid }) };
 }
 
 /**

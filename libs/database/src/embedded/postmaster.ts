@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { type FileHandle, open, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { plainEnvironment } from '@gigvault/config/process-environment';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import type { Log } from '@gigvault/telemetry/log';
 import { systemClock } from '@gigvault/time/clock';
@@ -180,9 +181,9 @@ async function isPostmasterOf(pid: number, clusterPath: string): Promise<boolean
 
 async function commandLine(pid: number): Promise<string> {
   if (process.platform === 'linux') return readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
-  const { stdout } = await promisify(execFile)('ps', ['-p', String(pid), '-o', 'command=']).catch(
-    () => ({ stdout: '' }),
-  );
+  const { stdout } = await promisify(execFile)('ps', ['-p', String(pid), '-o', 'command='], {
+    env: plainEnvironment(),
+  }).catch(() => ({ stdout: '' }));
   return stdout;
 }
 

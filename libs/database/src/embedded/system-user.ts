@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process';
 import { readFile, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { promisify } from 'node:util';
+import { plainEnvironment } from '@gigvault/config/process-environment';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 
 /** A user of this machine. */
@@ -45,7 +46,9 @@ async function ownerOf(cluster: string): Promise<SystemUser | undefined> {
 async function makeOwn(): Promise<SystemUser | undefined> {
   const shell = ['--shell', '/usr/sbin/nologin'];
   // It fails where there is no useradd, where /etc is read-only, and when another start is making the same user.
-  await promisify(execFile)('useradd', [...USERADD, ...shell, OWN]).catch(() => undefined);
+  await promisify(execFile)('useradd', [...USERADD, ...shell, OWN], {
+    env: plainEnvironment(),
+  }).catch(() => undefined);
   return find([OWN]);
 }
 
