@@ -43,7 +43,7 @@ export function tpm2KeyStore(options: Tpm2Options): Pkcs11KeyStore {
   });
   return {
     ...store,
-    backend: 'tpm2',
+    backend: rest.backend ?? 'tpm2',
     facts: async () => ({ ...(await store.facts()), type: 'tpm2' }),
   };
 }

@@ -110,6 +110,41 @@ describe('which token', () => {
     expect(await store.publicKey(handle)).toEqual(files.pubkey);
   });
 
+  it('one that has a name in the configuration: errors say it and the token, and where to look', async () => {
+    const named = {
+      uri: parsePkcs11Uri(token.uri),
+      environment: token.environment,
+      backend: 'pki',
+    };
+    const store = pkcs11KeyStore(named);
+    stores.push(store);
+    const keyTypes = (await store.facts()).keyTypes.join(', ');
+    await expect(store.generate('ml-dsa-44')).rejects.toMatchObject({
+      code: 'OPERATION_NOT_SUPPORTED',
+      message: expect.stringMatching(
+        `^Backend 'pki': token 'one' .* makes no keys of type ml-dsa-44\\. It makes ${keyTypes}\\. Look at: gigvault backends info pki$`,
+      ),
+      details: { backend: 'pki' },
+    });
+    const other = pkcs11KeyStore({
+      ...named,
+      uri: parsePkcs11Uri(token.uri.replace('token=one', 'token=other')),
+      deadline: 20_000,
+    });
+    stores.push(other);
+    const why = "Backend 'pki': No token is what the URI says";
+    const look = 'Look at: gigvault backends info pki';
+    await expect(other.check()).rejects.toMatchObject({
+      code: 'KEY_UNAVAILABLE',
+      message: expect.stringMatching(`^${why}(?!.*Look at)`),
+    });
+    await expect(other.generate('ec-p256')).rejects.toMatchObject({
+      code: 'KEY_UNAVAILABLE',
+      retryAfter: 1,
+      message: expect.stringMatching(`^${why}.*${look}$`),
+    });
+  });
+
   it('two of the same name: wants more to be said, and takes it', async () => {
     await addSoftHsmToken(token, 'one');
     const failed = (await open(token)
@@ -121,9 +156,15 @@ describe('which token', () => {
     await open(token, (uri) => uri.replace('token=one', `slot-id=${slot}`)).check();
   });
 
-  it('a library that is not there', async () => {
-    const store = open(token, (uri) => uri.replace('libsofthsm2.so', 'none.so'));
-    await expect(store.check()).rejects.toMatchObject(unavailable(/Cannot load .*none\.so/));
+  it('a library that is not there: says so at once, each time', async () => {
+    const lost: string[] = [];
+    const uri = parsePkcs11Uri(token.uri.replace('libsofthsm2.so', 'none.so'));
+    const store = pkcs11KeyStore({ uri, report: (_, message) => void lost.push(message) });
+    stores.push(store);
+    for (let calls = 1; calls <= 3; calls += 1) {
+      await expect(store.check()).rejects.toMatchObject(unavailable(/^Cannot load .*none\.so/));
+      expect(lost).toHaveLength(calls);
+    }
   });
 });
 
@@ -144,7 +185,7 @@ describe('a mechanism that is missing', () => {
     });
     await expect(store.sign(old, Buffer.from('x'), { format: 'der' })).rejects.toMatchObject({
       code: 'OPERATION_NOT_SUPPORTED',
-      message: expect.stringContaining('CKR_MECHANISM_INVALID'),
+      message: expect.stringMatching(/^token 'gigvault' .* cannot do that: CKR_MECHANISM_INVALID/),
     });
     const rsa = await store.generate('rsa-2048');
     expect(await store.sign(rsa, Buffer.from('x'), { format: 'der' })).toHaveLength(256);
@@ -193,7 +234,9 @@ describe('a TPM 2.0 that goes away', () => {
     await sign();
     await store.check();
     await token.takeAway();
-    await expect(store.check()).rejects.toMatchObject(unavailable(/CKR_GENERAL_ERROR/));
+    await expect(store.check()).rejects.toMatchObject(
+      unavailable(/^token 'gigvault' .*said CKR_GENERAL_ERROR/),
+    );
     for (let i = 0; i < 4; i += 1)
       await expect(sign()).rejects.toMatchObject(unavailable(/CKR_GENERAL_ERROR/));
     await token.bringBack();

@@ -93,7 +93,7 @@ export class CallQueue {
     this.#waiting = [...sent.filter(({ tries }) => tries < TRIES), ...this.#waiting];
   }
 
-  /** Time passes. True when the driver, or one of its threads, hangs. */
+  /** Time passes. What is too late is told the reason, if there is one. True when the driver, or one of its threads, hangs. */
   tick(reason: string): boolean {
     this.#now += 1;
     const isLate = ({ expires }: Pending) => expires <= this.#now;
@@ -101,7 +101,7 @@ export class CallQueue {
     const hanging = late.some((pending) => this.#hangs(pending));
     for (const pending of [...late, ...this.#waiting.filter(isLate)]) {
       this.#sent.delete(pending.id);
-      pending.reject(unavailable(`The token did not answer in time. ${reason}`.trim()));
+      pending.reject(unavailable(reason || 'The token did not answer in time.'));
     }
     this.#waiting = this.#waiting.filter((pending) => !isLate(pending));
     return hanging;

@@ -1,6 +1,6 @@
 import type { ErrorRecord } from '@gigvault/errors/gigvault-error';
 import type { KeyType } from '@gigvault/x509/public-key';
-import type { AnyKeyType, SecretKeyType } from '../key-types.ts';
+import type { AnyKeyType, PairKeyType, SecretKeyType } from '../key-types.ts';
 import type { TokenQuery } from './pkcs11-uri.ts';
 
 /** What the driver needs to reach its token. Goes over the channel and nowhere else: arguments and environments can be read by others. */
@@ -17,7 +17,7 @@ export type DriverCall =
   | {
       readonly method: 'generate';
       readonly handle: string;
-      readonly keyType: KeyType;
+      readonly keyType: PairKeyType;
       readonly label: string;
     }
   | { readonly method: 'publicKey'; readonly handle: string }
@@ -85,4 +85,6 @@ export interface DriverFailure {
   readonly message: string;
   /** The PIN was refused: tried again, it would lock the token. */
   readonly pinRefused: boolean;
+  /** There is no such library: nobody waits for another process to find it. */
+  readonly noLibrary: boolean;
 }

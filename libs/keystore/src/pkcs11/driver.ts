@@ -3,8 +3,9 @@
  * to open and what to do over the channel to its parent, and ends with it.
  */
 import { Worker } from 'node:worker_threads';
-import { asGigvaultError, toErrorRecord } from '@gigvault/errors/gigvault-error';
+import { toErrorRecord } from '@gigvault/errors/gigvault-error';
 import { keepMemoryPrivate } from '@gigvault/files/private-memory';
+import type { Module } from 'graphene-pk11';
 import type {
   DriverAnswer,
   DriverFailure,
@@ -13,22 +14,29 @@ import type {
   OpenToken,
   ToDriver,
 } from './driver-messages.ts';
-import { isLost, pinProblem, returnValueOf, tokenError } from './return-value.ts';
-import { type OpenedSessions, openToken } from './token.ts';
+import type { TokenQuery } from './pkcs11-uri.ts';
+import { isLost, pinProblem, tokenError } from './return-value.ts';
+import { loadModule, type OpenedSessions, openToken } from './token.ts';
 
 /** Calls in a row that a new session did not help: then a new process may. */
 const LOST_IN_A_ROW = 2;
 
 let token: OpenedSessions | undefined;
+/** For operators: the one that is asked for, then the one that was found. */
+let name = 'the token';
 let lost = 0;
 let answers: DriverAnswer[] = [];
 
 function open(request: OpenToken): void {
+  name = nameOf(request.token);
+  let module: Module | undefined;
   try {
-    token = openToken(request);
+    module = loadModule(request.modulePath);
+    token = openToken(module, request);
+    name = token.opened.description;
     tell({ opened: token.opened });
   } catch (error) {
-    tell({ failed: failureOf(error) });
+    tell({ failed: { ...failureOf(error), noLibrary: module === undefined } });
   }
 }
 
@@ -39,7 +47,7 @@ function run(opened: OpenedSessions, call: NumberedCall): void {
       answer({ id: call.id, value });
     },
     (error: unknown) => {
-      answer({ id: call.id, error: toErrorRecord(tokenError(error)) });
+      answer({ id: call.id, error: toErrorRecord(tokenError(error, name)) });
       lost = isLost(error) ? lost + 1 : lost;
       if (lost === LOST_IN_A_ROW || pinProblem(error) !== undefined) {
         sendAnswers();
@@ -62,9 +70,14 @@ function sendAnswers(): void {
 
 function failureOf(error: unknown): DriverFailure {
   const pin = pinProblem(error);
-  const message =
-    pin ?? (returnValueOf(error) ? tokenError(error) : asGigvaultError(error)).message;
-  return { message, pinRefused: pin !== undefined };
+  const message = pin ?? tokenError(error, name).message;
+  return { message, pinRefused: pin !== undefined, noLibrary: false };
+}
+
+/** As `token 'ca'`. */
+function nameOf({ token: label, slotId }: TokenQuery): string {
+  if (label !== undefined) return `token '${label}'`;
+  return slotId === undefined ? 'the token' : `the token in slot ${slotId}`;
 }
 
 function tell(message: FromDriver): void {

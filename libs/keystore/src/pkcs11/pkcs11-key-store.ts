@@ -1,13 +1,13 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { processEnvironment } from '@gigvault/config/process-environment';
 import { readLocalSecret, type SecretResolver } from '@gigvault/config/secret';
-import { GigvaultError } from '@gigvault/errors/gigvault-error';
+import { asGigvaultError, GigvaultError } from '@gigvault/errors/gigvault-error';
 import { isUuid } from '@gigvault/ids/uuid';
 import { type Clock, systemClock } from '@gigvault/time/clock';
 import { type PublicKeyInfo, readPublicKey } from '@gigvault/x509/public-key';
 import { algorithmOf } from '../key-algorithm.ts';
 import { type KeyHandle, type KeyStore, parseKeyHandle, type SecretKeys } from '../key-store.ts';
-import { isMlDsaKeyType, type PairKeyType } from '../key-types.ts';
+import type { PairKeyType } from '../key-types.ts';
 import { decryptionFailed, GCM_IV_OCTETS, GCM_TAG_OCTETS, secretOctets } from '../secret-key.ts';
 import type { DriverCall, OpenedToken, OpenToken } from './driver-messages.ts';
 import type { Pkcs11Uri } from './pkcs11-uri.ts';
@@ -18,6 +18,8 @@ import { vendorEnvironment } from './vendors/choose-vendor.ts';
 
 /** Which token, and how patient to be. */
 export interface Pkcs11Options {
+  /** Its name in the configuration, which errors then say. Default: `pkcs11`, and they do not. */
+  readonly backend?: string;
   /** The token must be there and initialised: see `parsePkcs11Uri`. */
   readonly uri: Pkcs11Uri;
   /** Instead of the one in the URI's file, which is not read then. */
@@ -71,6 +73,8 @@ export interface Pkcs11KeyStore extends KeyStore {
   close(): Promise<void>;
 }
 
+type Driver = Pick<SupervisedDriver, 'call'>;
+
 /** Public keys held in memory at most. */
 const CACHED_KEYS = 1_000;
 
@@ -79,7 +83,7 @@ const CACHED_KEYS = 1_000;
  * token signs them in a process of its own (docs/adr/0019). A handle is the UUID whose octets are the key's CKA_ID.
  */
 export function pkcs11KeyStore(options: Pkcs11Options): Pkcs11KeyStore {
-  const driver = new SupervisedDriver({
+  const supervised = new SupervisedDriver({
     open: () => openToken(options),
     environment: {
       // A session that signs holds one of libuv's threads, of which there are four unless somebody says so.
@@ -92,8 +96,14 @@ export function pkcs11KeyStore(options: Pkcs11Options): Pkcs11KeyStore {
     queue: options.queue ?? 4_096,
     report: options.report ?? (() => undefined),
   });
+  const driver = namedDriver(supervised, options.backend);
   const signer: TokenSigner = { driver, verify: options.verify ?? true };
   const keys = new Map<KeyHandle, PublicKeyInfo>();
+
+  async function opened(): Promise<OpenedToken> {
+    await driver.call({ method: 'check' });
+    return supervised.opened as OpenedToken;
+  }
 
   async function find(handle: KeyHandle): Promise<PublicKeyInfo> {
     const known = keys.get(handle);
@@ -108,15 +118,11 @@ export function pkcs11KeyStore(options: Pkcs11Options): Pkcs11KeyStore {
   }
 
   return {
-    backend: 'pkcs11',
+    backend: options.backend ?? 'pkcs11',
     async generate(keyType, { label, handle = parseKeyHandle(randomUUID()) } = {}) {
       algorithmOf(keyType);
       if (!isUuid(handle)) {
         throw new GigvaultError('INVALID_ARGUMENT', 'A key in a token is known by a UUID.');
-      }
-      if (isMlDsaKeyType(keyType)) {
-        const message = `Tokens are not asked for keys of type ${keyType}.`;
-        throw new GigvaultError('OPERATION_NOT_SUPPORTED', message);
       }
       await driver.call({ method: 'generate', handle, keyType, label: label ?? handle });
       return handle;
@@ -132,27 +138,45 @@ export function pkcs11KeyStore(options: Pkcs11Options): Pkcs11KeyStore {
       if (isUuid(handle)) await driver.call({ method: 'remove', handle });
     },
     async facts() {
-      const { description, keyTypes, hardware } = await opened(driver);
+      const { description, keyTypes, hardware } = await opened();
       return { type: 'pkcs11', fips: undefined, description, keyTypes, hardware };
     },
     async check() {
       await driver.call({ method: 'check' });
     },
     async token() {
-      const { description, serialNumber, pinLength } = await opened(driver);
+      const { description, serialNumber, pinLength } = await opened();
       return { description, serialNumber, pinLength };
     },
-    driverPid: () => driver.pid,
+    driverPid: () => supervised.pid,
     async changePin(newPin) {
       await driver.call({ method: 'changePin', newPin });
     },
-    close: () => driver.close(),
+    close: () => supervised.close(),
   };
 }
 
-async function opened(driver: SupervisedDriver): Promise<OpenedToken> {
-  await driver.call({ method: 'check' });
-  return driver.opened as OpenedToken;
+/** The same, whose errors say which backend it is, and where to look: all but those of a check, which is what is looked at. */
+function namedDriver(driver: SupervisedDriver, backend: string | undefined): Driver {
+  if (backend === undefined) return driver;
+  return {
+    call: (call) =>
+      driver.call(call).catch((error: unknown) => {
+        const look = call.method === 'check' ? '' : ` Look at: gigvault backends info ${backend}`;
+        throw inBackend(asGigvaultError(error), backend, look);
+      }),
+  };
+}
+
+/** The error of a token, with its backend's name. What is about a key or its use stays as it is. */
+function inBackend(error: GigvaultError, backend: string, look: string): GigvaultError {
+  const { code, message, retryAfter } = error;
+  if (code !== 'KEY_UNAVAILABLE' && code !== 'OPERATION_NOT_SUPPORTED') return error;
+  return new GigvaultError(code, `Backend '${backend}': ${message}${look}`, {
+    details: { ...error.details, backend },
+    ...(retryAfter === undefined ? {} : { retryAfter }),
+    cause: error,
+  });
 }
 
 const LOCAL_SECRETS: SecretResolver = {
@@ -160,7 +184,7 @@ const LOCAL_SECRETS: SecretResolver = {
 };
 
 /** Keys without a public half, in the token. The initialization vector is made here: a call that is made once more has the same one for the same data. */
-function tokenSecretKeys(driver: Pick<SupervisedDriver, 'call'>): SecretKeys {
+function tokenSecretKeys(driver: Driver): SecretKeys {
   const known = (handle: KeyHandle): KeyHandle => {
     if (!isUuid(parseKeyHandle(handle))) throw notFound(handle);
     return handle;

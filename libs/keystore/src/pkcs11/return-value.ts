@@ -55,13 +55,13 @@ export function pinProblem(error: unknown): string | undefined {
   return Object.hasOwn(PIN_REFUSED, name) ? `${PIN_REFUSED[name]} (${name})` : undefined;
 }
 
-/** The error in the house's words. OPERATION_NOT_SUPPORTED for what the token cannot do, KEY_UNAVAILABLE for everything else that a library says. */
-export function tokenError(error: unknown): GigvaultError {
+/** The error in the house's words, with the token's name, as `token 'ca'`. OPERATION_NOT_SUPPORTED for what the token cannot do, KEY_UNAVAILABLE for everything else that a library says. */
+export function tokenError(error: unknown, token: string): GigvaultError {
   const name = returnValueOf(error);
   if (name === undefined) return asGigvaultError(error);
   return NOT_SUPPORTED.has(name)
-    ? new GigvaultError('OPERATION_NOT_SUPPORTED', `The token cannot do that: ${name}.`)
-    : unavailable(`The token said ${name}.`);
+    ? new GigvaultError('OPERATION_NOT_SUPPORTED', `${token} cannot do that: ${name}.`)
+    : unavailable(`${token} said ${name}.`);
 }
 
 /** Errors of this kind may be gone when the same is asked again. */

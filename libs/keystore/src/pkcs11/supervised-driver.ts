@@ -142,6 +142,7 @@ export class SupervisedDriver {
     } else {
       if (message.failed.pinRefused) this.#refused = message.failed.message;
       this.#lose(message.failed.message);
+      if (message.failed.noLibrary) this.#queue.rejectAll(message.failed.message);
     }
   }
 

@@ -1,4 +1,5 @@
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
+import type { KeyType } from '@gigvault/x509/public-key';
 import graphene, { type ITemplate, type Session, type SessionObject } from 'graphene-pk11';
 import type { DriverCall } from './driver-messages.ts';
 import { KEY_MECHANISMS } from './mechanisms.ts';
@@ -19,7 +20,8 @@ export type Call<Method extends DriverCall['method']> = DriverCall & { readonly 
 
 /**
  * Makes a key pair in the token: it stays there, never leaves it, and does nothing but sign. May have been asked before, with nobody knowing what
- * came of it: then the pair that is there is the answer. Errors: KEY_UNAVAILABLE for a key that can leave the token, or was brought into it; those of the library.
+ * came of it: then the pair that is there is the answer. The token makes keys of this type: who asks has seen to it. Errors: KEY_UNAVAILABLE for a key that can leave
+ * the token, or was brought into it; those of the library.
  */
 export async function generate(
   session: Session,
@@ -31,7 +33,7 @@ export async function generate(
   if (isWhole(session, id)) return requireConfined(findObject(session, handle, PRIVATE_KEY));
   // One half may be left of an attempt that died.
   removeKey(session, handle);
-  const { generate: mechanism, parameters, bits } = KEY_MECHANISMS[keyType];
+  const { generate: mechanism, parameters, bits } = KEY_MECHANISMS[keyType as KeyType];
   const named = { token: true, id, label };
   const kind: ITemplate =
     parameters === undefined

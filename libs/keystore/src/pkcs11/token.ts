@@ -25,9 +25,11 @@ export interface OpenedSessions {
   close(): void;
 }
 
-/** Loads the library, finds the token and logs in. Errors: KEY_UNAVAILABLE (library, token), those of the library (PIN). */
-export function openToken({ modulePath, token: query, pin, sessions }: OpenToken): OpenedSessions {
-  const module = loadModule(modulePath);
+/** Finds the token and logs in. Errors: KEY_UNAVAILABLE (token), those of the library (PIN). */
+export function openToken(
+  module: Module,
+  { token: query, pin, sessions }: OpenToken,
+): OpenedSessions {
   module.initialize({ flags: OS_LOCKING_OK });
   const found = findToken(module, query);
   const { slot, token } = found;
@@ -88,7 +90,8 @@ export function openToken({ modulePath, token: query, pin, sessions }: OpenToken
   };
 }
 
-function loadModule(path: string): Module {
+/** Loads a library. Errors: KEY_UNAVAILABLE. */
+export function loadModule(path: string): Module {
   try {
     return graphene.Module.load(path);
   } catch (cause) {

@@ -44,6 +44,7 @@ function openToken(
   { log, secrets, dataDir }: Surroundings,
 ): Closeable {
   const options = {
+    backend,
     secrets,
     // Whoever asks for a signature here has it verified: src/signing/to-be-signed.ts says by whom.
     verify: false,

@@ -102,7 +102,8 @@ export function backendRoutes(deps: TrialDeps): HttpRoute[] {
         NOT_FOUND: "There is no key backend 'hsm'; there is pkcs8.",
         KEY_USE_REFUSED: "Key '*' refused: the backend hsm is not for their roles.",
         OPERATION_NOT_SUPPORTED: "token 'pki' makes no keys of type ed25519.",
-        KEY_UNAVAILABLE: 'The token said CKR_DEVICE_ERROR.',
+        KEY_UNAVAILABLE:
+          "Backend 'hsm': token 'pki' said CKR_DEVICE_ERROR. Look at: gigvault backends info hsm",
       },
       async handle({ params, body, principal }) {
         const trial = await tryBackend(deps, { ...params, ...body }, principal!);

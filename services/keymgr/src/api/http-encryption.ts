@@ -26,7 +26,8 @@ const ERRORS = {
   INVALID_KEY_ID: 'A key id has 1 to 255 letters, digits and dashes.',
   KEY_NOT_FOUND: "Key 'my-box' not found.",
   KEY_USE_REFUSED: "Key 'my-box' refused: it signs, and does not encrypt.",
-  KEY_UNAVAILABLE: 'The token said CKR_DEVICE_ERROR.',
+  KEY_UNAVAILABLE:
+    "Backend 'hsm': token 'pki' said CKR_DEVICE_ERROR. Look at: gigvault backends info hsm",
 } as const;
 
 /** The REST operations with which keys encrypt and decrypt. */

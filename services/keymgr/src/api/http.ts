@@ -120,7 +120,8 @@ function generation(deps: PersonDeps): HttpRoute {
       INVALID_KEY_ID: 'A key id has 1 to 255 letters, digits and dashes.',
       INVALID_KEY_SIZE: 'The size of keys of type rsa is 2048, 3072, 4096.',
       INVALID_KEY_TYPE: "Key type 'dsa-1024' is not one of ec-p256, ….",
-      KEY_UNAVAILABLE: 'The token said CKR_DEVICE_ERROR.',
+      KEY_UNAVAILABLE:
+        "Backend 'hsm': token 'pki' said CKR_DEVICE_ERROR. Look at: gigvault backends info hsm",
       OPERATION_NOT_SUPPORTED: "Backend 'hsm' makes no private keys that decrypt.",
     },
     location: 'The key, as `GET /keys/{keyId}` shows it',
