@@ -22,7 +22,7 @@ import { type Serving, serveInOneProcess, serveSplit } from './composition/serve
 import type { GigvaultConfig } from './gigvault.config.ts';
 import { closingTable } from './report/closing-table.ts';
 import type { Progress } from './report/progress.ts';
-import { selfCheck } from './self-check/self-check.ts';
+import { auditedLeaves, selfCheck } from './self-check/self-check.ts';
 import { runAll, type Undo } from './undo.ts';
 import type { RunningSuite, UpOptions } from './up.ts';
 
@@ -75,7 +75,8 @@ export async function start(options: StartOptions): Promise<RunningSuite> {
 
   // 6. Proof; then everybody may know where it is.
   const { audit, token } = serving.clients;
-  const auditedBefore = pki.isNew ? 0 : (await audit.getCheckpoint({})).treeSize;
+  // A first start may have been refused after the root was made: then there may be no checkpoint yet.
+  const auditedBefore = pki.isNew ? 0 : await auditedLeaves(audit);
   const credentials = await token.createBootstrapCredentials({});
   await progress.step('self check', async () => ({
     say: await prove(config, serving, pki, auditedBefore),
@@ -178,7 +179,7 @@ function prove(
       trusted: readFileSync(config.https.tls.certificateFile ?? pki.rootCertificateFile, 'utf8'),
     },
     // The strict profile issues nothing for names that nobody controls.
-    whole: pki.isNew && config.environment === 'development',
+    whole: auditedBefore === 0 && config.environment === 'development',
     auditedBefore,
     clock: systemClock,
   });

@@ -57,6 +57,26 @@ describe.each(MODES)('the end of up, %s', (mode) => {
   );
 
   it(
+    'a first start that is refused after the root was made is gone on with',
+    async () => {
+      const late = ['--data-dir', join(pki.home, 'late')];
+      const uri = 'pkcs11:token=none?module-path=/nowhere.so&pin-source=env://PATH';
+      const spare = { name: 'spare', type: 'pkcs11', uri };
+      const flags = Object.entries(spare).flatMap(([key, value]) => [
+        `--keymgr-backends-0-${key}`,
+        value,
+      ]);
+      const refused = await pki.tryStart(...late, ...flags);
+      expect(refused).toMatchObject({ code: 9, stderr: expect.stringContaining('/nowhere.so') });
+      expect(refused.stderr).toMatch(/✔ root CA/);
+      await pki.start(...late);
+      expect(pki.errors()).toMatch(/✔ self check/);
+      await pki.stop();
+    },
+    START_TIMEOUT,
+  );
+
+  it(
     'a second Ctrl-C ends everything at once',
     async () => {
       const child = await started();
