@@ -268,7 +268,11 @@ describe('variables that mean nothing', () => {
     expect(
       unknown({ ...ours, ...url, ...links, GIGVAULT_HTTPS_ALLOWED_NETWORKS_0: '::1' }),
     ).toEqual([]);
-    expect(unknown({ GIGVAULT_PIN: 'x' }, 'adminToken: env://GIGVAULT_PIN')).toEqual([]);
+    const inUri = (place: string) => `host: "pkcs11:token=a?pin-source=${place}"`;
+    const places = ['env://GIGVAULT_PIN', 'env%3A%2F%2fGIGVAULT%5FPIN'];
+    for (const file of ['adminToken: env://GIGVAULT_PIN', ...places.map(inUri)])
+      expect(unknown({ GIGVAULT_PIN: 'x' }, file)).toEqual([]);
+    expect(unknown({ GIGVAULT_PIN: 'x' }, inUri('env://GIGVAULT_PIN2'))).not.toEqual([]);
   });
 });
 

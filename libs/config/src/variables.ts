@@ -79,11 +79,11 @@ export function unknownVariables(
     .filter((key) => takesSecretPlace(schemaOf(key)))
     .map((key) => `${environmentName(key)}_FILE`);
   const known = new Set([...names, ...secrets]);
-  const used = JSON.stringify(written);
+  const used = environmentPlaces(written);
   return Object.keys(environment)
     .filter((name) => name.startsWith(PREFIX) && !isServiceLink(name, environment[name] ?? ''))
     .filter((name) => !known.has(name) && !known.has(name.replace(/_\d+$/, '')))
-    .filter((name) => !used.includes(`"env://${name}"`))
+    .filter((name) => !used.has(name))
     .map((name) => {
       const meant = nearest(name, names);
       return {
@@ -91,6 +91,14 @@ export function unknownVariables(
         message: `means nothing${meant === undefined ? '' : `; did you mean ${meant}?`}`,
       };
     });
+}
+
+/** The variables that places of secrets name, also inside of PKCS #11 URIs, where they may be percent-encoded (RFC 7512 §2.3). */
+function environmentPlaces(written: unknown): Set<string> {
+  const text = JSON.stringify(written).replaceAll(/%[2-7][0-9A-F]/gi, (octet) =>
+    decodeURIComponent(octet),
+  );
+  return new Set([...text.matchAll(/env:\/\/([A-Za-z_]\w*)/g)].map(([, name]) => name as string));
 }
 
 /** A text as its key wants it: as it is where that is right, else as the number, boolean or list that it looks like. */
