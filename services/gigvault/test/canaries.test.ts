@@ -10,6 +10,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { SERVICE_NAMES } from '@gigvault/rpc/service-name';
 import { connect } from '@gigvault/testkit/check-pki';
 import { eventually } from '@gigvault/testkit/eventually';
 import type { HttpAnswer } from '@gigvault/testkit/http-client';
@@ -35,7 +36,7 @@ const EVERYTHING = '0x7f';
 
 const keys = await startKeyKeepers();
 // The PKI's processes take it from here.
-Object.assign(process.env, keys.token.environment);
+Object.assign(process.env, keys.environment);
 afterAll(() => keys.stop());
 
 describe.each(MODES)('secrets, used and misused, %s — covers: T66', (mode) => {
@@ -140,15 +141,26 @@ describe.each(MODES)('secrets, used and misused, %s — covers: T66', (mode) => 
     expect(secretsIn(traces.received(), everything)).toEqual([]);
   });
 
-  it('stand in no command line and in no environment', () => {
+  it('stand in no command line, and in no environment but of those who were given them there', () => {
     for (const [name, pid] of processesOf(shared.pki)) {
-      for (const file of ['cmdline', 'environ']) {
-        const text = readFileSync(`/proc/${pid}/${file}`);
-        const found = secretsIn(text, all());
-        expect([name, file, found]).toEqual([name, file, []]);
-      }
+      const inFile = (file: string) => secretsIn(readFileSync(`/proc/${pid}/${file}`), all());
+      const given = ['gigvault', 'keymgr'].includes(name) ? ['secret key of AWS'] : [];
+      expect([name, inFile('cmdline')]).toEqual([name, []]);
+      expect([name, inFile('environ')]).toEqual([name, given]);
     }
   });
+
+  if (mode === 'split') {
+    it('are reached from outside by keymgr alone, which has one there', () => {
+      const folder = join(shared.pki.dataDir, 'services');
+      const files = readdirSync(folder).filter((file) => file.endsWith('.yaml'));
+      const reaching = files.filter((file) =>
+        /\n +vault:/.test(readFileSync(join(folder, file), 'utf8')),
+      );
+      expect(files.length).toBeGreaterThan(SERVICE_NAMES.length);
+      expect(reaching).toEqual(['keymgr.yaml']);
+    });
+  }
 
   it('would stand in no core dump, and no signal opens a debugger', () => {
     for (const [name, pid] of processesOf(shared.pki)) {

@@ -4,7 +4,6 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { processEnvironment } from '@gigvault/config/process-environment';
-import { isLocalSecret } from '@gigvault/config/secret';
 import type { TlsChoice } from '@gigvault/database/connection-tls';
 import type { ServerAddress } from '@gigvault/database/writable-server';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
@@ -13,15 +12,17 @@ import { installationRoot } from '@gigvault/host/home';
 import { toldFailure } from '@gigvault/host/start-failure';
 import { freePorts } from '@gigvault/rpc/free-ports';
 import { SERVICE_NAMES, type ServiceName } from '@gigvault/rpc/service-name';
+import type { SecretsConfig } from '@gigvault/secrets/secrets.config';
 import type { Log } from '@gigvault/telemetry/log';
 import { systemClock } from '@gigvault/time/clock';
-import { stringify } from 'yaml';
+import { parse, stringify } from 'yaml';
 import type { DataDirectory } from '../bootstrap/data-directory.ts';
 import type { Secrets } from '../bootstrap/secrets.ts';
 import type { GigvaultConfig } from '../gigvault.config.ts';
 import { childEnvironment } from './child-environment.ts';
 import { endProcess } from './end-process.ts';
 import { internalGrpcPort, keyApiAddress } from './grpc-ports.ts';
+import { secretPlaces } from './secret-places.ts';
 import { PORT_ORDER, type ProcessPorts, portOf } from './split-ports.ts';
 
 /** One process each, and the proxy before them. */
@@ -171,7 +172,8 @@ async function writeConfigs(
   };
   const write = async (name: ProcessName, content: object): Promise<string> => {
     const file = join(directory.path, 'services', `${name}.yaml`);
-    await writeFileDurably(file, stringify(content, { aliasDuplicateObjects: false }), 0o600);
+    const whole = { ...content, secrets: reachOf(config.secrets, content) };
+    await writeFileDurably(file, stringify(whole, { aliasDuplicateObjects: false }), 0o600);
     return file;
   };
   const files = SERVICE_NAMES.map(async (name) => {
@@ -185,7 +187,6 @@ async function writeConfigs(
       https: { allowedNetworks, rateLimit, ...hostAndPort(upstreams[name]) },
       tls: directory.identity(name),
       adminToken: secrets.reference('admin-token'),
-      secrets: config.secrets,
       addresses,
       service: sectionOf(options, name),
     };
@@ -201,7 +202,6 @@ async function writeConfigs(
     metrics: { address: config.metrics.address, port: portOf(config.metrics.port, 'edge') },
     tls: directory.identity('edge'),
     publicCertificate: directory.edge,
-    ...secretsOfEdge(config),
     upstreams,
     addresses,
   });
@@ -209,12 +209,11 @@ async function writeConfigs(
   return { ...written, edge };
 }
 
-/** The edge faces networks: it can reach a place of secrets only where its own key lies there. */
-function secretsOfEdge({
-  https: { tls },
-  secrets,
-}: GigvaultConfig): Partial<Pick<GigvaultConfig, 'secrets'>> {
-  return tls.privateKey === undefined || isLocalSecret(tls.privateKey) ? {} : { secrets };
+/** How the places of secrets outside of this machine are reached, of those which a process's configuration names: who reaches one can read whatever lies there. */
+function reachOf({ vault, aws }: SecretsConfig, content: object): Partial<SecretsConfig> {
+  const places = secretPlaces(content);
+  const names = (scheme: string) => places.some((place) => place.startsWith(scheme));
+  return { ...(names('vault:') && { vault }), ...(names('aws-') && { aws }) };
 }
 
 function sectionOf(options: SplitOptions, name: ServiceName): unknown {
@@ -231,10 +230,9 @@ function spawnProgram(
   name: ProcessName,
   files: Readonly<Record<ProcessName, string>>,
 ): ChildProcess {
-  // By what the files say now: a reload may have written them anew.
-  const read = (file: string) => readFileSync(file, 'utf8');
   const configFile = files[name];
-  const all = Object.values(files).map(read);
+  // By what the file says now: a reload may have written it anew.
+  const config = parse(readFileSync(configFile, 'utf8'));
   const program = join(installationRoot(), 'dist', `${name}.js`);
   return spawn(
     process.execPath,
@@ -243,7 +241,7 @@ function spawnProgram(
     {
       // Its stdin ends with this process, however that ends, and then it stops too.
       stdio: ['pipe', 'pipe', 'pipe'],
-      env: childEnvironment(processEnvironment, read(configFile), all),
+      env: childEnvironment(processEnvironment, config),
       // Its own process group: Ctrl-C on the terminal reaches the supervisor alone, which drains in order.
       detached: true,
     },

@@ -6,11 +6,14 @@ import { startAwsProxy } from '@gigvault/testkit/aws-proxy';
 import { startMoto } from '@gigvault/testkit/moto-server';
 import { startOpenBao } from '@gigvault/testkit/openbao-server';
 import { softHsmToken } from '@gigvault/testkit/softhsm-token';
-import type { TestToken } from '@gigvault/testkit/test-token';
+
+/** Has AWS's secret key. */
+const AWS_KEY_VARIABLE = 'CANARY_AWS_SECRET_KEY';
 
 /** A token whose PIN is in a vault, and AWS KMS, with secrets long enough to be looked for. */
 export interface KeyKeepers {
-  readonly token: TestToken;
+  /** What the PKI's processes are started with: what the token's library reads, and AWS_KEY_VARIABLE. */
+  readonly environment: Readonly<Record<string, string>>;
   readonly pin: string;
   readonly vaultToken: string;
   readonly awsSecretKey: string;
@@ -34,25 +37,23 @@ export async function startKeyKeepers(): Promise<KeyKeepers> {
   const proxy = await startAwsProxy(moto.endpoint);
   await bao.put('gigvault/token', { pin });
   const vaultToken = await bao.tokenFor('gigvault');
-  const secretFile = async (name: string, secret: string) => {
-    const path = join(folder, name);
-    await writeFile(path, `${secret}\n`, { mode: 0o600 });
-    return `file://${path}`;
-  };
+  const tokenFile = join(folder, 'vault');
+  await writeFile(tokenFile, `${vaultToken}\n`, { mode: 0o600 });
   const { address, caFile } = bao;
   const { endpoint } = proxy;
   const credentials = {
     accessKeyId: 'AKIACANARYCANARY',
-    secretAccessKey: await secretFile('aws', awsSecretKey),
+    secretAccessKey: `env://${AWS_KEY_VARIABLE}`,
   };
-  const uri = token.uri.replace(/pin-source=.*/, 'pin-source=vault://secret/gigvault/token%23pin');
+  const place = encodeURIComponent('vault://secret/gigvault/token#pin');
+  const uri = token.uri.replace(/pin-source=.*/, `pin-source=${place}`);
   return {
-    token,
+    environment: { ...token.environment, [AWS_KEY_VARIABLE]: awsSecretKey },
     pin,
     vaultToken,
     awsSecretKey,
     configuration: {
-      secrets: { vault: { address, caFile, token: await secretFile('vault', vaultToken) } },
+      secrets: { vault: { address, caFile, token: `file://${tokenFile}` } },
       keymgr: {
         backends: {
           token: { type: 'pkcs11', uri },
