@@ -11,15 +11,18 @@ import { createMetrics } from '@gigvault/telemetry/metrics';
 import { clientAuthority } from '@gigvault/testkit/client-authority';
 import { eventually } from '@gigvault/testkit/eventually';
 import { createTestIdentities } from '@gigvault/testkit/test-identities';
-import { systemClock } from '@gigvault/time/clock';
+import { FakeClock, systemClock } from '@gigvault/time/clock';
 import {
   ChannelCredentials,
   Client,
   type ServiceDefinition,
   type ServiceError,
+  status,
 } from '@grpc/grpc-js';
 import { loadSync } from '@grpc/proto-loader';
 import { afterAll, describe, expect, it } from '@jest/globals';
+import { service as healthService } from 'grpc-health-check';
+import { LONGEST_CALL, MOST_STREAMS } from './call-admission.ts';
 import {
   type KeyApiListener,
   type KeyApiListenerOptions,
@@ -84,6 +87,53 @@ function versionCode(port: number, shown?: { cert?: string; key?: string }): Pro
   ).finally(() => client.close());
 }
 
+/** The code with which Health/Check is answered. */
+function checkCode(port: number): Promise<number> {
+  const client = clientOf(port);
+  const { path, requestSerialize, responseDeserialize } = healthMethods['Check']!;
+  return new Promise<number>((resolve) =>
+    client.makeUnaryRequest(
+      path,
+      requestSerialize,
+      responseDeserialize,
+      { service: '' },
+      (error: ServiceError | null) => resolve(error?.code ?? 0),
+    ),
+  ).finally(() => client.close());
+}
+
+/** A Health/Watch: its first answer, and the code with which it ends. */
+function watching(client: Client) {
+  const { path, requestSerialize, responseDeserialize } = healthMethods['Watch']!;
+  const call = client.makeServerStreamRequest(path, requestSerialize, responseDeserialize, {
+    service: '',
+  });
+  const first = Promise.withResolvers<string>();
+  const end = Promise.withResolvers<number>();
+  call.on('data', ({ status: found }: { status: string }) => first.resolve(found));
+  call.on('error', ({ code }: ServiceError) => end.resolve(code));
+  return { first: first.promise, end: end.promise, cancel: () => call.cancel() };
+}
+
+/** 0 when it is answered, or the code of the refusal. */
+async function watchCode(port: number): Promise<number> {
+  const client = clientOf(port);
+  const { first, end, cancel } = watching(client);
+  try {
+    return await Promise.race([first.then(() => status.OK), end]);
+  } finally {
+    cancel();
+    client.close();
+  }
+}
+
+function reflectionCode(port: number): Promise<number> {
+  return reflection(port, { list_services: '' }).then(
+    () => status.OK,
+    ({ code }: ServiceError) => code,
+  );
+}
+
 /** What grpc.reflection.v1.ServerReflection answers to one question. */
 async function reflection(port: number, question: object): Promise<ReflectionAnswer> {
   const service = loadSync(REFLECTION, { keepCase: true })['grpc.reflection.v1.ServerReflection'];
@@ -106,6 +156,7 @@ interface ReflectionAnswer {
   file_descriptor_response?: { file_descriptor_proto: Buffer[] };
 }
 
+const healthMethods = healthService as ServiceDefinition;
 /** Its contract, which lies beside the library. */
 const REFLECTION = fileURLToPath(
   new URL('../proto/grpc/reflection/v1/reflection.proto', import.meta.resolve('@grpc/reflection')),
@@ -183,6 +234,62 @@ describe('people’s gRPC', () => {
       ]);
     });
     rmSync(folder, { recursive: true });
+  });
+
+  it('gates health and reflection as every call — covers: C53', async () => {
+    const rateLimit = { requestsPerSecond: 0.001, burst: 1 };
+    const { port: closed } = await listener('optional', {
+      access: { allowedNetworks: ['192.0.2.0/24'], rateLimit },
+    });
+    const answers = () => [versionCode, checkCode, watchCode, reflectionCode];
+    for (const ask of answers()) expect(await ask(closed)).toBe(status.PERMISSION_DENIED);
+    const { port: limited } = await listener('optional', {
+      access: { allowedNetworks: [], rateLimit },
+    });
+    expect(await checkCode(limited)).toBe(status.OK);
+    for (const ask of answers()) expect(await ask(limited)).toBe(status.RESOURCE_EXHAUSTED);
+  });
+
+  it('bounds the streams of all connections, which leave calls their places, and ends them after a minute', async () => {
+    const clock = new FakeClock(Date.now());
+    const { port } = await listener('optional', { clock });
+    const clients = Array.from({ length: 4 }, () => clientOf(port));
+    const ends: Promise<number>[] = [];
+    const cancels: (() => void)[] = [];
+    const watch = async (client: Client) => {
+      const { first, end, cancel } = watching(client);
+      ends.push(end);
+      cancels.push(cancel);
+      return Promise.race([first, end]);
+    };
+    try {
+      const each = MOST_STREAMS / 2;
+      const begun = await Promise.all(
+        clients.flatMap((client) => Array.from({ length: each }, () => watch(client))),
+      );
+      expect(begun.filter((answer) => answer === 'SERVING')).toHaveLength(MOST_STREAMS);
+      expect(begun.filter((answer) => answer === status.UNAVAILABLE)).toHaveLength(MOST_STREAMS);
+      expect(await reflectionCode(port)).toBe(status.UNAVAILABLE);
+      expect([await checkCode(port), await versionCode(port)]).toEqual([status.OK, status.OK]);
+      clock.advance(LONGEST_CALL);
+      const codes = await Promise.all(ends);
+      expect(codes.filter((code) => code === status.DEADLINE_EXCEEDED)).toHaveLength(MOST_STREAMS);
+      expect(await watch(clients[0]!)).toBe('SERVING');
+    } finally {
+      for (const cancel of cancels) cancel();
+      for (const client of clients) client.close();
+    }
+  });
+
+  it('gives the place of a stream back when its client goes away', async () => {
+    const { port } = await listener('optional');
+    const client = clientOf(port);
+    const all = Array.from({ length: MOST_STREAMS }, () => watching(client));
+    await Promise.all(all.map(({ first }) => first));
+    expect(await watchCode(port)).toBe(status.UNAVAILABLE);
+    for (const { cancel } of all) cancel();
+    await eventually(async () => expect(await watchCode(port)).toBe(status.OK));
+    client.close();
   });
 
   it('asks for none where they are optional', async () => {

@@ -1,8 +1,6 @@
-import { randomUUID } from 'node:crypto';
 import type { SecureContextOptions } from 'node:tls';
 import { asGigvaultError, GigvaultError } from '@gigvault/errors/gigvault-error';
-import { type Admission, createBound } from '@gigvault/http/admission';
-import { type ApiAccess, type ApiGate, createApiGate } from '@gigvault/http/api-gate';
+import { type ApiAccess, createApiGate } from '@gigvault/http/api-gate';
 import {
   type ClientCertificates,
   encodeClient,
@@ -23,10 +21,10 @@ import {
   type ServerUnaryCall,
   type ServiceDefinition,
   type sendUnaryData,
-  status,
 } from '@grpc/grpc-js';
 import { ReflectionService } from '@grpc/reflection';
 import { HealthImplementation } from 'grpc-health-check';
+import { addressOf, callAdmission, LONGEST_CALL, requestIdOf, textOf } from './call-admission.ts';
 import { toRichError } from './rich-status.ts';
 
 /** Where people's gRPC listens, and who answers. */
@@ -59,31 +57,34 @@ export interface KeyApiListener {
 
 /** Octets of a request at most: 65,536 of a ciphertext's plaintext, and what stands around it. */
 const LARGEST_REQUEST = 128 * 1024;
-/** Milliseconds that a call may take, whatever its client says: RSA in a TPM takes half a minute to make. */
-const LONGEST_CALL = 60_000;
-/** Calls in hand; more are UNAVAILABLE. */
-const MOST_IN_HAND = 500;
 const STREAMS_OF_A_CONNECTION = 100;
 const IDLE = 5 * 60_000;
+/** Milliseconds after which a connection is ended, so that streams whose clients do not end them do not pile up. */
+const OLDEST_CONNECTION = 60 * 60_000;
 
 /** What a call is answered with. */
 type Call = ServerUnaryCall<Buffer, Buffer>;
 
 /**
- * keychain.v1.KeystoreService over TLS 1.3, for people: with `grpc.health.v1.Health`, reflection, and the same gate as the REST API. It reads no message;
+ * keychain.v1.KeystoreService over TLS 1.3, for people: with `grpc.health.v1.Health` and reflection, all behind the same gate as the REST API. It reads no message;
  * keymgr does. Rejects with CONFLICT, naming the port, when it is in use.
  */
 export async function startKeyApiListener(options: KeyApiListenerOptions): Promise<KeyApiListener> {
+  let gate = createApiGate(options.access, options.clock);
   const server = new Server({
     'grpc.max_receive_message_length': LARGEST_REQUEST,
     'grpc.max_concurrent_streams': STREAMS_OF_A_CONNECTION,
     'grpc.max_connection_idle_ms': IDLE,
+    'grpc.max_connection_age_ms': OLDEST_CONNECTION,
+    'grpc.max_connection_age_grace_ms': LONGEST_CALL,
+    interceptors: [
+      callAdmission({ ...options, gate: (address) => gate(address, () => undefined) }),
+    ],
   });
   const health = new HealthImplementation({ '': 'SERVING', [KEYSTORE]: 'SERVING' });
   health.addToServer(server);
   new ReflectionService(contractsOfPeople() as never).addToServer(server);
-  let gate = createApiGate(options.access, options.clock);
-  const answering = answerer(options, (address) => gate(address, () => undefined));
+  const answering = answerer(options);
   const definition = octetsOnly();
   const implementation = Object.fromEntries(
     Object.keys(definition).map((method) => [
@@ -112,84 +113,45 @@ export async function startKeyApiListener(options: KeyApiListenerOptions): Promi
   };
 }
 
-/** Gates, hands on, logs and counts. Never rejects: what goes wrong is the answer. */
+/** Hands on. Never rejects: what goes wrong is the answer. */
 function answerer(
   options: KeyApiListenerOptions,
-  gate: (address: string) => ReturnType<ApiGate>,
 ): (method: string, call: Call, done: sendUnaryData<Buffer>) => Promise<void> {
-  const { keyApi, clock, log, metrics } = options;
+  const { keyApi, clock, log } = options;
   const required = requiredOf(options);
   const readClient = required && verifiedClientReader(required, clock);
-  const bound = createBound(MOST_IN_HAND, () => 'call');
-  const total = metrics.counter('grpc_api_requests_total', 'Calls of people answered.', [
-    'method',
-    'status',
-  ] as const);
-  const duration = metrics.histogram(
-    'grpc_api_request_duration_seconds',
-    'Time to answer a call of people.',
-    ['method'] as const,
-  );
 
   async function answer(method: string, call: Call, requestId: string): Promise<Buffer> {
-    gate(addressOf(call));
-    return admitted(bound, method, async () => {
-      const { signal, deadline, lift } = limitsOf(call, clock);
-      const correlation = { traceId: traceIdOf(textOf(call, 'traceparent')), requestId };
+    const { metadata } = call;
+    const { signal, deadline, lift } = limitsOf(call, clock);
+    try {
+      const correlation = { traceId: traceIdOf(textOf(metadata, 'traceparent')), requestId };
       const asked = {
         method,
         request: call.request,
-        authorization: textOf(call, 'authorization') ?? '',
-        apiKey: textOf(call, 'x-api-key') ?? '',
-        clientIp: addressOf(call),
+        authorization: textOf(metadata, 'authorization') ?? '',
+        apiKey: textOf(metadata, 'x-api-key') ?? '',
+        clientIp: addressOf(call.getPeer()),
         client: readClient ? encodeClient(readClient(certificateOf(call))) : '',
       };
       const answered = withCorrelation(correlation, () => keyApi.call(asked, { signal, deadline }));
-      return (await answered.finally(lift)).response;
-    });
+      return (await answered).response;
+    } finally {
+      lift();
+    }
   }
 
   return async (method, call, done) => {
-    const begin = performance.now();
-    const requestId = requestIdOf(call);
-    let failure: GigvaultError | undefined;
+    const requestId = requestIdOf(call.metadata);
     try {
       done(null, await answer(method, call, requestId));
     } catch (error) {
-      failure = asGigvaultError(error);
+      const failure = asGigvaultError(error);
       if (failure.code === 'INTERNAL')
         log.error({ operation: `grpc ${method}`, requestId, error }, 'call failed');
       done(toRichError(failure));
     }
-    const code = status[failure?.row.grpc ?? status.OK] ?? '';
-    const ms = performance.now() - begin;
-    total.inc({ method, status: code });
-    duration.observe({ method }, ms / 1000);
-    log.info(
-      {
-        operation: `grpc ${method}`,
-        requestId,
-        status: code,
-        outcome: failure === undefined ? 'ok' : failure.row.http < 500 ? 'refused' : 'failed',
-        duration_ms: Math.round(ms),
-        'client.ip': addressOf(call),
-      },
-      'request',
-    );
   };
-}
-
-async function admitted<T>(bound: Admission, method: string, run: () => Promise<T>): Promise<T> {
-  const entry = bound.enter('POST', method);
-  if (!entry.admitted) {
-    const message = 'More is asked for than can be worked on; nothing was done.';
-    throw new GigvaultError('OVERLOADED', message, { retryAfter: entry.retryAfter });
-  }
-  try {
-    return await run();
-  } finally {
-    entry.leave(undefined);
-  }
 }
 
 /** When the client hangs up, and the milliseconds that it waits. @returns `lift` for when there is an answer: grpc-js says `cancelled` of each call that ends */
@@ -218,23 +180,6 @@ function requiredOf({
 /** DER. */
 function certificateOf(call: Call): Buffer | undefined {
   return call.getAuthContext().sslPeerCertificate?.raw;
-}
-
-function textOf(call: Call, name: string): string | undefined {
-  return call.metadata.get(name)[0]?.toString();
-}
-
-function requestIdOf(call: Call): string {
-  const given = textOf(call, 'x-request-id');
-  return given !== undefined && /^[A-Za-z0-9-]{1,64}$/.test(given) ? given : randomUUID();
-}
-
-/** Of the client: `127.0.0.1:4711`, `[::1]:4711`. */
-function addressOf(call: Call): string {
-  return call
-    .getPeer()
-    .replace(/:\d+$/, '')
-    .replace(/^\[|\]$/g, '');
 }
 
 /** The contract, with messages as their octets. */

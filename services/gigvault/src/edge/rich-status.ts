@@ -39,7 +39,9 @@ const GOOGLE = protobuf.Root.fromJSON({
  * An error as clients of any language read it: the gRPC status, and a google.rpc.Status with ErrorInfo (reason: the code of the REST API), BadRequest for
  * what is wrong with fields, and RetryInfo where a retry makes sense.
  */
-export function toRichError(error: GigvaultError): Partial<ServiceError> {
+export function toRichError(
+  error: GigvaultError,
+): Pick<ServiceError, 'code' | 'details' | 'metadata'> {
   const { row, message } = error;
   const metadata = new Metadata();
   const status = { code: row.grpc, message, details: detailsOf(error) };
