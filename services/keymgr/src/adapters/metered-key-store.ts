@@ -5,9 +5,18 @@ import type {
   SecretKeys,
 } from '@gigvault/keystore/key-store';
 import type { Metrics } from '@gigvault/telemetry/metrics';
+import type { Clock } from '@gigvault/time/clock';
+import { sharedLook } from '@gigvault/time/shared-look';
 
-/** The same backend, counted and timed. */
-export function meteredKeyStore(store: KeyStore, metrics: Metrics): KeyStore {
+/** Milliseconds for which a check is remembered: anybody may cause one, and a token or a KMS is slow, or asks for money. */
+const CHECKED = 1_000;
+
+/** The same backend, counted and timed; its checks are shared by those who ask at about the same time. */
+export function meteredKeyStore(
+  store: KeyStore,
+  metrics: Metrics,
+  clock: Pick<Clock, 'elapsed'>,
+): KeyStore {
   const { backend } = store;
   const signed = metrics.counter('sign_total', 'Signatures made by the backend', ['backend']);
   const duration = metrics.histogram(
@@ -21,6 +30,17 @@ export function meteredKeyStore(store: KeyStore, metrics: Metrics): KeyStore {
     ['backend'],
   );
   const meter = meterOf(backend, metrics);
+
+  async function check(): Promise<void> {
+    try {
+      await store.check();
+      available.set({ backend }, 1);
+    } catch (error) {
+      available.set({ backend }, 0);
+      throw error;
+    }
+  }
+
   return {
     backend,
     generate: (keyType, options) =>
@@ -54,15 +74,7 @@ export function meteredKeyStore(store: KeyStore, metrics: Metrics): KeyStore {
     ...(store.namedKeys && { namedKeys: store.namedKeys }),
     remove: (handle) => store.remove(handle),
     facts: () => store.facts(),
-    async check() {
-      try {
-        await store.check();
-        available.set({ backend }, 1);
-      } catch (error) {
-        available.set({ backend }, 0);
-        throw error;
-      }
-    },
+    check: sharedLook(check, CHECKED, clock),
   };
 }
 

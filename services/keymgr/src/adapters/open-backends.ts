@@ -9,6 +9,7 @@ import {
 import { pkcs8KeyStore } from '@gigvault/keystore/pkcs8-key-store';
 import type { Log } from '@gigvault/telemetry/log';
 import type { Metrics } from '@gigvault/telemetry/metrics';
+import type { Clock } from '@gigvault/time/clock';
 import { type BackendRoles, type Backends, backendsOf } from '../backends/backends.ts';
 import { FILES, type KeymgrConfig, keymgrPaths } from '../keymgr.config.ts';
 import { meteredKeyStore } from './metered-key-store.ts';
@@ -23,6 +24,7 @@ export interface OpenBackends extends Backends {
 /** What they are opened with. */
 interface BackendsContext {
   readonly metrics: Metrics;
+  readonly clock: Clock;
   readonly log: Log;
   readonly secrets: SecretResolver;
 }
@@ -34,7 +36,7 @@ interface BackendsContext {
 export async function openBackends(
   config: KeymgrConfig,
   dataDir: string,
-  { metrics, log, secrets }: BackendsContext,
+  { metrics, clock, log, secrets }: BackendsContext,
 ): Promise<OpenBackends> {
   const stores: Closeable[] = await Promise.all(
     Object.entries(config.backends).map(([name, backend]) =>
@@ -48,7 +50,7 @@ export async function openBackends(
     );
   return {
     ...backendsOf(
-      stores.map((store) => meteredKeyStore(store, metrics)),
+      stores.map((store) => meteredKeyStore(store, metrics, clock)),
       config.backend,
       rolesOf(config),
     ),
