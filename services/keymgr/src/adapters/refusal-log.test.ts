@@ -85,6 +85,35 @@ describe('covers: T63. refusals', () => {
     expect(told).toEqual([refusal()]);
   });
 
+  it('whose write fails after their minute leave those of the next minute as they are', async () => {
+    const clock = new FakeClock(NOW);
+    const writes: PromiseWithResolvers<void>[] = [];
+    const counts: number[] = [];
+    const log = refusalLog(
+      {
+        now() {
+          const write = Promise.withResolvers<void>();
+          writes.push(write);
+          return write.promise;
+        },
+        later: async (repeated) => void counts.push(...repeated.map(({ count }) => count)),
+      },
+      clock,
+    );
+    const late = log.refused(refusal());
+    clock.advance(MINUTE);
+    await log.flush();
+    const next = log.refused(refusal());
+    writes[0]!.reject(new Error('down'));
+    await expect(late).rejects.toThrow('down');
+    writes[1]!.resolve();
+    await next;
+    await log.refused(refusal());
+    expect(writes).toHaveLength(2);
+    await log.flush(true);
+    expect(counts).toEqual([1]);
+  });
+
   it('keep their number when it cannot be written', async () => {
     const { log, told, clock, database } = setUp();
     for (let n = 0; n < 3; n++) await log.refused(refusal());

@@ -54,9 +54,11 @@ export function refusalLog(writer: RefusalWriter, clock: Clock): RefusalLog {
     return kinds;
   }
 
-  function forget({ refusal }: Kind): void {
+  function forget(kind: Kind): void {
+    const { refusal } = kind;
     const kinds = kindsOf(refusal.caller);
-    kinds.delete(idOf(refusal));
+    // A write that fails late finds the kind of the next minute.
+    if (kinds.get(idOf(refusal)) === kind) kinds.delete(idOf(refusal));
     if (kinds.size === 0) byCaller.delete(refusal.caller);
   }
 
