@@ -109,13 +109,14 @@ const perMinute = z.int().min(0).max(1_000_000_000);
 
 /** How often each client may, in a minute; 0 is no limit. What counts as what: LimitedUse. */
 const limits = (generate: number, sign: number, list: number) =>
-  z
-    .strictObject({
-      generate: perMinute.default(generate),
-      sign: perMinute.default(sign),
-      list: perMinute.default(list),
-    })
-    .prefault({});
+  z.strictObject({
+    generate: perMinute.default(generate),
+    sign: perMinute.default(sign),
+    list: perMinute.default(list),
+  });
+
+/** Services change no keys. */
+const limitsOfPeople = limits(10, 100, 50).extend({ change: perMinute.default(60) });
 
 /** Section `keymgr` of the configuration. */
 export const keymgrConfig = z
@@ -145,7 +146,10 @@ export const keymgrConfig = z
     destruction: z.strictObject({ approvals: z.int().min(0).max(10).default(0) }).prefault({}),
     /** Of each person, with all of their API keys, and of each service. */
     limits: z
-      .strictObject({ people: limits(10, 100, 50), services: limits(60, 3_000_000, 600) })
+      .strictObject({
+        people: limitsOfPeople.prefault({}),
+        services: limits(60, 3_000_000, 600).prefault({}),
+      })
       .prefault({}),
   })
   .refine(

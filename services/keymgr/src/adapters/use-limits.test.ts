@@ -5,9 +5,12 @@ import { NOW } from '../../test/signing-fixture.ts';
 import { decryptForPerson } from '../encryption/decrypt-for-person.ts';
 import { encryptForPerson } from '../encryption/encrypt-for-person.ts';
 import { keymgrConfig } from '../keymgr.config.ts';
+import { changeGrants } from '../keys/change-grants.ts';
+import { changeState } from '../keys/change-state.ts';
 import { listKeys } from '../keys/find-keys.ts';
 import { generateServiceKey, generateUserKey } from '../keys/generate-key.ts';
 import { rotateKey } from '../keys/rotate-key.ts';
+import { scheduleDestruction, undoDestruction } from '../keys/schedule-destruction.ts';
 import type { KeyTable } from '../ports/key-table.ts';
 import { signForPerson } from '../signing/sign-for-person.ts';
 import { verifyForPerson } from '../signing/verify-for-person.ts';
@@ -64,6 +67,27 @@ describe('limits of people, by default', () => {
     expect(await passed(51, list)).toMatchObject({ n: 50 });
   });
 
+  it('60 changes in a minute, of states, grants and destructions together', async () => {
+    const { deps, alice, key, clock } = limitedWorld();
+    await key();
+    const grants = [{ user: person('bob').actor, uses: ['sign' as const] }];
+    const changes = [
+      () => changeState(deps, 'k', { state: 'suspended', reason: '' }, alice),
+      () => changeState(deps, 'k', { state: 'active', reason: '' }, alice),
+      () => scheduleDestruction(deps, 'k', alice),
+      () => undoDestruction(deps, 'k', alice),
+      () => changeGrants(deps, 'k', { grants }, alice),
+    ];
+    let n = 0;
+    const change = () => changes[n++ % changes.length]!();
+    const refused = { error: { code: 'RATE_LIMITED', retryAfter: 1 } };
+    expect(await passed(61, change)).toMatchObject({ n: 60, ...refused });
+    for (const one of changes) expect(await passed(1, one)).toMatchObject({ n: 0, ...refused });
+    clock.advance(MINUTE);
+    n = 0;
+    expect(await passed(61, change)).toMatchObject({ n: 60 });
+  });
+
   it('each refusal is told', async () => {
     const { deps, alice, key, events } = limitedWorld({ people: { sign: 2 } });
     await key();
@@ -116,6 +140,15 @@ describe('the share of a person', () => {
       });
     },
   );
+
+  it('is not used for ever: who meets a change at each of five attempts is told so', async () => {
+    const { deps, alice, key } = limitedWorld();
+    await key();
+    const rival = changingKeys(deps.keys, 5);
+    const sign = () => signForPerson({ ...deps, keys: rival }, 'k', SIGN, alice);
+    await expect(sign()).rejects.toMatchObject({ code: 'CONFLICT', details: { key_id: 'k' } });
+    await sign();
+  });
 
   it('covers verifying with a key without a public half, and with no other', async () => {
     const { deps, alice, key } = limitedWorld({ people: { sign: 2 } });

@@ -11,6 +11,7 @@ const TOO_MANY: Readonly<Record<LimitedUse, string>> = {
   generate: 'Too many new keys in a minute.',
   sign: 'Too many uses of keys in a minute.',
   list: 'Too many lists of keys in a minute.',
+  change: 'Too many changes of keys in a minute.',
 };
 
 /** Counters of this process: two replicas allow twice as much. All of a minute's share can be used at once. */
@@ -32,10 +33,10 @@ export function useLimits(
 }
 
 function limiters(
-  perMinute: Readonly<Record<LimitedUse, number>>,
+  perMinute: Readonly<Partial<Record<LimitedUse, number>>>,
   clock: Clock,
 ): Record<LimitedUse, RateLimiter | undefined> {
-  const one = (burst: number) =>
+  const one = (burst = 0) =>
     burst === 0
       ? undefined
       : createRateLimiter({ requestsPerSecond: burst / MINUTE_SECONDS, burst }, clock);
@@ -43,5 +44,6 @@ function limiters(
     generate: one(perMinute.generate),
     sign: one(perMinute.sign),
     list: one(perMinute.list),
+    change: one(perMinute.change),
   };
 }

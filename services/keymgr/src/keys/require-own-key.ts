@@ -1,4 +1,5 @@
 import type { Principal, Role } from '@gigvault/access/permissions';
+import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import type { ClockGuard } from '@gigvault/time/clock-guard';
 import type { EncryptionTable } from '../ports/encryption-table.ts';
 import type { LimitedUse } from '../ports/use-limits.ts';
@@ -52,19 +53,27 @@ const FOR_OTHERS: Readonly<Record<PersonUse, readonly Role[]>> = {
   grant: ['admin'],
 };
 
-/** What each counts as. What is seldom and undone counts as nothing. */
-const COUNTS_AS: Readonly<Partial<Record<PersonUse, LimitedUse>>> = {
+/** What each counts as. */
+const COUNTS_AS: Readonly<Record<PersonUse, LimitedUse>> = {
   sign: 'sign',
   // Only with keys without a public half: each answer is one that the secret gave.
   verify: 'sign',
   encrypt: 'sign',
   decrypt: 'sign',
   rotate: 'generate',
+  'change-state': 'change',
+  destroy: 'change',
+  'approve-destruction': 'change',
+  restore: 'change',
+  grant: 'change',
 };
+
+/** Attempts of one use. Each may be a signature; whoever changes a key so often does not do it by chance. */
+const MOST_ATTEMPTS = 5;
 
 /**
  * Takes the share of one use, then does `attempt` with the key, as it is in the table now, until nobody has changed the key meanwhile, which `attempt` says by
- * undefined. Whoever may use it no more by then is refused. Errors: those of requireOwnKey and of `attempt`.
+ * undefined. Whoever may use it no more by then is refused. Errors: those of requireOwnKey and of `attempt`; CONFLICT when somebody changes it at each attempt.
  */
 export async function useOwnKey<T>(
   deps: PersonDeps,
@@ -74,10 +83,12 @@ export async function useOwnKey<T>(
   attempt: (key: StoredKey) => Promise<T | undefined>,
 ): Promise<T> {
   await takeShare(deps, keyId, use, principal);
-  for (;;) {
+  for (let n = 0; n < MOST_ATTEMPTS; n++) {
     const done = await attempt(await findOwnKey(deps, keyId, use, principal));
     if (done !== undefined) return done;
   }
+  const message = `Key '${keyId}' was changed by somebody else at each of ${MOST_ATTEMPTS} attempts.`;
+  throw new GigvaultError('CONFLICT', message, { details: { key_id: keyId } });
 }
 
 /**
@@ -101,9 +112,8 @@ async function takeShare(
   use: PersonUse,
   { actor }: Principal,
 ): Promise<void> {
-  const counted = COUNTS_AS[use];
   requireKeyId(keyId);
-  if (counted) await limits.take(counted, actor, keyId);
+  await limits.take(COUNTS_AS[use], actor, keyId);
 }
 
 async function findOwnKey(

@@ -1,5 +1,5 @@
-/** What is counted of a client. A rotation makes a key as well; encrypting, decrypting and verifying with an HMAC key count as signing. */
-export type LimitedUse = 'generate' | 'sign' | 'list';
+/** What is counted of a client. A rotation makes a key as well; encrypting, decrypting and verifying with an HMAC key count as signing; changes of states and grants, and what is said of destructions, are each an audit record for ever. */
+export type LimitedUse = 'generate' | 'sign' | 'list' | 'change';
 
 /** How often one client may. */
 export interface UseLimits {
