@@ -213,7 +213,7 @@ async function tell(
     hasRootKey,
     setupToken: credentials.setupToken === '' ? undefined : credentials.setupToken,
     environment,
-    keysInToken: config.keymgr.backends[config.keymgr.backend]?.type === 'pkcs11',
+    newKeys: config.keymgr.backends[config.keymgr.backend]?.type ?? 'pkcs8',
   });
 }
 

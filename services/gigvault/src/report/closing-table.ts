@@ -1,5 +1,9 @@
+import type { BackendConfig } from '@gigvault/keymgr/keymgr.config';
 import type { Listeners } from '../composition/serve.ts';
 import type { ProcessPorts } from '../composition/split-ports.ts';
+
+/** Types of backends. */
+type NewKeys = 'pkcs8' | BackendConfig['type'];
 
 /** What a start tells at its end. */
 export interface StartReport {
@@ -15,9 +19,17 @@ export interface StartReport {
   /** Absent once an administrator exists. */
   readonly setupToken: string | undefined;
   readonly environment: 'development' | 'production';
-  /** New keys are made in a token. Those of before stay where they are. */
-  readonly keysInToken: boolean;
+  /** Where new keys are made. Those of before stay where they are. */
+  readonly newKeys: NewKeys;
 }
+
+const KEYS: Readonly<Record<NewKeys, string>> = {
+  memory: 'keys in memory',
+  pkcs8: 'software keys',
+  pkcs11: 'new keys in a token',
+  tpm2: 'new keys in a TPM',
+  'aws-kms': 'new keys in AWS KMS',
+};
 
 /** The closing table of product.md A.2. */
 export function closingTable(report: StartReport): string {
@@ -85,7 +97,7 @@ function setupLines(report: StartReport): string[] {
 
 function profileLine(report: StartReport): string {
   const where = 'grpc' in report.listeners ? 'one process' : 'one process per service';
-  const keys = report.keysInToken ? 'new keys in a token' : 'software keys';
+  const keys = KEYS[report.newKeys];
   if (report.environment === 'production') return `PRODUCTION PROFILE: ${keys}, ${where}.`;
   const profile = `DEV PROFILE: ${keys}, one node, ${where}.`;
   if (!report.hasRootKey) return profile;
