@@ -43,9 +43,8 @@ const ALGORITHMS: Readonly<Record<PairKeyType, Algorithm>> = {
 export const SOFTWARE_KEY_TYPES = Object.keys(ALGORITHMS) as readonly PairKeyType[];
 
 /** The facts of a backend that computes in this process. */
-export function softwareFacts(type: BackendFacts['type'], description: string): BackendFacts {
+export function softwareFacts(description: string): BackendFacts {
   return {
-    type,
     description,
     keyTypes: [...SOFTWARE_KEY_TYPES, ...SECRET_KEY_TYPES],
     hardware: false,

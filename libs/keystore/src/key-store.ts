@@ -10,9 +10,11 @@ export type KeyHandle = string & { readonly [keyHandle]: true };
 /** ECDSA only: `der` is the SEQUENCE that X.509 wants (RFC 3279 §2.2.3), `p1363` is r and s side by side as JWS wants (RFC 7518 §3.4). */
 export type SignatureFormat = 'der' | 'p1363';
 
+/** Kinds of backends, as in the configuration. */
+export type BackendType = 'memory' | 'pkcs8' | 'pkcs11' | 'tpm2' | 'aws-kms';
+
 /** What a backend is and what it can do, for operators. */
 export interface BackendFacts {
-  readonly type: 'memory' | 'pkcs8' | 'pkcs11' | 'tpm2' | 'aws-kms';
   /** As `token 'ca' (SoftHSM v2, serial 0a1b)`. */
   readonly description: string;
   /** What it makes. */
@@ -90,6 +92,8 @@ export interface PrivateDecryption {
 export interface KeyStore {
   /** As `pkcs8`: in metrics, key rows and messages. */
   readonly backend: string;
+  /** Known also while it cannot be asked. */
+  readonly type: BackendType;
   /**
    * A new key pair, durable when this resolves. A backend that shows names to its operators shows `label`. One that can find keys by name gives the
    * key that an earlier call with the same `name` made: whoever died before it wrote the handle down leaves no key behind that is paid for.

@@ -39,6 +39,7 @@ export function memoryKeyStore(
 
   return {
     backend,
+    type: 'memory',
     generate: async (keyType) => keep(keys, (await generateKeyObject(keyType)).privateKey),
     publicKey: async (handle) => subjectPublicKeyInfo(find(keys, handle)),
     sign: async (handle, data, { format }) => signWith(find(keys, handle), data, format),
@@ -47,7 +48,7 @@ export function memoryKeyStore(
       keys.delete(parseKeyHandle(handle));
       secrets.delete(handle);
     },
-    facts: async () => softwareFacts('memory', 'keys that die with this process'),
+    facts: async () => softwareFacts('keys that die with this process'),
     check: async () => undefined,
     secretKeys: {
       generate: async (keyType) => keep(secrets, generateSecretKey(keyType)),

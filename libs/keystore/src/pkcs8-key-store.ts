@@ -65,6 +65,7 @@ export function pkcs8KeyStore(options: Pkcs8KeyStoreOptions): Pkcs8KeyStore {
 
   return {
     backend: 'pkcs8',
+    type: 'pkcs8',
     generate: (keyType) => generate(keyType),
     publicKey: async (handle) => subjectPublicKeyInfo(await pairs.load(handle)),
     sign: async (handle, data, { format }) => signWith(await pairs.load(handle), data, format),
@@ -76,7 +77,7 @@ export function pkcs8KeyStore(options: Pkcs8KeyStoreOptions): Pkcs8KeyStore {
       for (const keys of [pairs, secrets]) keys.forget(handle);
       await syncFolder(directory);
     },
-    facts: async () => softwareFacts('pkcs8', `encrypted files in ${directory}`),
+    facts: async () => softwareFacts(`encrypted files in ${directory}`),
     async check() {
       await access(directory, constants.R_OK | constants.W_OK).catch((cause: unknown) => {
         throw unavailable(`Key directory ${directory} cannot be read and written.`, cause);

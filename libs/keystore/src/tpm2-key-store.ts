@@ -41,11 +41,7 @@ export function tpm2KeyStore(options: Tpm2Options): Pkcs11KeyStore {
       TPM2_PKCS11_STORE: directory,
     },
   });
-  return {
-    ...store,
-    backend: rest.backend ?? 'tpm2',
-    facts: async () => ({ ...(await store.facts()), type: 'tpm2' }),
-  };
+  return { ...store, backend: rest.backend ?? 'tpm2', type: 'tpm2' };
 }
 
 function installedModule(): string {

@@ -91,7 +91,11 @@ describe.each(MODES)('all keys in a token, %s', (mode) => {
         await rm(accessToken);
         const { code, stdout } = await info();
         expect(code).toBe(NOT_WELL);
-        expect(JSON.parse(stdout)).toMatchObject({ healthy: false, problem: expect.any(String) });
+        expect(JSON.parse(stdout)).toMatchObject({
+          type: 'pkcs11',
+          healthy: false,
+          problem: expect.stringMatching(/^Backend 'hsm': /),
+        });
         const revoked = await shared.pki.cli('cert', 'revoke', certificateFile, '--yes');
         expect(revoked).toMatchObject({ code: 0 });
         await expect(client.certificate(['b.localhost'])).rejects.toThrow();

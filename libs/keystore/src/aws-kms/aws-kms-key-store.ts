@@ -47,6 +47,7 @@ export function awsKmsKeyStore(options: AwsKmsOptions): AwsKmsKeyStore {
 
   return {
     backend: 'aws-kms',
+    type: 'aws-kms',
     generate: async (keyType, { label, name } = {}) =>
       keys.generate(kmsAlgorithm(keyType), { label, name }),
     publicKey: async (handle) => (await signer.find(handle)).spki,
@@ -75,7 +76,6 @@ export function awsKmsKeyStore(options: AwsKmsOptions): AwsKmsKeyStore {
     async facts() {
       await look();
       return {
-        type: 'aws-kms',
         description: `AWS KMS in ${await client.region()}`,
         keyTypes: KMS_KEY_TYPES,
         hardware: true,

@@ -119,6 +119,7 @@ export function pkcs11KeyStore(options: Pkcs11Options): Pkcs11KeyStore {
 
   return {
     backend: options.backend ?? 'pkcs11',
+    type: 'pkcs11',
     async generate(keyType, { label, handle = parseKeyHandle(randomUUID()) } = {}) {
       algorithmOf(keyType);
       if (!isUuid(handle)) {
@@ -139,7 +140,7 @@ export function pkcs11KeyStore(options: Pkcs11Options): Pkcs11KeyStore {
     },
     async facts() {
       const { description, keyTypes, hardware } = await opened();
-      return { type: 'pkcs11', fips: undefined, description, keyTypes, hardware };
+      return { fips: undefined, description, keyTypes, hardware };
     },
     async check() {
       await driver.call({ method: 'check' });

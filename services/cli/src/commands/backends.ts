@@ -16,7 +16,7 @@ export const backendsList: Action = async (session) => {
       table(
         [
           { head: 'NAME', cell: nameOf },
-          { head: 'TYPE', cell: (item) => item.type ?? '' },
+          { head: 'TYPE', cell: (item) => item.type },
           { head: 'HEALTH', cell: (item) => (item.healthy ? 'ok' : 'not well') },
           { head: 'LATENCY', cell: (item) => ms(item.latencyMs) },
           { head: 'FIPS', cell: fipsOf },
@@ -39,7 +39,7 @@ export const backendsInfo: Action = async (session, [name = '']) => {
       fieldLines(
         [
           ['backend', nameOf(backend)],
-          ['type', backend.type ?? ''],
+          ['type', backend.type],
           ['what', backend.description ?? ''],
           ['health', backend.healthy ? 'ok' : (backend.problem ?? 'not well')],
           ['latency', ms(backend.latencyMs)],

@@ -196,7 +196,7 @@ export interface BackendDocument {
   readonly healthy: boolean;
   readonly problem?: string;
   readonly latencyMs: number;
-  readonly type?: string;
+  readonly type: string;
   readonly description?: string;
   readonly keyTypes?: readonly string[];
   readonly abilities?: readonly string[];

@@ -17,7 +17,7 @@ export function meteredKeyStore(
   metrics: Metrics,
   clock: Pick<Clock, 'elapsed'>,
 ): KeyStore {
-  const { backend } = store;
+  const { backend, type } = store;
   const signed = metrics.counter('sign_total', 'Signatures made by the backend', ['backend']);
   const duration = metrics.histogram(
     'sign_duration_seconds',
@@ -43,6 +43,7 @@ export function meteredKeyStore(
 
   return {
     backend,
+    type,
     generate: (keyType, options) =>
       meter.generation(keyType, () => store.generate(keyType, options)),
     publicKey: (handle) => store.publicKey(handle),

@@ -7,7 +7,10 @@ import { softHsmToken } from '@gigvault/testkit/softhsm-token';
 import { TEST_PIN, type TestToken } from '@gigvault/testkit/test-token';
 import { readPublicKey } from '@gigvault/x509/public-key';
 import { afterAll, afterEach, beforeAll, expect, it } from '@jest/globals';
+import { backendJson } from '../api/http-backends.ts';
+import { backendsOf } from '../backends/backends.ts';
 import { keymgrConfig } from '../keymgr.config.ts';
+import { inspectBackend } from '../keys/inspect-backends.ts';
 import { type Closeable, openBackend } from './open-backend.ts';
 
 const LIBRARY = '/usr/lib/softhsm/libsofthsm2.so';
@@ -63,4 +66,21 @@ it.each([
     const { keyObject } = readPublicKey(await store.publicKey(handle));
     expect(await verifyWith(keyObject, data, signature, 'der')).toBe(true);
   },
+);
+
+it.each([
+  ['pkcs11', { type: 'pkcs11', library: LIBRARY, pin: 'env://HSM_PIN', token: 'other' }],
+  ['tpm2', { type: 'tpm2', modulePath: LIBRARY, pin: 'env://HSM_PIN', token: 'other' }],
+])(
+  'one of type %s that is not well is shown with its type and its name',
+  async (type, written) => {
+    const { away } = keymgrConfig.parse({ backends: { away: written } }).backends;
+    store = await openBackend('away', away!, { log: silentLog, secrets, dataDir: '/nonexistent' });
+    const shown = backendJson(
+      await inspectBackend({ backends: backendsOf([store], 'away') }, 'away'),
+    );
+    expect(shown).toMatchObject({ name: 'away', type, healthy: false });
+    expect(shown.problem).toMatch(/^Backend 'away': (?!.*Look at)/);
+  },
+  60_000,
 );

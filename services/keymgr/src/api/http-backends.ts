@@ -20,7 +20,7 @@ const backendSchema = z.strictObject({
   healthy: z.boolean(),
   problem: z.string().optional().describe('Why it is not healthy'),
   latencyMs: milliseconds.describe('How long it took to answer'),
-  type: z.enum(['memory', 'pkcs8', 'pkcs11', 'tpm2', 'aws-kms']).optional(),
+  type: z.enum(['memory', 'pkcs8', 'pkcs11', 'tpm2', 'aws-kms']),
   description: z.string().optional(),
   keyTypes: z.array(z.string()).optional().describe('What it makes and signs with'),
   abilities: z.array(z.enum(ABILITIES)).optional(),
@@ -118,18 +118,24 @@ export function backendRoutes(deps: TrialDeps): HttpRoute[] {
 /** A backend as the API shows it. */
 export function backendJson({
   name,
+  type,
   forNewKeys,
   latency,
   facts,
   abilities,
   problem,
 }: BackendState): z.infer<typeof backendSchema> {
-  const state = { name, default: forNewKeys, healthy: problem === undefined, latencyMs: latency };
+  const state = {
+    name,
+    type,
+    default: forNewKeys,
+    healthy: problem === undefined,
+    latencyMs: latency,
+  };
   if (facts === undefined) return { ...state, ...(problem === undefined ? {} : { problem }) };
-  const { type, description, keyTypes, hardware, fips } = facts;
+  const { description, keyTypes, hardware, fips } = facts;
   return {
     ...state,
-    type,
     description,
     keyTypes: [...keyTypes],
     abilities: [...abilities],

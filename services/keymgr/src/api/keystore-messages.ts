@@ -24,7 +24,6 @@ export function backendMessage(backend: BackendState): Backend {
   return {
     ...shown,
     problem: shown.problem ?? '',
-    type: shown.type ?? '',
     description: shown.description ?? '',
     keyTypes: shown.keyTypes ?? [],
     abilities: shown.abilities ?? [],

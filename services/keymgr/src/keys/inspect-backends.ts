@@ -1,5 +1,5 @@
 import { asGigvaultError } from '@gigvault/errors/gigvault-error';
-import type { BackendFacts, KeyStore } from '@gigvault/keystore/key-store';
+import type { BackendFacts, BackendType, KeyStore } from '@gigvault/keystore/key-store';
 import { isAesKeyType, isHmacKeyType } from '@gigvault/keystore/key-types';
 import type { Backends } from '../backends/backends.ts';
 
@@ -26,6 +26,7 @@ export type Ability = (typeof ABILITIES)[number];
 /** A backend as it is now. */
 export interface BackendState {
   readonly name: string;
+  readonly type: BackendType;
   /** New keys are made there. */
   readonly forNewKeys: boolean;
   /** Milliseconds that it took to answer. */
@@ -49,7 +50,7 @@ export function inspectBackend(deps: InspectDeps, name: string): Promise<Backend
 }
 
 async function inspect({ backends }: InspectDeps, store: KeyStore): Promise<BackendState> {
-  const name = store.backend;
+  const { backend: name, type } = store;
   const forNewKeys = name === backends.forNewKeys.backend;
   const start = performance.now();
   const outcome = await store.facts().then(
@@ -57,7 +58,7 @@ async function inspect({ backends }: InspectDeps, store: KeyStore): Promise<Back
     (error: unknown) => ({ facts: undefined, problem: asGigvaultError(error).message }),
   );
   const abilities = outcome.facts === undefined ? [] : abilitiesOf(store, outcome.facts);
-  return { name, forNewKeys, latency: performance.now() - start, abilities, ...outcome };
+  return { name, type, forNewKeys, latency: performance.now() - start, abilities, ...outcome };
 }
 
 function abilitiesOf({ privateDecryption }: KeyStore, { keyTypes }: BackendFacts): Ability[] {
