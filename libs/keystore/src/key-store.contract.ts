@@ -1,7 +1,14 @@
 import { createPublicKey, type KeyObject } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { verifyWith } from './key-algorithm.ts';
-import type { KeyHandle, KeyStore, PrivateDecryption, SecretKeys } from './key-store.ts';
+import {
+  type KeyHandle,
+  type KeyStore,
+  type NewKeyOptions,
+  type PrivateDecryption,
+  randomHandle,
+  type SecretKeys,
+} from './key-store.ts';
 import type { PairKeyType, SecretKeyType } from './key-types.ts';
 import { encryptTo } from './rsa-encryption.ts';
 
@@ -82,6 +89,32 @@ export function describeKeyStore(name: string, make: () => Promise<KeyStoreUnder
       const keys = await Promise.all(handles.map((handle) => subject.store.publicKey(handle)));
       expect(handles.every((handle) => /^[A-Za-z0-9-]{1,255}$/.test(handle))).toBe(true);
       expect(keys[0]!.equals(keys[1]!)).toBe(false);
+    });
+
+    it('makes a key under the handle that was chosen, or finds it by the name', async () => {
+      const { store, secretKeyTypes = [] } = subject;
+      const generate: ((options: NewKeyOptions) => Promise<KeyHandle>)[] = [
+        (options) => store.generate('ec-p256', options),
+        ...secretKeyTypes.map(
+          (keyType) => (options: NewKeyOptions) =>
+            (store.secretKeys as SecretKeys).generate(keyType, options),
+        ),
+        ...(store.privateDecryption
+          ? [(options: NewKeyOptions) => store.privateDecryption!.generate('rsa-2048', options)]
+          : []),
+      ];
+      for (const make of generate) {
+        const handle = randomHandle();
+        const made = await make({ handle, name: handle });
+        if (store.namedKeys) {
+          await store.namedKeys.remove('ec-p256', handle);
+          expect(await make({ name: handle })).not.toBe(made);
+          await store.namedKeys.remove('ec-p256', handle);
+        } else {
+          expect(made).toBe(handle);
+          await store.remove(handle);
+        }
+      }
     });
 
     it('signs many at once', async () => {

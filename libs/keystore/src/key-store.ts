@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import type { AnyKeyType, PairKeyType, RsaKeyType, SecretKeyType } from './key-types.ts';
 import type { OpenSignature } from './streamed-signature.ts';
@@ -25,10 +26,23 @@ export interface BackendFacts {
   readonly fips: boolean | undefined;
 }
 
+/** Of a new key. */
+export interface NewKeyOptions {
+  /** A backend that shows names to its operators shows it. */
+  readonly label?: string;
+  /** See NamedKeys; no other backend knows it. */
+  readonly name?: string;
+  /**
+   * A UUID that no key has had: who notes it before asking can remove the key whatever happens. Default: a random one. Backends with named keys
+   * choose their handles themselves: there `name` does this.
+   */
+  readonly handle?: KeyHandle;
+}
+
 /** Of backends that have keys without a public half. Errors, beside those named: INVALID_ARGUMENT (handle), KEY_NOT_FOUND, KEY_UNAVAILABLE. */
 export interface SecretKeys {
   /** As KeyStore's own; durable when it resolves. Errors: OPERATION_NOT_SUPPORTED for a type that it does not make. */
-  generate(keyType: SecretKeyType, options?: { readonly label?: string }): Promise<KeyHandle>;
+  generate(keyType: SecretKeyType, options?: NewKeyOptions): Promise<KeyHandle>;
   /**
    * AES-GCM with a random initialization vector of 12 octets and a tag of 16: vector, ciphertext, tag, one after the other. Whoever asks counts,
    * see GCM_LIMIT. Errors: KEY_USE_REFUSED for an HMAC key.
@@ -80,7 +94,7 @@ export interface NamedKeys {
 /** Of backends whose private keys decrypt: RSAES-OAEP (RFC 8017 §7.1), SHA-256 for hash and MGF1. Errors as those of SecretKeys. */
 export interface PrivateDecryption {
   /** A pair that decrypts, and is not to sign; durable when it resolves. */
-  generate(keyType: RsaKeyType, options?: { readonly label?: string }): Promise<KeyHandle>;
+  generate(keyType: RsaKeyType, options?: NewKeyOptions): Promise<KeyHandle>;
   /** Errors: DECRYPTION_FAILED. */
   decrypt(handle: KeyHandle, ciphertext: Buffer, label: Buffer): Promise<Buffer>;
 }
@@ -95,14 +109,11 @@ export interface KeyStore {
   /** Known also while it cannot be asked. */
   readonly type: BackendType;
   /**
-   * A new key pair, durable when this resolves. A backend that shows names to its operators shows `label`. One that can find keys by name gives the
+   * A new key pair, durable when this resolves. A backend that can find keys by name gives the
    * key that an earlier call with the same `name` made: whoever died before it wrote the handle down leaves no key behind that is paid for.
    * Errors: INVALID_ARGUMENT for an unknown type, OPERATION_NOT_SUPPORTED for one that the backend does not make, KEY_UNAVAILABLE.
    */
-  generate(
-    keyType: PairKeyType,
-    options?: { readonly label?: string; readonly name?: string },
-  ): Promise<KeyHandle>;
+  generate(keyType: PairKeyType, options?: NewKeyOptions): Promise<KeyHandle>;
   /** SubjectPublicKeyInfo, DER. Errors: INVALID_ARGUMENT (handle), KEY_NOT_FOUND, KEY_UNAVAILABLE. */
   publicKey(handle: KeyHandle): Promise<Buffer>;
   /**
@@ -143,4 +154,9 @@ export function isKeyHandle(text: unknown): text is KeyHandle {
 export function parseKeyHandle(text: string): KeyHandle {
   if (isKeyHandle(text)) return text;
   throw new GigvaultError('INVALID_ARGUMENT', 'A key id has 1 to 255 letters, digits and dashes.');
+}
+
+/** One that no key has had. */
+export function randomHandle(): KeyHandle {
+  return parseKeyHandle(randomUUID());
 }

@@ -1,4 +1,4 @@
-import { type KeyObject, randomUUID } from 'node:crypto';
+import type { KeyObject } from 'node:crypto';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import {
   generateKeyObject,
@@ -6,7 +6,14 @@ import {
   softwareFacts,
   subjectPublicKeyInfo,
 } from './key-algorithm.ts';
-import { type KeyHandle, type KeyStore, parseKeyHandle } from './key-store.ts';
+import {
+  type KeyHandle,
+  type KeyStore,
+  type NewKeyOptions,
+  parseKeyHandle,
+  randomHandle,
+} from './key-store.ts';
+import type { PairKeyType } from './key-types.ts';
 import { decryptRsa } from './rsa-encryption.ts';
 import {
   decryptWith,
@@ -31,16 +38,18 @@ export function memoryKeyStore(
     return key;
   }
 
-  function keep<K>(among: Map<KeyHandle, K>, key: K): KeyHandle {
-    const handle = parseKeyHandle(randomUUID());
-    among.set(handle, key);
+  function keep<K>(among: Map<KeyHandle, K>, key: K, { handle = randomHandle() }: NewKeyOptions) {
+    among.set(parseKeyHandle(handle), key);
     return handle;
   }
+
+  const generate = async (keyType: PairKeyType, options: NewKeyOptions = {}) =>
+    keep(keys, (await generateKeyObject(keyType)).privateKey, options);
 
   return {
     backend,
     type: 'memory',
-    generate: async (keyType) => keep(keys, (await generateKeyObject(keyType)).privateKey),
+    generate,
     publicKey: async (handle) => subjectPublicKeyInfo(find(keys, handle)),
     sign: async (handle, data, { format }) => signWith(find(keys, handle), data, format),
     startSignature: async (handle, { format }) => startSignature(find(keys, handle), format),
@@ -51,14 +60,14 @@ export function memoryKeyStore(
     facts: async () => softwareFacts('keys that die with this process'),
     check: async () => undefined,
     secretKeys: {
-      generate: async (keyType) => keep(secrets, generateSecretKey(keyType)),
+      generate: async (keyType, options = {}) => keep(secrets, generateSecretKey(keyType), options),
       encrypt: async (handle, plaintext, data) =>
         encryptWith(find(secrets, handle), plaintext, data),
       decrypt: async (handle, sealed, data) => decryptWith(find(secrets, handle), sealed, data),
       mac: async (handle, data) => macWith(find(secrets, handle), data),
     },
     privateDecryption: {
-      generate: async (keyType) => keep(keys, (await generateKeyObject(keyType)).privateKey),
+      generate,
       decrypt: async (handle, ciphertext, label) =>
         decryptRsa(find(keys, handle), ciphertext, label),
     },

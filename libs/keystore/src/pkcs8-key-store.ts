@@ -1,4 +1,4 @@
-import { type KeyObject, randomUUID } from 'node:crypto';
+import type { KeyObject } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { access, constants, readFile } from 'node:fs/promises';
 import { setImmediate } from 'node:timers/promises';
@@ -12,7 +12,13 @@ import {
 } from './key-algorithm.ts';
 import { encryptedPkcs8, openJwe, openPkcs8, pkcs8File, secretFile } from './key-file.ts';
 import { keyFileRotation } from './key-file-rotation.ts';
-import { type KeyHandle, type KeyStore, parseKeyHandle } from './key-store.ts';
+import {
+  type KeyHandle,
+  type KeyStore,
+  type NewKeyOptions,
+  parseKeyHandle,
+  randomHandle,
+} from './key-store.ts';
 import type { PairKeyType } from './key-types.ts';
 import type { MasterKeys } from './master-key.ts';
 import { decryptRsa } from './rsa-encryption.ts';
@@ -53,10 +59,12 @@ export function pkcs8KeyStore(options: Pkcs8KeyStoreOptions): Pkcs8KeyStore {
   const rotation = keyFileRotation(directory, masterKeys);
   const secrets = openedKeys<SecretKey>((handle) => readSecret(directory, handle, masterKeys));
 
-  async function generate(keyType: PairKeyType): Promise<KeyHandle> {
+  async function generate(
+    keyType: PairKeyType,
+    { handle = randomHandle() }: NewKeyOptions = {},
+  ): Promise<KeyHandle> {
     const { privateKey } = await generateKeyObject(keyType);
-    const handle = parseKeyHandle(randomUUID());
-    await rotation.write(pkcs8File(directory, handle), (passphrase) =>
+    await rotation.write(pkcs8File(directory, parseKeyHandle(handle)), (passphrase) =>
       encryptedPkcs8(privateKey, passphrase),
     );
     pairs.remember(handle, privateKey);
@@ -66,7 +74,7 @@ export function pkcs8KeyStore(options: Pkcs8KeyStoreOptions): Pkcs8KeyStore {
   return {
     backend: 'pkcs8',
     type: 'pkcs8',
-    generate: (keyType) => generate(keyType),
+    generate,
     publicKey: async (handle) => subjectPublicKeyInfo(await pairs.load(handle)),
     sign: async (handle, data, { format }) => signWith(await pairs.load(handle), data, format),
     startSignature: async (handle, { format }) => startSignature(await pairs.load(handle), format),
@@ -85,10 +93,9 @@ export function pkcs8KeyStore(options: Pkcs8KeyStoreOptions): Pkcs8KeyStore {
     },
     masterKeyRotation: rotation,
     secretKeys: {
-      async generate(keyType) {
+      async generate(keyType, { handle = randomHandle() } = {}) {
         const secret = generateSecretKey(keyType);
-        const handle = parseKeyHandle(randomUUID());
-        await rotation.write(secretFile(directory, handle), (passphrase) =>
+        await rotation.write(secretFile(directory, parseKeyHandle(handle)), (passphrase) =>
           sealSecretKey(secret, passphrase),
         );
         secrets.remember(handle, secret);
@@ -101,7 +108,7 @@ export function pkcs8KeyStore(options: Pkcs8KeyStoreOptions): Pkcs8KeyStore {
       mac: async (handle, data) => macWith(await secrets.load(handle), data),
     },
     privateDecryption: {
-      generate: (keyType) => generate(keyType),
+      generate,
       decrypt: async (handle, ciphertext, label) =>
         decryptRsa(await pairs.load(handle), ciphertext, label),
     },

@@ -163,7 +163,10 @@ describe.each(MODES)('the gigvault command, %s', (mode) => {
       { name: 'scratch', default: false, healthy: true, type: 'memory', hardware: false },
     ]);
     expect(done(await cli('backends', 'info', 'pkcs8'))).toMatch(/encrypted files in/);
-    expect(done(await cli('backends', 'test', 'pkcs8', '--key-type', 'ed25519'))).toMatch(/works/);
+    const tested = async (keyType: string) =>
+      done(await cli('backends', 'test', 'pkcs8', '--key-type', keyType));
+    expect(await tested('ed25519')).toMatch(/works: ed25519 made in .*, signed in .*, verified,/);
+    expect(await tested('aes-256')).toMatch(/works: aes-256 .*, encrypted in .*, decrypted,/);
     expect((await cli('backends', 'info', 'nobody')).code).toBe(5);
   });
 

@@ -31,7 +31,7 @@ const STAYS_SMALL: Readonly<Record<string, string>> = {
   outbox_head: 'one row',
   responder: 'a row for each CA',
   shard: 'a row for each CRL',
-  backend_trial: 'the keys with which backends are being tried',
+  backend_test: 'the keys with which backends are being tested',
   state: 'one row',
   crl: 'CRLs that newer ones have replaced are deleted after a while',
   crl_part: 'the same, in parts',
@@ -59,9 +59,9 @@ const MAY_SCAN: Readonly<Record<string, string>> = {
     'a metric, once a minute; a key of ours is made by hand or once a year',
   "SELECT DISTINCT backend FROM key WHERE purposes <> '{}' AND state <> 'destroyed'":
     'once a start: the backends with which services sign',
-  "SELECT p.key_id, p.handle, p.spki FROM key AS k JOIN (SELECT key_id, version, backend, handle, spki FROM key UNION ALL SELECT key_id, version, backend, handle, spki FROM key_version) AS p USING (key_id) WHERE p.backend = 'pkcs8' AND k.state <> 'destroyed' AND (k.destroy_at IS NULL OR k.restore_state IS NOT NULL) ORDER BY p.key_id, p.version":
+  'SELECT key_id AS "keyId", v.handle, v.spki IS NOT NULL AS "isPair" FROM (SELECT key_id, version, backend, handle, spki FROM key UNION ALL SELECT key_id, version, backend, handle, spki FROM key_version) AS v JOIN key AS k USING (key_id) WHERE v.backend = $1 AND k.state <> \'destroyed\' AND (k.destroy_at IS NULL OR k.restore_state IS NOT NULL) ORDER BY key_id, v.version':
     'once a start: each of these keys must have its file',
-  "SELECT p.backend, min(p.key_id) AS key_id FROM key AS k JOIN (SELECT key_id, backend FROM key UNION ALL SELECT key_id, backend FROM key_version) AS p USING (key_id) WHERE p.backend <> ALL ($1::text[]) AND k.state <> 'destroyed' GROUP BY p.backend ORDER BY p.backend":
+  'SELECT v.backend, min(key_id) AS "keyId" FROM (SELECT key_id, version, backend, handle, spki FROM key UNION ALL SELECT key_id, version, backend, handle, spki FROM key_version) AS v JOIN key AS k USING (key_id) WHERE v.backend <> ALL ($1::text[]) AND k.state <> \'destroyed\' GROUP BY v.backend ORDER BY v.backend':
     'once a start: each backend that has keys must be configured',
 };
 

@@ -14,7 +14,7 @@ import { KeymgrKeyLife1796000000000 } from '../migrations/1796000000000-key-life
 import { KeymgrKeyGrants1796100000000 } from '../migrations/1796100000000-key-grants.ts';
 import { KeymgrSecretKeys1796600000000 } from '../migrations/1796600000000-secret-keys.ts';
 import { KeymgrDestructionApprovals1796700000000 } from '../migrations/1796700000000-destruction-approvals.ts';
-import { KeymgrBackendTrials1796800000000 } from '../migrations/1796800000000-backend-trials.ts';
+import { KeymgrBackendTests1796800000000 } from '../migrations/1796800000000-backend-tests.ts';
 import { keyDestroyer } from './adapters/key-destroyer.ts';
 import { masterKeyWorker } from './adapters/master-key-worker.ts';
 import { KEYS, KeyRpc, KeySigningRpc, SIGNING } from './api/grpc.ts';
@@ -46,7 +46,7 @@ export const keymgrService: ServiceDefinition<KeymgrConfig> = {
     KeymgrKeyGrants1796100000000,
     KeymgrSecretKeys1796600000000,
     KeymgrDestructionApprovals1796700000000,
-    KeymgrBackendTrials1796800000000,
+    KeymgrBackendTests1796800000000,
   ],
   serves: [RPC.key, RPC.keySigning, RPC.keyApi, RPC.eventLog],
   eventConsumers: ['audit'],
@@ -61,11 +61,11 @@ export const keymgrService: ServiceDefinition<KeymgrConfig> = {
       destructionWait,
       destructionApprovals: destruction.approvals,
     };
-    const { events, trials } = keymgr;
+    const { events, backendTests } = keymgr;
     const masterKeys = { backends: keymgr.keys.backends, events, log };
     const rotation = masterKeyWorker(masterKeys, clock);
     const routes = tellingRoutes(people, [
-      ...keyRoutes({ ...people, events, trials }),
+      ...keyRoutes({ ...people, events, backendTests }),
       ...masterKeyRoutes({ ...masterKeys, wake: () => rotation.wake() }),
     ]);
     const refusedCalls: TellRefusedCall = (call) => tellForeignCall(people, call);

@@ -1,7 +1,6 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { basename } from 'node:path';
 import { createEventLog, type EventLog } from '@gigvault/database/event-log';
-import { query } from '@gigvault/database/query';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import type { HealthCheck, ServiceContext } from '@gigvault/host/service';
 import { pkcs8File, secretFile } from '@gigvault/keystore/key-file';
@@ -11,20 +10,21 @@ import type { Pool } from 'pg';
 import { cachedKeyTable } from './adapters/cached-key-table.ts';
 import { circuitBreaker, underBreaker } from './adapters/circuit-breaker.ts';
 import { keyCounter } from './adapters/key-counter.ts';
+import { backendsBeside, backendsOfServices, keysIn } from './adapters/key-places.ts';
 import { openBackends } from './adapters/open-backends.ts';
+import { pgBackendTestTable } from './adapters/pg-backend-test-table.ts';
 import { pgEncryptionTable } from './adapters/pg-encryption-table.ts';
 import { pgEventWriter } from './adapters/pg-event-writer.ts';
 import { pgKeyTable } from './adapters/pg-key-table.ts';
 import { pgKeyUsage } from './adapters/pg-key-usage.ts';
 import { pgSignatureTable } from './adapters/pg-signature-table.ts';
-import { pgTrialTable } from './adapters/pg-trial-table.ts';
 import { useLimits } from './adapters/use-limits.ts';
 import { FILES, type KeymgrConfig, keymgrPaths } from './keymgr.config.ts';
 import type { KeyDeps } from './keys/create-key.ts';
 import type { RefusalDeps } from './keys/refuse-use.ts';
+import type { BackendTestTable } from './ports/backend-test-table.ts';
 import type { EncryptionTable } from './ports/encryption-table.ts';
 import type { EventWriter } from './ports/event-writer.ts';
-import type { TrialTable } from './ports/trial-table.ts';
 import type { SignListDeps } from './signing/sign-list.ts';
 import { singleFlight } from './signing/single-flight.ts';
 
@@ -35,7 +35,7 @@ export interface Keymgr {
   readonly signing: SignListDeps;
   readonly eventLog: EventLog;
   readonly events: EventWriter;
-  readonly trials: TrialTable;
+  readonly backendTests: BackendTestTable;
   readonly workers: readonly Worker[];
   readonly healthChecks: readonly HealthCheck[];
   /** Ends what the backends have begun. Last: workers may still sign. */
@@ -77,7 +77,7 @@ export async function openKeymgr(context: KeymgrContext): Promise<Keymgr> {
     },
     eventLog,
     events: pgEventWriter(pool, eventLog),
-    trials: pgTrialTable(pool),
+    backendTests: pgBackendTestTable(pool),
     workers: [eventLog.worker, usage.worker, keyCounter(context, pool)],
     healthChecks: backends.all.map((store) => ({
       name: store.backend === config.backend ? 'keystore' : `keystore.${store.backend}`,
@@ -103,47 +103,21 @@ export async function lostKeys(
   pool: Pool,
 ): Promise<{ readonly directory: string; readonly files: readonly string[] }> {
   const { directory } = keymgrPaths(config, dataDir);
-  const { rows } = await query<{ key_id: string; handle: string; spki: Buffer | null }>(
-    pool,
-    `SELECT p.key_id, p.handle, p.spki
-     FROM key AS k JOIN (SELECT key_id, version, backend, handle, spki FROM key
-                         UNION ALL SELECT key_id, version, backend, handle, spki FROM key_version) AS p USING (key_id)
-     WHERE p.backend = 'pkcs8' AND k.state <> 'destroyed' AND (k.destroy_at IS NULL OR k.restore_state IS NOT NULL)
-     ORDER BY p.key_id, p.version`,
-  );
-  const files = rows
-    .map(({ key_id: keyId, handle, spki }) => ({
+  const files = (await keysIn(pool, FILES))
+    .map(({ keyId, handle, isPair }) => ({
       keyId,
-      file: (spki === null ? secretFile : pkcs8File)(directory, handle),
+      file: (isPair ? pkcs8File : secretFile)(directory, handle),
     }))
     .filter(({ file }) => !existsSync(file))
     .map(({ keyId, file }) => `${basename(file)} (${keyId})`);
   return { directory, files };
 }
 
-/** Those with which services sign. New keys of services are made in the backend of new keys, so another one never becomes one of these. */
-async function backendsOfServices(pool: Pool): Promise<ReadonlySet<string>> {
-  const { rows } = await query<{ backend: string }>(
-    pool,
-    "SELECT DISTINCT backend FROM key WHERE purposes <> '{}' AND state <> 'destroyed'",
-  );
-  return new Set(rows.map(({ backend }) => backend));
-}
-
 /**
  * The backends that have keys and are not configured, each with one of its keys. Asked before anything opens a keymgr: nothing could be signed with them.
  */
-export async function lostBackends(
-  config: KeymgrConfig,
-  pool: Pool,
-): Promise<readonly { readonly backend: string; readonly keyId: string }[]> {
-  const { rows } = await query<{ backend: string; key_id: string }>(pool, {
-    text: `SELECT p.backend, min(p.key_id) AS key_id
-           FROM key AS k JOIN (SELECT key_id, backend FROM key UNION ALL SELECT key_id, backend FROM key_version) AS p USING (key_id)
-           WHERE p.backend <> ALL ($1::text[]) AND k.state <> 'destroyed' GROUP BY p.backend ORDER BY p.backend`,
-    values: [[FILES, ...Object.keys(config.backends)]],
-  });
-  return rows.map((row) => ({ backend: row.backend, keyId: row.key_id }));
+export function lostBackends(config: KeymgrConfig, pool: Pool): ReturnType<typeof backendsBeside> {
+  return backendsBeside(pool, [FILES, ...Object.keys(config.backends)]);
 }
 
 /**

@@ -4,13 +4,13 @@ import { memoryKeyStore } from '@gigvault/keystore/memory-key-store';
 import { silentLog } from '@gigvault/telemetry/log';
 import { FakeClock } from '@gigvault/time/clock';
 import { createClockGuard } from '@gigvault/time/clock-guard';
+import { memoryBackendTestTable } from '../src/adapters/memory-backend-test-table.ts';
 import { memoryTables } from '../src/adapters/memory-tables.ts';
-import { memoryTrialTable } from '../src/adapters/memory-trial-table.ts';
 import { type BackendRoles, backendsOf } from '../src/backends/backends.ts';
+import type { BackendTestDeps } from '../src/backends/test-backend.ts';
 import { generateUserKey } from '../src/keys/generate-key.ts';
 import type { PersonDeps } from '../src/keys/require-own-key.ts';
 import type { StoredKey } from '../src/keys/stored-key.ts';
-import type { TrialDeps } from '../src/keys/try-backend.ts';
 import { DAY, NOW } from './signing-fixture.ts';
 
 /** How long destroyed keys wait in these tests. */
@@ -34,8 +34,8 @@ export function countedKeyStore(backend?: string): CountedKeyStore {
   return {
     ...inner,
     handles,
-    async generate(keyType) {
-      const handle = await inner.generate(keyType);
+    async generate(keyType, options) {
+      const handle = await inner.generate(keyType, options);
       handles.add(handle);
       return handle;
     },
@@ -81,7 +81,7 @@ export function personWorld(rolesOf: BackendRoles = {}) {
   const store = countedKeyStore();
   const tables = memoryTables();
   const clock = new FakeClock(NOW);
-  const deps: PersonDeps & TrialDeps = {
+  const deps: PersonDeps & BackendTestDeps = {
     backends: backendsOf([store, countedKeyStore('vault')], 'memory', rolesOf),
     keys: tables.keys,
     encryptions: tables.encryptions,
@@ -93,7 +93,7 @@ export function personWorld(rolesOf: BackendRoles = {}) {
     destructionWait: WAIT,
     destructionApprovals: 0,
     events: { append: async (event) => void tables.events.push(event) },
-    trials: memoryTrialTable(),
+    backendTests: memoryBackendTestTable(),
   };
   const alice = person('alice');
   return {

@@ -7,12 +7,13 @@ import { systemClock } from '@gigvault/time/clock';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { Client, type Pool } from 'pg';
 import { circuitBreaker, underBreaker } from '../src/adapters/circuit-breaker.ts';
+import { pgBackendTestTable } from '../src/adapters/pg-backend-test-table.ts';
 import { pgEncryptionTable } from '../src/adapters/pg-encryption-table.ts';
 import { pgKeyTable } from '../src/adapters/pg-key-table.ts';
 import { pgKeyUsage } from '../src/adapters/pg-key-usage.ts';
 import { pgSignatureTable } from '../src/adapters/pg-signature-table.ts';
-import { pgTrialTable } from '../src/adapters/pg-trial-table.ts';
 import { keymgrService } from '../src/keymgr.module.ts';
+import type { TestKey } from '../src/ports/backend-test-table.ts';
 import { describeEncryptionTable } from '../src/ports/encryption-table.contract.ts';
 import { describeKeyTable, generated, someKey } from '../src/ports/key-table.contract.ts';
 import { describeSignatureTable } from '../src/ports/signature-table.contract.ts';
@@ -160,18 +161,27 @@ describe('uses that are not recorded one by one', () => {
   });
 });
 
-describe('keys of trials', () => {
+describe('keys of tests of backends', () => {
   it('are those of a backend that were begun before then, until they are removed', async () => {
-    const trials = pgTrialTable(pool);
-    const [early, late, elsewhere] = ['early', 'late', 'elsewhere'].map(parseKeyHandle);
-    await trials.begin('token', early!, 1_000);
-    await trials.begin('token', late!, 2_000);
-    await trials.begin('other', elsewhere!, 1_000);
-    expect(await trials.begunBefore('token', 2_000)).toEqual(['early']);
-    expect(await trials.begunBefore('token', 2_001)).toEqual(['early', 'late']);
-    await trials.end('token', early!);
-    expect(await trials.begunBefore('token', 2_001)).toEqual(['late']);
-    expect(await trials.begunBefore('other', 2_001)).toEqual(['elsewhere']);
+    const tests = pgBackendTestTable(pool);
+    const key = (backend: string, name: string): TestKey => ({
+      backend,
+      name: parseKeyHandle(name),
+      keyType: 'ec-p256',
+    });
+    const [early, late, elsewhere] = [
+      key('token', 'early'),
+      key('token', 'late'),
+      key('other', 'elsewhere'),
+    ];
+    await tests.begin(late, 2_000);
+    await tests.begin(early, 1_000);
+    await tests.begin(elsewhere, 1_000);
+    expect(await tests.begunBefore('token', 2_000)).toEqual([early]);
+    expect(await tests.begunBefore('token', 2_001)).toEqual([early, late]);
+    await tests.end(early);
+    expect(await tests.begunBefore('token', 2_001)).toEqual([late]);
+    expect(await tests.begunBefore('other', 2_001)).toEqual([elsewhere]);
   });
 });
 

@@ -2,8 +2,7 @@ import { createHash, hash } from 'node:crypto';
 import type { AwsConnection } from '@gigvault/secrets/aws-client';
 import { type Clock, systemClock } from '@gigvault/time/clock';
 import type { KeyStore } from '../key-store.ts';
-import { isSecretKeyType } from '../key-types.ts';
-import { KMS_KEY_TYPES, kmsAlgorithm } from './kms-algorithm.ts';
+import { isKmsKeyType, KMS_KEY_TYPES, kmsAlgorithm } from './kms-algorithm.ts';
 import { kmsClient } from './kms-client.ts';
 import { kmsKeys } from './kms-keys.ts';
 import { kmsSigner } from './kms-signer.ts';
@@ -70,7 +69,8 @@ export function awsKmsKeyStore(options: AwsKmsOptions): AwsKmsKeyStore {
     },
     namedKeys: {
       async remove(keyType, name) {
-        if (!isSecretKeyType(keyType)) await keys.removeNamed(kmsAlgorithm(keyType), name);
+        // Of other types it has none.
+        if (isKmsKeyType(keyType)) await keys.removeNamed(kmsAlgorithm(keyType), name);
       },
     },
     async facts() {

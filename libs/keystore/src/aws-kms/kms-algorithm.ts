@@ -38,6 +38,11 @@ const ALGORITHMS: Partial<Readonly<Record<string, KmsAlgorithm>>> = {
 /** The key types that KMS makes here. */
 export const KMS_KEY_TYPES = Object.keys(ALGORITHMS) as readonly KeyType[];
 
+/** True for one of KMS_KEY_TYPES. */
+export function isKmsKeyType(keyType: string): boolean {
+  return Object.hasOwn(ALGORITHMS, keyType);
+}
+
 /** Errors: INVALID_ARGUMENT for an unknown type, OPERATION_NOT_SUPPORTED for one that KMS does not sign digests with. */
 export function kmsAlgorithm(keyType: string): KmsAlgorithm {
   algorithmOf(keyType as KeyType);

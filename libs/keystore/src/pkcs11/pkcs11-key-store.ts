@@ -1,4 +1,4 @@
-import { randomBytes, randomUUID } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { processEnvironment } from '@gigvault/config/process-environment';
 import { readLocalSecret, type SecretResolver } from '@gigvault/config/secret';
 import { asGigvaultError, GigvaultError } from '@gigvault/errors/gigvault-error';
@@ -6,7 +6,14 @@ import { isUuid } from '@gigvault/ids/uuid';
 import { type Clock, systemClock } from '@gigvault/time/clock';
 import { type PublicKeyInfo, readPublicKey } from '@gigvault/x509/public-key';
 import { algorithmOf } from '../key-algorithm.ts';
-import { type KeyHandle, type KeyStore, parseKeyHandle, type SecretKeys } from '../key-store.ts';
+import {
+  type KeyHandle,
+  type KeyStore,
+  type NewKeyOptions,
+  parseKeyHandle,
+  randomHandle,
+  type SecretKeys,
+} from '../key-store.ts';
 import type { PairKeyType } from '../key-types.ts';
 import { decryptionFailed, GCM_IV_OCTETS, GCM_TAG_OCTETS, secretOctets } from '../secret-key.ts';
 import type { DriverCall, OpenedToken, OpenToken } from './driver-messages.ts';
@@ -44,21 +51,13 @@ export interface Pkcs11Options {
 /** A token as it tells of itself. */
 export type TokenFacts = Pick<OpenedToken, 'description' | 'serialNumber' | 'pinLength'>;
 
-/** Of a new key pair. */
-export interface NewPairOptions {
-  readonly label?: string;
-  readonly name?: string;
-  /** Default: a random one. */
-  readonly handle?: KeyHandle;
-}
-
 /** A key store that holds a process. */
 export interface Pkcs11KeyStore extends KeyStore {
   /**
-   * As KeyStore's own. Who notes a `handle` of its choice, a UUID, before it asks, finds the key again whatever happens: asked twice, it is the same pair.
+   * As KeyStore's own. Asked twice with the same `handle`, it is the same pair.
    * Errors: INVALID_ARGUMENT also for a handle of another form.
    */
-  generate(keyType: PairKeyType, options?: NewPairOptions): Promise<KeyHandle>;
+  generate(keyType: PairKeyType, options?: NewKeyOptions): Promise<KeyHandle>;
   readonly secretKeys: SecretKeys;
   /** The token that it is in. Errors: KEY_UNAVAILABLE. */
   token(): Promise<TokenFacts>;
@@ -120,11 +119,9 @@ export function pkcs11KeyStore(options: Pkcs11Options): Pkcs11KeyStore {
   return {
     backend: options.backend ?? 'pkcs11',
     type: 'pkcs11',
-    async generate(keyType, { label, handle = parseKeyHandle(randomUUID()) } = {}) {
+    async generate(keyType, { label, handle = randomHandle() } = {}) {
       algorithmOf(keyType);
-      if (!isUuid(handle)) {
-        throw new GigvaultError('INVALID_ARGUMENT', 'A key in a token is known by a UUID.');
-      }
+      requireUuid(handle);
       await driver.call({ method: 'generate', handle, keyType, label: label ?? handle });
       return handle;
     },
@@ -192,9 +189,9 @@ function tokenSecretKeys(driver: Driver): SecretKeys {
   };
   const octets = async (call: DriverCall) => Buffer.from((await driver.call(call)) as Uint8Array);
   return {
-    async generate(keyType, { label } = {}) {
+    async generate(keyType, { label, handle = randomHandle() } = {}) {
       secretOctets(keyType);
-      const handle = parseKeyHandle(randomUUID());
+      requireUuid(handle);
       await driver.call({ method: 'generateSecret', handle, keyType, label: label ?? handle });
       return handle;
     },
@@ -211,6 +208,12 @@ function tokenSecretKeys(driver: Driver): SecretKeys {
     },
     mac: (handle, data) => octets({ method: 'mac', handle: known(handle), data }),
   };
+}
+
+/** Errors: INVALID_ARGUMENT. */
+function requireUuid(handle: KeyHandle): void {
+  if (isUuid(handle)) return;
+  throw new GigvaultError('INVALID_ARGUMENT', 'A key in a token is known by a UUID.');
 }
 
 /** The PIN is read anew at each start, and held nowhere in this process. Errors: those of the resolver. */

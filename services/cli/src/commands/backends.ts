@@ -1,6 +1,6 @@
 import { fieldLines, table } from '../output/table.ts';
 import { type Action, textOption } from '../program/command-spec.ts';
-import type { BackendDocument, BackendTrialDocument } from './resources.ts';
+import type { BackendDocument, BackendTestDocument } from './resources.ts';
 
 /** Exit code of something that is there and is not well. */
 const NOT_WELL = 10;
@@ -54,17 +54,23 @@ export const backendsInfo: Action = async (session, [name = '']) => {
   return backend.healthy ? undefined : NOT_WELL;
 };
 
-/** Makes a throw-away key there and signs with it. */
+/** What a test did, by the usage of its key. */
+const DONE = { sign: ['signed', 'verified'], encrypt: ['encrypted', 'decrypted'] } as const;
+
+/** Makes a throw-away key there and uses it. */
 export const backendsTest: Action = async (session, [name = ''], options) => {
   const api = await session.api();
-  const trial = await api.post<BackendTrialDocument>(`${pathOf(name)}/test`, {
+  const test = await api.post<BackendTestDocument>(`${pathOf(name)}/test`, {
     keyType: textOption(options, 'keyType') ?? 'ec-p256',
   });
   await session.output.result({
-    data: trial,
+    data: test,
     names: [name],
-    text: (style) =>
-      `${style.green(style.ok)} ${name} works: ${trial.keyType} made in ${ms(trial.generationMs)}, signed in ${ms(trial.signatureMs)}, verified, removed\n`,
+    text: (style) => {
+      const { keyType, generationMs, useMs } = test;
+      const [used, checked] = DONE[test.usage];
+      return `${style.green(style.ok)} ${name} works: ${keyType} made in ${ms(generationMs)}, ${used} in ${ms(useMs)}, ${checked}, removed\n`;
+    },
   });
 };
 

@@ -204,11 +204,12 @@ export interface BackendDocument {
   readonly fips?: boolean;
 }
 
-/** What came of trying a backend. */
-export interface BackendTrialDocument {
+/** What came of testing a backend. */
+export interface BackendTestDocument {
   readonly keyType: string;
+  readonly usage: 'sign' | 'encrypt';
   readonly generationMs: number;
-  readonly signatureMs: number;
+  readonly useMs: number;
 }
 
 /** The master keys of a backend. */

@@ -9,8 +9,8 @@ import { readPublicKey } from '@gigvault/x509/public-key';
 import { afterAll, afterEach, beforeAll, expect, it } from '@jest/globals';
 import { backendJson } from '../api/http-backends.ts';
 import { backendsOf } from '../backends/backends.ts';
+import { inspectBackend } from '../backends/inspect-backends.ts';
 import { keymgrConfig } from '../keymgr.config.ts';
-import { inspectBackend } from '../keys/inspect-backends.ts';
 import { type Closeable, openBackend } from './open-backend.ts';
 
 const LIBRARY = '/usr/lib/softhsm/libsofthsm2.so';

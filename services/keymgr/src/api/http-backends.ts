@@ -5,8 +5,9 @@ import {
   type BackendState,
   inspectBackend,
   inspectBackends,
-} from '../keys/inspect-backends.ts';
-import { type TrialDeps, tryBackend } from '../keys/try-backend.ts';
+} from '../backends/inspect-backends.ts';
+import { type BackendTestDeps, testBackend } from '../backends/test-backend.ts';
+import { USAGES } from '../keys/stored-key.ts';
 
 /** The name of a backend. */
 export const backendName = z
@@ -28,10 +29,11 @@ const backendSchema = z.strictObject({
   fips: z.boolean().optional().describe('FIPS mode; absent when the backend does not say'),
 });
 
-const trialSchema = z.strictObject({
+const testSchema = z.strictObject({
   keyType: z.string(),
+  usage: z.enum(USAGES).describe('It signed and verified, or encrypted and decrypted'),
   generationMs: milliseconds,
-  signatureMs: milliseconds,
+  useMs: milliseconds.describe('Of one signature or MAC, or of one encryption'),
 });
 
 const EXAMPLE: z.infer<typeof backendSchema> = {
@@ -48,7 +50,7 @@ const EXAMPLE: z.infer<typeof backendSchema> = {
 };
 
 /** The REST operations on key backends. */
-export function backendRoutes(deps: TrialDeps): HttpRoute[] {
+export function backendRoutes(deps: BackendTestDeps): HttpRoute[] {
   return [
     operation({
       operationId: 'listBackends',
@@ -87,15 +89,15 @@ export function backendRoutes(deps: TrialDeps): HttpRoute[] {
       tag: 'Keys',
       summary: 'Make a throw-away key in a backend, use it, check, and remove it',
       description:
-        'It signs and verifies; an AES key encrypts and decrypts. The audit log says that it was tried, and how it ended.',
+        'It signs and verifies; an AES key encrypts and decrypts. The audit log says that it was tested, and how it ended.',
       permission: 'keys:generate',
       params: z.strictObject({ name: backendName }),
       body: z.strictObject({ keyType: z.string().max(100).default('ec-p256') }),
-      replies: { 200: trialSchema },
+      replies: { 200: testSchema },
       examples: {
         params: { name: 'hsm' },
         body: { keyType: 'ec-p256' },
-        replies: { 200: { keyType: 'ec-p256', generationMs: 3.1, signatureMs: 0.3 } },
+        replies: { 200: { keyType: 'ec-p256', usage: 'sign', generationMs: 3.1, useMs: 0.3 } },
       },
       errors: {
         INVALID_KEY_TYPE: "Key type 'dsa-1024' is not one of ec-p256, ….",
@@ -106,10 +108,9 @@ export function backendRoutes(deps: TrialDeps): HttpRoute[] {
           "Backend 'hsm': token 'pki' said CKR_DEVICE_ERROR. Look at: gigvault backends info hsm",
       },
       async handle({ params, body, principal }) {
-        const trial = await tryBackend(deps, { ...params, ...body }, principal!);
-        const { keyType, generation, signature } = trial;
-        const body200 = { keyType, generationMs: generation, signatureMs: signature };
-        return { status: 200, body: body200 };
+        const test = await testBackend(deps, { ...params, ...body }, principal!);
+        const { keyType, usage, generation, use } = test;
+        return { status: 200, body: { keyType, usage, generationMs: generation, useMs: use } };
       },
     }),
   ];

@@ -3,13 +3,13 @@ import { idempotencyKeyOf, requestIdOf } from '@gigvault/http/idempotency';
 import { PAGE_QUERY, page, pageOf } from '@gigvault/http/paging';
 import { type HttpRequest, type HttpRoute, operation } from '@gigvault/http/route';
 import { z } from 'zod';
+import type { BackendTestDeps } from '../backends/test-backend.ts';
 import { earlierVersions, listKeys, readKey } from '../keys/find-keys.ts';
 import { generateUserKey } from '../keys/generate-key.ts';
 import { requireKeySpec } from '../keys/key-spec.ts';
 import { KEY_STATES } from '../keys/key-state.ts';
 import type { PersonDeps } from '../keys/require-own-key.ts';
 import type { StoredKey } from '../keys/stored-key.ts';
-import type { TrialDeps } from '../keys/try-backend.ts';
 import { backendName, backendRoutes } from './http-backends.ts';
 import { destructionRoutes } from './http-destruction.ts';
 import { encryptionRoutes } from './http-encryption.ts';
@@ -46,7 +46,7 @@ export const listQuery = z.strictObject({
 });
 
 /** The REST operations on keys. Private keys have none. */
-export function keyRoutes(deps: PersonDeps & TrialDeps): HttpRoute[] {
+export function keyRoutes(deps: PersonDeps & BackendTestDeps): HttpRoute[] {
   return [
     generation(deps),
     operation({

@@ -1,5 +1,5 @@
 import type { Backend, Key } from '@gigvault/proto/keychain/v1/keystore';
-import type { BackendState } from '../keys/inspect-backends.ts';
+import type { BackendState } from '../backends/inspect-backends.ts';
 import type { KeyVersion, StoredKey } from '../keys/stored-key.ts';
 import { backendJson } from './http-backends.ts';
 import { toJson, toJsonWithVersions } from './key-json.ts';

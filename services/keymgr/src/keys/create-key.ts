@@ -1,5 +1,5 @@
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
-import type { KeyHandle, KeyStore } from '@gigvault/keystore/key-store';
+import type { KeyHandle, KeyStore, NewKeyOptions } from '@gigvault/keystore/key-store';
 import { isRsaKeyType, isSecretKeyType } from '@gigvault/keystore/key-types';
 import { type PairKeyInfo, readPairKey } from '@gigvault/keystore/pair-key';
 import type { PeerName } from '@gigvault/rpc/service-name';
@@ -129,7 +129,7 @@ export async function publicKeyIn(
 export async function generateIn(
   keyStore: KeyStore,
   { keyType, usage }: KeySpec,
-  names: { readonly label: string; readonly name: string },
+  names: NewKeyOptions,
 ): Promise<KeyHandle> {
   const { backend, secretKeys, privateDecryption } = keyStore;
   if (isSecretKeyType(keyType)) {

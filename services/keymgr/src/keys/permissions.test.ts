@@ -4,6 +4,7 @@ import { describe, expect, it } from '@jest/globals';
 import { person, personWorld } from '../../test/person.ts';
 import { ISSUER } from '../../test/signing-fixture.ts';
 import { backendsOf } from '../backends/backends.ts';
+import { testBackend } from '../backends/test-backend.ts';
 import { decryptForPerson } from '../encryption/decrypt-for-person.ts';
 import { encryptForPerson } from '../encryption/encrypt-for-person.ts';
 import { signForPerson } from '../signing/sign-for-person.ts';
@@ -17,7 +18,6 @@ import { generateUserKey } from './generate-key.ts';
 import { GRANTABLE_USES, type GrantableUse, type KeyGrant } from './key-grant.ts';
 import { rotateKey } from './rotate-key.ts';
 import { scheduleDestruction, undoDestruction } from './schedule-destruction.ts';
-import { tryBackend } from './try-backend.ts';
 
 type World = ReturnType<typeof personWorld>;
 type Who = ReturnType<typeof person>;
@@ -239,7 +239,7 @@ describe('covers: X17, T63. a backend that is for some roles', () => {
     const key = { keyId: 'new', keyType: 'ec-p256', backend } as const;
     const attempts = {
       generate: () => generateUserKey(made.deps, key, who),
-      test: () => tryBackend(made.deps, { name: backend, keyType: 'ec-p256' }, who),
+      test: () => testBackend(made.deps, { name: backend, keyType: 'ec-p256' }, who),
     };
     const attempt = use in attempts ? attempts[use as 'test'] : () => USES[use as Use](made, who);
     const code = await refusal(attempt());

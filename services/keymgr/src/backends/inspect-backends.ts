@@ -1,7 +1,7 @@
 import { asGigvaultError } from '@gigvault/errors/gigvault-error';
 import type { BackendFacts, BackendType, KeyStore } from '@gigvault/keystore/key-store';
 import { isAesKeyType, isHmacKeyType } from '@gigvault/keystore/key-types';
-import type { Backends } from '../backends/backends.ts';
+import type { Backends } from './backends.ts';
 
 /** What looking at backends needs. */
 export interface InspectDeps {
