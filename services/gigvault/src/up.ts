@@ -2,7 +2,6 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Reloadable } from '@gigvault/host/reload';
-import { keymgrConfig } from '@gigvault/keymgr/keymgr.config';
 import type { Log } from '@gigvault/telemetry/log';
 import { checkPorts, withPortAdvice } from './bootstrap/check-ports.ts';
 import { checkPublicCertificate } from './bootstrap/check-public-certificate.ts';
@@ -21,7 +20,8 @@ import {
 import { checkRootDirectory } from './bootstrap/root-directory.ts';
 import { requireFirstStart, requireSafeProfile } from './bootstrap/safe-profile.ts';
 import { openLogs } from './composition/logs.ts';
-import { dataDirOf, type GigvaultConfig, HSM } from './gigvault.config.ts';
+import { dataDirOf, type GigvaultConfig } from './gigvault.config.ts';
+import { withHsm } from './hsm-flag.ts';
 import type { Progress } from './report/progress.ts';
 import { runAll, type Undo } from './undo.ts';
 
@@ -121,18 +121,6 @@ export async function up(
     await runAll(undo);
     throw withPortAdvice(error, config);
   }
-}
-
-/** `--hsm` in the words of keymgr's section, for this process and for those of split mode. */
-function withHsm(options: UpOptions): UpOptions {
-  const { config, written } = options;
-  if (config.hsm === undefined) return options;
-  const short = { backends: { [HSM]: { type: 'pkcs11', uri: config.hsm } }, backend: HSM };
-  const section = { ...(written['keymgr'] as object | undefined), ...short };
-  return {
-    config: { ...config, keymgr: keymgrConfig.parse(section) },
-    written: { ...written, keymgr: section },
-  };
 }
 
 /** The CRL service publishes the root's CRL, which lies beside the root, unless it is told of another file. */
