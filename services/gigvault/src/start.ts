@@ -176,6 +176,7 @@ function prove(
     publicListener: {
       host: loopbackOf(config.host).replace(/^\[|\]$/g, ''),
       port: config.https.port,
+      mayHaveExpired: config.https.tls.certificateFile !== undefined,
       trusted: readFileSync(config.https.tls.certificateFile ?? pki.rootCertificateFile, 'utf8'),
     },
     // The strict profile issues nothing for names that nobody controls.

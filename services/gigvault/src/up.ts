@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { Reloadable } from '@gigvault/host/reload';
 import type { Log } from '@gigvault/telemetry/log';
 import { checkPorts, withPortAdvice } from './bootstrap/check-ports.ts';
-import { checkPublicCertificate } from './bootstrap/check-public-certificate.ts';
+import { checkPublicCertificateAtStart } from './bootstrap/check-public-certificate.ts';
 import {
   claimDataDirectory,
   type DataDirectory,
@@ -67,7 +67,11 @@ export async function up(
   const { config } = options;
   requireSafeProfile(config);
   requireFirstStart(config, options.written);
-  await checkPublicCertificate(config);
+  const expired = await checkPublicCertificateAtStart(config);
+  if (expired !== undefined)
+    progress.note(
+      `  ! ${expired} Started all the same, for OCSP and CRLs: replace it, then send SIGHUP.`,
+    );
   // 1. The data directory, for this process alone; then the ports, before anything is made.
   const path = dataDirOf(config) ?? mkdtempSync(join(tmpdir(), 'gigvault-'));
   const directory = openDataDirectory(path);

@@ -13,8 +13,8 @@ export interface Operators {
   readonly http: HttpClient;
 }
 
-/** The operators' listeners of the one process, or of the one that runs this service. */
-export function operatorsOf(name: ServiceName, mode: Mode, pki: PkiProcess): Operators {
+/** The operators' listeners of the one process, or of the one that runs this service; the edge has none for the admin. */
+export function operatorsOf(name: ServiceName | 'edge', mode: Mode, pki: PkiProcess): Operators {
   if (mode === 'one process') {
     const url = (listener: string) =>
       new RegExp(`^ {2}${listener} +(https://127\\.0\\.0\\.1:\\d+)`, 'm').exec(

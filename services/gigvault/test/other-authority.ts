@@ -5,6 +5,8 @@ import { runOrFail } from '@gigvault/testkit/run-program';
 export interface OtherAuthority {
   /** A certificate for ten days with the name `localhost`: `<name>.pem` and `<name>.key`. */
   issue(name: string): Promise<void>;
+  /** Signs it again, as one that has ended yesterday. */
+  expire(name: string): Promise<void>;
 }
 
 /** Makes one. */
@@ -29,5 +31,17 @@ export async function otherAuthority(folder: string): Promise<OtherAuthority> {
         'basicConstraints=critical,CA:FALSE',
         'subjectAltName=DNS:localhost',
       ])),
+    async expire(name) {
+      const [certificate, csr] = [file(`${name}.pem`), file(`${name}.csr`)];
+      const extensions = ['-copy_extensions', 'copyall'];
+      await runOrFail('openssl', [
+        ...['x509', '-x509toreq', '-in', certificate, '-signkey', file(`${name}.key`)],
+        ...['-out', csr, ...extensions],
+      ]);
+      await runOrFail('openssl', [
+        ...['x509', '-req', '-in', csr, '-out', certificate, '-days', '-1', ...extensions],
+        ...['-CA', file('intermediate.pem'), '-CAkey', file('intermediate.key')],
+      ]);
+    },
   };
 }

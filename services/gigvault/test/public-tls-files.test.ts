@@ -10,7 +10,8 @@ import { MODES } from '@gigvault/testkit/pki-process';
 import { runProgram } from '@gigvault/testkit/run-program';
 import { FakeClock } from '@gigvault/time/clock';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { readConfiguredTls } from '../src/edge/configured-certificate.ts';
+import { readConfiguredTls, readConfiguredTlsAtStart } from '../src/edge/configured-certificate.ts';
+import { operatorsOf } from './operators-of.ts';
 import { type OtherAuthority, otherAuthority } from './other-authority.ts';
 import { START_TIMEOUT, usePki } from './use-pki.ts';
 
@@ -22,7 +23,8 @@ let authority: OtherAuthority;
 
 beforeAll(async () => {
   authority = await otherAuthority(folder);
-  for (const name of ['first', 'second']) await authority.issue(name);
+  for (const name of ['first', 'second', 'over']) await authority.issue(name);
+  await authority.expire('over');
   await put('first');
 });
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -38,9 +40,9 @@ async function put(name: string) {
 describe('a certificate of another CA', () => {
   const clock = new FakeClock(Date.now() + DAY / 24);
   const secrets = secretResolver(secretsConfig.parse({}), {});
-  const tls = (certificate: string, key = 'first.key', at = clock) => {
+  const tls = (certificate: string, key = 'first.key', at = clock, readTls = readConfiguredTls) => {
     const privateKey = secretReference.parse(`file://${file(key)}`);
-    return readConfiguredTls({ certificateFile: certificate, privateKey, secrets, clock: at });
+    return readTls({ certificateFile: certificate, privateKey, secrets, clock: at });
   };
   const chain = (...names: string[]) => {
     writeFileSync(file('chain.pem'), names.map((name) => read(`${name}.pem`)).join(''));
@@ -88,15 +90,31 @@ describe('a certificate of another CA', () => {
     chmodSync(file('first.pem'), 0o600);
     await expect(taken()).rejects.toThrow(why);
   });
+
+  it('is taken at a start when it has expired, and for no other fault — covers: K133', async () => {
+    const atStart = (key: string, days: number) =>
+      tls(chain('first'), key, new FakeClock(Date.now() + days * DAY), readConfiguredTlsAtStart);
+    expect(await atStart('first.key', 11)).toMatchObject({ cert: read('first.pem') });
+    await expect(atStart('second.key', 11)).rejects.toThrow('is not of the key');
+    await expect(atStart('first.key', -1)).rejects.toThrow('is not valid before 2');
+  });
 });
 
 describe.each(MODES)('the public listener, %s', (mode) => {
+  beforeAll(() => put('over'));
   const flags = ['--https-tls-certificate-file', file('public.pem')];
   const shared = usePki(
     mode,
     ...flags,
     ...['--https-tls-private-key', `file://${file('public.key')}`],
   );
+
+  const log = () => readFileSync(join(shared.pki.dataDir, 'logs', 'gigvault.log'), 'utf8');
+
+  function hangup() {
+    const run = readFileSync(join(shared.pki.dataDir, 'run.json'), 'utf8');
+    process.kill((JSON.parse(run) as { pid: number }).pid, 'SIGHUP');
+  }
 
   /** The subject that a client sees who trusts the other CA alone, and openssl's verdict. */
   async function shown(port: number): Promise<string> {
@@ -112,31 +130,68 @@ describe.each(MODES)('the public listener, %s', (mode) => {
   }
 
   it(
+    'is started with one that has expired, serves status, and tells of it until SIGHUP — covers: K133',
+    async () => {
+      const { pki, http } = shared;
+      expect(pki.errors()).toContain("  ! The public listener's certificate is refused: ");
+      expect((await http.fetch(`${pki.statusUrl}/crl/issuing/0.crl`)).status).toBe(200);
+      expect(await shown(pki.ports.https)).toContain('certificate has expired');
+
+      const operators = operatorsOf('edge', mode, pki);
+      const alarm = async () => {
+        const url = `${operators.admin}/admin/v1/healthz?verbose`;
+        const { checks } = (await operators.http.fetch(url)).json<{ checks: { name: string }[] }>();
+        return checks.find(({ name }) => name === 'public-certificate');
+      };
+      const end = async () => {
+        const { text } = await operators.http.fetch(operators.metrics);
+        const gauge = /^gigvault_public_certificate_not_after_timestamp_seconds (\S+)$/m;
+        return Number(gauge.exec(text)?.[1]);
+      };
+      try {
+        expect(await end()).toBeLessThan(Date.now() / 1000);
+        if (mode === 'one process') {
+          const message = expect.stringContaining('ends at');
+          expect(await alarm()).toMatchObject({ ok: false, message });
+          const ready = await operators.http.fetch(`${operators.admin}/admin/v1/readyz`);
+          expect(ready.status).toBe(200);
+        }
+        hangup();
+        await eventually(() => expect(log()).toContain('CN=Other over expired at'));
+
+        await put('first');
+        hangup();
+        await eventually(async () => expect(await end()).toBeGreaterThan(Date.now() / 1000));
+        if (mode === 'one process') expect(await alarm()).toMatchObject({ ok: true });
+      } finally {
+        operators.http.close();
+      }
+    },
+    START_TIMEOUT,
+  );
+
+  it(
     'shows it, with its chain, and another one after SIGHUP; a wrong one changes nothing — covers: K133, K134',
     async () => {
       const { pki } = shared;
-      const { pid } = JSON.parse(readFileSync(join(pki.dataDir, 'run.json'), 'utf8')) as {
-        pid: number;
-      };
       const http = httpClient(Buffer.from(read('root.pem')));
       try {
         expect((await http.fetch(`${pki.publicUrl}/ready`)).status).toBe(200);
       } finally {
         http.close();
       }
-      const log = () => readFileSync(join(pki.dataDir, 'logs', 'gigvault.log'), 'utf8');
       for (const port of [pki.ports.https, pki.ports.keyApi])
         expect(await shown(port)).toContain('CN = Other first');
       // The command trusts it without being told.
       expect(await pki.cli('status')).toMatchObject({ code: 0 });
 
       writeFileSync(file('public.key'), read('second.key'), { mode: 0o600 });
-      process.kill(pid, 'SIGHUP');
+      hangup();
       await eventually(() => expect(log()).toContain('its first certificate is not of the key'));
       expect(await shown(pki.ports.https)).toContain('CN = Other first');
 
       await put('second');
-      process.kill(pid, 'SIGHUP');
+      hangup();
       for (const port of [pki.ports.https, pki.ports.keyApi])
         await eventually(async () => expect(await shown(port)).toContain('CN = Other second'));
       await put('first');

@@ -1,11 +1,37 @@
+import { asGigvaultError } from '@gigvault/errors/gigvault-error';
 import { processSecrets } from '@gigvault/secrets/process-secrets';
 import { systemClock } from '@gigvault/time/clock';
-import { configuredCertificate, readConfiguredTls } from '../edge/configured-certificate.ts';
+import {
+  configuredCertificate,
+  readConfiguredTls,
+  readConfiguredTlsAtStart,
+} from '../edge/configured-certificate.ts';
 import type { GigvaultConfig } from '../gigvault.config.ts';
 
-/** Refuses a certificate of another CA that the public listener could not have, before anything is started. Errors: those of readConfiguredTls. */
+/** Refuses a certificate of another CA that the public listener could not have. Errors: those of readConfiguredTls. */
 export async function checkPublicCertificate(config: GigvaultConfig): Promise<void> {
-  const around = { secrets: processSecrets(config), clock: systemClock };
-  const configured = configuredCertificate(config.https.tls, around);
+  const configured = configuredOf(config);
   if (configured !== undefined) await readConfiguredTls(configured);
+}
+
+/**
+ * The same before anything is started, which an expired one does not stop. Returns what is wrong with it, for people. Errors: those of
+ * readConfiguredTlsAtStart.
+ */
+export async function checkPublicCertificateAtStart(
+  config: GigvaultConfig,
+): Promise<string | undefined> {
+  const configured = configuredOf(config);
+  if (configured === undefined) return undefined;
+  await readConfiguredTlsAtStart(configured);
+  // All else was well a moment ago.
+  return readConfiguredTls(configured).then(
+    () => undefined,
+    (error: unknown) => asGigvaultError(error).message,
+  );
+}
+
+function configuredOf(config: GigvaultConfig) {
+  const around = { secrets: processSecrets(config), clock: systemClock };
+  return configuredCertificate(config.https.tls, around);
 }

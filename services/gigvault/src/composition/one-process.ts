@@ -22,6 +22,7 @@ import { systemClock } from '@gigvault/time/clock';
 import { createClockGuard } from '@gigvault/time/clock-guard';
 import type { Pool } from 'pg';
 import { type KeyApiListener, startConfiguredKeyApi } from '../edge/key-api-listener.ts';
+import { shownCertificate } from '../edge/shown-certificate.ts';
 import type { GigvaultConfig } from '../gigvault.config.ts';
 import { internalGrpcPort, keyApiAddress } from './grpc-ports.ts';
 import { SERVICES } from './services.ts';
@@ -171,9 +172,12 @@ export async function serveSuite(
   const { config, identity, metrics } = options;
   const services: RunningService[] = [];
   for (const name of SERVICE_NAMES) services.push(await suite.start(name));
+  const shown = shownCertificate({ metrics, clock: systemClock, log: options.log });
+  shown.show(options.publicTls);
   const health = createHealth(
     () => [
       { name: 'database', check: async () => void (await pool.query('SELECT 1')) },
+      shown.healthCheck,
       ...services.flatMap((s) => s.healthChecks),
     ],
     systemClock,
@@ -206,6 +210,7 @@ export async function serveSuite(
     health,
     replacePublicTls(tls) {
       for (const listener of [publicListener, keyApi]) listener?.replaceTls(tls);
+      shown.show(tls);
     },
     replaceOperatorTls(tls) {
       for (const listener of [metricsListener, admin]) listener.replaceTls(tls);

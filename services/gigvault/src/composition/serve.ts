@@ -18,7 +18,7 @@ import type { Worker } from '@gigvault/time/worker';
 import {
   configuredCertificate,
   configuredCertificateReloader,
-  readConfiguredTls,
+  readConfiguredTlsAtStart,
 } from '../edge/configured-certificate.ts';
 import {
   publicCertificateReloader,
@@ -95,7 +95,7 @@ export async function serveInOneProcess(ground: Ground, shutdown: () => void): P
       publicUrl,
       statusUrl: ground.config.status.publicUrl ?? `http://localhost:${config.http.port}`,
       identity,
-      publicTls: configured === undefined ? own : await readConfiguredTls(configured),
+      publicTls: configured === undefined ? own : await readConfiguredTlsAtStart(configured),
       operatorTls: own,
       adminToken: secrets.adminToken,
       log,

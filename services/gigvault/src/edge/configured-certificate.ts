@@ -35,8 +35,21 @@ export async function readConfiguredTls(
   configured: ConfiguredCertificate,
 ): Promise<SecureContextOptions> {
   const { certificateFile, clock } = configured;
+  for (const certificate of readChain(certificateFile))
+    requireNotExpired(certificateFile, certificate, clock.now());
+  return readConfiguredTlsAtStart(configured);
+}
+
+/**
+ * The same, but one that has expired is shown: OCSP and CRLs, which need none, must not be away with it after a restart. Errors: those of
+ * readConfiguredTls but this.
+ */
+export async function readConfiguredTlsAtStart(
+  configured: ConfiguredCertificate,
+): Promise<SecureContextOptions> {
+  const { certificateFile, clock } = configured;
   const chain = readChain(certificateFile);
-  for (const certificate of chain) requireValidNow(certificateFile, certificate, clock.now());
+  for (const certificate of chain) requireBegun(certificateFile, certificate, clock.now());
   requireOrder(certificateFile, chain);
   const key = await readKey(configured);
   if (!chain[0]?.checkPrivateKey(key))
@@ -73,12 +86,15 @@ function readChain(file: string): X509Certificate[] {
   }
 }
 
-function requireValidNow(file: string, certificate: X509Certificate, now: number): void {
-  const { validFromDate, validToDate } = certificate;
-  const name = nameOf(certificate);
-  if (now < validFromDate.getTime())
-    refuse(file, `${name} is not valid before ${validFromDate.toISOString()}`);
-  if (now > validToDate.getTime()) refuse(file, `${name} expired at ${validToDate.toISOString()}`);
+function requireBegun(file: string, certificate: X509Certificate, now: number): void {
+  const begin = certificate.validFromDate;
+  if (now < begin.getTime())
+    refuse(file, `${nameOf(certificate)} is not valid before ${begin.toISOString()}`);
+}
+
+function requireNotExpired(file: string, certificate: X509Certificate, now: number): void {
+  const end = certificate.validToDate;
+  if (now > end.getTime()) refuse(file, `${nameOf(certificate)} expired at ${end.toISOString()}`);
 }
 
 function requireOrder(file: string, chain: readonly X509Certificate[]): void {

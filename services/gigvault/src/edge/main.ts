@@ -26,7 +26,7 @@ import { systemClock } from '@gigvault/time/clock';
 import {
   configuredCertificate,
   configuredCertificateReloader,
-  readConfiguredTls,
+  readConfiguredTlsAtStart,
 } from './configured-certificate.ts';
 import { edgeConfig } from './edge.config.ts';
 import { startEdgeListener } from './edge-proxy.ts';
@@ -37,6 +37,7 @@ import {
   publicCertificateRenewal,
   publicTls,
 } from './public-certificate.ts';
+import { shownCertificate } from './shown-certificate.ts';
 
 keepMemoryPrivate();
 const { values } = parseArgs({
@@ -102,7 +103,9 @@ async function start() {
   const certificatesOfClients = clientCertificatesOf(config.https, identity.current().servicesCa);
   const upstreams = config.upstreams as Record<ServiceName, string>;
   const shared = { host: config.host, identity, upstreams, log };
-  const tls = await (configured ? readConfiguredTls(configured) : publicTls(certificate));
+  const tls = await (configured ? readConfiguredTlsAtStart(configured) : publicTls(certificate));
+  const shown = shownCertificate({ metrics, clock: systemClock, log });
+  shown.show(tls);
   const publicListener = await startEdgeListener({
     ...shared,
     listener: 'public',
@@ -129,6 +132,7 @@ async function start() {
   });
   const replacePublicTls = (tls: SecureContextOptions) => {
     for (const listener of [publicListener, keyApi]) listener?.replaceTls(tls);
+    shown.show(tls);
   };
   const metricsListener = await startMetricsListener({
     host: config.metrics.address,

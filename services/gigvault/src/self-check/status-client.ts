@@ -1,5 +1,6 @@
 import { get, request } from 'node:http';
 import { get as getSecurely } from 'node:https';
+import type { TLSSocket } from 'node:tls';
 
 /** Fetches over plain HTTP, as a relying party does. Errors: whatever the connection says, or an HTTP status other than 200. */
 export function fetchStatus(
@@ -40,12 +41,14 @@ export interface PublicListener {
   readonly port: number;
   /** PEM: the root, or whatever certificate of the listener's chain is trusted. */
   readonly trusted: string;
+  /** One of another CA is served on when it has expired, of which operators are told elsewhere. */
+  readonly mayHaveExpired: boolean;
 }
 
 /** Whether `/ready` says so, over verified TLS. Errors: what the connection says. */
 export function isReady(listener: PublicListener): Promise<boolean> {
   return new Promise((resolve, reject) => {
-    const { host, port, trusted } = listener;
+    const { host, port, trusted, mayHaveExpired } = listener;
     const call = getSecurely(
       {
         host,
@@ -54,12 +57,16 @@ export function isReady(listener: PublicListener): Promise<boolean> {
         allowPartialTrustChain: true,
         // That it is the chain is enough: the name in it may be the one of a proxy.
         checkServerIdentity: () => undefined,
+        rejectUnauthorized: !mayHaveExpired,
         path: '/ready',
         agent: false,
         timeout: 5_000,
       },
       (response) => {
         response.resume();
+        const { authorized, authorizationError: error } = response.socket as TLSSocket;
+        if (!authorized && String(error) !== 'CERT_HAS_EXPIRED')
+          reject(new Error(`the public listener's certificate is not trusted: ${error}`));
         response.on('end', () => resolve(response.statusCode === 200));
       },
     );
