@@ -1,9 +1,10 @@
 import { ROLE_NAMES } from '@gigvault/access/permissions';
 import { HIDDEN } from '@gigvault/config/config-problems';
 import { durationBetween } from '@gigvault/config/duration';
-import { secretReference } from '@gigvault/config/secret';
+import { type SecretReference, secretReference } from '@gigvault/config/secret';
 import { asGigvaultError } from '@gigvault/errors/gigvault-error';
 import { parsePkcs11Uri } from '@gigvault/keystore/pkcs11/pkcs11-uri';
+import { vendorEnvironment } from '@gigvault/keystore/pkcs11/vendors/choose-vendor';
 import { awsConfig, awsCredentialsConfig } from '@gigvault/secrets/secrets.config';
 import { z } from 'zod';
 
@@ -23,6 +24,18 @@ export const pkcs11Uri = z
     }
   })
   .meta(HIDDEN);
+
+/** Where the PIN is, by a PKCS #11 URI in which the place may be percent-encoded (RFC 7512 §2.3). Errors: those of parsePkcs11Uri. */
+export function pinPlace(uri: string): SecretReference {
+  return parsePkcs11Uri(uri).pinSource;
+}
+
+/** What the libraries of tokens read of an environment: where they are configured, and no secret. */
+export function libraryEnvironment(
+  environment: Readonly<Record<string, string | undefined>>,
+): Readonly<Record<string, string>> {
+  return vendorEnvironment(environment);
+}
 
 /** Who may make keys in a backend and use those that are there, as far as their permissions go. Default: every role. */
 const roles = z.array(z.enum(ROLE_NAMES)).min(1).optional();

@@ -1,5 +1,5 @@
 import { plainEnvironment } from '@gigvault/config/process-environment';
-import { vendorEnvironment } from '@gigvault/keystore/pkcs11/vendors/choose-vendor';
+import { libraryEnvironment } from '@gigvault/keymgr/keymgr.config';
 import { secretPlaces } from './secret-places.ts';
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -34,7 +34,7 @@ export function childEnvironment(environment: Environment, config: ProcessFile):
     mine.has(name) || RUNTIME.test(name) || (usesAws && AWS.test(name));
   return {
     ...plainEnvironment(environment),
-    ...(usesToken && vendorEnvironment(environment)),
+    ...(usesToken && libraryEnvironment(environment)),
     ...Object.fromEntries(Object.entries(environment).filter(([name]) => isNeeded(name))),
   };
 }

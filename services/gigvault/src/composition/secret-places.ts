@@ -1,5 +1,5 @@
 import { type SecretReference, secretReference } from '@gigvault/config/secret';
-import { parsePkcs11Uri } from '@gigvault/keystore/pkcs11/pkcs11-uri';
+import { pinPlace } from '@gigvault/keymgr/keymgr.config';
 
 /** The places of secrets that a configuration names, those of the PINs in PKCS #11 URIs among them. */
 export function secretPlaces(config: unknown): SecretReference[] {
@@ -9,8 +9,8 @@ export function secretPlaces(config: unknown): SecretReference[] {
 }
 
 function placeIn(text: string): SecretReference[] {
-  // Percent-encoded there (RFC 7512 §2.3): no search in the text would find it.
-  if (text.startsWith('pkcs11:')) return [parsePkcs11Uri(text).pinSource];
+  // May be percent-encoded there: no search in the text would find it.
+  if (text.startsWith('pkcs11:')) return [pinPlace(text)];
   const place = secretReference.safeParse(text);
   return place.success ? [place.data] : [];
 }
