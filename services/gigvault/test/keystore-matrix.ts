@@ -400,6 +400,26 @@ function describeGrpc(grpc: () => GrpcKeystore, shared: SharedPki, rest: RestCli
     expect(await ask(metadata('x-api-key', wrong))).toBe(status.UNAUTHENTICATED);
   });
 
+  it('covers: T67. takes no message that is cut off in a field', async () => {
+    const { path: method, responseDeserialize } = grpc().methods.GetKey;
+    const metadata = new Metadata();
+    metadata.set('x-api-key', rest.apiKey);
+    // It says 64 octets.
+    const cutOff = Buffer.from([0x0a, 64, ...Buffer.from('my-key')]);
+    const answer = await new Promise<ServiceError | null>((resolve) => {
+      grpc().client.makeUnaryRequest(
+        method,
+        (octets: Buffer) => octets,
+        responseDeserialize,
+        cutOff,
+        metadata,
+        (error) => resolve(error),
+      );
+    });
+    expect(answer).toMatchObject({ code: status.INVALID_ARGUMENT });
+    expect(answer?.details).toBe('The message is not of its type.');
+  });
+
   it('covers: K84. answers health checks of the standard', async () => {
     const { Check } = loadSync(protoPath)[
       'grpc.health.v1.Health'

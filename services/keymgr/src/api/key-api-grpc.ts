@@ -9,6 +9,7 @@ import {
   methodsOf,
   type RpcMethod,
 } from '@gigvault/rpc/contract-descriptors';
+import { requireWhole } from '@gigvault/rpc/wire-format';
 import { currentCorrelation } from '@gigvault/telemetry/correlation';
 import { Controller, Inject } from '@nestjs/common';
 import { GrpcMethod } from '@nestjs/microservices';
@@ -64,6 +65,7 @@ export class KeyApiRpc {
 /** Errors: INVALID_ARGUMENT. */
 function decoded(contract: RpcMethod, request: Buffer): object {
   try {
+    requireWhole(request);
     return contract.requestDeserialize(request);
   } catch (cause) {
     throw new GigvaultError('INVALID_ARGUMENT', 'The message is not of its type.', { cause });
