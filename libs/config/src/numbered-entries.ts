@@ -46,7 +46,7 @@ export function numberedSchema(schema: z.ZodObject, key: string): z.ZodType | un
 
 /**
  * Numbered keys as keys by name: of `keymgr.backends.0.name` = `hsm` and `keymgr.backends.0.type`, `keymgr.backends.hsm.type`. Those of a section
- * without a name, or whose name cannot be one, are problems.
+ * without a name, or whose name cannot be one or is another's, are problems.
  */
 export function byName(
   schema: z.ZodObject,
@@ -54,6 +54,7 @@ export function byName(
 ): { readonly named: ReadonlyMap<string, Said>; readonly problems: readonly Problem[] } {
   const named = new Map<string, Said>();
   const problems: Problem[] = [];
+  const numbers = new Map<string, string>();
   for (const [key, one] of said) {
     const { record, number, field } = parse(schema, key) as NumberedKey;
     const name = said.get(`${record}.${number}.${NAME}`);
@@ -68,7 +69,16 @@ export function byName(
           pointer: one.origin,
           message: `"${name.value}" cannot be the name of a section of ${record}`,
         });
-    } else if (field !== NAME) named.set(`${record}.${name.value}.${field}`, one);
+    } else if (field === NAME) {
+      const section = `${record}.${name.value}`;
+      const first = numbers.get(section);
+      if (first !== undefined)
+        problems.push({
+          pointer: one.origin,
+          message: `"${name.value}" is the name of number ${first} already`,
+        });
+      numbers.set(section, first ?? number);
+    } else named.set(`${record}.${name.value}.${field}`, one);
   }
   return { named, problems };
 }

@@ -120,6 +120,15 @@ describe('key backends', () => {
       'keymgr.backends.x.uri: is refused: module-path is not an absolute path (GIGVAULT_KEYMGR_BACKENDS_0_URI)',
     ],
     [
+      {
+        GIGVAULT_KEYMGR_BACKENDS_0_NAME: 'x',
+        GIGVAULT_KEYMGR_BACKENDS_0_TYPE: 'memory',
+        GIGVAULT_KEYMGR_BACKENDS_1_NAME: 'x',
+        GIGVAULT_KEYMGR_BACKENDS_1_TYPE: 'aws-kms',
+      },
+      'GIGVAULT_KEYMGR_BACKENDS_1_NAME: "x" is the name of number 0 already',
+    ],
+    [
       { GIGVAULT_HSM: 'pkcs11:token=pki?module-path=/lib.so&pin-value=CANARY1' },
       'hsm: is refused: pin-value shows the PIN to whoever sees the URI; name a file with pin-source (GIGVAULT_HSM)',
     ],

@@ -30,3 +30,10 @@ it.each([
       `${profiles[environment]}, one process.`,
     );
 });
+
+it('in production nobody is told to ask for a name that is refused there', () => {
+  const tries = (environment: StartReport['environment']) =>
+    /Try: .*/.exec(closingTable({ ...REPORT, environment }))?.[0];
+  expect(tries('development')).toBe('Try:   npx gigvault cert create api.localhost');
+  expect(tries('production')).toBe('Try:   npx gigvault status');
+});

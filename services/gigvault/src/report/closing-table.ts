@@ -47,8 +47,7 @@ export function closingTable(report: StartReport): string {
     ...rows.map(([name, value]) => `  ${name.padEnd(12)} ${value}`),
     '',
     ...setupLines(report),
-    '  Try:   npx gigvault cert create api.localhost',
-    '         npx gigvault status',
+    ...tries(report).map((line, i) => `  ${i === 0 ? 'Try:' : '    '}   ${line}`),
     `  ${profileLine(report)}`,
     '',
   ].join('\n');
@@ -93,6 +92,14 @@ function setupLines(report: StartReport): string[] {
     `         npx gigvault setup ${report.setupToken}`,
     '',
   ];
+}
+
+/** The strict profile issues nothing for names of this machine. */
+function tries({ environment }: StartReport): string[] {
+  const status = 'npx gigvault status';
+  return environment === 'production'
+    ? [status]
+    : ['npx gigvault cert create api.localhost', status];
 }
 
 function profileLine(report: StartReport): string {
