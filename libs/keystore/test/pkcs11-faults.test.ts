@@ -143,13 +143,20 @@ describe('a driver that dies', () => {
     expect(store.driverPid()).not.toBe(pid);
   });
 
-  it('covers: T12. over the same signature twice: refused, and this process lives', async () => {
+  it('covers: T12, T66. over the same signature twice: refused, and this process lives; what the library printed is for the log alone', async () => {
+    const reports: string[] = [];
+    const told = open({ report: (_, message) => reports.push(message) });
+    await told.sign(handle, DATA, DER);
     await token.fail('C_Sign', 'crash', 'always');
-    await expect(store.sign(handle, DATA, DER)).rejects.toMatchObject({
+    await expect(told.sign(handle, DATA, DER)).rejects.toMatchObject({
       code: 'KEY_UNAVAILABLE',
-      message: expect.stringContaining('SIGSEGV'),
+      message: expect.stringMatching(/^The PKCS #11 driver ended \(SIGSEGV\)$/),
     });
+    expect(reports).toContain(
+      'The PKCS #11 driver ended (SIGSEGV): vendor: config /etc/vendor.conf',
+    );
     await token.mend();
+    await told.close();
     await eventually(signRight, RECOVERY);
   });
 

@@ -1,6 +1,6 @@
 /*
  * SoftHSM's library, with faults on demand. In the folder FAULTS, which the compiler is told, a file with a function's name makes that function fail, once: `wrong` (a bit of the
- * signature is flipped), `hang`, `crash`, `logout` (C_FindObjectsInit: somebody logged out before), or a CK_RV in hexadecimal. A name that ends in `.always` makes it fail as long as it is there.
+ * signature is flipped), `hang`, `crash` (with last words on stderr), `logout` (C_FindObjectsInit: somebody logged out before), or a CK_RV in hexadecimal. A name that ends in `.always` makes it fail as long as it is there.
  * Each C_Login adds an octet to `logins`.
  */
 #include <dlfcn.h>
@@ -39,7 +39,10 @@ static int fault(const char *function, char *text, size_t size) {
 static CK_RV apply(const char *text) {
   if (strncmp(text, "hang", 4) == 0)
     for (;;) pause();
-  if (strncmp(text, "crash", 5) == 0) raise(SIGSEGV);
+  if (strncmp(text, "crash", 5) == 0) {
+    fputs("vendor: config /etc/vendor.conf\n", stderr);
+    raise(SIGSEGV);
+  }
   return strtoul(text, NULL, 16);
 }
 

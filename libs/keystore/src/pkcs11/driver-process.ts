@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { FromDriver, NumberedCall, OpenToken } from './driver-messages.ts';
 
-/** Of what a driver wrote to stderr, for whoever asks why it ended. */
+/** Of what a driver wrote to stderr, for operators who ask why it ended. */
 const LAST_WORDS = 1_000;
 
 /** One life of a driver. */
@@ -23,8 +23,8 @@ export interface DriverProcessOptions {
   /** All that it sees of an environment. */
   readonly environment: Readonly<Record<string, string>>;
   onMessage(message: FromDriver): void;
-  /** Once, also for a process that could not be started. */
-  onEnd(why: string): void;
+  /** Once, also for a process that could not be started. @param said what the library printed: for the log alone, since nobody knows what that is */
+  onEnd(why: string, said: string): void;
 }
 
 /** Starts a driver and tells it what to open. */
@@ -43,7 +43,7 @@ export function startDriver(options: DriverProcessOptions): DriverProcess {
   child.stderr?.on('data', (text: Buffer) => {
     said = (said + text.toString()).slice(-LAST_WORDS);
   });
-  const ended = endOf(child).then((how) => onEnd([how, said.trim()].filter(Boolean).join(': ')));
+  const ended = endOf(child).then((how) => onEnd(how, said.trim()));
   child.on('message', onMessage);
   tell(child, { open });
   return {

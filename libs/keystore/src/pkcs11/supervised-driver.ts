@@ -115,7 +115,7 @@ export class SupervisedDriver {
       open,
       environment: this.#options.environment,
       onMessage: (message) => this.#driver === driver && this.#hear(message),
-      onEnd: (why) => this.#driver === driver && this.#lose(why),
+      onEnd: (why, said) => this.#driver === driver && this.#lose(why, said),
     });
     this.#driver = driver;
     void this.#watchOpening(driver);
@@ -147,13 +147,13 @@ export class SupervisedDriver {
   }
 
   /** The driver is of no use any more, or dead: another one after a pause, when somebody needs it. */
-  #lose(why: string): void {
+  #lose(why: string, said = ''): void {
     void this.#driver?.kill();
     this.#driver = undefined;
     this.#ready = false;
     this.#reason = why;
     this.#useless += 1;
-    this.#options.report('lost', why);
+    this.#options.report('lost', [why, said].filter(Boolean).join(': '));
     if (this.#refused !== undefined || this.#useless >= GIVE_UP_AFTER) this.#queue.rejectAll(why);
     else this.#queue.driverDied(why);
     void this.#pause();
