@@ -1,4 +1,5 @@
 import graphene, { type Session } from 'graphene-pk11';
+import { LRUCache } from 'lru-cache';
 import pkcs11js, { type Mechanism } from 'pkcs11js';
 import { SECRET_KEY_TYPES, type SecretKeyType } from '../key-types.ts';
 import { decryptionFailed, GCM_TAG_OCTETS, otherUse, secretOctets } from '../secret-key.ts';
@@ -10,6 +11,7 @@ import {
   findObject,
   type ObjectHandles,
   objectId,
+  REMEMBERED_KEYS,
   removeKey,
   requireConfined,
 } from './token-keys.ts';
@@ -116,7 +118,7 @@ function inThread(
 }
 
 /** The type is what the token says: who asks knows the handle alone. */
-const types = new Map<string, SecretKeyType>();
+const types = new LRUCache<string, SecretKeyType>({ max: REMEMBERED_KEYS });
 
 function secretKey(
   session: Session,

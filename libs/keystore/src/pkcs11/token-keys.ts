@@ -1,6 +1,7 @@
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import type { KeyType } from '@gigvault/x509/public-key';
 import graphene, { type ITemplate, type Session, type SessionObject } from 'graphene-pk11';
+import type { LRUCache } from 'lru-cache';
 import type { DriverCall } from './driver-messages.ts';
 import { KEY_MECHANISMS } from './mechanisms.ts';
 import { subjectPublicKeyInfoOf } from './public-key-object.ts';
@@ -13,7 +14,10 @@ const SIGNATURE_OCTETS = 512;
 const PUBLIC_EXPONENT = Buffer.of(1, 0, 1);
 
 /** Handles of private key objects by ours: looking one up costs as much as signing. */
-export type ObjectHandles = Map<string, Buffer>;
+export type ObjectHandles = LRUCache<string, Buffer>;
+
+/** Keys of which the driver remembers where they are in the token, at most. */
+export const REMEMBERED_KEYS = 10_000;
 
 /** A call of this method. */
 export type Call<Method extends DriverCall['method']> = DriverCall & { readonly method: Method };

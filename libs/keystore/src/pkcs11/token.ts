@@ -1,5 +1,6 @@
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import graphene, { type Module } from 'graphene-pk11';
+import { LRUCache } from 'lru-cache';
 import type { AnyKeyType } from '../key-types.ts';
 import type { DriverCall, OpenedToken, OpenToken } from './driver-messages.ts';
 import { describeToken, type FoundToken, findToken } from './find-token.ts';
@@ -7,7 +8,14 @@ import { supportedKeyTypes } from './mechanisms.ts';
 import { unavailable } from './return-value.ts';
 import { cipher, generateSecret, mac } from './secret-objects.ts';
 import { findObjects, openSessions, type Sessions } from './sessions.ts';
-import { generate, type ObjectHandles, publicKey, removeKey, sign } from './token-keys.ts';
+import {
+  generate,
+  type ObjectHandles,
+  publicKey,
+  REMEMBERED_KEYS,
+  removeKey,
+  sign,
+} from './token-keys.ts';
 import { vendorOf } from './vendors/choose-vendor.ts';
 
 /** CKF_OS_LOCKING_OK: without it the library believes that one thread calls it, and signing in several sessions corrupts its memory. */
@@ -34,7 +42,7 @@ export function openToken(
   const found = findToken(module, query);
   const { slot, token } = found;
   const vendor = vendorOf(token.manufacturerID, module.manufacturerID);
-  const handles: ObjectHandles = new Map();
+  const handles: ObjectHandles = new LRUCache({ max: REMEMBERED_KEYS });
   const pool = openSessions({
     slot,
     pin,
