@@ -5,6 +5,7 @@ import { asGigvaultError, GigvaultError } from '@gigvault/errors/gigvault-error'
 import { isUuid } from '@gigvault/ids/uuid';
 import { type Clock, systemClock } from '@gigvault/time/clock';
 import { type PublicKeyInfo, readPublicKey } from '@gigvault/x509/public-key';
+import { LRUCache } from 'lru-cache';
 import { algorithmOf } from '../key-algorithm.ts';
 import {
   type KeyHandle,
@@ -97,23 +98,11 @@ export function pkcs11KeyStore(options: Pkcs11Options): Pkcs11KeyStore {
   });
   const driver = namedDriver(supervised, options.backend);
   const signer: TokenSigner = { driver, verify: options.verify ?? true };
-  const keys = new Map<KeyHandle, PublicKeyInfo>();
+  const { find, forget } = publicKeysOf(driver);
 
   async function opened(): Promise<OpenedToken> {
     await driver.call({ method: 'check' });
     return supervised.opened as OpenedToken;
-  }
-
-  async function find(handle: KeyHandle): Promise<PublicKeyInfo> {
-    const known = keys.get(handle);
-    if (known !== undefined) return known;
-    if (!isUuid(parseKeyHandle(handle))) throw notFound(handle);
-    const spki = await driver.call({ method: 'publicKey', handle });
-    const key = checkedKey(handle, spki as Uint8Array);
-    const oldest = keys.keys().next();
-    if (keys.size >= CACHED_KEYS && !oldest.done) keys.delete(oldest.value);
-    keys.set(handle, key);
-    return key;
   }
 
   return {
@@ -132,7 +121,7 @@ export function pkcs11KeyStore(options: Pkcs11Options): Pkcs11KeyStore {
       startTokenSignature(signer, { handle, key: await find(handle), format }),
     secretKeys: tokenSecretKeys(driver),
     async remove(handle) {
-      keys.delete(parseKeyHandle(handle));
+      forget(parseKeyHandle(handle));
       if (isUuid(handle)) await driver.call({ method: 'remove', handle });
     },
     async facts() {
@@ -151,6 +140,23 @@ export function pkcs11KeyStore(options: Pkcs11Options): Pkcs11KeyStore {
       await driver.call({ method: 'changePin', newPin });
     },
     close: () => supervised.close(),
+  };
+}
+
+/** Public keys in the token, of which those that were used last are held in memory. Errors: KEY_NOT_FOUND, KEY_UNAVAILABLE. */
+function publicKeysOf(driver: Driver) {
+  const keys = new LRUCache<KeyHandle, PublicKeyInfo>({ max: CACHED_KEYS });
+  return {
+    forget: (handle: KeyHandle) => keys.delete(handle),
+    async find(handle: KeyHandle): Promise<PublicKeyInfo> {
+      const known = keys.get(handle);
+      if (known !== undefined) return known;
+      if (!isUuid(parseKeyHandle(handle))) throw notFound(handle);
+      const spki = await driver.call({ method: 'publicKey', handle });
+      const key = checkedKey(handle, spki as Uint8Array);
+      keys.set(handle, key);
+      return key;
+    },
   };
 }
 

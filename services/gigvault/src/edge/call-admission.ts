@@ -87,9 +87,8 @@ export function callAdmission(options: CallAdmissionOptions): ServerInterceptor 
       throw new GigvaultError('OVERLOADED', message, { retryAfter: entry.retryAfter });
     }
 
-    const tooLong = new GigvaultError('DEADLINE_EXCEEDED', 'A call ends after a minute.');
     clock.sleep(LONGEST_CALL, ended.signal).then(
-      () => refuse(tooLong),
+      () => refuse(new GigvaultError('DEADLINE_EXCEEDED', 'A call ends after a minute.')),
       // It has ended.
       () => undefined,
     );

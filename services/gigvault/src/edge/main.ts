@@ -117,11 +117,8 @@ async function start() {
     certificatesOfClients,
     tls: { ...tls, ...publicTlsVersions(config.https) },
   });
-  const statusListener = await startEdgeListener({
-    ...shared,
-    listener: 'status',
-    port: config.http.port,
-  });
+  const statusPort = config.http.port;
+  const status = await startEdgeListener({ ...shared, listener: 'status', port: statusPort });
   const keyApi = await startConfiguredKeyApi(config.keyApi, {
     tls,
     access: config.https,
@@ -134,12 +131,9 @@ async function start() {
     for (const listener of [publicListener, keyApi]) listener?.replaceTls(tls);
     shown.show(tls);
   };
-  const metricsListener = await startMetricsListener({
-    host: config.metrics.address,
-    port: config.metrics.port,
-    tls: serverTls(identity),
-    metrics,
-  });
+  const { address: host, port } = config.metrics;
+  const metricsTls = serverTls(identity);
+  const metricsListener = await startMetricsListener({ host, port, tls: metricsTls, metrics });
   // Connections by address carry no server name, so they miss serverTls' own renewal.
   identity.onReplace(({ certificate: cert, privateKey: key }) =>
     metricsListener.replaceTls({ cert, key }),
@@ -155,14 +149,14 @@ async function start() {
     ports: {
       service: 'edge',
       https: publicListener.port,
-      http: statusListener.port,
+      http: status.port,
       ...(keyApi && { keyApi: keyApi.port }),
       metrics: metricsListener.port,
     },
     async stop() {
       await Promise.all([
         publicListener.stop(DRAIN_LIMIT),
-        statusListener.stop(DRAIN_LIMIT),
+        status.stop(DRAIN_LIMIT),
         keyApi?.stop(DRAIN_LIMIT),
         ...workers.map((worker) => worker.stop()),
       ]);
