@@ -69,14 +69,13 @@ export function recogniseApiKeys(
   options: ApiKeyOptions,
 ): (apiKey: string, clientIp: string) => Promise<Principal> {
   const { tokens, clock } = options;
+  const known = new LRUCache<string, Known>({ max: MOST_KEYS });
+  const asking = new Map<string, Promise<Known>>();
 
   async function refusedHere(clientIp: string): Promise<GigvaultError> {
     await options.reportCredential?.('api-key', clientIp);
     return refused();
   }
-
-  const known = new LRUCache<string, Known>({ max: MOST_KEYS });
-  const asking = new Map<string, Promise<Known>>();
 
   /** Of many at once from one address one asks. */
   function ask(apiKey: string, clientIp: string, fingerprint: string): Promise<Known> {

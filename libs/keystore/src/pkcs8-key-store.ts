@@ -4,6 +4,7 @@ import { access, constants, readFile } from 'node:fs/promises';
 import { setImmediate } from 'node:timers/promises';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import { syncFolder } from '@gigvault/files/durable-file';
+import { LRUCache } from 'lru-cache';
 import {
   generateKeyObject,
   signWith,
@@ -116,19 +117,15 @@ export function pkcs8KeyStore(options: Pkcs8KeyStoreOptions): Pkcs8KeyStore {
 }
 
 /** Decrypted keys. @param read the key's file. Errors: KEY_NOT_FOUND, KEY_UNAVAILABLE */
-function openedKeys<K>(read: (handle: KeyHandle) => Promise<K>) {
-  const cache = new Map<KeyHandle, K>();
+function openedKeys<K extends object>(read: (handle: KeyHandle) => Promise<K>) {
+  const cache = new LRUCache<KeyHandle, K>({ max: CACHED_KEYS });
   let lastOpened: Promise<unknown> = Promise.resolve();
   let forgotten = 0;
 
-  function remember(handle: KeyHandle, key: K): void {
-    const oldest = cache.keys().next();
-    if (cache.size >= CACHED_KEYS && !oldest.done) cache.delete(oldest.value);
-    cache.set(handle, key);
-  }
-
   return {
-    remember,
+    remember(handle: KeyHandle, key: K): void {
+      cache.set(handle, key);
+    },
     forget(handle: KeyHandle): void {
       forgotten += 1;
       cache.delete(handle);
@@ -143,7 +140,7 @@ function openedKeys<K>(read: (handle: KeyHandle) => Promise<K>) {
       const before = forgotten;
       const key = await opened;
       // What was removed while it was opened does not come back; another that was opened meanwhile is opened once more.
-      if (before === forgotten) remember(handle, key);
+      if (before === forgotten) cache.set(handle, key);
       return key;
     },
   };

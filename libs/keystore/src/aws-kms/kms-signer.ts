@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import { type PublicKeyInfo, readPublicKey } from '@gigvault/x509/public-key';
+import { LRUCache } from 'lru-cache';
 import { type KeyHandle, parseKeyHandle, type SignatureFormat } from '../key-store.ts';
 import { formattedSignature, kmsAlgorithm } from './kms-algorithm.ts';
 import type { KmsClient } from './kms-client.ts';
@@ -30,7 +31,7 @@ const CACHED_KEYS = 1_000;
 
 /** See KmsSigner. */
 export function kmsSigner(client: KmsClient, keys: Pick<KmsKeys, 'publicKey' | 'list'>): KmsSigner {
-  const known = new Map<KeyHandle, PublicKeyInfo>();
+  const known = new LRUCache<KeyHandle, PublicKeyInfo>({ max: CACHED_KEYS });
   let lastUsed: KeyHandle | undefined;
 
   async function sign(handle: KeyHandle, digest: Buffer, asked: Asked): Promise<Buffer> {
@@ -57,8 +58,6 @@ export function kmsSigner(client: KmsClient, keys: Pick<KmsKeys, 'publicKey' | '
       const found = known.get(parseKeyHandle(handle));
       if (found !== undefined) return found;
       const key = readPublicKey(await keys.publicKey(handle));
-      const oldest = known.keys().next();
-      if (known.size >= CACHED_KEYS && !oldest.done) known.delete(oldest.value);
       known.set(handle, key);
       return key;
     },

@@ -1,4 +1,5 @@
 import type { Clock } from '@gigvault/time/clock';
+import { LRUCache } from 'lru-cache';
 import type { StoredKey } from '../keys/stored-key.ts';
 import type { KeyTable } from '../ports/key-table.ts';
 
@@ -13,7 +14,9 @@ export function cachedKeyTable(
   table: Pick<KeyTable, 'find'>,
   clock: Clock,
 ): Pick<KeyTable, 'find'> {
-  const cache = new Map<string, { readonly key: StoredKey; readonly until: number }>();
+  const cache = new LRUCache<string, { readonly key: StoredKey; readonly until: number }>({
+    max: MAX_KEYS,
+  });
 
   return {
     async find(keyId) {
@@ -22,8 +25,6 @@ export function cachedKeyTable(
       const key = await table.find(keyId);
       cache.delete(keyId);
       if (key === undefined) return undefined;
-      const oldest = cache.keys().next();
-      if (cache.size >= MAX_KEYS && !oldest.done) cache.delete(oldest.value);
       cache.set(keyId, { key, until: clock.now() + MAX_AGE });
       return key;
     },
