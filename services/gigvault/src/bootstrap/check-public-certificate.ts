@@ -5,6 +5,7 @@ import {
   configuredCertificate,
   readConfiguredTls,
   readConfiguredTlsAtStart,
+  requireUnexpired,
 } from '../edge/configured-certificate.ts';
 import type { GigvaultConfig } from '../gigvault.config.ts';
 
@@ -24,11 +25,12 @@ export async function checkPublicCertificateAtStart(
   const configured = configuredOf(config);
   if (configured === undefined) return undefined;
   await readConfiguredTlsAtStart(configured);
-  // All else was well a moment ago.
-  return readConfiguredTls(configured).then(
-    () => undefined,
-    (error: unknown) => asGigvaultError(error).message,
-  );
+  try {
+    requireUnexpired(configured);
+    return undefined;
+  } catch (error) {
+    return asGigvaultError(error).message;
+  }
 }
 
 function configuredOf(config: GigvaultConfig) {

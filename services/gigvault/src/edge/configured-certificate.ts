@@ -34,10 +34,17 @@ export function configuredCertificate(
 export async function readConfiguredTls(
   configured: ConfiguredCertificate,
 ): Promise<SecureContextOptions> {
-  const { certificateFile, clock } = configured;
+  requireUnexpired(configured);
+  return readConfiguredTlsAtStart(configured);
+}
+
+/** Looks at the certificates alone. Errors: INVALID_ARGUMENT for one that has expired, or cannot be read. */
+export function requireUnexpired({
+  certificateFile,
+  clock,
+}: Pick<ConfiguredCertificate, 'certificateFile' | 'clock'>): void {
   for (const certificate of readChain(certificateFile))
     requireNotExpired(certificateFile, certificate, clock.now());
-  return readConfiguredTlsAtStart(configured);
 }
 
 /**
