@@ -32,6 +32,9 @@ import { median } from './statistics.ts';
 const IN_FLIGHT = 64;
 /** One client asks as fast as it can. */
 const NO_RATE_LIMIT = ['--https-rate-limit-requests-per-second', '0'];
+/** Milliseconds of load, and calls one after another, until V8 has compiled what they run in three processes: measured, and a round before that has half the rate. */
+const WARM_UP = 4_000;
+const WARM_UP_CALLS = 5_000;
 const MESSAGE = Buffer.alloc(800, 7);
 const SERVICES = ['auth', 'keymgr', 'ca', 'audit'] as const satisfies readonly ServiceName[];
 
@@ -89,7 +92,7 @@ async function requests({ rounds, roundMs }: Effort): Promise<Measurement[]> {
       try {
         const pid = serviceProcesses(pki.dataDir).get('keymgr') as number;
         const cpu = cpuOf([pid], pki.dataDir, load.pid);
-        await loadRound(load, { concurrency, ms: roundMs / 2 }, cpu);
+        await loadRound(load, { concurrency, ms: WARM_UP }, cpu);
         const done: Round[] = [];
         for (let i = 0; i < rounds; i++)
           done.push(await loadRound(load, { concurrency, ms: roundMs }, cpu));
@@ -318,10 +321,10 @@ async function timesOf(
   return { times, cpu: roundOf(times, (performance.now() - start) / 1000, used()).cpu };
 }
 
-/** The same after as many that are not counted. */
-async function warmTimesOf(...what: Parameters<typeof timesOf>): Promise<Timed> {
-  await timesOf(...what);
-  return timesOf(...what);
+/** The same after some that are not counted. */
+async function warmTimesOf(...[count, ...what]: Parameters<typeof timesOf>): Promise<Timed> {
+  await timesOf(WARM_UP_CALLS, ...what);
+  return timesOf(count, ...what);
 }
 
 /** @param floor milliseconds */
