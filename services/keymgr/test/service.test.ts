@@ -485,6 +485,22 @@ describe('REST', () => {
     expect((await call('getKey', { params })).body).toEqual(made);
   });
 
+  it('decrypts nothing that names a version which never was, whatever its number', async () => {
+    const params = { keyId: 'sealing' };
+    await call('generateKey', { body: { ...params, keyType: 'aes-256' } });
+    const plaintext = Buffer.from('secret').toString('base64');
+    const sealed = await call('encryptData', { params, body: { plaintext, additionalData: '' } });
+    const { ciphertext } = sealed.body as { ciphertext: string };
+    for (const version of [0, 2, 2 ** 31 - 1, 2 ** 32 - 1]) {
+      const octets = Buffer.from(ciphertext, 'base64');
+      octets.writeUInt32BE(version, 1);
+      const body = { ciphertext: octets.toString('base64'), additionalData: '' };
+      await expect(call('decryptData', { params, body })).rejects.toMatchObject({
+        code: 'DECRYPTION_FAILED',
+      });
+    }
+  });
+
   it('makes keys that no service may sign with', async () => {
     await call('generateKey', { body: { keyId: 'mine', keyType: 'ec-p256' } });
     await expect(signing('ca').sign({ ...certSign(), keyId: 'mine' })).rejects.toMatchObject({

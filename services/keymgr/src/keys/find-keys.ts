@@ -98,6 +98,8 @@ export async function findVersion(
   version: number,
 ): Promise<KeyVersion | undefined> {
   if (version === key.version) return key;
+  // A ciphertext names any number of 32 bits, and the table's have 31.
+  if (version > key.version) return undefined;
   const [found] = await deps.keys.versions(key.keyId, version + 1, 1);
   return found?.version === version ? found : undefined;
 }
