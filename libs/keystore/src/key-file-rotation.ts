@@ -27,6 +27,7 @@ export function keyFileRotation(directory: string, masterKeys: MasterKeys): KeyF
   const inTurn = turns();
   const writing = new Set<Promise<unknown>>();
   let waiting: string[] = [];
+  let failure: unknown;
 
   async function behind(): Promise<KeyFiles> {
     // What was begun under the master key of before is a file, or none, from here on.
@@ -48,18 +49,21 @@ export function keyFileRotation(directory: string, masterKeys: MasterKeys): KeyF
     },
     async rewrapNext(limit) {
       // Looked for once: a folder may have very many.
-      if (waiting.length === 0) waiting = (await behind()).earlier;
-      const failures: unknown[] = [];
+      if (waiting.length === 0) {
+        waiting = (await behind()).earlier;
+        failure = undefined;
+      }
       for (const path of waiting.splice(0, limit)) {
-        await inTurn(path, () => rewrap(path, masterKeys)).catch((error: unknown) =>
-          failures.push(error),
-        );
+        await inTurn(path, () => rewrap(path, masterKeys)).catch((error: unknown) => {
+          failure ??= error;
+        });
         // Each holds the loop up for some milliseconds: whoever signs meanwhile goes first (fault T72).
         await setImmediate();
       }
-      // One that cannot be opened keeps no other from its turn.
-      if (failures.length > 0) throw failures[0];
-      return waiting.length > 0 ? waiting.length : (await behind()).earlier.length;
+      if (waiting.length > 0) return waiting.length;
+      // Not before all had their turn: whoever asks goes on until it is told of one that cannot be opened.
+      if (failure !== undefined) throw failure;
+      return (await behind()).earlier.length;
     },
     ...(replacement && {
       async begin(replaces) {

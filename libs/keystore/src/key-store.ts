@@ -76,7 +76,10 @@ export interface MasterKeyRotation {
    * it elsewhere makes it there. Errors: CONFLICT when `replaces`, an id, is not the current one.
    */
   begin?(replaces: string): Promise<string>;
-  /** Puts up to so many keys under the current master key; resolves with how many are left. Errors: KEY_UNAVAILABLE for one that cannot be opened. */
+  /**
+   * Puts up to so many keys under the current master key; resolves with how many are left. Errors: KEY_UNAVAILABLE for one that cannot be opened, once all
+   * the others had their turn.
+   */
   rewrapNext(limit: number): Promise<number>;
   /** Removes the earlier master keys. Absent: as above. Errors: CONFLICT while a key is under one of them. */
   end?(): Promise<void>;
