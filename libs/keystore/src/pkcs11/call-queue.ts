@@ -1,5 +1,10 @@
 import { fromErrorRecord, type GigvaultError } from '@gigvault/errors/gigvault-error';
-import type { DriverAnswer, DriverCall, NumberedCall } from './driver-messages.ts';
+import {
+  type DriverAnswer,
+  type DriverCall,
+  makesKey,
+  type NumberedCall,
+} from './driver-messages.ts';
 import { unavailable } from './return-value.ts';
 
 /** Calls that a driver is given at once: enough to keep its sessions busy while a message travels. */
@@ -118,9 +123,7 @@ export class CallQueue {
   /** Nobody was answered since it was sent, or all who came after it were. A token that makes a key may be silent for long. */
   #hangs({ id, answersBefore }: Pending): boolean {
     const since = this.#answered - answersBefore;
-    const makesKey = [...this.#sent.values()].some(
-      (other) => other.call.method === 'generate' && other.id !== id,
-    );
-    return !makesKey && (since === 0 || since >= WINDOW);
+    const waits = [...this.#sent.values()].some((other) => makesKey(other.call) && other.id !== id);
+    return !waits && (since === 0 || since >= WINDOW);
   }
 }

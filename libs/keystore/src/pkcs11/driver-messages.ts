@@ -47,6 +47,11 @@ export type DriverCall =
   | { readonly method: 'changePin'; readonly newPin: string }
   | { readonly method: 'check' };
 
+/** Whether it makes a key, which may take long. */
+export function makesKey({ method }: DriverCall): boolean {
+  return method === 'generate' || method === 'generateSecret';
+}
+
 /** A call under its number; answers come in any order. */
 export type NumberedCall = DriverCall & { readonly id: number };
 

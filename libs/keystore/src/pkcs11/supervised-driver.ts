@@ -1,7 +1,13 @@
 import { AWAKE, type Clock } from '@gigvault/time/clock';
 import { within } from '@gigvault/time/within';
 import { CallQueue } from './call-queue.ts';
-import type { DriverCall, FromDriver, OpenedToken, OpenToken } from './driver-messages.ts';
+import {
+  type DriverCall,
+  type FromDriver,
+  makesKey,
+  type OpenedToken,
+  type OpenToken,
+} from './driver-messages.ts';
 import { type DriverProcess, startDriver } from './driver-process.ts';
 import { unavailable } from './return-value.ts';
 
@@ -75,7 +81,7 @@ export class SupervisedDriver {
     if (this.#refused !== undefined) throw unavailable(this.#refused);
     this.#start();
     if (!this.#ready && this.#useless >= GIVE_UP_AFTER) throw unavailable(this.#reason);
-    const answer = this.#queue.add(call, call.method === 'generate' ? GENERATE_TICKS : TICKS);
+    const answer = this.#queue.add(call, makesKey(call) ? GENERATE_TICKS : TICKS);
     if (!this.#ticking) void this.#tick();
     // What is asked in one turn of the event loop goes in one message.
     if (!this.#flushing) setImmediate(() => this.#flush());
