@@ -93,13 +93,13 @@ async function isEverywhere(
   handle: KeyHandle,
   { clock, deadline }: KmsKeysOptions,
 ): Promise<void> {
-  const end = clock.now() + deadline;
+  const end = clock.elapsed() + deadline;
   for (;;) {
     try {
       await publicKey(handle);
       return;
     } catch (error) {
-      if ((error as GigvaultError).code !== 'KEY_NOT_FOUND' || clock.now() >= end) throw error;
+      if ((error as GigvaultError).code !== 'KEY_NOT_FOUND' || clock.elapsed() >= end) throw error;
     }
     await clock.sleep(PROPAGATION_PAUSE);
   }
