@@ -4,10 +4,8 @@ import { decryptionFailed } from '@gigvault/keystore/secret-key';
 import { durableStep } from '@gigvault/telemetry/durable-step';
 import { notSupported } from '../keys/create-key.ts';
 import { findVersion } from '../keys/find-keys.ts';
-import { STATE_RULES } from '../keys/key-state.ts';
 import { refuseUse } from '../keys/refuse-use.ts';
 import { type PersonDeps, useOwnKey } from '../keys/require-own-key.ts';
-import { requireUsage } from '../keys/require-usage.ts';
 import type { StoredKey } from '../keys/stored-key.ts';
 import { secretKeysOf } from '../signing/key-signature.ts';
 import { MAX_DATA } from '../signing/sign-for-person.ts';
@@ -60,9 +58,6 @@ async function attempt(
 ): Promise<PersonPlaintext | undefined> {
   const { keyId } = key;
   const use = { purpose: 'decrypt', caller: actor };
-  if (!STATE_RULES[key.state].processes)
-    throw await refuseUse(deps, keyId, use, `key is ${key.state}`);
-  await requireUsage(deps, key, 'encrypt', use);
   const opened = await open(deps, key, request).catch(async (error: unknown) => {
     const { code } = asGigvaultError(error);
     if (code !== 'DECRYPTION_FAILED') throw error;

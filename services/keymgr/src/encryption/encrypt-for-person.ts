@@ -4,10 +4,8 @@ import type { AesKeyType, RsaKeyType } from '@gigvault/keystore/key-types';
 import { encryptTo } from '@gigvault/keystore/rsa-encryption';
 import { GCM_LIMIT } from '@gigvault/keystore/secret-key';
 import { durableStep } from '@gigvault/telemetry/durable-step';
-import { STATE_RULES } from '../keys/key-state.ts';
 import { refuseUse } from '../keys/refuse-use.ts';
 import { type PersonDeps, useOwnKey } from '../keys/require-own-key.ts';
-import { requireUsage } from '../keys/require-usage.ts';
 import type { StoredKey } from '../keys/stored-key.ts';
 import type { EncryptionOutcome } from '../ports/encryption-table.ts';
 import type { KeyEvent } from '../ports/key-event.ts';
@@ -77,9 +75,6 @@ async function attempt(
   const { plaintext } = request;
   const { keyId } = key;
   const use = { purpose: 'encrypt', caller: actor };
-  if (!STATE_RULES[key.state].protects)
-    throw await refuseUse(deps, keyId, use, `key is ${key.state}`);
-  await requireUsage(deps, key, 'encrypt', use);
   const { version } = key;
   const ciphertext = Buffer.concat([headerOf(version), await seal(deps, key, request)]);
   const told = { ...use, count: 1, version, octets: plaintext.length };

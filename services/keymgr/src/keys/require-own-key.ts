@@ -9,6 +9,7 @@ import { notForRoles, RESERVED } from './generate-key.ts';
 import { isGranted } from './key-grant.ts';
 import { requireKeyId } from './key-spec.ts';
 import { type RefusalDeps, refuseUse } from './refuse-use.ts';
+import { type DataUse, requireFit } from './require-fit.ts';
 import type { StoredKey } from './stored-key.ts';
 
 /** What people do with their keys needs. */
@@ -23,10 +24,7 @@ export interface PersonDeps extends KeyDeps, RefusalDeps {
 
 /** What people do with a key; stands as purpose in the event of a refusal. */
 export type PersonUse =
-  | 'sign'
-  | 'verify'
-  | 'encrypt'
-  | 'decrypt'
+  | DataUse
   | 'rotate'
   | 'change-state'
   | 'destroy'
@@ -73,18 +71,20 @@ const MOST_ATTEMPTS = 5;
 
 /**
  * Takes the share of one use, then does `attempt` with the key, as it is in the table now, until nobody has changed the key meanwhile, which `attempt` says by
- * undefined. Whoever may use it no more by then is refused. Errors: those of requireOwnKey and of `attempt`; CONFLICT when somebody changes it at each attempt.
+ * undefined. Whoever may use it no more by then is refused, and so is a use that it is not fit for. Errors: those of requireOwnKey, requireFit and `attempt`; CONFLICT when somebody changes it at each attempt.
  */
 export async function useOwnKey<T>(
   deps: PersonDeps,
   keyId: string,
-  use: PersonUse,
+  use: DataUse,
   principal: Principal,
   attempt: (key: StoredKey) => Promise<T | undefined>,
 ): Promise<T> {
   await takeShare(deps, keyId, use, principal);
   for (let n = 0; n < MOST_ATTEMPTS; n++) {
-    const done = await attempt(await findOwnKey(deps, keyId, use, principal));
+    const key = await findOwnKey(deps, keyId, use, principal);
+    await requireFit(deps, key, use, principal.actor);
+    const done = await attempt(key);
     if (done !== undefined) return done;
   }
   const message = `Key '${keyId}' was changed by somebody else at each of ${MOST_ATTEMPTS} attempts.`;

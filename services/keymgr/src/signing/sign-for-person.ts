@@ -4,10 +4,7 @@ import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import type { SignatureFormat } from '@gigvault/keystore/key-store';
 import { durableStep } from '@gigvault/telemetry/durable-step';
 import { requireHash } from '../keys/key-spec.ts';
-import { STATE_RULES } from '../keys/key-state.ts';
-import { refuseUse } from '../keys/refuse-use.ts';
 import { type PersonDeps, useOwnKey } from '../keys/require-own-key.ts';
-import { requireUsage } from '../keys/require-usage.ts';
 import type { StoredKey } from '../keys/stored-key.ts';
 import { isSignature, makeSignature } from './key-signature.ts';
 import { SIGNATURE_ALGORITHMS, type SignatureAlgorithm } from './person-algorithm.ts';
@@ -57,16 +54,13 @@ async function attempt(
 ): Promise<PersonSignature | undefined> {
   const { data, format } = request;
   const { keyId } = key;
-  const use = { purpose: 'sign', caller: actor };
-  if (!STATE_RULES[key.state].protects)
-    throw await refuseUse(deps, keyId, use, `key is ${key.state}`);
-  await requireUsage(deps, key, 'sign', use);
   requireHash(key.keyType, request.hash);
   const { version, keyType } = key;
   const signature = await makeSignature(deps.backends, key, data, format);
   if (!(await isSignature(deps.backends, key, { data, signature, format })))
     throw wrongSignature(deps, key);
-  const told = { ...use, count: 1, version, dataSha256: hash('sha256', data) };
+  const dataSha256 = hash('sha256', data);
+  const told = { purpose: 'sign', caller: actor, count: 1, version, dataSha256 };
   const recorded = await durableStep('keymgr.use', () =>
     deps.keys.recordUse(key, { type: 'key.used', actor, subject: keyId, data: told }),
   );

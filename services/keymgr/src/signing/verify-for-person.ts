@@ -3,10 +3,9 @@ import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import type { SignatureFormat } from '@gigvault/keystore/key-store';
 import { earlierVersions, findVersion, getKey } from '../keys/find-keys.ts';
 import { requireHash } from '../keys/key-spec.ts';
-import { type KeyState, STATE_RULES } from '../keys/key-state.ts';
-import { refuseUse } from '../keys/refuse-use.ts';
+import type { KeyState } from '../keys/key-state.ts';
+import { requireFit } from '../keys/require-fit.ts';
 import { type PersonDeps, requireOwnKey } from '../keys/require-own-key.ts';
-import { requireUsage } from '../keys/require-usage.ts';
 import type { KeyVersion, StoredKey } from '../keys/stored-key.ts';
 import { isSignature } from './key-signature.ts';
 import { requireSize } from './sign-for-person.ts';
@@ -48,12 +47,10 @@ export async function verifyForPerson(
   // A public key is for everybody who reads it; who verifies with a secret one could as well have made what it verifies.
   const key = isOpen ? known : await requireOwnKey(deps, keyId, 'verify', principal);
   const { state } = key;
-  const use = { purpose: 'verify', caller: principal.actor };
-  if (!STATE_RULES[state].processes) throw await refuseUse(deps, keyId, use, `key is ${state}`);
-  await requireUsage(deps, key, 'sign', use);
+  await requireFit(deps, key, 'verify', principal.actor);
   requireHash(key.keyType, request.hash);
   const versions = await versionsToTry(deps, key, request.version);
-  deps.usage.used({ ...use, keyId });
+  deps.usage.used({ keyId, purpose: 'verify', caller: principal.actor });
   for (const version of versions)
     if (await isSignature(deps.backends, version, request))
       return { valid: true, version: version.version, state };
