@@ -20,7 +20,7 @@ import { pgKeyUsage } from './adapters/pg-key-usage.ts';
 import { pgSignatureTable } from './adapters/pg-signature-table.ts';
 import { useLimits } from './adapters/use-limits.ts';
 import { FILES, type KeymgrConfig, keymgrPaths } from './keymgr.config.ts';
-import type { KeyDeps } from './keys/create-key.ts';
+import type { KeyDeps } from './keys/key-deps.ts';
 import type { RefusalDeps } from './keys/refuse-use.ts';
 import type { BackendTestTable } from './ports/backend-test-table.ts';
 import type { EncryptionTable } from './ports/encryption-table.ts';

@@ -4,10 +4,8 @@ import { type KeyHandle, type KeyStore, randomHandle } from '@gigvault/keystore/
 import type { AnyKeyType } from '@gigvault/keystore/key-types';
 import { durableStep } from '@gigvault/telemetry/durable-step';
 import type { Clock } from '@gigvault/time/clock';
-import { generateIn, publicKeyIn } from '../keys/create-key.ts';
-import { notForRoles } from '../keys/generate-key.ts';
 import { type KeySpec, requireKeySpec } from '../keys/key-spec.ts';
-import { type RefusalDeps, refuseUse } from '../keys/refuse-use.ts';
+import { notForRoles, type RefusalDeps, refuseUse } from '../keys/refuse-use.ts';
 import type { KeyVersion, Usage } from '../keys/stored-key.ts';
 import type { BackendTestTable, TestKey } from '../ports/backend-test-table.ts';
 import type { EventWriter } from '../ports/event-writer.ts';
@@ -15,6 +13,7 @@ import type { KeyEvent } from '../ports/key-event.ts';
 import type { UseLimits } from '../ports/use-limits.ts';
 import { isSignature, makeSignature, secretKeysOf } from '../signing/key-signature.ts';
 import type { Backends } from './backends.ts';
+import { generateIn, publicKeyIn } from './make-key.ts';
 
 /** What testing a backend needs. */
 export interface BackendTestDeps extends RefusalDeps {

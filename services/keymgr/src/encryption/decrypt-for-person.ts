@@ -2,7 +2,7 @@ import type { Principal } from '@gigvault/access/permissions';
 import { asGigvaultError } from '@gigvault/errors/gigvault-error';
 import { decryptionFailed } from '@gigvault/keystore/secret-key';
 import { durableStep } from '@gigvault/telemetry/durable-step';
-import { notSupported } from '../keys/create-key.ts';
+import { notSupported } from '../backends/make-key.ts';
 import { findVersion } from '../keys/find-keys.ts';
 import { refuseUse } from '../keys/refuse-use.ts';
 import { type PersonDeps, useOwnKey } from '../keys/require-own-key.ts';

@@ -1,7 +1,8 @@
 import { type Attribute, encodeName } from '@gigvault/x509/name';
-import { createKey, type KeyDeps, requireServiceKeyType } from './create-key.ts';
+import { createKey, requireServiceKeyType } from './create-key.ts';
 import { SYSTEM_TENANT } from './generate-key.ts';
 import { CA_KEY_PURPOSES, PURPOSE_CALLER } from './grants.ts';
+import type { KeyDeps } from './key-deps.ts';
 import type { StoredKey } from './stored-key.ts';
 
 /** The CA that the key is for. */

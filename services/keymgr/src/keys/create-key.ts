@@ -1,26 +1,13 @@
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
-import type { KeyHandle, KeyStore, NewKeyOptions } from '@gigvault/keystore/key-store';
-import { isRsaKeyType, isSecretKeyType } from '@gigvault/keystore/key-types';
-import { type PairKeyInfo, readPairKey } from '@gigvault/keystore/pair-key';
 import type { PeerName } from '@gigvault/rpc/service-name';
 import { durableStep } from '@gigvault/telemetry/durable-step';
-import type { Clock } from '@gigvault/time/clock';
 import type { KeyType } from '@gigvault/x509/public-key';
-import type { Backends } from '../backends/backends.ts';
-import type { KeyTable } from '../ports/key-table.ts';
-import type { UseLimits } from '../ports/use-limits.ts';
+import { makeKey } from '../backends/make-key.ts';
 import { discardKey } from './discard-key.ts';
 import type { Purpose } from './grants.ts';
+import type { KeyDeps } from './key-deps.ts';
 import { type KeySpec, requireKeyId } from './key-spec.ts';
-import { type KeyVersion, type StoredKey, type VersionName, versionName } from './stored-key.ts';
-
-/** What making and finding keys needs. */
-export interface KeyDeps {
-  readonly backends: Backends;
-  readonly keys: KeyTable;
-  readonly limits: UseLimits;
-  readonly clock: Clock;
-}
+import type { StoredKey } from './stored-key.ts';
 
 /** The facts of a key to be made; whoever builds this has checked that they may. */
 export interface NewKey extends KeySpec {
@@ -93,59 +80,6 @@ export async function createKey(deps: KeyDeps, request: NewKey): Promise<StoredK
   // Only now is it certain that no row of ours names this handle: after an error the row may be there all the same.
   await discardKey(deps, { keyId, version: 1 }, made);
   throw alreadyExists(keyId);
-}
-
-/**
- * A new key in a backend. Nobody names it yet: who does not store it removes it. Errors: NOT_FOUND (backend), OPERATION_NOT_SUPPORTED for what the
- * backend does not make, KEY_UNAVAILABLE.
- *
- * @param backend undefined: the one of new keys
- */
-export async function makeKey(
-  { backends }: Pick<KeyDeps, 'backends'>,
-  spec: KeySpec,
-  which: VersionName,
-  backend: string | undefined,
-): Promise<Pick<KeyVersion, 'publicKey' | 'backend' | 'handle'>> {
-  const keyStore = backend === undefined ? backends.forNewKeys : backends.named(backend);
-  const handle = await generateIn(keyStore, spec, {
-    label: which.keyId,
-    name: versionName(which),
-  });
-  const publicKey = await publicKeyIn(keyStore, spec, handle);
-  return { publicKey, backend: keyStore.backend, handle };
-}
-
-/** The public half of a key that a backend has made. Errors: KEY_UNAVAILABLE. */
-export async function publicKeyIn(
-  keyStore: KeyStore,
-  { keyType }: Pick<KeySpec, 'keyType'>,
-  handle: KeyHandle,
-): Promise<PairKeyInfo | null> {
-  return isSecretKeyType(keyType) ? null : readPairKey(await keyStore.publicKey(handle));
-}
-
-/** A new key in this backend, as KeyStore.generate. Errors: OPERATION_NOT_SUPPORTED, KEY_UNAVAILABLE. */
-export async function generateIn(
-  keyStore: KeyStore,
-  { keyType, usage }: KeySpec,
-  names: NewKeyOptions,
-): Promise<KeyHandle> {
-  const { backend, secretKeys, privateDecryption } = keyStore;
-  if (isSecretKeyType(keyType)) {
-    if (secretKeys) return secretKeys.generate(keyType, names);
-    throw notSupported(backend, `makes no keys of type ${keyType}`);
-  }
-  if (usage === 'sign') return keyStore.generate(keyType, names);
-  if (privateDecryption && isRsaKeyType(keyType)) return privateDecryption.generate(keyType, names);
-  throw notSupported(backend, 'makes no private keys that decrypt');
-}
-
-/** OPERATION_NOT_SUPPORTED. @param what goes on after the backend's name */
-export function notSupported(backend: string, what: string): GigvaultError {
-  return new GigvaultError('OPERATION_NOT_SUPPORTED', `Backend '${backend}' ${what}.`, {
-    details: { backend },
-  });
 }
 
 /** Errors: INVALID_ARGUMENT. */

@@ -2,10 +2,11 @@ import { randomUUID } from 'node:crypto';
 import type { Principal } from '@gigvault/access/permissions';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import type { PeerName } from '@gigvault/rpc/service-name';
-import { createKey, type KeyDeps, requireServiceKeyType } from './create-key.ts';
+import { createKey, requireServiceKeyType } from './create-key.ts';
 import { GENERATE_GRANTS, isPurpose, type Purpose } from './grants.ts';
-import { type AskedKeySpec, requireKeyId, requireKeySpec } from './key-spec.ts';
-import { type RefusalDeps, refuseUse } from './refuse-use.ts';
+import type { KeyDeps } from './key-deps.ts';
+import { type AskedKeySpec, RESERVED, requireKeyId, requireKeySpec } from './key-spec.ts';
+import { notForRoles, type RefusalDeps, refuseUse } from './refuse-use.ts';
 import type { StoredKey } from './stored-key.ts';
 
 /** The tenant of the platform's own keys. */
@@ -57,9 +58,6 @@ export interface UserKeyRequest extends AskedKeySpec {
   readonly backend?: string | undefined;
 }
 
-/** Ids of the services' own keys. The table's constraint `key_of_service_check` says the same. */
-export const RESERVED = /^(ca|ocsp|audit|auth)-/i;
-
 /**
  * A general key that belongs to the person. It has no purposes and no callers, so the RPC Sign refuses it.
  * Errors: RATE_LIMITED, INVALID_ARGUMENT, NOT_FOUND for a backend that there is not, KEY_USE_REFUSED for one that is not for their roles, ALREADY_EXISTS,
@@ -102,11 +100,6 @@ async function requireBackend(
   if (backends.admits(store.backend, roles)) return;
   const use = { purpose: 'generate', caller: actor };
   throw await refuseUse(deps, keyId, use, notForRoles(store.backend));
-}
-
-/** Why somebody may neither make keys there nor use them. */
-export function notForRoles(backend: string): string {
-  return `the backend ${backend} is not for their roles`;
 }
 
 function whyNotGranted(

@@ -45,6 +45,9 @@ const SIZES: Readonly<Record<string, readonly number[]>> = {
 const HASHES: readonly string[] = ['SHA-256', 'SHA-384', 'SHA-512'];
 const FAMILIES = ['rsa', 'ecdsa', 'aes', 'hmac'] as const;
 
+/** Ids of the services' own keys. The table's constraint `key_of_service_check` says the same. */
+export const RESERVED = /^(ca|ocsp|audit|auth)-/i;
+
 /** Errors: INVALID_KEY_ID (K54, T67). */
 export function requireKeyId(text: string): string {
   try {

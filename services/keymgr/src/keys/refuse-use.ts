@@ -27,3 +27,8 @@ export async function refuseUse(
     details: { key_id: keyId, purpose: use.purpose },
   });
 }
+
+/** Why somebody may neither make keys there nor use them. */
+export function notForRoles(backend: string): string {
+  return `the backend ${backend} is not for their roles`;
+}

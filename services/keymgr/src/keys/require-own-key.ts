@@ -3,12 +3,11 @@ import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import type { ClockGuard } from '@gigvault/time/clock-guard';
 import type { EncryptionTable } from '../ports/encryption-table.ts';
 import type { LimitedUse } from '../ports/use-limits.ts';
-import type { KeyDeps } from './create-key.ts';
 import { keyNotFound, OTHER_TENANT } from './find-keys.ts';
-import { notForRoles, RESERVED } from './generate-key.ts';
+import type { KeyDeps } from './key-deps.ts';
 import { isGranted } from './key-grant.ts';
-import { requireKeyId } from './key-spec.ts';
-import { type RefusalDeps, refuseUse } from './refuse-use.ts';
+import { RESERVED, requireKeyId } from './key-spec.ts';
+import { notForRoles, type RefusalDeps, refuseUse } from './refuse-use.ts';
 import { type DataUse, requireFit } from './require-fit.ts';
 import type { StoredKey } from './stored-key.ts';
 

@@ -1,7 +1,7 @@
 import type { Principal } from '@gigvault/access/permissions';
 import { durableStep } from '@gigvault/telemetry/durable-step';
+import { makeKey } from '../backends/make-key.ts';
 import type { KeyEvent } from '../ports/key-event.ts';
-import { makeKey } from './create-key.ts';
 import { discardKey } from './discard-key.ts';
 import { STATE_RULES } from './key-state.ts';
 import { changedMeanwhile, staleVersion } from './move-key.ts';
