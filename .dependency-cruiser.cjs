@@ -37,7 +37,7 @@ module.exports = {
           '^services/gigvault/',
           '^services/[^/]+/src/[^/]+\\.(module|config)\\.ts$',
           // Bootstrap runs these before anything listens; the CLI's context file is the CLI's.
-          '^services/keymgr/src/(open-keymgr|keys/create-ca-key|keys/request-ca-certificate)\\.ts$',
+          '^services/keymgr/src/(open-keymgr|ca-keys/create-ca-key|ca-keys/request-ca-certificate)\\.ts$',
           '^services/rootca/src/',
           '^services/cli/src/context/',
         ],

@@ -27,7 +27,7 @@ function answeredFields(): string[] {
   return [...new Set(fields)];
 }
 
-// The root's key is not online: what it signs custodians sign (services/rootca). A key's destruction: services/keymgr/src/keys/approve-destruction.test.ts.
+// The root's key is not online: what it signs custodians sign (services/rootca). A key's destruction: services/keymgr/src/destruction/approve-destruction.test.ts.
 describe('covers: T64. one administrator alone', () => {
   it('gets no key out by REST: no operation answers one, whatever it is asked', () => {
     const { paths } = openApiDocument(operations, '0') as {

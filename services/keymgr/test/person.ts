@@ -8,7 +8,7 @@ import { memoryBackendTestTable } from '../src/adapters/memory-backend-test-tabl
 import { memoryTables } from '../src/adapters/memory-tables.ts';
 import { type BackendRoles, backendsOf } from '../src/backends/backends.ts';
 import type { BackendTestDeps } from '../src/backends/test-backend.ts';
-import { generateUserKey } from '../src/keys/generate-key.ts';
+import { generateUserKey } from '../src/creation/generate-key.ts';
 import type { PersonDeps } from '../src/keys/require-own-key.ts';
 import type { StoredKey } from '../src/keys/stored-key.ts';
 import { DAY, NOW } from './signing-fixture.ts';

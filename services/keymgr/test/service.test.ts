@@ -21,9 +21,9 @@ import { createClockGuard } from '@gigvault/time/clock-guard';
 import { readPublicKey } from '@gigvault/x509/public-key';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Pool } from 'pg';
+import { createCaKey } from '../src/ca-keys/create-ca-key.ts';
 import { keymgrConfig } from '../src/keymgr.config.ts';
 import { keymgrService } from '../src/keymgr.module.ts';
-import { createCaKey } from '../src/keys/create-ca-key.ts';
 import { type KeymgrContext, lostKeys, openKeymgr, prepareMasterKey } from '../src/open-keymgr.ts';
 import { crlTbs, ISSUER, jwsTbs, leafTbs, ocspTbs } from './signing-fixture.ts';
 

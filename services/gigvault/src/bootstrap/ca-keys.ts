@@ -1,5 +1,5 @@
-import { createCaKey } from '@gigvault/keymgr/keys/create-ca-key';
-import { requestCaCertificate } from '@gigvault/keymgr/keys/request-ca-certificate';
+import { createCaKey } from '@gigvault/keymgr/ca-keys/create-ca-key';
+import { requestCaCertificate } from '@gigvault/keymgr/ca-keys/request-ca-certificate';
 import { openKeymgr } from '@gigvault/keymgr/open-keymgr';
 import { requestedCa } from '@gigvault/rootca/ceremony/sign-subordinate-ca';
 import { caSubject, type Plan, type SubordinateKind } from '@gigvault/rootca/plan/plan';

@@ -1,6 +1,6 @@
 import type { Clock } from '@gigvault/time/clock';
 import { periodic, type Worker } from '@gigvault/time/worker';
-import { type DestroyDeps, destroyDueKeys } from '../keys/destroy-due-keys.ts';
+import { type DestroyDeps, destroyDueKeys } from '../destruction/destroy-due-keys.ts';
 
 const MINUTE = 60_000;
 

@@ -3,9 +3,9 @@ import type { AnyKeyType } from '@gigvault/keystore/key-types';
 import { type PairKeyInfo, readPairKey } from '@gigvault/keystore/pair-key';
 import type { PeerName } from '@gigvault/rpc/service-name';
 import { LRUCache } from 'lru-cache';
-import type { Purpose } from '../keys/grants.ts';
 import type { KeyGrant } from '../keys/key-grant.ts';
 import type { KeyState } from '../keys/key-state.ts';
+import type { Purpose } from '../keys/purposes.ts';
 import type { KeyVersion, StoredKey, Usage } from '../keys/stored-key.ts';
 
 /** Of `key`, in the order of `keyValues`. */

@@ -20,11 +20,11 @@ import type {
 import type { CallContext } from '@gigvault/rpc/call';
 import { Controller, Inject } from '@nestjs/common';
 import { GrpcMethod } from '@nestjs/microservices';
+import { requestSuccessor } from '../ca-keys/request-successor.ts';
+import { generateServiceKey } from '../creation/generate-key.ts';
 import { getKey, listKeys } from '../keys/find-keys.ts';
-import { generateServiceKey } from '../keys/generate-key.ts';
 import type { KeyDeps } from '../keys/key-deps.ts';
 import type { RefusalDeps } from '../keys/refuse-use.ts';
-import { requestSuccessor } from '../keys/request-successor.ts';
 import type { StoredKey } from '../keys/stored-key.ts';
 import { closeSigning } from '../signing/close-signing.ts';
 import { sign } from '../signing/sign.ts';

@@ -1,7 +1,7 @@
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import { type HttpRoute, operation } from '@gigvault/http/route';
 import { z } from 'zod';
-import { approveDestruction } from '../keys/approve-destruction.ts';
+import { approveDestruction } from '../destruction/approve-destruction.ts';
 import { readKey } from '../keys/find-keys.ts';
 import type { PersonDeps } from '../keys/require-own-key.ts';
 import type { StoredKey } from '../keys/stored-key.ts';

@@ -1,10 +1,10 @@
 import { type HttpRoute, operation } from '@gigvault/http/route';
 import { z } from 'zod';
-import { changeGrants } from '../keys/change-grants.ts';
 import { readKey } from '../keys/find-keys.ts';
 import { GRANTABLE_USES, MAX_GRANTS } from '../keys/key-grant.ts';
 import type { PersonDeps } from '../keys/require-own-key.ts';
 import type { StoredKey } from '../keys/stored-key.ts';
+import { changeGrants } from '../life/change-grants.ts';
 import { keyId } from './key-json.ts';
 
 const version = z.int().min(0).max(2_147_483_646).describe('Of the list: counts its changes');

@@ -1,9 +1,9 @@
 import { type HttpRoute, operation } from '@gigvault/http/route';
 import { z } from 'zod';
-import { changeState, SETTABLE_STATES } from '../keys/change-state.ts';
+import { scheduleDestruction, undoDestruction } from '../destruction/schedule-destruction.ts';
 import type { PersonDeps } from '../keys/require-own-key.ts';
-import { rotateKey } from '../keys/rotate-key.ts';
-import { scheduleDestruction, undoDestruction } from '../keys/schedule-destruction.ts';
+import { changeState, SETTABLE_STATES } from '../life/change-state.ts';
+import { rotateKey } from '../life/rotate-key.ts';
 import { EXAMPLE, EXAMPLE_WAITING, keyId, keySchema, toJson, version } from './key-json.ts';
 
 const KEY = {

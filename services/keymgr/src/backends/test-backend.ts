@@ -11,8 +11,8 @@ import type { BackendTestTable, TestKey } from '../ports/backend-test-table.ts';
 import type { EventWriter } from '../ports/event-writer.ts';
 import type { KeyEvent } from '../ports/key-event.ts';
 import type { UseLimits } from '../ports/use-limits.ts';
-import { isSignature, makeSignature, secretKeysOf } from '../signing/key-signature.ts';
 import type { Backends } from './backends.ts';
+import { isSignature, makeSignature, secretKeysOf } from './key-signature.ts';
 import { generateIn, publicKeyIn } from './make-key.ts';
 
 /** What testing a backend needs. */

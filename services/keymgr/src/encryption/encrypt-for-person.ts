@@ -4,12 +4,12 @@ import type { AesKeyType, RsaKeyType } from '@gigvault/keystore/key-types';
 import { encryptTo } from '@gigvault/keystore/rsa-encryption';
 import { GCM_LIMIT } from '@gigvault/keystore/secret-key';
 import { durableStep } from '@gigvault/telemetry/durable-step';
+import { secretKeysOf } from '../backends/key-signature.ts';
 import { refuseUse } from '../keys/refuse-use.ts';
 import { type PersonDeps, useOwnKey } from '../keys/require-own-key.ts';
 import type { StoredKey } from '../keys/stored-key.ts';
 import type { EncryptionOutcome } from '../ports/encryption-table.ts';
 import type { KeyEvent } from '../ports/key-event.ts';
-import { secretKeysOf } from '../signing/key-signature.ts';
 import { MAX_DATA } from '../signing/sign-for-person.ts';
 import { headerOf } from './ciphertext.ts';
 

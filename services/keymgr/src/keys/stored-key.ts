@@ -4,9 +4,9 @@ import { type AnyKeyType, isMlDsaKeyType } from '@gigvault/keystore/key-types';
 import type { PairKeyInfo } from '@gigvault/keystore/pair-key';
 import type { PeerName } from '@gigvault/rpc/service-name';
 import type { PublicKeyInfo } from '@gigvault/x509/public-key';
-import type { Purpose } from './grants.ts';
 import type { KeyGrant } from './key-grant.ts';
 import type { KeyState } from './key-state.ts';
+import type { Purpose } from './purposes.ts';
 
 /** What a key is for: it signs and verifies, or it encrypts and decrypts, never both. */
 export const USAGES = ['sign', 'encrypt'] as const;

@@ -1,5 +1,5 @@
 import type { PeerName } from '@gigvault/rpc/service-name';
-import type { Purpose } from '../keys/grants.ts';
+import type { Purpose } from '../keys/purposes.ts';
 
 /** A signature that waits to be recorded. */
 export interface NewSignature {

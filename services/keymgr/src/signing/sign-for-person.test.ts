@@ -4,12 +4,12 @@ import { describe, expect, it } from '@jest/globals';
 import { person, personWorld } from '../../test/person.ts';
 import { ISSUER, leafTbs } from '../../test/signing-fixture.ts';
 import { backendsOf } from '../backends/backends.ts';
-import { changeState } from '../keys/change-state.ts';
-import { createCaKey } from '../keys/create-ca-key.ts';
-import { generateServiceKey } from '../keys/generate-key.ts';
+import { createCaKey } from '../ca-keys/create-ca-key.ts';
+import { generateServiceKey } from '../creation/generate-key.ts';
 import { KEY_TYPES } from '../keys/key-spec.ts';
-import { rotateKey } from '../keys/rotate-key.ts';
 import { publicKeyOf } from '../keys/stored-key.ts';
+import { changeState } from '../life/change-state.ts';
+import { rotateKey } from '../life/rotate-key.ts';
 import { MAX_DATA, signForPerson } from './sign-for-person.ts';
 import { verifyForPerson } from './verify-for-person.ts';
 

@@ -3,10 +3,10 @@ import type { Principal } from '@gigvault/access/permissions';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import type { SignatureFormat } from '@gigvault/keystore/key-store';
 import { durableStep } from '@gigvault/telemetry/durable-step';
+import { isSignature, makeSignature } from '../backends/key-signature.ts';
 import { requireHash } from '../keys/key-spec.ts';
 import { type PersonDeps, useOwnKey } from '../keys/require-own-key.ts';
 import type { StoredKey } from '../keys/stored-key.ts';
-import { isSignature, makeSignature } from './key-signature.ts';
 import { SIGNATURE_ALGORITHMS, type SignatureAlgorithm } from './person-algorithm.ts';
 import { wrongSignature } from './sign.ts';
 

@@ -10,7 +10,7 @@ import { describe, expect, it } from '@jest/globals';
 import { DAY, ISSUER, NOW } from '../../test/signing-fixture.ts';
 import { memoryTables } from '../adapters/memory-tables.ts';
 import { backendsOf } from '../backends/backends.ts';
-import { createCaKey } from '../keys/create-ca-key.ts';
+import { createCaKey } from '../ca-keys/create-ca-key.ts';
 import { publicKeyOf } from '../keys/stored-key.ts';
 import { closeSigning } from './close-signing.ts';
 import { sign } from './sign.ts';

@@ -8,7 +8,7 @@ import { durableStep } from '@gigvault/telemetry/durable-step';
 import type { Log } from '@gigvault/telemetry/log';
 import type { Backends } from '../backends/backends.ts';
 import { getKey } from '../keys/find-keys.ts';
-import { isPurpose, PURPOSE_CALLER, type Purpose } from '../keys/grants.ts';
+import { isPurpose, PURPOSE_CALLER, type Purpose } from '../keys/purposes.ts';
 import { refuseUse } from '../keys/refuse-use.ts';
 import { publicKeyOf, type StoredKey } from '../keys/stored-key.ts';
 import type { KeyTable } from '../ports/key-table.ts';

@@ -23,8 +23,8 @@ import {
 } from '../../test/signing-fixture.ts';
 import { memoryTables } from '../adapters/memory-tables.ts';
 import { backendsOf } from '../backends/backends.ts';
-import { createKey } from '../keys/create-key.ts';
-import { PURPOSES, type Purpose } from '../keys/grants.ts';
+import { createKey } from '../creation/create-key.ts';
+import { PURPOSES, type Purpose } from '../keys/purposes.ts';
 import { publicKeyOf, type StoredKey } from '../keys/stored-key.ts';
 import { type SignDeps, sign } from './sign.ts';
 import { singleFlight } from './single-flight.ts';

@@ -5,7 +5,7 @@ import { readKeyUsage } from '@gigvault/x509/extension-values';
 import { readResponseData } from '@gigvault/x509/ocsp';
 import { OID } from '@gigvault/x509/oid';
 import { signatureAlgorithm } from '@gigvault/x509/signature';
-import type { Purpose } from '../keys/grants.ts';
+import type { Purpose } from '../keys/purposes.ts';
 import { publicKeyOf, type StoredKey } from '../keys/stored-key.ts';
 import { whyNoCheckpoint } from './checkpoint-note.ts';
 import { whyNoJwsInput } from './jws-input.ts';
@@ -28,7 +28,7 @@ export interface PurposeRule {
 
 const KIB = 1024;
 
-/** One row a purpose. A new purpose is a row here, a caller in grants.ts, and cells in the test's table. */
+/** One row a purpose. A new purpose is a row here, a caller in purposes.ts, and cells in the test's table. */
 export const PURPOSE_RULES: Readonly<Record<Purpose, PurposeRule>> = {
   certSign: {
     record: 'intent',

@@ -1,13 +1,13 @@
 import type { Principal } from '@gigvault/access/permissions';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import type { SignatureFormat } from '@gigvault/keystore/key-store';
+import { isSignature } from '../backends/key-signature.ts';
 import { earlierVersions, findVersion, getKey } from '../keys/find-keys.ts';
 import { requireHash } from '../keys/key-spec.ts';
 import type { KeyState } from '../keys/key-state.ts';
 import { requireFit } from '../keys/require-fit.ts';
 import { type PersonDeps, requireOwnKey } from '../keys/require-own-key.ts';
 import type { KeyVersion, StoredKey } from '../keys/stored-key.ts';
-import { isSignature } from './key-signature.ts';
 import { requireSize } from './sign-for-person.ts';
 
 /** What a person asks. */

@@ -1,9 +1,9 @@
 import { timingSafeEqual } from 'node:crypto';
 import { verifyWith } from '@gigvault/keystore/key-algorithm';
 import type { SecretKeys, SignatureFormat } from '@gigvault/keystore/key-store';
-import type { Backends } from '../backends/backends.ts';
-import { notSupported } from '../backends/make-key.ts';
 import type { KeyVersion } from '../keys/stored-key.ts';
+import type { Backends } from './backends.ts';
+import { notSupported } from './make-key.ts';
 
 type Version = Pick<KeyVersion, 'publicKey' | 'backend' | 'handle'>;
 

@@ -2,13 +2,13 @@ import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import type { PeerName } from '@gigvault/rpc/service-name';
 import { generationSubject, LAST_GENERATION } from '@gigvault/x509/ca-generation';
 import { readName } from '@gigvault/x509/name';
+import { getKey } from '../keys/find-keys.ts';
+import type { KeyDeps } from '../keys/key-deps.ts';
+import { PURPOSE_CALLER } from '../keys/purposes.ts';
+import { type RefusalDeps, refuseUse } from '../keys/refuse-use.ts';
+import { publicKeyOf, type StoredKey } from '../keys/stored-key.ts';
 import { createCaKey } from './create-ca-key.ts';
-import { getKey } from './find-keys.ts';
-import { PURPOSE_CALLER } from './grants.ts';
-import type { KeyDeps } from './key-deps.ts';
-import { type RefusalDeps, refuseUse } from './refuse-use.ts';
 import { requestCaCertificate } from './request-ca-certificate.ts';
-import { publicKeyOf, type StoredKey } from './stored-key.ts';
 
 const SUCCESSOR = /-g\d+$/;
 

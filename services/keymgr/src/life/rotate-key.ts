@@ -1,13 +1,13 @@
 import type { Principal } from '@gigvault/access/permissions';
 import { durableStep } from '@gigvault/telemetry/durable-step';
 import { makeKey } from '../backends/make-key.ts';
+import { discardKey } from '../creation/discard-key.ts';
+import { STATE_RULES } from '../keys/key-state.ts';
+import { refuseUse } from '../keys/refuse-use.ts';
+import { type PersonDeps, requireOwnKey } from '../keys/require-own-key.ts';
+import type { StoredKey } from '../keys/stored-key.ts';
 import type { KeyEvent } from '../ports/key-event.ts';
-import { discardKey } from './discard-key.ts';
-import { STATE_RULES } from './key-state.ts';
 import { changedMeanwhile, staleVersion } from './move-key.ts';
-import { refuseUse } from './refuse-use.ts';
-import { type PersonDeps, requireOwnKey } from './require-own-key.ts';
-import type { StoredKey } from './stored-key.ts';
 
 /**
  * Makes a new key of the same type and usage the current version; the earlier ones verify, or decrypt. It is made first, where the current version is,

@@ -11,13 +11,13 @@ import { namedKeyStore } from '../../test/person.ts';
 import { ISSUER, NOW } from '../../test/signing-fixture.ts';
 import { memoryTables } from '../adapters/memory-tables.ts';
 import { backendsOf } from '../backends/backends.ts';
-import { createCaKey } from './create-ca-key.ts';
-import { getKey, listKeys, readKey } from './find-keys.ts';
+import { createCaKey } from '../ca-keys/create-ca-key.ts';
+import { requestCaCertificate } from '../ca-keys/request-ca-certificate.ts';
+import { requestSuccessor } from '../ca-keys/request-successor.ts';
+import { getKey, listKeys, readKey } from '../keys/find-keys.ts';
+import { GENERATE_GRANTS, PURPOSES } from '../keys/purposes.ts';
+import { publicKeyOf } from '../keys/stored-key.ts';
 import { generateServiceKey, generateUserKey } from './generate-key.ts';
-import { GENERATE_GRANTS, PURPOSES } from './grants.ts';
-import { requestCaCertificate } from './request-ca-certificate.ts';
-import { requestSuccessor } from './request-successor.ts';
-import { publicKeyOf } from './stored-key.ts';
 
 function setUp() {
   const backends = backendsOf([memoryKeyStore()], 'memory');

@@ -1,10 +1,10 @@
 import type { Log } from '@gigvault/telemetry/log';
 import type { ClockGuard } from '@gigvault/time/clock-guard';
 import type { Backends } from '../backends/backends.ts';
+import { type KeyVersion, type StoredKey, versionName } from '../keys/stored-key.ts';
+import { moveKey } from '../life/move-key.ts';
 import type { KeyEvent } from '../ports/key-event.ts';
 import type { KeyTable } from '../ports/key-table.ts';
-import { moveKey } from './move-key.ts';
-import { type KeyVersion, type StoredKey, versionName } from './stored-key.ts';
 
 /** What destroying needs. */
 export interface DestroyDeps {

@@ -1,9 +1,9 @@
 import type { Principal } from '@gigvault/access/permissions';
-import { STATE_RULES } from './key-state.ts';
-import { moveKey } from './move-key.ts';
-import { refuseUse } from './refuse-use.ts';
-import { type PersonDeps, requireOwnKey } from './require-own-key.ts';
-import type { StoredKey } from './stored-key.ts';
+import { STATE_RULES } from '../keys/key-state.ts';
+import { refuseUse } from '../keys/refuse-use.ts';
+import { type PersonDeps, requireOwnKey } from '../keys/require-own-key.ts';
+import type { StoredKey } from '../keys/stored-key.ts';
+import { moveKey } from '../life/move-key.ts';
 
 /**
  * Takes a key out of use at once and destroys it, with all its versions, when the wait is over and as many others as the configuration says have approved it. Nothing happens when it waits already, or is destroyed.

@@ -2,12 +2,12 @@ import { randomUUID } from 'node:crypto';
 import type { Principal } from '@gigvault/access/permissions';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import type { PeerName } from '@gigvault/rpc/service-name';
+import type { KeyDeps } from '../keys/key-deps.ts';
+import { type AskedKeySpec, RESERVED, requireKeyId, requireKeySpec } from '../keys/key-spec.ts';
+import { GENERATE_GRANTS, isPurpose, type Purpose } from '../keys/purposes.ts';
+import { notForRoles, type RefusalDeps, refuseUse } from '../keys/refuse-use.ts';
+import type { StoredKey } from '../keys/stored-key.ts';
 import { createKey, requireServiceKeyType } from './create-key.ts';
-import { GENERATE_GRANTS, isPurpose, type Purpose } from './grants.ts';
-import type { KeyDeps } from './key-deps.ts';
-import { type AskedKeySpec, RESERVED, requireKeyId, requireKeySpec } from './key-spec.ts';
-import { notForRoles, type RefusalDeps, refuseUse } from './refuse-use.ts';
-import type { StoredKey } from './stored-key.ts';
 
 /** The tenant of the platform's own keys. */
 export const SYSTEM_TENANT = 'default';

@@ -5,17 +5,17 @@ import { describe, expect, it } from '@jest/globals';
 import { namedKeyStore, person, personWorld, WAIT } from '../../test/person.ts';
 import { ISSUER } from '../../test/signing-fixture.ts';
 import { backendsOf } from '../backends/backends.ts';
+import { createCaKey } from '../ca-keys/create-ca-key.ts';
+import { generateServiceKey, generateUserKey } from '../creation/generate-key.ts';
+import { destroyDueKeys } from '../destruction/destroy-due-keys.ts';
+import { scheduleDestruction, undoDestruction } from '../destruction/schedule-destruction.ts';
+import { earlierVersions, getKey } from '../keys/find-keys.ts';
+import type { PersonDeps } from '../keys/require-own-key.ts';
+import { publicKeyOf, type StoredKey } from '../keys/stored-key.ts';
 import type { KeyTable } from '../ports/key-table.ts';
 import { changeGrants } from './change-grants.ts';
 import { changeState } from './change-state.ts';
-import { createCaKey } from './create-ca-key.ts';
-import { destroyDueKeys } from './destroy-due-keys.ts';
-import { earlierVersions, getKey } from './find-keys.ts';
-import { generateServiceKey, generateUserKey } from './generate-key.ts';
-import type { PersonDeps } from './require-own-key.ts';
 import { rotateKey } from './rotate-key.ts';
-import { scheduleDestruction, undoDestruction } from './schedule-destruction.ts';
-import { publicKeyOf, type StoredKey } from './stored-key.ts';
 
 const never = new AbortController().signal;
 

@@ -3,11 +3,11 @@ import type { PeerName } from '@gigvault/rpc/service-name';
 import { durableStep } from '@gigvault/telemetry/durable-step';
 import type { KeyType } from '@gigvault/x509/public-key';
 import { makeKey } from '../backends/make-key.ts';
+import type { KeyDeps } from '../keys/key-deps.ts';
+import { type KeySpec, requireKeyId } from '../keys/key-spec.ts';
+import type { Purpose } from '../keys/purposes.ts';
+import type { StoredKey } from '../keys/stored-key.ts';
 import { discardKey } from './discard-key.ts';
-import type { Purpose } from './grants.ts';
-import type { KeyDeps } from './key-deps.ts';
-import { type KeySpec, requireKeyId } from './key-spec.ts';
-import type { StoredKey } from './stored-key.ts';
 
 /** The facts of a key to be made; whoever builds this has checked that they may. */
 export interface NewKey extends KeySpec {

@@ -1,8 +1,8 @@
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import { durableStep } from '@gigvault/telemetry/durable-step';
+import type { StoredKey } from '../keys/stored-key.ts';
 import type { KeyEvent } from '../ports/key-event.ts';
 import type { KeyCourse, KeyTable } from '../ports/key-table.ts';
-import type { StoredKey } from './stored-key.ts';
 
 /** Stores what comes of a key that was read. Errors: CONFLICT when somebody changed it since. */
 export async function moveKey(

@@ -1,9 +1,9 @@
 import { type Attribute, encodeName } from '@gigvault/x509/name';
-import { createKey, requireServiceKeyType } from './create-key.ts';
-import { SYSTEM_TENANT } from './generate-key.ts';
-import { CA_KEY_PURPOSES, PURPOSE_CALLER } from './grants.ts';
-import type { KeyDeps } from './key-deps.ts';
-import type { StoredKey } from './stored-key.ts';
+import { createKey, requireServiceKeyType } from '../creation/create-key.ts';
+import { SYSTEM_TENANT } from '../creation/generate-key.ts';
+import type { KeyDeps } from '../keys/key-deps.ts';
+import { CA_KEY_PURPOSES, PURPOSE_CALLER } from '../keys/purposes.ts';
+import type { StoredKey } from '../keys/stored-key.ts';
 
 /** The CA that the key is for. */
 export interface CaKeyRequest {

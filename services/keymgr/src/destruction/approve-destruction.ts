@@ -1,8 +1,8 @@
 import type { Principal } from '@gigvault/access/permissions';
-import { moveKey } from './move-key.ts';
-import { refuseUse } from './refuse-use.ts';
-import { type PersonDeps, requireOwnKey } from './require-own-key.ts';
-import type { StoredKey } from './stored-key.ts';
+import { refuseUse } from '../keys/refuse-use.ts';
+import { type PersonDeps, requireOwnKey } from '../keys/require-own-key.ts';
+import type { StoredKey } from '../keys/stored-key.ts';
+import { moveKey } from '../life/move-key.ts';
 
 /**
  * One more person wants the key destroyed that waits for it: without as many as the configuration says, who asked not among them, it is never destroyed. Nothing

@@ -1,11 +1,11 @@
 import type { Principal } from '@gigvault/access/permissions';
+import { STATE_RULES } from '../keys/key-state.ts';
+import { refuseUse } from '../keys/refuse-use.ts';
+import { type PersonDeps, requireOwnKey } from '../keys/require-own-key.ts';
+import type { StoredKey } from '../keys/stored-key.ts';
 import type { KeyEvent } from '../ports/key-event.ts';
 import type { KeyCourse } from '../ports/key-table.ts';
-import { STATE_RULES } from './key-state.ts';
 import { moveKey } from './move-key.ts';
-import { refuseUse } from './refuse-use.ts';
-import { type PersonDeps, requireOwnKey } from './require-own-key.ts';
-import type { StoredKey } from './stored-key.ts';
 
 /** The states into which people bring a key; `destroyed` is scheduled. */
 export const SETTABLE_STATES = ['active', 'suspended', 'deactivated', 'compromised'] as const;

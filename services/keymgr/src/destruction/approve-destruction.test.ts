@@ -1,9 +1,9 @@
 import { describe, expect, it } from '@jest/globals';
 import { person, personWorld, WAIT } from '../../test/person.ts';
+import { getKey } from '../keys/find-keys.ts';
+import { changeState } from '../life/change-state.ts';
 import { approveDestruction } from './approve-destruction.ts';
-import { changeState } from './change-state.ts';
 import { destroyDueKeys } from './destroy-due-keys.ts';
-import { getKey } from './find-keys.ts';
 import { scheduleDestruction, undoDestruction } from './schedule-destruction.ts';
 
 const never = new AbortController().signal;

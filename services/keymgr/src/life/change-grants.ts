@@ -1,10 +1,10 @@
 import type { Principal } from '@gigvault/access/permissions';
 import { durableStep } from '@gigvault/telemetry/durable-step';
+import { type KeyGrant, normalGrants } from '../keys/key-grant.ts';
+import { type PersonDeps, requireOwnKey } from '../keys/require-own-key.ts';
+import type { StoredKey } from '../keys/stored-key.ts';
 import type { KeyEvent } from '../ports/key-event.ts';
-import { type KeyGrant, normalGrants } from './key-grant.ts';
 import { changedMeanwhile } from './move-key.ts';
-import { type PersonDeps, requireOwnKey } from './require-own-key.ts';
-import type { StoredKey } from './stored-key.ts';
 
 /** The list of a key's grants, as it should be. */
 export interface GrantsRequest {

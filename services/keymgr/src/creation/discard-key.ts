@@ -1,6 +1,6 @@
 import type { Backends } from '../backends/backends.ts';
+import type { KeyVersion, VersionName } from '../keys/stored-key.ts';
 import type { KeyTable } from '../ports/key-table.ts';
-import type { KeyVersion, VersionName } from './stored-key.ts';
 
 /** More than may be made of one key while a request for it is in flight. */
 const VERSIONS = 100;

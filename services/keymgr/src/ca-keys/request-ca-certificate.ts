@@ -6,11 +6,11 @@ import { durableStep } from '@gigvault/telemetry/durable-step';
 import { assembleSigned } from '@gigvault/x509/certificate';
 import { contextConstructed, integer, sequence } from '@gigvault/x509/der';
 import { signatureAlgorithm } from '@gigvault/x509/signature';
-import { getKey } from './find-keys.ts';
-import type { KeyDeps } from './key-deps.ts';
-import { changedMeanwhile } from './move-key.ts';
-import { type RefusalDeps, refuseUse } from './refuse-use.ts';
-import { publicKeyOf } from './stored-key.ts';
+import { getKey } from '../keys/find-keys.ts';
+import type { KeyDeps } from '../keys/key-deps.ts';
+import { type RefusalDeps, refuseUse } from '../keys/refuse-use.ts';
+import { publicKeyOf } from '../keys/stored-key.ts';
+import { changedMeanwhile } from '../life/move-key.ts';
 
 /** Who asks: the actor of the event, and the service that calls. */
 export interface CertificateRequester {

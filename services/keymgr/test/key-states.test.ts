@@ -1,12 +1,12 @@
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import { describe, expect, it } from '@jest/globals';
-import { personWorld } from '../../test/person.ts';
-import { signForPerson } from '../signing/sign-for-person.ts';
-import { verifyForPerson } from '../signing/verify-for-person.ts';
-import { changeState, SETTABLE_STATES } from './change-state.ts';
-import { KEY_STATES, type KeyState, STATE_RULES } from './key-state.ts';
-import { rotateKey } from './rotate-key.ts';
-import { scheduleDestruction, undoDestruction } from './schedule-destruction.ts';
+import { scheduleDestruction, undoDestruction } from '../src/destruction/schedule-destruction.ts';
+import { KEY_STATES, type KeyState, STATE_RULES } from '../src/keys/key-state.ts';
+import { changeState, SETTABLE_STATES } from '../src/life/change-state.ts';
+import { rotateKey } from '../src/life/rotate-key.ts';
+import { signForPerson } from '../src/signing/sign-for-person.ts';
+import { verifyForPerson } from '../src/signing/verify-for-person.ts';
+import { personWorld } from './person.ts';
 
 const DATA = Buffer.from('data');
 
