@@ -113,6 +113,16 @@ module.exports = {
       to: { path: '^libs/keystore/|node_modules/(pkcs11js|graphene-pk11)/' },
     },
     {
+      name: 'keymgr-keys-come-first',
+      severity: 'error',
+      from: { path: '^services/keymgr/src/keys/' },
+      to: {
+        path: '^services/keymgr/src/',
+        pathNot: '^services/keymgr/src/keys/',
+        dependencyTypesNot: ['type-only'],
+      },
+    },
+    {
       name: 'rootca-commands-come-last',
       severity: 'error',
       from: {
