@@ -10,7 +10,6 @@ import {
   type ServiceDefinition,
   type sendUnaryData,
 } from '@grpc/grpc-js';
-import { ReflectionService } from '@grpc/reflection';
 import { HealthImplementation } from 'grpc-health-check';
 import { createCarriedCalls } from './carried-calls.ts';
 import { CARRIER } from './carrier.ts';
@@ -19,6 +18,7 @@ import { toServiceError } from './error-codec.ts';
 import type { HandlerTable } from './handler-table.ts';
 import { FLOW_CONTROL_WINDOW, MAX_MESSAGE } from './message-size.ts';
 import { type MtlsIdentity, MtlsServerCredentials, peerOf } from './mtls-identity.ts';
+import { addReflection } from './reflection.ts';
 import type { PeerName } from './service-name.ts';
 
 /** What listens. */
@@ -47,7 +47,7 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
   });
   const health = new HealthImplementation({ '': 'SERVING' });
   health.addToServer(server);
-  new ReflectionService(contracts() as never).addToServer(server);
+  addReflection(server, contracts);
   const tables = soleServers(options.tables);
   const { trustDomain } = options.identity;
   const carried = createCarriedCalls(tables);

@@ -9,6 +9,7 @@ import {
 import type { KeyApiService } from '@gigvault/proto/keymgr/v1/key_api';
 import type { Client } from '@gigvault/rpc/call';
 import { contractsOfPeople, KEYSTORE, methodsOf } from '@gigvault/rpc/contract-descriptors';
+import { addReflection } from '@gigvault/rpc/reflection';
 import { TlsCredentials } from '@gigvault/rpc/tls-credentials';
 import { traceIdOf, withCorrelation } from '@gigvault/telemetry/correlation';
 import type { Log } from '@gigvault/telemetry/log';
@@ -22,7 +23,6 @@ import {
   type ServiceDefinition,
   type sendUnaryData,
 } from '@grpc/grpc-js';
-import { ReflectionService } from '@grpc/reflection';
 import { HealthImplementation } from 'grpc-health-check';
 import { addressOf, callAdmission, LONGEST_CALL, requestIdOf, textOf } from './call-admission.ts';
 import { toRichError } from './rich-status.ts';
@@ -83,7 +83,7 @@ export async function startKeyApiListener(options: KeyApiListenerOptions): Promi
   });
   const health = new HealthImplementation({ '': 'SERVING', [KEYSTORE]: 'SERVING' });
   health.addToServer(server);
-  new ReflectionService(contractsOfPeople() as never).addToServer(server);
+  addReflection(server, contractsOfPeople);
   const answering = answerer(options);
   const definition = octetsOnly();
   const implementation = Object.fromEntries(
