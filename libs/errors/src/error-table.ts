@@ -50,6 +50,7 @@ const ABORTED = 10;
 const UNIMPLEMENTED = 12;
 const INTERNAL = 13;
 const UNAVAILABLE = 14;
+const DATA_LOSS = 15;
 const UNAUTHENTICATED = 16;
 
 /** Every error that leaves a service, on any transport. What is not here leaves as INTERNAL, without detail. */
@@ -151,6 +152,7 @@ export const ERROR_TABLE = {
     'Key size is not one of this key type',
   ),
   INVALID_KEY_TYPE: row(400, INVALID_ARGUMENT, 'malformed', 2, false, 'Key type is not known'),
+  KEY_LOST: row(410, DATA_LOSS, 'serverInternal', 5, false, 'Private key is lost'),
   KEY_NOT_FOUND: row(404, NOT_FOUND, 'serverInternal', 5, false, 'Key not found'),
   KEY_STATE_REFUSED: row(
     409,

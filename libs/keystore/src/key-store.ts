@@ -94,6 +94,11 @@ export interface NamedKeys {
   remove(keyType: AnyKeyType, name: string): Promise<void>;
 }
 
+/** Of backends whose keys die with the process: one that is not there any more never comes back. */
+export interface VolatileKeys {
+  has(handle: KeyHandle): boolean;
+}
+
 /** Of backends whose private keys decrypt: RSAES-OAEP (RFC 8017 §7.1), SHA-256 for hash and MGF1. Errors as those of SecretKeys. */
 export interface PrivateDecryption {
   /** A pair that decrypts, and is not to sign; durable when it resolves. */
@@ -144,6 +149,7 @@ export interface KeyStore {
   readonly privateDecryption?: PrivateDecryption;
   readonly masterKeyRotation?: MasterKeyRotation;
   readonly namedKeys?: NamedKeys;
+  readonly volatileKeys?: VolatileKeys;
 }
 
 const HANDLE = /^[A-Za-z0-9-]{1,255}$/;

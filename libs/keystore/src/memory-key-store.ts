@@ -27,7 +27,7 @@ import { startSignature } from './streamed-signature.ts';
 /** Keys that die with the process: for tests and for throw-away keys. */
 export function memoryKeyStore(
   backend = 'memory',
-): KeyStore & Required<Pick<KeyStore, 'secretKeys' | 'privateDecryption'>> {
+): KeyStore & Required<Pick<KeyStore, 'secretKeys' | 'privateDecryption' | 'volatileKeys'>> {
   const keys = new Map<KeyHandle, KeyObject>();
   const secrets = new Map<KeyHandle, SecretKey>();
 
@@ -59,6 +59,7 @@ export function memoryKeyStore(
     },
     facts: async () => softwareFacts('keys that die with this process'),
     check: async () => undefined,
+    volatileKeys: { has: (handle) => keys.has(handle) || secrets.has(handle) },
     secretKeys: {
       generate: async (keyType, options = {}) => keep(secrets, generateSecretKey(keyType), options),
       encrypt: async (handle, plaintext, data) =>

@@ -39,6 +39,8 @@ export interface Key {
   purposes: string[];
   /** Of GetKey alone: the newest 100, the current one first. */
   versions: KeyVersion[];
+  /** The private key of the current version is gone with the process that held it, for good. */
+  lost: boolean;
 }
 
 export interface KeyVersion {
@@ -46,6 +48,8 @@ export interface KeyVersion {
   publicKeyPem: string;
   createdAt: string;
   backend: string;
+  /** As of the key. */
+  lost: boolean;
 }
 
 export interface HealthRequest {

@@ -67,9 +67,10 @@ export function keyPath(keyId: string): string {
   return `/keys/${encodeURIComponent(keyId)}`;
 }
 
-/** The state, and until when it may be undone. */
-export function stateOf({ state, destroyAt }: KeyDocument): string {
-  return destroyAt === undefined ? state : `${state}, destroyed on ${day(destroyAt)}`;
+/** The state, whether the private key is lost, and until when a destruction may be undone. */
+export function stateOf({ state, destroyAt, lost }: KeyDocument): string {
+  const known = lost === true ? `${state}, lost` : state;
+  return destroyAt === undefined ? known : `${known}, destroyed on ${day(destroyAt)}`;
 }
 
 /** Lists keys. */

@@ -68,6 +68,8 @@ export interface KeyDocument {
   readonly owner: string;
   readonly purposes: readonly string[];
   readonly backend: string;
+  /** Its private key is gone for good. */
+  readonly lost?: boolean;
 }
 
 /** A key with its versions, the newest first. */

@@ -73,6 +73,7 @@ export function meteredKeyStore(
     }),
     ...(store.masterKeyRotation && { masterKeyRotation: store.masterKeyRotation }),
     ...(store.namedKeys && { namedKeys: store.namedKeys }),
+    ...(store.volatileKeys && { volatileKeys: store.volatileKeys }),
     remove: (handle) => store.remove(handle),
     facts: () => store.facts(),
     check: sharedLook(check, CHECKED, clock),

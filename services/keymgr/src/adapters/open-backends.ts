@@ -12,6 +12,7 @@ import type { Metrics } from '@gigvault/telemetry/metrics';
 import type { Clock } from '@gigvault/time/clock';
 import { type BackendRoles, type Backends, backendsOf } from '../backends/backends.ts';
 import { FILES, type KeymgrConfig, keymgrPaths } from '../keymgr.config.ts';
+import { lossTellingKeyStore } from './loss-telling-key-store.ts';
 import { meteredKeyStore } from './metered-key-store.ts';
 import { type Closeable, openBackend } from './open-backend.ts';
 
@@ -50,7 +51,7 @@ export async function openBackends(
     );
   return {
     ...backendsOf(
-      stores.map((store) => meteredKeyStore(store, metrics, clock)),
+      stores.map((store) => meteredKeyStore(lossTellingKeyStore(store), metrics, clock)),
       config.backend,
       rolesOf(config),
     ),

@@ -24,6 +24,8 @@ const params = { keyId: 'my-box' };
 
 const ERRORS = {
   INVALID_KEY_ID: 'A key id has 1 to 255 letters, digits and dashes.',
+  KEY_LOST:
+    "The private key of this version is not in its backend 'scratch' any more. Rotate the key, or destroy it.",
   KEY_NOT_FOUND: "Key 'my-box' not found.",
   KEY_USE_REFUSED: "Key 'my-box' refused: it signs, and does not encrypt.",
   KEY_UNAVAILABLE:

@@ -51,7 +51,7 @@ function rotation(deps: PersonDeps): HttpRoute {
     async handle({ params: { keyId: id }, body, principal }) {
       return {
         status: 200,
-        body: toJson(await rotateKey(deps, id, body.version, principal!)),
+        body: toJson(await rotateKey(deps, id, body.version, principal!), deps.backends),
       };
     },
   });
@@ -81,7 +81,10 @@ function stateChange(deps: PersonDeps): HttpRoute {
       KEY_STATE_REFUSED: "Key 'my-key' refused: a key that is compromised does not become active.",
     },
     async handle({ params: { keyId: id }, body, principal }) {
-      return { status: 200, body: toJson(await changeState(deps, id, body, principal!)) };
+      return {
+        status: 200,
+        body: toJson(await changeState(deps, id, body, principal!), deps.backends),
+      };
     },
   });
 }
@@ -99,7 +102,10 @@ function destruction(deps: PersonDeps): HttpRoute {
     examples: { params, replies: { 200: EXAMPLE_WAITING } },
     errors: ERRORS,
     async handle({ params: { keyId: id }, principal }) {
-      return { status: 200, body: toJson(await scheduleDestruction(deps, id, principal!)) };
+      return {
+        status: 200,
+        body: toJson(await scheduleDestruction(deps, id, principal!), deps.backends),
+      };
     },
   });
 }
@@ -118,7 +124,10 @@ function undo(deps: PersonDeps): HttpRoute {
       KEY_STATE_REFUSED: "Key 'my-key' refused: its destruction has begun.",
     },
     async handle({ params: { keyId: id }, principal }) {
-      return { status: 200, body: toJson(await undoDestruction(deps, id, principal!)) };
+      return {
+        status: 200,
+        body: toJson(await undoDestruction(deps, id, principal!), deps.backends),
+      };
     },
   });
 }

@@ -77,6 +77,8 @@ function signing(deps: PersonDeps): HttpRoute {
     errors: {
       INVALID_HASH_ALGORITHM: 'The hash is SHA-256.',
       INVALID_KEY_ID: 'A key id has 1 to 255 letters, digits and dashes.',
+      KEY_LOST:
+        "The private key of this version is not in its backend 'scratch' any more. Rotate the key, or destroy it.",
       KEY_NOT_FOUND: "Key 'my-key' not found.",
       KEY_USE_REFUSED: "Key 'my-key' refused: key is suspended.",
       KEY_UNAVAILABLE: "Key 'my-key' gave a wrong signature.",
@@ -119,6 +121,8 @@ function verification(deps: PersonDeps): HttpRoute {
     errors: {
       INVALID_HASH_ALGORITHM: 'The hash is SHA-256.',
       INVALID_KEY_ID: 'A key id has 1 to 255 letters, digits and dashes.',
+      KEY_LOST:
+        "The private key of this version is not in its backend 'scratch' any more. Rotate the key, or destroy it.",
       KEY_NOT_FOUND: "Key 'my-key' has no version 7.",
       KEY_USE_REFUSED: "Key 'my-key' refused: key is destroyed.",
     },

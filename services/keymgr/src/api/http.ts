@@ -66,7 +66,13 @@ export function keyRoutes(deps: PersonDeps & BackendTestDeps): HttpRoute[] {
       async handle({ query, principal }) {
         const { tenantId, actor } = principal!;
         const { items, nextCursor } = await listKeys(deps, { ...query, tenantId, actor });
-        return { status: 200, body: page(items.map(toJson), nextCursor) };
+        return {
+          status: 200,
+          body: page(
+            items.map((key) => toJson(key, deps.backends)),
+            nextCursor,
+          ),
+        };
       },
     }),
     operation({
@@ -85,7 +91,10 @@ export function keyRoutes(deps: PersonDeps & BackendTestDeps): HttpRoute[] {
       },
       async handle({ params, principal }) {
         const key = await readKey(deps, params.keyId, principal!);
-        return { status: 200, body: toJsonWithVersions(key, await earlierVersions(deps, key)) };
+        return {
+          status: 200,
+          body: toJsonWithVersions(key, await earlierVersions(deps, key), deps.backends),
+        };
       },
     }),
     ...destructionRoutes(deps),
@@ -132,7 +141,7 @@ function generation(deps: PersonDeps): HttpRoute {
       return {
         status: 201,
         headers: { location: `/api/v1/keys/${key.keyId}` },
-        body: toJson(key),
+        body: toJson(key, deps.backends),
       };
     },
   });

@@ -1,9 +1,16 @@
 import { toPem } from '@gigvault/x509/pem';
 import { z } from 'zod';
+import type { Backends } from '../backends/backends.ts';
 import { curveOf, KEY_TYPES, keySizeOf } from '../keys/key-spec.ts';
 import { KEY_STATES } from '../keys/key-state.ts';
 import { type KeyVersion, type StoredKey, USAGES } from '../keys/stored-key.ts';
 
+const lost = z
+  .literal(true)
+  .optional()
+  .describe(
+    'The private key is gone with the process that held it, for good: nothing is signed, encrypted or decrypted with it any more',
+  );
 const time = z.string().describe('RFC 3339, UTC');
 
 /** A key id, as clients write it; what cannot be one is INVALID_KEY_ID. */
@@ -52,6 +59,7 @@ export const keySchema = z.strictObject({
   owner: z.string(),
   purposes: z.array(z.string()),
   backend: z.string(),
+  lost,
 });
 
 const versionSchema = z.strictObject({
@@ -59,12 +67,16 @@ const versionSchema = z.strictObject({
   publicKey: z.string().optional().describe('SubjectPublicKeyInfo, PEM'),
   createdAt: time,
   backend: z.string(),
+  lost,
 });
 
 /** A key with its versions. */
 export const keyWithVersionsSchema = keySchema.extend({
   versions: z.array(versionSchema).describe('The newest 100, the current one first'),
 });
+
+/** Which private keys are gone. */
+export type LostKeys = Pick<Backends, 'hasLost'>;
 
 /** A key as the API shows it. */
 export type KeyJson = z.infer<typeof keySchema>;
@@ -101,7 +113,7 @@ export const EXAMPLE_WITH_VERSIONS: z.infer<typeof keyWithVersionsSchema> = {
 };
 
 /** The key as the API shows it. */
-export function toJson(key: StoredKey): KeyJson {
+export function toJson(key: StoredKey, backends: LostKeys): KeyJson {
   const keySize = keySizeOf(key.keyType);
   const curve = curveOf(key.keyType);
   return {
@@ -118,6 +130,7 @@ export function toJson(key: StoredKey): KeyJson {
     owner: key.owner,
     purposes: [...key.purposes],
     backend: key.backend,
+    ...lostOf(key, key, backends),
   };
 }
 
@@ -125,18 +138,29 @@ export function toJson(key: StoredKey): KeyJson {
 export function toJsonWithVersions(
   key: StoredKey,
   earlier: readonly KeyVersion[],
+  backends: LostKeys,
 ): z.infer<typeof keyWithVersionsSchema> {
   const versions = [key, ...earlier].map((one) => ({
     version: one.version,
     ...publicKeyOf(one),
     createdAt: rfc3339(one.versionCreatedAt),
     backend: one.backend,
+    ...lostOf(key, one, backends),
   }));
-  return { ...toJson(key), versions };
+  return { ...toJson(key, backends), versions };
 }
 
 function publicKeyOf({ publicKey }: KeyVersion): { readonly publicKey?: string } {
   return publicKey === null ? {} : { publicKey: toPem('PUBLIC KEY', publicKey.spki) };
+}
+
+/** Of a destroyed key nothing is lost: that was wanted. */
+function lostOf(
+  { state }: StoredKey,
+  version: KeyVersion,
+  backends: LostKeys,
+): { readonly lost?: true } {
+  return state !== 'destroyed' && backends.hasLost(version) ? { lost: true } : {};
 }
 
 function rfc3339(milliseconds: number): string {

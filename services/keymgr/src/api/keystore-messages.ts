@@ -2,20 +2,29 @@ import type { Backend, Key } from '@gigvault/proto/keychain/v1/keystore';
 import type { BackendState } from '../backends/inspect-backends.ts';
 import type { KeyVersion, StoredKey } from '../keys/stored-key.ts';
 import { backendJson } from './http-backends.ts';
-import { toJson, toJsonWithVersions } from './key-json.ts';
+import { type LostKeys, toJson, toJsonWithVersions } from './key-json.ts';
 
 /** A key as a message: what REST shows, in the fields of the contract. */
-export function keyMessage(key: StoredKey): Key {
-  const { publicKey = '', keySize = 0, curve = '', destroyAt = '', ...same } = toJson(key);
-  return { ...same, publicKeyPem: publicKey, keySize, curve, destroyAt, versions: [] };
+export function keyMessage(key: StoredKey, backends: LostKeys): Key {
+  const shown = toJson(key, backends);
+  const { publicKey = '', keySize = 0, curve = '', destroyAt = '', lost = false, ...same } = shown;
+  return { ...same, publicKeyPem: publicKey, keySize, curve, destroyAt, lost, versions: [] };
 }
 
 /** The same with its versions. */
-export function keyWithVersionsMessage(key: StoredKey, earlier: readonly KeyVersion[]): Key {
-  const versions = toJsonWithVersions(key, earlier).versions.map(
-    ({ publicKey = '', ...version }) => ({ ...version, publicKeyPem: publicKey }),
+export function keyWithVersionsMessage(
+  key: StoredKey,
+  earlier: readonly KeyVersion[],
+  backends: LostKeys,
+): Key {
+  const versions = toJsonWithVersions(key, earlier, backends).versions.map(
+    ({ publicKey = '', lost = false, ...version }) => ({
+      ...version,
+      publicKeyPem: publicKey,
+      lost,
+    }),
   );
-  return { ...keyMessage(key), versions };
+  return { ...keyMessage(key, backends), versions };
 }
 
 /** A backend as a message. */

@@ -76,14 +76,17 @@ export const KEYSTORE_METHODS: KeystoreMethods = {
     async run(deps, request, principal) {
       const { keyType } = request;
       const asked = validate(generateBody, { ...presentFields(request), keyType }, 'body');
-      return keyMessage(await generateUserKey(deps, asked as UserKeyRequest, principal));
+      return keyMessage(
+        await generateUserKey(deps, asked as UserKeyRequest, principal),
+        deps.backends,
+      );
     },
   },
   getKey: {
     permission: 'keys:read',
     async run(deps, { keyId }, principal) {
       const key = await readKey(deps, keyId, principal);
-      return keyWithVersionsMessage(key, await earlierVersions(deps, key));
+      return keyWithVersionsMessage(key, await earlierVersions(deps, key), deps.backends);
     },
   },
   listKeys: {
@@ -93,18 +96,21 @@ export const KEYSTORE_METHODS: KeystoreMethods = {
         typeof listQuery
       >;
       const { items, nextCursor } = await listKeys(deps, { ...asked, actor, tenantId });
-      return { items: items.map(keyMessage), nextCursor };
+      return { items: items.map((key) => keyMessage(key, deps.backends)), nextCursor };
     },
   },
   deleteKey: {
     permission: 'keys:destroy',
     run: async (deps, { keyId }, principal) =>
-      keyMessage(await scheduleDestruction(deps, keyId, principal)),
+      keyMessage(await scheduleDestruction(deps, keyId, principal), deps.backends),
   },
   rotateKey: {
     permission: 'keys:rotate',
     run: async (deps, request, principal) =>
-      keyMessage(await rotateKey(deps, request.keyId, request.version || undefined, principal)),
+      keyMessage(
+        await rotateKey(deps, request.keyId, request.version || undefined, principal),
+        deps.backends,
+      ),
   },
   sign: {
     permission: 'keys:sign',

@@ -34,7 +34,7 @@ export interface PersonPlaintext {
  * Decrypts with the version of a person's key that the ciphertext names, in every state in which what was protected is processed. Its event is in the
  * log before anybody sees the plaintext, as that of a signature. What does not decrypt is told as a refusal.
  * Errors: those of requireOwnKey, KEY_USE_REFUSED for a key that is pre-active or destroyed, or signs; DECRYPTION_FAILED, which says no more;
- * INVALID_ARGUMENT for sizes, KEY_UNAVAILABLE.
+ * INVALID_ARGUMENT for sizes, KEY_LOST, KEY_UNAVAILABLE.
  */
 export async function decryptForPerson(
   deps: PersonDeps,

@@ -4,6 +4,7 @@ import type { AesKeyType, RsaKeyType } from '@gigvault/keystore/key-types';
 import { encryptTo } from '@gigvault/keystore/rsa-encryption';
 import { GCM_LIMIT } from '@gigvault/keystore/secret-key';
 import { durableStep } from '@gigvault/telemetry/durable-step';
+import { keyLost } from '../backends/backends.ts';
 import { secretKeysOf } from '../backends/key-signature.ts';
 import { refuseUse } from '../keys/refuse-use.ts';
 import { type PersonDeps, useOwnKey } from '../keys/require-own-key.ts';
@@ -49,7 +50,7 @@ export interface PersonCiphertext {
  * Encrypts with the current version of a person's key. Its event is in the log, and for AES the encryption is counted, before anybody sees the
  * ciphertext; if the key was taken out of use or rotated meanwhile, it is forgotten here and everything begins anew.
  * Errors: those of requireOwnKey, KEY_USE_REFUSED unless the key is active and encrypts and its version may go on, INVALID_ARGUMENT for sizes,
- * KEY_UNAVAILABLE.
+ * KEY_LOST, KEY_UNAVAILABLE.
  */
 export async function encryptForPerson(
   deps: PersonDeps,
@@ -95,11 +96,12 @@ async function seal(
   { plaintext, additionalData }: EncryptRequest,
 ): Promise<Buffer> {
   const { publicKey, handle, version } = key;
+  // A ciphertext that nobody can decrypt is data lost.
+  if (backends.hasLost(key)) throw keyLost(key.backend);
   if (publicKey !== null) return encryptTo(publicKey.keyObject, plaintext, additionalData);
   const secretKeys = secretKeysOf(backends, key);
   const authenticated = Buffer.concat([headerOf(version), additionalData]);
   const sealed = await secretKeys.encrypt(handle, plaintext, authenticated);
-  // A ciphertext that nobody can decrypt is data lost.
   const opened = await secretKeys.decrypt(handle, sealed, authenticated).catch(() => undefined);
   if (opened?.equals(plaintext)) return sealed;
   const { keyId, backend } = key;

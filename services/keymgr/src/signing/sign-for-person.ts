@@ -33,7 +33,7 @@ export interface PersonSignature {
  * Signs data, never a digest, with the current version of a person's key. The signature is verified (T13), and its event is in the log, before
  * anybody sees it; if the key was taken out of use or rotated meanwhile, it is forgotten here and everything begins anew.
  * Errors: those of requireOwnKey, KEY_USE_REFUSED unless the key is active and signs, INVALID_ARGUMENT for data of no or too many octets,
- * INVALID_HASH_ALGORITHM, KEY_UNAVAILABLE.
+ * INVALID_HASH_ALGORITHM, KEY_LOST, KEY_UNAVAILABLE.
  */
 export async function signForPerson(
   deps: PersonDeps,
