@@ -20,4 +20,6 @@ export function serviceRole(database: string, service: string): string {
 export type AppendOnly = Readonly<Record<string, readonly string[]>>;
 
 /** The default. */
-export const APPEND_ONLY: AppendOnly = { audit: ['event_cursor'] };
+export const APPEND_ONLY: AppendOnly = {
+  audit: ['event_cursor', 'outbox', 'outbox_head', 'outbox_consumer'],
+};

@@ -1,3 +1,4 @@
+import { NO_DOOR } from '@gigvault/http/admit';
 import { apiDocsRoutes as docsRoutes } from '@gigvault/http/api-docs';
 import type { MountedRoute } from '@gigvault/http/mounting';
 import { openApiDocument, openApiReplies } from '@gigvault/http/openapi';
@@ -54,9 +55,7 @@ function hostRoute(path: string, handle: () => Promise<HttpReply>): MountedRoute
 function mounted(route: ProtocolRoute): MountedRoute {
   return {
     service: 'host',
-    authenticator: {
-      authenticate: () => Promise.reject(new Error('host routes read no credential')),
-    },
+    door: NO_DOOR,
     route,
   };
 }

@@ -2,6 +2,7 @@ import type { Authenticator } from '@gigvault/access/permissions';
 import type { SecretResolver } from '@gigvault/config/secret';
 import type { EventLog } from '@gigvault/database/event-log';
 import { eventLogUpkeep } from '@gigvault/database/event-log-upkeep';
+import type { Door, TellForbidden } from '@gigvault/http/admit';
 import type { MountedRoute } from '@gigvault/http/mounting';
 import type { HttpRoute } from '@gigvault/http/route';
 import type { Client } from '@gigvault/rpc/call';
@@ -24,7 +25,9 @@ import { NestFactory } from '@nestjs/core';
 import type { Pool } from 'pg';
 import { throwError } from 'rxjs';
 import { EVENT_LOG } from './event-log-rpc.ts';
+import { forbiddenOperations } from './forbidden-operations.ts';
 import {
+  FORBIDDEN_OPERATIONS,
   HEALTH_CHECKS,
   type HealthCheck,
   HTTP_ROUTES,
@@ -112,9 +115,12 @@ export async function runService<C>(
   app.useGlobalFilters(new ThrownErrors());
   await app.listen();
   const eventLog = provided<EventLog>(app, EVENT_LOG);
+  const routes = provided<readonly HttpRoute[]>(app, HTTP_ROUTES) ?? [];
+  const { door, worker } = doorOf(context, routes, provided(app, FORBIDDEN_OPERATIONS), eventLog);
   const workers = [
     ...(provided<readonly Worker[]>(app, WORKERS) ?? []),
     ...(eventLog ? [eventLogUpkeep({ ...context, eventLog })] : []),
+    ...(worker ? [worker] : []),
   ];
   const started: Worker[] = [];
   let stopped: Promise<void> | undefined;
@@ -132,11 +138,7 @@ export async function runService<C>(
   return {
     name,
     table: transport.table,
-    routes: (provided<readonly HttpRoute[]>(app, HTTP_ROUTES) ?? []).map((route) => ({
-      service: name,
-      route,
-      authenticator: context.authenticator,
-    })),
+    routes: routes.map((route) => ({ service: name, route, door })),
     healthChecks: provided<readonly HealthCheck[]>(app, HEALTH_CHECKS) ?? [],
     reloaders: provided<readonly Reloader[]>(app, RELOADERS) ?? [],
     async startWorkers() {
@@ -151,6 +153,30 @@ export async function runService<C>(
       return stopped;
     },
   };
+}
+
+/** Throws for a service with operations that ask for a permission, and nowhere to tell of those who lack it. */
+function doorOf(
+  context: Pick<ServiceContext<unknown>, 'name' | 'authenticator' | 'database' | 'clock' | 'log'>,
+  routes: readonly HttpRoute[],
+  own: TellForbidden | undefined,
+  eventLog: EventLog | undefined,
+): { readonly door: Door; readonly worker?: Worker } {
+  const { name, authenticator } = context;
+  if (own !== undefined) return { door: { authenticator, tellForbidden: own } };
+  if (!routes.some(asksForPermission)) {
+    const nobody = () => Promise.reject(new Error(`${name} asks nobody for a permission`));
+    return { door: { authenticator, tellForbidden: nobody } };
+  }
+  if (eventLog === undefined)
+    throw new Error(`${name} has operations that ask for a permission, and no event log to tell`);
+  const { tell, worker } = forbiddenOperations({ ...context, eventLog });
+  return { door: { authenticator, tellForbidden: tell }, worker };
+}
+
+function asksForPermission(route: HttpRoute): boolean {
+  if (route.kind === 'protocol') return false;
+  return route.permission !== 'anonymous' && route.permission !== 'signed-in';
 }
 
 function contextFor<C>(name: ServiceName, config: C, host: ProcessHost): ServiceContext<C> {

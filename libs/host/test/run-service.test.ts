@@ -100,6 +100,14 @@ describe('a service on a host', () => {
     await Promise.all([full.stop(), bare.stop()]);
   });
 
+  it('does not start with operations that ask for a permission and no log to tell of who lacks it (covers: T63)', async () => {
+    const route = { kind: 'operation', permission: 'keys:read' };
+    const providers = [{ provide: HTTP_ROUTES, useValue: [route] }];
+    await expect(run({ controllers: [Policy], providers })).rejects.toThrow(
+      'policy has operations that ask for a permission, and no event log to tell',
+    );
+  });
+
   it('starts its workers in order and stops them in reverse, all of them, once', async () => {
     const events: string[] = [];
     const workers = [recorder(events, 'a'), recorder(events, 'b', true), recorder(events, 'c')];

@@ -1,5 +1,6 @@
 import { createServer, request, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { NO_DOOR } from '@gigvault/http/admit';
 import { type HttpServer, startHttpServer } from '@gigvault/http/http-server';
 import { problemReply } from '@gigvault/http/problem';
 import type { PolicyService } from '@gigvault/proto/policy/v1/policy';
@@ -91,7 +92,7 @@ beforeAll(async () => {
     routes: [
       {
         service: 'enroll',
-        authenticator: { authenticate: () => Promise.reject(new Error('not asked')) },
+        door: NO_DOOR,
         route: {
           kind: 'protocol',
           listener: 'public',

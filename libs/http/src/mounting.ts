@@ -1,7 +1,7 @@
-import type { Authenticator } from '@gigvault/access/permissions';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import type { FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from 'fastify';
 import { workFor } from './admission.ts';
+import type { Door } from './admit.ts';
 import type { ClientReader } from './client-certificates.ts';
 import { isForm } from './form.ts';
 import { runOperation } from './operation.ts';
@@ -13,8 +13,8 @@ import { API_MOUNTS, LISTENER_HEADER, methodsElsewhere, serviceOf } from './rout
 export interface MountedRoute {
   readonly service: string;
   readonly route: HttpRoute;
-  /** Verifies the tokens of an operation. */
-  readonly authenticator: Authenticator;
+  /** Lets people in to an operation; a protocol's route asks nobody. */
+  readonly door: Door;
 }
 
 /** The routes of a listener. */
@@ -130,7 +130,7 @@ function mountOne(
   methods: readonly string[],
   { baseUrl, behindProxy, readClient }: Routes,
 ): void {
-  const { route, authenticator } = mounted;
+  const { route, door } = mounted;
   app.route({
     method: [...methods],
     url: path,
@@ -141,7 +141,7 @@ function mountOne(
       const decoded = decode(request, reply, baseUrl);
       const work = within(request, async () =>
         route.kind === 'operation'
-          ? runOperation(route, { ...decoded, client: readClient?.(request.raw) }, authenticator)
+          ? runOperation(route, { ...decoded, client: readClient?.(request.raw) }, door)
           : route.handle(decoded as never),
       );
       const answer = await workFor(request.raw, work);

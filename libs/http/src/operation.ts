@@ -1,7 +1,6 @@
-import type { Authenticator, Principal } from '@gigvault/access/permissions';
-import { requirePermission } from '@gigvault/access/require-permission';
+import type { Principal } from '@gigvault/access/permissions';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
-import { currentCorrelation } from '@gigvault/telemetry/correlation';
+import { admit, type Door } from './admit.ts';
 import { FORM, isForm, mediaTypeOf, parseForm } from './form.ts';
 import { parseJson } from './json.ts';
 import type { HttpReply, HttpRequest, Operation } from './route.ts';
@@ -14,9 +13,9 @@ import { validate } from './validation.ts';
 export async function runOperation(
   operation: Operation,
   request: HttpRequest,
-  authenticator: Authenticator,
+  door: Door,
 ): Promise<HttpReply> {
-  const principal = await admit(operation, request, authenticator);
+  const principal = await admitted(operation, request, door);
   const params = validate(operation.params, request.params, 'path');
   const query = validate(operation.query, request.query, 'query');
   const form = operation.form && isForm(request) ? operation.form : undefined;
@@ -33,26 +32,19 @@ export async function runOperation(
   return { ...answer, headers: { 'cache-control': 'no-store', ...answer.headers } };
 }
 
-async function admit(
-  operation: Operation,
+function admitted(
+  { permission, operationId: operation }: Operation,
   request: HttpRequest,
-  authenticator: Authenticator,
-): Promise<Principal | undefined> {
-  if (operation.permission === 'anonymous') return undefined;
-  const principal = await authenticator.authenticate({
+  door: Door,
+): Promise<Principal> | undefined {
+  if (permission === 'anonymous') return undefined;
+  const credentials = {
     authorization: oneOf(request.headers['authorization']),
     apiKey: oneOf(request.headers['x-api-key']),
     clientIp: request.clientIp,
     client: request.client,
-  });
-  const correlation = currentCorrelation();
-  if (correlation) correlation.actor = principal.actor;
-  const { permission } = operation;
-  if (permission === 'signed-in') return principal;
-  if (!principal.permissions.has(permission))
-    await operation.tellForbidden?.(principal, request.params);
-  requirePermission(principal, permission);
-  return principal;
+  };
+  return admit(door, credentials, { permission, operation, fields: () => request.params });
 }
 
 function oneOf(header: string | string[] | undefined): string | undefined {

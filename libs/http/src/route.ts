@@ -111,8 +111,6 @@ export interface Operation<
   /** Present where an Idempotency-Key is honoured: what a repetition with the same key is answered. */
   readonly idempotencyKey?: string;
   readonly form?: FormVariant;
-  /** Tells of somebody who lacks the permission, before they hear it. @param params as they came, not validated */
-  tellForbidden?(principal: Principal, params: Readonly<Record<string, string>>): Promise<void>;
   handle(request: HttpRequest<never, never, never>): Promise<HttpReply>;
 }
 

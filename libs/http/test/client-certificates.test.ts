@@ -9,6 +9,7 @@ import { serverTls } from '@gigvault/rpc/mtls-identity';
 import { clientAuthority } from '@gigvault/testkit/client-authority';
 import { FakeClock } from '@gigvault/time/clock';
 import { afterAll, describe, expect, it } from '@jest/globals';
+import { NO_DOOR } from '../src/admit.ts';
 import {
   CLIENT_HEADER,
   type ClientCertificates,
@@ -52,8 +53,8 @@ function authenticator(clock: FakeClock) {
 async function listener(mode?: ClientCertificates['mode'], behindProxy = false) {
   reported = [];
   const clock = new FakeClock(Date.now());
-  const door = authenticator(clock);
-  const routes = ROUTES.map((mounted) => ({ ...mounted, authenticator: door }));
+  const door = { ...NO_DOOR, authenticator: authenticator(clock) };
+  const routes = ROUTES.map((mounted) => ({ ...mounted, door }));
   const certificatesOfClients = mode && { mode, authorities: people.certificate };
   const server = await start({
     routes,

@@ -3,6 +3,7 @@ import { asGigvaultError } from '@gigvault/errors/gigvault-error';
 import { silentLog } from '@gigvault/telemetry/log';
 import { createMetrics, type Metrics } from '@gigvault/telemetry/metrics';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { NO_DOOR } from '../src/admit.ts';
 import { type HttpServer, startHttpServer } from '../src/http-server.ts';
 import type { HttpRequest, ProtocolRoute } from '../src/route.ts';
 
@@ -42,7 +43,7 @@ beforeAll(async () => {
     routes: [route('POST', '/ocsp'), route('GET', '/ocsp/*')].map((one) => ({
       service: 'ocsp',
       route: one,
-      authenticator: { authenticate: () => Promise.reject(new Error('not used')) },
+      door: NO_DOOR,
     })),
     log: silentLog,
     metrics,

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { api, call, start, stopAll, TOKEN } from './test-server.ts';
+import { api, call, forbidden, start, stopAll, TOKEN } from './test-server.ts';
 
 let server: Awaited<ReturnType<typeof start>>;
 
@@ -31,6 +31,9 @@ describe('an operation', () => {
     expect(answer.json()).toMatchObject({
       error: { code: 'FORBIDDEN', details: { permission: 'users:manage' } },
     });
+    expect(forbidden).toEqual([
+      { permission: 'users:manage', operation: 'createUser', fields: {} },
+    ]);
     expect((await call(server, '/api/v1/users/1', { headers })).status).toBe(200);
   });
 

@@ -1,12 +1,13 @@
 import { request as httpRequest, type IncomingHttpHeaders } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import { connect as tcpConnect } from 'node:net';
-import { permissionsOf } from '@gigvault/access/permissions';
+import { type Authenticator, permissionsOf } from '@gigvault/access/permissions';
 import { asGigvaultError, GigvaultError } from '@gigvault/errors/gigvault-error';
 import { silentLog } from '@gigvault/telemetry/log';
 import { createMetrics, type Metrics } from '@gigvault/telemetry/metrics';
 import { createTestIdentities } from '@gigvault/testkit/test-identities';
 import { z } from 'zod';
+import type { Door, ForbiddenOperation } from '../src/admit.ts';
 import { type HttpServer, type HttpServerOptions, startHttpServer } from '../src/http-server.ts';
 import type { MountedRoute } from '../src/mounting.ts';
 import { type HttpReply, type HttpRequest, operation, type ProtocolRoute } from '../src/route.ts';
@@ -23,7 +24,10 @@ export const gate: { opened: Promise<void>; seen: HttpRequest[] } = {
   seen: [],
 };
 
-const authenticator: MountedRoute['authenticator'] = {
+/** Of whom the tests' door has told: what they may not do. */
+export const forbidden: ForbiddenOperation[] = [];
+
+const authenticator: Authenticator = {
   async authenticate({ authorization }) {
     const role = authorization?.replace(/^Bearer /, '');
     if (role !== 'admin' && role !== 'auditor')
@@ -38,6 +42,11 @@ const authenticator: MountedRoute['authenticator'] = {
   },
 };
 
+const door: Door = {
+  authenticator,
+  tellForbidden: async (_principal, asked) => void forbidden.push(asked),
+};
+
 function acme(
   method: ProtocolRoute['method'],
   path: string,
@@ -45,7 +54,7 @@ function acme(
 ): MountedRoute {
   return {
     service: 'enroll',
-    authenticator,
+    door,
     route: {
       kind: 'protocol',
       listener: 'public',
@@ -94,7 +103,7 @@ export const ROUTES: readonly MountedRoute[] = [
   }),
   {
     service: 'auth',
-    authenticator,
+    door,
     route: operation({
       operationId: 'createUser',
       method: 'POST',
@@ -125,7 +134,7 @@ export const ROUTES: readonly MountedRoute[] = [
   },
   {
     service: 'auth',
-    authenticator,
+    door,
     route: operation({
       operationId: 'getUser',
       method: 'GET',

@@ -1,4 +1,6 @@
 import { type EventConsumer, eventConsumer } from '@gigvault/database/event-consumer';
+import { createEventLog } from '@gigvault/database/event-log';
+import { EVENT_LOG, EventLogRpc } from '@gigvault/host/event-log-rpc';
 import {
   HEALTH_CHECKS,
   type HealthCheck,
@@ -10,6 +12,7 @@ import {
 import { RPC } from '@gigvault/rpc/contracts';
 import type { ServiceName } from '@gigvault/rpc/service-name';
 import { Module } from '@nestjs/common';
+import { AuditEventLog1797000000000 } from '../migrations/audit-event-log.ts';
 import { AuditInit1764000000000 } from '../migrations/audit-init.ts';
 import { pgCheckpointStore } from './adapters/pg-checkpoint-store.ts';
 import { pgTree, pgTreeWriter } from './adapters/pg-tree.ts';
@@ -36,6 +39,7 @@ const PRODUCERS = [
   'keymgr',
   'auth',
   'enroll',
+  'audit',
 ] as const satisfies readonly ServiceName[];
 
 /** The tamper-evident log of every event. */
@@ -43,17 +47,22 @@ export const auditService: ServiceDefinition<AuditConfig> = {
   name: 'audit',
   zone: 'inside',
   config: auditConfig,
-  migrations: [AuditInit1764000000000],
-  serves: [RPC.audit],
+  migrations: [AuditInit1764000000000, AuditEventLog1797000000000],
+  serves: [RPC.audit, RPC.eventLog],
+  eventConsumers: ['audit'],
   module: (context) => {
     const { log, workers, healthChecks } = wireAudit(context);
+    const { database: pool, clock } = context;
+    // Of its own: whom it refuses, as every service tells it.
+    const eventLog = createEventLog({ pool, producer: 'audit', consumers: ['audit'], clock });
     return {
       module: AuditModule,
-      controllers: [AuditRpc],
+      controllers: [AuditRpc, EventLogRpc],
       providers: [
         { provide: AUDIT_LOG, useValue: log },
         { provide: HTTP_ROUTES, useValue: auditOperations(log) },
-        { provide: WORKERS, useValue: workers },
+        { provide: EVENT_LOG, useValue: eventLog },
+        { provide: WORKERS, useValue: [eventLog.worker, ...workers] },
         { provide: HEALTH_CHECKS, useValue: healthChecks },
       ],
     };

@@ -46,14 +46,14 @@ describe('the audit service', () => {
     );
     await recorded();
     const checkpoint = await rpc.getCheckpoint();
-    expect(checkpoint.treeSize).toBe(30);
+    expect(checkpoint.treeSize).toBe(36);
     expect(verifyCheckpoint(checkpoint.note, checkpoint.publicKey, ORIGIN)).toMatchObject({
-      size: 30,
+      size: 36,
       root: checkpoint.rootHash,
     });
     const log = await exportLog();
     const head = { size: checkpoint.treeSize, root: checkpoint.rootHash };
-    expect(await verifyLog(log, [head])).toEqual({ findings: [], leaves: 30, verifiedSize: 30 });
+    expect(await verifyLog(log, [head])).toEqual({ findings: [], leaves: 36, verifiedSize: 36 });
     for (const producer of PRODUCERS) {
       const events = log.filter(({ event }) => event?.producer === producer);
       expect(events.map(({ event }) => event!.position)).toEqual([1, 2, 3, 4, 5, 6]);
@@ -136,7 +136,7 @@ describe('the audit service', () => {
       nextStart: 5,
       items: [{ leafIndex: 2 }, { leafIndex: 3 }, { leafIndex: 4 }],
     });
-    expect(await ask('getAuditCheckpoint', {})).toMatchObject({ treeSize: 31 });
+    expect(await ask('getAuditCheckpoint', {})).toMatchObject({ treeSize: 37 });
     expect(await ask('getAuditProof', { producer: 'ca', position: '1' })).toMatchObject({
       entry: { event: { producer: 'ca', position: 1, data: { a: 'ca', z: 1 } } },
     });
@@ -174,11 +174,11 @@ describe('the audit service', () => {
       origin: ORIGIN,
       signer: { publicKey: fail, sign: fail },
     };
-    const { rows } = await owner.query('DELETE FROM leaf WHERE leaf_index = 30 RETURNING *');
+    const { rows } = await owner.query('DELETE FROM leaf WHERE leaf_index = 36 RETURNING *');
     await expect(signCheckpoint(deps)).rejects.toMatchObject({
-      message: expect.stringContaining('31 were signed'),
+      message: expect.stringContaining('37 were signed'),
     });
-    await owner.query('INSERT INTO leaf SELECT 30, $1, $2, $3, $4', [
+    await owner.query('INSERT INTO leaf SELECT 36, $1, $2, $3, $4', [
       rows[0].producer,
       rows[0].position,
       rows[0].leaf,
@@ -189,7 +189,7 @@ describe('the audit service', () => {
       message: expect.stringContaining('does not extend'),
     });
     const { findings } = await verifyLog(await exportLogStored(), []);
-    expect(findings).toMatchObject([{ problem: 'edited', leafIndex: 30 }]);
+    expect(findings).toMatchObject([{ problem: 'edited', leafIndex: 36 }]);
   });
 });
 

@@ -13,9 +13,8 @@ import { systemClock } from '@gigvault/time/clock';
 import { expect } from '@jest/globals';
 import type { Pool } from 'pg';
 import type { MigrationInterface, QueryRunner } from 'typeorm';
-import { AuditInit1764000000000 } from '../migrations/audit-init.ts';
 import { auditConfig } from '../src/audit.config.ts';
-import { wireAudit } from '../src/audit.module.ts';
+import { auditService, wireAudit } from '../src/audit.module.ts';
 
 class Producer1700000000000 implements MigrationInterface {
   readonly name = 'Producer1700000000000';
@@ -26,7 +25,7 @@ class Producer1700000000000 implements MigrationInterface {
 }
 
 /** Everybody who has an event log. */
-export const PRODUCERS = ['ca', 'ra', 'keymgr', 'auth', 'enroll'] as const;
+export const PRODUCERS = ['ca', 'ra', 'keymgr', 'auth', 'enroll', 'audit'] as const;
 
 /** Of the checkpoints. */
 export const ORIGIN = 'gigvault.local/audit';
@@ -55,10 +54,11 @@ export interface AuditWorld {
 /** Starts one. */
 export async function auditWorld(): Promise<AuditWorld> {
   const database = await startTestDatabase();
-  const pool = await database.pool('audit', [AuditInit1764000000000]);
+  const pool = await database.pool('audit', auditService.migrations);
   const producers: Record<string, { pool: Pool; log: EventLog }> = {};
   for (const producer of PRODUCERS) {
-    const producerPool = await database.pool(producer, [Producer1700000000000]);
+    const producerPool =
+      producer === 'audit' ? pool : await database.pool(producer, [Producer1700000000000]);
     const options = { pool: producerPool, producer, consumers: ['audit'] as const };
     const log = createEventLog({ ...options, clock: systemClock });
     await log.worker.start();

@@ -104,7 +104,7 @@ async function http(
     traceId: 't',
     signal: new AbortController().signal,
   };
-  const reply = await runOperation(mounted?.route as Operation, request, mounted!.authenticator);
+  const reply = await runOperation(mounted?.route as Operation, request, mounted!.door);
   return reply.body as Record<string, unknown>;
 }
 

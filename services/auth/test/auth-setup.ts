@@ -1,5 +1,6 @@
 import { createAuthenticator } from '@gigvault/access/authenticator';
 import { createEventLog } from '@gigvault/database/event-log';
+import type { Door } from '@gigvault/http/admit';
 import { runOperation } from '@gigvault/http/operation';
 import type { HttpReply, HttpRequest, Operation } from '@gigvault/http/route';
 import type { TestDatabase } from '@gigvault/testkit/test-database';
@@ -88,6 +89,12 @@ export async function startAuth(database: TestDatabase) {
     clock,
   });
 
+  const door: Door = {
+    authenticator,
+    tellForbidden: async (_principal, { operation }) => void forbidden.push(operation),
+  };
+  const forbidden: string[] = [];
+
   async function call(
     operationId: string,
     { path, body, token, clientIp, idempotencyKey }: TestRequest,
@@ -109,7 +116,7 @@ export async function startAuth(database: TestDatabase) {
       traceId: 't',
       signal: new AbortController().signal,
     } satisfies HttpRequest;
-    return runOperation(route, request, authenticator);
+    return runOperation(route, request, door);
   }
 
   async function signIn(apiKey: string, clientIp?: string): Promise<string> {
@@ -134,7 +141,7 @@ export async function startAuth(database: TestDatabase) {
       }));
   }
 
-  return { deps, pool, clock, eventLog, routes, authenticator, call, signIn, events };
+  return { deps, pool, clock, eventLog, routes, door, forbidden, call, signIn, events };
 }
 
 function paramsOf(template: string, path: string): Record<string, string> {

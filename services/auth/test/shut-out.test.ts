@@ -276,7 +276,7 @@ describe('API keys', () => {
 // covers: T63
 describe('an API key that is sent as it is', () => {
   const entering = (apiKey: string, clientIp = '192.0.2.1') =>
-    auth.authenticator.authenticate({ authorization: undefined, apiKey, clientIp });
+    auth.door.authenticator.authenticate({ authorization: undefined, apiKey, clientIp });
 
   it('is taken by every operation, and each minute of its use is told with who took it', async () => {
     const grace = await newUser('grace', ['operator']);
@@ -328,7 +328,7 @@ describe('a client certificate', () => {
     return { isRequired, certificate: { name, serialNumber, sha256: name + serialNumber } };
   };
   const entering = (client: ReturnType<typeof shown>, token?: string, clientIp = '192.0.2.1') =>
-    auth.authenticator.authenticate({
+    auth.door.authenticator.authenticate({
       authorization: token && `Bearer ${token}`,
       clientIp,
       client,

@@ -15,14 +15,14 @@ beforeAll(async () => {
   database = await startTestDatabase();
   auth = await startAuth(database);
   secret = (await createBootstrapCredentials(auth.deps)).operatorApiKey;
-  const { routes, authenticator } = auth;
+  const { routes, door } = auth;
   server = await startHttpServer({
     listeners: ['public'],
     host: '127.0.0.1',
     port: 0,
     baseUrl: 'http://localhost',
     behindProxy: false,
-    routes: routes.map((route) => ({ service: 'auth', route, authenticator })),
+    routes: routes.map((route) => ({ service: 'auth', route, door })),
     log: silentLog,
     metrics: createMetrics(),
   });

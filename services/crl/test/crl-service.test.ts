@@ -1,6 +1,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { NO_DOOR } from '@gigvault/http/admit';
 import { startHttpServer } from '@gigvault/http/http-server';
 import { installFaultHook } from '@gigvault/telemetry/durable-step';
 import { failureLog, type Log, silentLog } from '@gigvault/telemetry/log';
@@ -389,7 +390,7 @@ function listen() {
     routes: shared.world.routes.map((route) => ({
       service: 'crl',
       route,
-      authenticator: { authenticate: () => Promise.reject(new Error('not used')) },
+      door: NO_DOOR,
     })),
     log: silentLog,
     metrics: shared.world.metrics,

@@ -1,5 +1,6 @@
 import { createServer } from 'node:net';
 import { HTTP_ROUTES, type ServiceContext, WORKERS } from '@gigvault/host/service';
+import { NO_DOOR } from '@gigvault/http/admit';
 import type { HttpServer } from '@gigvault/http/http-server';
 import type { HttpRoute } from '@gigvault/http/route';
 import type { RpcService } from '@gigvault/rpc/contracts';
@@ -52,7 +53,7 @@ export async function startAcmeWorld(
   const routes = parts.routes.map((route) => ({
     service: 'enroll',
     route,
-    authenticator: { authenticate: () => Promise.reject(new Error('none')) },
+    door: NO_DOOR,
   }));
   const server = await startAcmeListener({ port, url, ca, routes });
   const started: Worker[] = [];

@@ -300,7 +300,9 @@ export function describeKeystoreMatrix(shared: SharedPki, rest: RestClient): voi
   });
 }
 
-interface AuditEvent {
+/** An event as an audit entry has it. */
+export interface AuditEvent {
+  readonly producer: string;
   readonly type: string;
   readonly actor: string;
   readonly subject: string;
@@ -308,7 +310,7 @@ interface AuditEvent {
 }
 
 /** All of them, as the REST API lists them. */
-async function auditEvents(rest: RestClient): Promise<AuditEvent[]> {
+export async function auditEvents(rest: RestClient): Promise<AuditEvent[]> {
   const events: AuditEvent[] = [];
   for (let start: number | undefined = 0; start !== undefined; ) {
     const answer = await rest.call('GET', `/audit/entries?start=${start}&limit=100`);

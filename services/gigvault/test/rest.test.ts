@@ -7,7 +7,7 @@ import { MODES } from '@gigvault/testkit/pki-process';
 import { runOrFail } from '@gigvault/testkit/run-program';
 import { toPem } from '@gigvault/x509/pem';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { describeKeystoreMatrix } from './keystore-matrix.ts';
+import { auditEvents, describeKeystoreMatrix } from './keystore-matrix.ts';
 import { type Operators, operatorsOf } from './operators-of.ts';
 import { API, csr, expectProblem, useRest } from './rest-client.ts';
 import { QUICK_CRL, usePki } from './use-pki.ts';
@@ -218,6 +218,47 @@ describe.each(MODES)('the REST API, %s', (mode) => {
       'FORBIDDEN',
     );
     expectProblem(await call('GET', '/users', undefined, by), 403, 'FORBIDDEN');
+  });
+
+  it('every service tells the audit log whom it refused — covers: T63', async () => {
+    const by = await signedIn('nosy', 'key-user');
+    const nobody = '00000000-0000-4000-8000-000000000000';
+    const asked = [
+      ['ca', 'listCertificates', 'GET', '/certificates', '*', 'certificates:read'],
+      [
+        'ca',
+        'revokeCertificate',
+        'POST',
+        '/certificates/0aff/revoke',
+        '0aff',
+        'certificates:revoke',
+      ],
+      ['ra', 'submitCsr', 'POST', '/csrs', '*', 'csrs:submit'],
+      ['auth', 'disableUser', 'POST', `/users/${nobody}/disable`, nobody, 'users:manage'],
+      ['audit', 'listAuditEntries', 'GET', '/audit/entries', '*', 'audit:read'],
+    ] as const;
+    for (const [, , method, path] of asked)
+      for (let n = 0; n < 2; n++)
+        expectProblem(
+          await call(method, path, method === 'POST' ? {} : undefined, by),
+          403,
+          'FORBIDDEN',
+        );
+    const { userId } = (await call('GET', '/users'))
+      .json<{ items: { userId: string; name: string }[] }>()
+      .items.find(({ name }) => name === 'nosy')!;
+    const expected = asked.map(([producer, operation, , , subject, permission]) => ({
+      producer,
+      subject,
+      data: { operation, reason: `their roles lack ${permission}` },
+    }));
+    await eventually(async () => {
+      const told = (await auditEvents(rest))
+        .filter(({ type, actor }) => type === 'operation.refused' && actor === `user:${userId}`)
+        .map(({ producer, subject, data }) => ({ producer, subject, data }));
+      expect(told).toHaveLength(expected.length);
+      expect(told).toEqual(expect.arrayContaining(expected));
+    });
   });
 
   it('a requester sees what is theirs, and nothing else — covers: T63', async () => {

@@ -1,5 +1,6 @@
 import { EVENT_LOG, EventLogRpc } from '@gigvault/host/event-log-rpc';
 import {
+  FORBIDDEN_OPERATIONS,
   HEALTH_CHECKS,
   HTTP_ROUTES,
   REFUSED_CALLS,
@@ -21,7 +22,7 @@ import { KEYS, KeyRpc, KeySigningRpc, SIGNING } from './api/grpc.ts';
 import { keyRoutes } from './api/http.ts';
 import { masterKeyRoutes } from './api/http-master-key.ts';
 import { KEY_API, KeyApiRpc } from './api/key-api-grpc.ts';
-import { tellForeignCall, tellingRoutes } from './api/tell-forbidden.ts';
+import { tellForbidden, tellForeignCall } from './api/tell-forbidden.ts';
 import { type KeymgrConfig, keymgrConfig } from './keymgr.config.ts';
 import { type Keymgr, openKeymgr } from './open-keymgr.ts';
 
@@ -64,10 +65,11 @@ export const keymgrService: ServiceDefinition<KeymgrConfig> = {
     const { events, backendTests } = keymgr;
     const masterKeys = { backends: keymgr.keys.backends, events, log };
     const rotation = masterKeyWorker(masterKeys, clock);
-    const routes = tellingRoutes(people, [
+    const routes = [
       ...keyRoutes({ ...people, events, backendTests }),
       ...masterKeyRoutes({ ...masterKeys, wake: () => rotation.wake() }),
-    ]);
+    ];
+    const door = { authenticator, tellForbidden: tellForbidden(people) };
     const refusedCalls: TellRefusedCall = (call) => tellForeignCall(people, call);
     const workers = [...keymgr.workers, keyDestroyer(people, clock), rotation];
     return {
@@ -77,9 +79,10 @@ export const keymgrService: ServiceDefinition<KeymgrConfig> = {
         { provide: LIFETIME, useValue: lifetimeOf(keymgr) },
         { provide: KEYS, useValue: keymgr.keys },
         { provide: SIGNING, useValue: keymgr.signing },
-        { provide: KEY_API, useValue: { people, authenticator } },
+        { provide: KEY_API, useValue: { people, door } },
         { provide: EVENT_LOG, useValue: keymgr.eventLog },
         { provide: HTTP_ROUTES, useValue: routes },
+        { provide: FORBIDDEN_OPERATIONS, useValue: door.tellForbidden },
         { provide: REFUSED_CALLS, useValue: refusedCalls },
         { provide: WORKERS, useValue: workers },
         { provide: HEALTH_CHECKS, useValue: keymgr.healthChecks },

@@ -3,6 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { NO_DOOR } from '@gigvault/http/admit';
 import { type HttpServer, startHttpServer } from '@gigvault/http/http-server';
 import { silentLog } from '@gigvault/telemetry/log';
 import { toPem } from '@gigvault/x509/pem';
@@ -19,7 +20,7 @@ export function listen(world: OcspWorld): Promise<HttpServer> {
     routes: world.routes.map((route) => ({
       service: 'ocsp',
       route,
-      authenticator: { authenticate: () => Promise.reject(new Error('not used')) },
+      door: NO_DOOR,
     })),
     log: silentLog,
     metrics: world.metrics,

@@ -43,6 +43,9 @@ interface Call {
   readonly headers?: Record<string, string>;
 }
 
+/** What somebody asked for and may not. */
+const forbidden: string[] = [];
+
 /** Runs an operation as the host does: authenticated, authorised, validated. */
 function call(
   operationId: string,
@@ -64,7 +67,10 @@ function call(
     headers: { 'content-type': 'application/json', ...headers },
     signal: new AbortController().signal,
   } as unknown as HttpRequest;
-  return runOperation(found, request, { authenticate: async () => principal });
+  return runOperation(found, request, {
+    authenticator: { authenticate: async () => principal },
+    tellForbidden: async (_principal, { operation }) => void forbidden.push(operation),
+  });
 }
 
 const replyBody = (reply: HttpReply) => reply.body as RequestReply;

@@ -4,7 +4,7 @@ import type { Client } from 'pg';
 /** Milliseconds for reconcilers, consumers and CRLs to catch up after whatever the test did. */
 const SETTLE_LIMIT = 60_000;
 const POLL = 100;
-const PRODUCERS = ['auth', 'keymgr', 'ca', 'ra', 'enroll'] as const;
+const PRODUCERS = ['auth', 'keymgr', 'ca', 'ra', 'enroll', 'audit'] as const;
 
 /**
  * Waits until nothing is open and nobody lags; what still does is a finding. The connection is left inside a transaction

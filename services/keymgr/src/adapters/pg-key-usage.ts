@@ -1,6 +1,5 @@
-import { createBatcher } from '@gigvault/database/batcher';
 import type { EventLog } from '@gigvault/database/event-log';
-import { ofThisRequest } from '@gigvault/database/new-event';
+import { type Refusal, refusalLog, refusalWriter } from '@gigvault/database/refusal-log';
 import { transaction } from '@gigvault/database/transaction';
 import { durableStep } from '@gigvault/telemetry/durable-step';
 import type { Log } from '@gigvault/telemetry/log';
@@ -9,7 +8,6 @@ import { periodic, type Worker } from '@gigvault/time/worker';
 import type { Pool } from 'pg';
 import type { KeyEvent } from '../ports/key-event.ts';
 import { actorOf, type KeyUsage, type KeyUse } from '../ports/key-usage.ts';
-import { type Refusal, type RefusalWriter, refusalLog } from './refusal-log.ts';
 
 const INTERVAL = 1_000;
 
@@ -34,7 +32,8 @@ export function pgKeyUsage(options: KeyUsageOptions): KeyUsage & { readonly work
       transaction(pool, (client) => eventLog.append(client, events)),
     );
 
-  const refusals = refusalLog(refusalWriter(append), clock);
+  const events = { name: 'keymgr.refused', append, eventOf: refusedEvent };
+  const refusals = refusalLog(refusalWriter<KeyEvent>(events), clock);
 
   function used(use: KeyUse, count = 1): void {
     const id = `${use.keyId}/${use.purpose}/${use.caller}`;
@@ -71,7 +70,8 @@ export function pgKeyUsage(options: KeyUsageOptions): KeyUsage & { readonly work
 
   return {
     used: (use) => used(use),
-    refused: (use, reason) => refusals.refused({ ...use, reason }),
+    refused: ({ keyId: subject, purpose: operation, caller }, reason) =>
+      refusals.refused({ caller, subject, operation, reason }),
     worker: {
       name: rounds.name,
       start: () => rounds.start(),
@@ -80,22 +80,6 @@ export function pgKeyUsage(options: KeyUsageOptions): KeyUsage & { readonly work
         await flush(true);
       },
     },
-  };
-}
-
-function refusalWriter(append: (events: readonly KeyEvent[]) => Promise<void>): RefusalWriter {
-  const waiting = createBatcher<KeyEvent, undefined>({
-    name: 'keymgr.refused',
-    maxItems: 100,
-    maxQueue: 1_000,
-    async run(events) {
-      await append(events);
-      return events.map(() => ({ ok: true, value: undefined }));
-    },
-  });
-  return {
-    now: (refusal) => waiting.submit(ofThisRequest(refusedEvent(refusal))),
-    later: (repeated) => append(repeated.map(({ refusal, count }) => refusedEvent(refusal, count))),
   };
 }
 
@@ -108,12 +92,13 @@ function usedEvent({ keyId, purpose, caller }: KeyUse, count: number): KeyEvent 
   };
 }
 
-/** @param count of those that followed the one that was told; absent: it is that one */
-function refusedEvent({ keyId, purpose, caller, reason }: Refusal, count?: number): KeyEvent {
+/** See RefusalEvents. */
+function refusedEvent(refusal: Refusal, count?: number): KeyEvent {
+  const { caller, subject, operation: purpose, reason } = refusal;
   return {
     type: 'key.refused',
     actor: actorOf(caller),
-    subject: keyId,
+    subject,
     data: { purpose, caller, reason, ...(count === undefined ? {} : { count }) },
   };
 }

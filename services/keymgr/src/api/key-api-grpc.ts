@@ -1,6 +1,6 @@
-import type { Authenticator } from '@gigvault/access/permissions';
-import { requirePermission } from '@gigvault/access/require-permission';
+import type { Credentials } from '@gigvault/access/permissions';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
+import { admit, type Door } from '@gigvault/http/admit';
 import { decodeClient } from '@gigvault/http/client-certificates';
 import type { CallRequest, CallResponse } from '@gigvault/proto/keymgr/v1/key_api';
 import {
@@ -10,12 +10,10 @@ import {
   type RpcMethod,
 } from '@gigvault/rpc/contract-descriptors';
 import { requireWhole } from '@gigvault/rpc/wire-format';
-import { currentCorrelation } from '@gigvault/telemetry/correlation';
 import { Controller, Inject } from '@nestjs/common';
 import { GrpcMethod } from '@nestjs/microservices';
 import type { PersonDeps } from '../keys/require-own-key.ts';
 import { KEYSTORE_METHODS } from './keystore-methods.ts';
-import { tellForbidden } from './tell-forbidden.ts';
 
 /** Token of KeyApiDeps. */
 export const KEY_API = Symbol('KEY_API');
@@ -23,7 +21,7 @@ export const KEY_API = Symbol('KEY_API');
 /** What people's calls need. */
 export interface KeyApiDeps {
   readonly people: PersonDeps;
-  readonly authenticator: Authenticator;
+  readonly door: Door;
 }
 
 /** keymgr/v1/key_api.proto: keychain.v1.KeystoreService, as its listener hands it on. */
@@ -37,29 +35,28 @@ export class KeyApiRpc {
     const contract = Object.hasOwn(methods, method) ? methods[method] : undefined;
     if (contract === undefined)
       throw new GigvaultError('METHOD_NOT_ALLOWED', `${KEYSTORE} has no method ${method}.`);
-    const { people, authenticator } = this.deps;
+    const { people, door } = this.deps;
     const { permission, run } =
       KEYSTORE_METHODS[memberName(method) as keyof typeof KEYSTORE_METHODS];
     if (permission === 'anonymous') {
       const answer = await run(people, decoded(contract, request) as never);
       return { response: contract.responseSerialize(answer) };
     }
-    const principal = await authenticator.authenticate({
-      authorization: credentials.authorization || undefined,
-      apiKey: credentials.apiKey || undefined,
-      clientIp: credentials.clientIp,
-      client: credentials.client === '' ? undefined : decodeClient(credentials.client),
-    });
-    const correlation = currentCorrelation();
-    if (correlation) correlation.actor = principal.actor;
-    if (!principal.permissions.has(permission)) {
-      const { keyId } = decoded(contract, request) as { readonly keyId?: unknown };
-      await tellForbidden(people, principal, { permission, operation: method, keyId });
-    }
-    requirePermission(principal, permission);
+    const fields = () => decoded(contract, request) as Readonly<Record<string, unknown>>;
+    const asked = { permission, operation: method, fields };
+    const principal = await admit(door, credentialsOf(credentials), asked);
     const answer = await run(people, decoded(contract, request) as never, principal);
     return { response: contract.responseSerialize(answer) };
   }
+}
+
+function credentialsOf(call: Omit<CallRequest, 'method' | 'request'>): Credentials {
+  return {
+    authorization: call.authorization || undefined,
+    apiKey: call.apiKey || undefined,
+    clientIp: call.clientIp,
+    client: call.client === '' ? undefined : decodeClient(call.client),
+  };
 }
 
 /** Errors: INVALID_ARGUMENT. */

@@ -1,8 +1,13 @@
 import type { Clock } from '@gigvault/time/clock';
-import type { KeyUse } from '../ports/key-usage.ts';
+import { createBatcher } from './batcher.ts';
+import { type NewEvent, ofThisRequest } from './new-event.ts';
 
 /** Refusals that are alike. */
-export interface Refusal extends KeyUse {
+export interface Refusal {
+  readonly caller: string;
+  /** What it would have been done to; `*` where nothing is named. */
+  readonly subject: string;
+  readonly operation: string;
   readonly reason: string;
 }
 
@@ -40,7 +45,7 @@ interface Kind {
 const MINUTE = 60_000;
 /** Of one caller, who chooses keys and bytes. */
 const MOST_KINDS = 100;
-const OTHER = { keyId: '*', purpose: '*', reason: `${MOST_KINDS} others in a minute` } as const;
+const OTHER = { subject: '*', operation: '*', reason: `${MOST_KINDS} others in a minute` } as const;
 
 /** In memory: numbers that are not yet written die with the process, the first of each kind does not. */
 export function refusalLog(writer: RefusalWriter, clock: Clock): RefusalLog {
@@ -103,6 +108,34 @@ export function refusalLog(writer: RefusalWriter, clock: Clock): RefusalLog {
   };
 }
 
-function idOf({ keyId, purpose, reason }: Refusal): string {
-  return JSON.stringify([keyId, purpose, reason]);
+function idOf({ subject, operation, reason }: Refusal): string {
+  return JSON.stringify([subject, operation, reason]);
+}
+
+/** Where refusals become events. */
+export interface RefusalEvents<E extends NewEvent> {
+  /** As `keymgr.refused`. */
+  readonly name: string;
+  /** Durable when it resolves. */
+  append(events: readonly E[]): Promise<void>;
+  /** @param count of those that followed the one that was told; absent: it is that one */
+  eventOf(refusal: Refusal, count?: number): E;
+}
+
+/** Writes refusals as events; those of concurrent requests share a transaction. */
+export function refusalWriter<E extends NewEvent>(events: RefusalEvents<E>): RefusalWriter {
+  const { name, append, eventOf } = events;
+  const waiting = createBatcher<E, undefined>({
+    name,
+    maxItems: 100,
+    maxQueue: 1_000,
+    async run(some) {
+      await append(some);
+      return some.map(() => ({ ok: true, value: undefined }));
+    },
+  });
+  return {
+    now: (refusal) => waiting.submit(ofThisRequest(eventOf(refusal))),
+    later: (repeated) => append(repeated.map(({ refusal, count }) => eventOf(refusal, count))),
+  };
 }

@@ -1,9 +1,9 @@
 import { FakeClock } from '@gigvault/time/clock';
 import { describe, expect, it } from '@jest/globals';
-import { NOW } from '../../test/signing-fixture.ts';
 import { type Refusal, refusalLog } from './refusal-log.ts';
 
 const MINUTE = 60_000;
+const NOW = Date.UTC(2026, 0, 1);
 
 function setUp() {
   const clock = new FakeClock(NOW);
@@ -25,8 +25,8 @@ function setUp() {
 }
 
 const refusal = (over: Partial<Refusal> = {}): Refusal => ({
-  keyId: 'k',
-  purpose: 'sign',
+  subject: 'k',
+  operation: 'sign',
   caller: 'user:bob',
   reason: 'it is a key of somebody else',
   ...over,
@@ -53,8 +53,8 @@ describe('covers: T63. refusals', () => {
     const { log, told } = setUp();
     const all = [
       refusal(),
-      refusal({ keyId: 'other' }),
-      refusal({ purpose: 'verify' }),
+      refusal({ subject: 'other' }),
+      refusal({ operation: 'verify' }),
       refusal({ caller: 'user:eve' }),
       refusal({ reason: 'key is suspended' }),
     ];
@@ -64,12 +64,12 @@ describe('covers: T63. refusals', () => {
 
   it('of one caller with ever new keys are a hundred kinds, and a number; others have their own', async () => {
     const { log, told, clock } = setUp();
-    for (let n = 0; n < 1000; n++) await log.refused(refusal({ keyId: `k${n}` }));
+    for (let n = 0; n < 1000; n++) await log.refused(refusal({ subject: `k${n}` }));
     await log.refused(refusal({ caller: 'user:eve' }));
     clock.advance(MINUTE);
     await log.flush();
     expect(told).toHaveLength(103);
-    const others = { keyId: '*', purpose: '*', caller: 'user:bob' };
+    const others = { subject: '*', operation: '*', caller: 'user:bob' };
     expect(told[100]).toMatchObject(others);
     expect(told[101]).toEqual(refusal({ caller: 'user:eve' }));
     expect(told[102]).toMatchObject({ ...others, count: 899 });
