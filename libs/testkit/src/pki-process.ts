@@ -10,7 +10,7 @@ import { systemClock } from '@gigvault/time/clock';
 import { killAll, processesOf } from './leftovers.ts';
 import { type ProgramOptions, type ProgramResult, runProgram } from './run-program.ts';
 
-/** The two ways to run; every system scenario runs in both. */
+/** The two ways to run. A scenario runs in both, but for what cannot depend on where processes end. */
 export const MODES = ['one process', 'split'] as const;
 
 /** One of MODES. */
@@ -65,6 +65,18 @@ const CHOICE = 36;
 
 /** Starts a fresh PKI. Rejects with its output when it does not come up in time. */
 export async function startPki(mode: Mode, ...flags: string[]): Promise<PkiProcess> {
+  const pki = await preparePki(mode, ...flags);
+  try {
+    await pki.start();
+    return pki;
+  } catch (error) {
+    await pki.dispose();
+    throw error;
+  }
+}
+
+/** A place and ports for a PKI that is not started yet: for a first start that is special. */
+export async function preparePki(mode: Mode, ...flags: string[]): Promise<PkiProcess> {
   const home = mkdtempSync(join(tmpdir(), 'gv-'));
   // As root, the database runs as a user of its own, which must be able to pass.
   chmodSync(home, 0o711);
@@ -115,13 +127,7 @@ export async function startPki(mode: Mode, ...flags: string[]): Promise<PkiProce
       rmSync(home, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
     },
   };
-  try {
-    await pki.start();
-    return pki;
-  } catch (error) {
-    await pki.dispose();
-    throw error;
-  }
+  return pki;
 }
 
 /** Free ports. From `grpc` on there are as many as services: split mode takes them all. */
