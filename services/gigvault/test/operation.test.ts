@@ -19,6 +19,8 @@ const PERMISSION_DENIED = 7;
 
 describe.each(MODES)('operating it, %s', (mode) => {
   const shared = usePki(mode, ...QUICK_CRL);
+  /** Of a certificate that was issued before the PKI was stopped for the first time. */
+  let chain: string;
 
   it('a second up says that it runs, and where', async () => {
     const { pki } = shared;
@@ -83,22 +85,25 @@ describe.each(MODES)('operating it, %s', (mode) => {
     expect(await refused(...httpsFree, ...grpcFree)).toMatch(`Port ${pki.ports.http} is in use`);
   });
 
-  it('the configuration is checked without a start', async () => {
-    const { pki } = shared;
-    const fine = await pki.tryStart('--check-config');
-    expect([fine.code, fine.stdout]).toEqual([0, expect.stringMatching(/fine/)]);
-    const unknown = await pki.tryStart('--htps-port', '1');
-    expect(unknown.code).toBe(2);
-    expect(unknown.stderr).toMatch(/Did you mean --https-port\?/);
-    const wrong = await pki.tryStart('--check-config', '--https-port', 'none');
-    expect(wrong.code).toBe(2);
-    expect(wrong.stderr).toMatch(/https\.port/);
-    const both = await pki.tryStart('--check-config', '--ephemeral');
-    expect([both.code, both.stderr]).toEqual([
-      2,
-      expect.stringMatching(/dataDir.*not with --ephemeral/s),
-    ]);
-  });
+  // It is read before there is any process but the first: in split mode the same.
+  if (mode === 'one process') {
+    it('the configuration is checked without a start', async () => {
+      const { pki } = shared;
+      const fine = await pki.tryStart('--check-config');
+      expect([fine.code, fine.stdout]).toEqual([0, expect.stringMatching(/fine/)]);
+      const unknown = await pki.tryStart('--htps-port', '1');
+      expect(unknown.code).toBe(2);
+      expect(unknown.stderr).toMatch(/Did you mean --https-port\?/);
+      const wrong = await pki.tryStart('--check-config', '--https-port', 'none');
+      expect(wrong.code).toBe(2);
+      expect(wrong.stderr).toMatch(/https\.port/);
+      const both = await pki.tryStart('--check-config', '--ephemeral');
+      expect([both.code, both.stderr]).toEqual([
+        2,
+        expect.stringMatching(/dataDir.*not with --ephemeral/s),
+      ]);
+    });
+  }
 
   it('leaves the database alone while nobody asks for anything', async () => {
     const database = await connectDatabase(shared.pki);
@@ -120,14 +125,17 @@ describe.each(MODES)('operating it, %s', (mode) => {
     }
   });
 
-  it('the strict profile refuses another http-01 port', async () => {
-    const strict = ['--environment', 'production', '--public-url', 'https://pki.example.com'];
-    for (const more of [[], ['--check-config']]) {
-      const { code, stderr } = await shared.pki.tryStart(...strict, ...more);
-      expect(code).toBe(2);
-      expect(stderr).toMatch(/http01Port can be set in the development environment only/);
-    }
-  });
+  // As above.
+  if (mode === 'one process') {
+    it('the strict profile refuses another http-01 port', async () => {
+      const strict = ['--environment', 'production', '--public-url', 'https://pki.example.com'];
+      for (const more of [[], ['--check-config']]) {
+        const { code, stderr } = await shared.pki.tryStart(...strict, ...more);
+        expect(code).toBe(2);
+        expect(stderr).toMatch(/http01Port can be set in the development environment only/);
+      }
+    });
+  }
 
   it('a real peer may call what is its own, and nothing else — covers: T61', async () => {
     const { dataDir, ports } = shared.pki;
@@ -162,13 +170,12 @@ describe.each(MODES)('operating it, %s', (mode) => {
   });
 
   it(
-    'SIGTERM drains and ends with 0; the next start serves the same CA — covers: T19',
+    'SIGTERM drains and ends with 0 — covers: T19',
     async () => {
       const { pki } = shared;
       const { client, responder } = await startAcmeClient(shared);
       try {
-        const chain = await client.certificate(['stays.localhost']);
-        const root = readFileSync(pki.rootFile, 'utf8');
+        chain = await client.certificate(['stays.localhost']);
         const inFlight = Array.from({ length: 8 }, (_, i) => client.newOrder([`f${i}.localhost`]));
         const answers = Promise.allSettled(inFlight);
         expect(await pki.stop()).toBe(0);
@@ -179,10 +186,6 @@ describe.each(MODES)('operating it, %s', (mode) => {
             expect(String(answer.reason)).not.toMatch(/^Error: 50[0124-9]/);
         expect(processesOf(pki.dataDir, 'services and database')).toEqual([]);
         expect(existsSync(join(pki.dataDir, 'run.json'))).toBe(false);
-
-        await pki.start();
-        expect(readFileSync(pki.rootFile, 'utf8')).toBe(root);
-        await stillGood(chain);
       } finally {
         await responder.stop();
       }
@@ -191,10 +194,11 @@ describe.each(MODES)('operating it, %s', (mode) => {
   );
 
   it(
-    'a stop that is asked for during the start leaves nothing behind',
+    'a stop that is asked for during the start leaves nothing behind; the next one serves the same CA',
     async () => {
       const { pki } = shared;
       await pki.stop();
+      const root = readFileSync(pki.rootFile, 'utf8');
       const started = pki.start().catch((error: unknown) => error);
       await eventually(() => expect(pki.errors()).toMatch(/✔ database/));
       expect(await pki.stop()).toBe(0);
@@ -203,24 +207,29 @@ describe.each(MODES)('operating it, %s', (mode) => {
       await started;
       expect(processesOf(pki.dataDir, 'services and database')).toEqual([]);
       await pki.start();
-    },
-    START_TIMEOUT,
-  );
-
-  it(
-    'starts after a SIGKILL of everything but the database',
-    async () => {
-      const { pki } = shared;
-      const { client, responder } = await startAcmeClient(shared);
-      const chain = await client.certificate(['survives.localhost']);
-      await responder.stop();
-      await pki.kill();
-      expect(processesOf(pki.dataDir, 'services and database')).toHaveLength(1);
-      await pki.start();
+      expect(readFileSync(pki.rootFile, 'utf8')).toBe(root);
       await stillGood(chain);
     },
     START_TIMEOUT,
   );
+
+  // In split mode the supervisor alone is killed, below, and everything in faults/restarts.test.ts.
+  if (mode === 'one process') {
+    it(
+      'starts after a SIGKILL of everything but the database',
+      async () => {
+        const { pki } = shared;
+        const { client, responder } = await startAcmeClient(shared);
+        const survivor = await client.certificate(['survives.localhost']);
+        await responder.stop();
+        await pki.kill();
+        expect(processesOf(pki.dataDir, 'services and database')).toHaveLength(1);
+        await pki.start();
+        await stillGood(survivor);
+      },
+      START_TIMEOUT,
+    );
+  }
 
   if (mode === 'split')
     it('split only: the closing table says where each service is, counted from --grpc-port', async () => {
@@ -257,6 +266,7 @@ describe.each(MODES)('operating it, %s', (mode) => {
         await pki.exited();
         await eventually(() => expect(processesOf(pki.dataDir, 'services')).toEqual([]));
         await pki.start();
+        await stillGood(chain);
       },
       START_TIMEOUT,
     );
@@ -269,11 +279,12 @@ describe.each(MODES)('operating it, %s', (mode) => {
   }
 });
 
-describe.each(MODES)('--ephemeral, %s', (mode) => {
+// Its files go once everything has stopped, and that nothing runs then is seen above in both modes.
+describe('--ephemeral', () => {
   it(
     'leaves nothing behind',
     async () => {
-      const pki = await startPki(mode, '--ephemeral');
+      const pki = await startPki('one process', '--ephemeral');
       try {
         const dataDir = /^ {2}Data +(\S+)$/m.exec(pki.output())?.[1] as string;
         expect(dataDir).not.toBe(pki.dataDir);
