@@ -18,6 +18,7 @@ export default {
   transform: { '^.+\\.ts$': ['@swc/jest', swc] },
   transformIgnorePatterns: ['/node_modules/(?!@gigvault/)'],
   setupFilesAfterEnv: ['<rootDir>/scripts/jest-produced.ts'],
+  testSequencer: '<rootDir>/scripts/jest-longest-first.mjs',
   maxWorkers: 2,
   workerIdleMemoryLimit: '1GB',
   testTimeout: 30_000,
