@@ -1,7 +1,7 @@
-import { copyFileSync, existsSync, rmSync } from 'node:fs';
+import { copyFileSync, existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { checkPki, connect } from '@gigvault/testkit/check-pki';
-import { type PkiProcess, startPki } from '@gigvault/testkit/pki-process';
+import { type PkiProcess, preparePki } from '@gigvault/testkit/pki-process';
 import { runOrFail } from '@gigvault/testkit/run-program';
 import { softHsmToken } from '@gigvault/testkit/softhsm-token';
 import { TEST_PIN, type TestToken } from '@gigvault/testkit/test-token';
@@ -27,10 +27,7 @@ describe('all keys in a token, and the root of an offline machine in a second on
   let usb: string;
 
   beforeAll(async () => {
-    // For its ports and its harness; its data is thrown away.
-    pki = await startPki('one process');
-    await pki.stop();
-    rmSync(pki.dataDir, { recursive: true });
+    pki = await preparePki('one process');
     usb = join(pki.home, 'usb');
   }, START_TIMEOUT);
   afterAll(() => pki?.dispose(), START_TIMEOUT);
