@@ -4,7 +4,6 @@ import { Agent } from 'node:https';
 import { join } from 'node:path';
 import { eventually } from '@gigvault/testkit/eventually';
 import { startHttp01Responder } from '@gigvault/testkit/http-01-responder';
-import { MODES } from '@gigvault/testkit/pki-process';
 import { runOrFail, runProgram } from '@gigvault/testkit/run-program';
 import { softHsmToken } from '@gigvault/testkit/softhsm-token';
 import { buildOcspRequest, readOcspResponse } from '@gigvault/x509/ocsp-client';
@@ -30,8 +29,8 @@ beforeAll(async () => {
       throw new Error(`${program} is missing; ${HINT}`);
 });
 
-describe.each(MODES)('unmodified ACME clients, %s', (mode) => {
-  const shared = usePki(mode, ...QUICK_CRL);
+describe('unmodified ACME clients, one process', () => {
+  const shared = usePki('one process', ...QUICK_CRL);
   testCertbot(shared);
   testLego(shared);
   testRsaKeys(shared);
