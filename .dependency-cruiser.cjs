@@ -115,7 +115,7 @@ module.exports = {
     {
       name: 'keymgr-keys-come-first',
       severity: 'error',
-      from: { path: '^services/keymgr/src/keys/' },
+      from: { path: '^services/keymgr/src/keys/', pathNot: '\\.test\\.ts$' },
       to: {
         path: '^services/keymgr/src/',
         pathNot: '^services/keymgr/src/keys/',
