@@ -1,6 +1,6 @@
-import { chmod, readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { chmod, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { beforeEach, describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
 import { parse } from 'yaml';
 import { fingerprintOf } from '../src/context/selected-context.ts';
 import { API, startFakeServer } from './fake-server.ts';
@@ -10,13 +10,6 @@ import { useCli } from './use-cli.ts';
 const TOKEN = `gv_setup_${'A'.repeat(43)}`;
 
 const cli = useCli();
-
-beforeEach(() => {
-  cli.server.expireTokens();
-});
-
-const modeOf = async (...path: string[]) =>
-  (await stat(join(cli.machine.config, ...path))).mode & 0o777;
 
 describe('the server', () => {
   it('that is not there: exit 9 with what to do', async () => {
@@ -113,7 +106,7 @@ describe('contexts', () => {
     expect((await cli.machine.run('context show -q')).out).toBe('prod\n');
     expect((await cli.machine.run('context use nowhere')).code).toBe(5);
     expect((await cli.machine.run('whoami --context nowhere')).code).toBe(5);
-    expect(await modeOf('contexts.yaml')).toBe(0o600);
+    expect(await cli.modeOf('contexts.yaml')).toBe(0o600);
     const file = parse(await readFile(join(cli.machine.config, 'contexts.yaml'), 'utf8'));
     expect(file.contexts.local.apiKey).toBe('gv_key_secret');
   });
@@ -121,7 +114,7 @@ describe('contexts', () => {
   it('that others could read are closed', async () => {
     await chmod(join(cli.machine.config, 'contexts.yaml'), 0o644);
     await cli.machine.run('context list');
-    expect(await modeOf('contexts.yaml')).toBe(0o600);
+    expect(await cli.modeOf('contexts.yaml')).toBe(0o600);
   });
 
   it('are renamed with their files, and removed with them', async () => {
@@ -138,8 +131,8 @@ describe('contexts', () => {
     expect((await cli.machine.run('context list -q')).out).toBe('local\nme\n');
     expect((await cli.machine.run('whoami -o json')).out).toContain('"context": "me"');
     expect(await readdir(join(cli.machine.config, 'contexts'))).toEqual(['me']);
-    expect(await modeOf('contexts', 'me', 'api-key')).toBe(0o600);
-    expect(await modeOf('contexts', 'me')).toBe(0o700);
+    expect(await cli.modeOf('contexts', 'me', 'api-key')).toBe(0o600);
+    expect(await cli.modeOf('contexts', 'me')).toBe(0o700);
 
     expect((await cli.machine.run('context remove me')).code).toBe(2);
     expect((await cli.machine.run('context remove me --yes')).out).toMatchInlineSnapshot(`

@@ -9,14 +9,8 @@ const TOKEN = `gv_setup_${'A'.repeat(43)}`;
 
 const cli = useCli();
 
-beforeEach(() => {
-  cli.server.expireTokens();
-});
-
 const exchanges = () =>
   cli.server.requests.filter((request) => request.route === `POST ${API}/token`).length;
-const modeOf = async (...path: string[]) =>
-  (await stat(join(cli.machine.config, ...path))).mode & 0o777;
 
 // covers: C52, C56
 describe('access tokens', () => {
@@ -24,8 +18,8 @@ describe('access tokens', () => {
     expect((await cli.machine.run('whoami')).code).toBe(0);
     expect((await cli.machine.run('whoami')).code).toBe(0);
     expect(exchanges()).toBe(1);
-    expect(await modeOf('contexts', 'local', 'access-token.json')).toBe(0o600);
-    expect(await modeOf('contexts', 'local')).toBe(0o700);
+    expect(await cli.modeOf('contexts', 'local', 'access-token.json')).toBe(0o600);
+    expect(await cli.modeOf('contexts', 'local')).toBe(0o700);
   });
 
   it('are renewed shortly before they expire', async () => {

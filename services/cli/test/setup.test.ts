@@ -1,4 +1,4 @@
-import { readFile, stat, writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import { parse } from 'yaml';
@@ -10,13 +10,6 @@ import { useCli } from './use-cli.ts';
 const TOKEN = `gv_setup_${'A'.repeat(43)}`;
 
 const cli = useCli();
-
-beforeEach(() => {
-  cli.server.expireTokens();
-});
-
-const modeOf = async (...path: string[]) =>
-  (await stat(join(cli.machine.config, ...path))).mode & 0o777;
 
 // covers: X20
 describe('setup', () => {
@@ -39,7 +32,7 @@ describe('setup', () => {
 `);
     expect(run.out + run.err).not.toContain('gv_key_new');
     expect(cli.server.requests[0]?.body).toEqual({ token: TOKEN, name: 'grace' });
-    expect(await modeOf('contexts', 'grace@local', 'api-key')).toBe(0o600);
+    expect(await cli.modeOf('contexts', 'grace@local', 'api-key')).toBe(0o600);
     const file = parse(await readFile(join(cli.machine.config, 'contexts.yaml'), 'utf8'));
     expect(file.current).toBe('grace@local');
     expect(file.contexts.local.apiKey).toBe('gv_key_good');

@@ -1,3 +1,5 @@
+import { stat } from 'node:fs/promises';
+import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach } from '@jest/globals';
 import { type FakeServer, startFakeServer } from './fake-server.ts';
 import { createTestMachine, type TestMachine } from './test-terminal.ts';
@@ -6,6 +8,8 @@ import { createTestMachine, type TestMachine } from './test-terminal.ts';
 export interface SharedCli {
   readonly server: FakeServer;
   readonly machine: TestMachine;
+  /** The permissions of what lies there in the machine's configuration folder. */
+  modeOf(...path: string[]): Promise<number>;
 }
 
 /** Starts the server before the tests of the file, and removes everything after them. */
@@ -20,6 +24,7 @@ export function useCli(): SharedCli {
   beforeEach(async () => {
     machine = await createTestMachine(server);
     server.requests.length = 0;
+    server.expireTokens();
   });
   afterEach(() => machine.remove());
 
@@ -30,5 +35,6 @@ export function useCli(): SharedCli {
     get machine() {
       return machine;
     },
+    modeOf: async (...path) => (await stat(join(machine.config, ...path))).mode & 0o777,
   };
 }
