@@ -35,6 +35,32 @@ describe('a plan', () => {
     );
   });
 
+  it.each([
+    ['root', 'commonName', 'Acme\u0007 Root'],
+    ['issuing', 'organization', 'Acme\u001b[8m'],
+    ['services', 'commonName', 'Acme\u202eACor'],
+    ['root', 'organization', 'Acme\nRoot'],
+  ] as const)('is refused with an escape for a control character in %s.%s', (ca, field, value) => {
+    const subject = { ...plan[ca].subject, [field]: value };
+    // JSON is YAML, and escapes what it must; the file itself has none of them.
+    const text = JSON.stringify({ ...plan, [ca]: { ...plan[ca], subject } }).replace(
+      /[\u202e]/g,
+      '\\u202e',
+    );
+    expect(text).toMatch(/^[ -~]+$/);
+    expect(() => parsePlan(text)).toThrow(
+      expect.objectContaining({
+        code: 'INVALID_ARGUMENT',
+        message: `The plan is wrong: /${ca}/subject/${field} must not have control characters, nor escapes for them.`,
+      }),
+    );
+  });
+
+  it('is refused with an escape for a control character in its URL', () => {
+    const text = JSON.stringify({ ...plan, statusUrl: 'http://status\u0007.example' });
+    expect(() => parsePlan(text)).toThrow('/statusUrl must not have control characters');
+  });
+
   it('may have tabs, lines that end in CR LF, and any script', () => {
     const text = `\ufeff# \u05e9\u200f, \u{1f511}\t\r\n${stringify(plan)}`.replaceAll(
       /\r?\n/g,

@@ -6,9 +6,16 @@ import type { Attribute } from '@gigvault/x509/name';
 import { parseDocument } from 'yaml';
 import { z } from 'zod';
 
+/** What an escape in quotes may stand for as well: the file is looked at before it is read. */
+const UNSHOWN = /[\p{Cc}\u202a-\u202e\u2066-\u2069]/u;
+const withoutControls = (text: string) => !UNSHOWN.test(text);
+const WITHOUT_CONTROLS = 'must not have control characters, nor escapes for them';
+
+const name = z.string().min(1).max(64).refine(withoutControls, WITHOUT_CONTROLS);
+
 const subject = z.strictObject({
-  commonName: z.string().min(1).max(64),
-  organization: z.string().min(1).max(64).optional(),
+  commonName: name,
+  organization: name.optional(),
   country: z
     .string()
     .regex(/^[A-Z]{2}$/)
@@ -67,7 +74,10 @@ const planSchema = z.strictObject({
     .max(253)
     .regex(/^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+$/),
   /** Base of the root's status URLs, without a slash at the end: `<statusUrl>/ca/root.crt`, `<statusUrl>/crl/root/0.crl`. */
-  statusUrl: z.string().regex(/^https?:\/\/[^\s/]+(\/[^\s]*[^\s/])?$/),
+  statusUrl: z
+    .string()
+    .regex(/^https?:\/\/[^\s/]+(\/[^\s]*[^\s/])?$/)
+    .refine(withoutControls, WITHOUT_CONTROLS),
   root: z.strictObject({
     subject,
     keyType: z.literal('ec-p384'),
