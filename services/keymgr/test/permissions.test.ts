@@ -10,7 +10,12 @@ import { scheduleDestruction, undoDestruction } from '../src/destruction/schedul
 import { decryptForPerson } from '../src/encryption/decrypt-for-person.ts';
 import { encryptForPerson } from '../src/encryption/encrypt-for-person.ts';
 import { getKey } from '../src/keys/find-keys.ts';
-import { GRANTABLE_USES, type GrantableUse, type KeyGrant } from '../src/keys/key-grant.ts';
+import {
+  GRANTABLE_USES,
+  type GrantableUse,
+  type KeyGrant,
+  USES_OF,
+} from '../src/keys/key-grant.ts';
 import { changeGrants } from '../src/life/change-grants.ts';
 import { changeState } from '../src/life/change-state.ts';
 import { rotateKey } from '../src/life/rotate-key.ts';
@@ -33,6 +38,9 @@ const KEY_TYPES: Partial<Record<string, string>> = {
   decrypt: 'aes-256',
 };
 const keyTypeFor = (use: string) => KEY_TYPES[use] ?? 'ec-p256';
+/** All that can be granted of that key. */
+const usesBeside = (use: string) =>
+  USES_OF[keyTypeFor(use).startsWith('aes-') ? 'encrypt' : 'sign'];
 
 /** Every use of a key that is asked of `requireOwnKey`. */
 const USES = {
@@ -118,11 +126,11 @@ describe('covers: X17, T63. a key: who may do what with it', () => {
       };
       const byRole = ROLES[use].includes(role) ? undefined : 'KEY_USE_REFUSED';
       expect(await attempt([])).toBe(byRole);
-      const others = GRANTABLE_USES.filter((one) => one !== use);
+      const others = usesBeside(use).filter((one) => one !== use);
       expect(await attempt(grants('user:bob', ...others))).toBe(byRole);
-      expect(await attempt(grants('user:carol', ...GRANTABLE_USES))).toBe(byRole);
+      expect(await attempt(grants('user:carol', ...usesBeside(use)))).toBe(byRole);
       const byGrant = isGrantable(use) ? undefined : byRole;
-      expect(await attempt(grants('user:bob', ...GRANTABLE_USES))).toBe(byGrant);
+      expect(await attempt(grants('user:bob', ...usesBeside(use)))).toBe(byGrant);
     },
   );
 
@@ -134,7 +142,7 @@ describe('covers: X17, T63. a key: who may do what with it', () => {
   it.each(ALL_USES)(
     '%s by a granted person of another tenant: the key is not there',
     async (use) => {
-      const world = await worldFor(use, grants('user:bob', ...GRANTABLE_USES));
+      const world = await worldFor(use, grants('user:bob', ...usesBeside(use)));
       const stranger = person('bob', 'admin', 'other');
       expect(await refusal(USES[use](world, stranger))).toBe('KEY_NOT_FOUND');
       expect(world.events.at(-1)).toMatchObject({ type: 'key.refused', actor: 'user:bob' });
@@ -192,6 +200,24 @@ describe('the grants of a key', () => {
     expect(told().slice(-2)).toEqual(['key.grants-changed', 'key.refused']);
   });
 
+  it.each([
+    ['ec-p256', 'encrypt', 'signs, only sign, verify, rotate'],
+    ['hmac-sha256', 'decrypt', 'signs, only sign, verify, rotate'],
+    ['aes-256', 'sign', 'encrypts, only encrypt, decrypt, rotate'],
+    ['aes-256', 'verify', 'encrypts, only encrypt, decrypt, rotate'],
+  ] as const)('of a key of type %s are not for %s', async (keyType, use, can) => {
+    const { deps, key, alice, told } = personWorld();
+    await key('k', keyType);
+    const list = [...grants('user:bob', 'rotate'), ...grants('user:carol', 'rotate', use)];
+    const message = `${use} cannot be done with a key that ${can}`;
+    await expect(changeGrants(deps, 'k', { grants: list }, alice)).rejects.toMatchObject({
+      code: 'INVALID_ARGUMENT',
+      message: `Grants: ${message}.`,
+      problems: [{ pointer: '/grants/1/uses', message }],
+    });
+    expect(told()).toEqual(['key.generated']);
+  });
+
   it('are a hundred at most, each person once', async () => {
     const { deps, key, alice } = personWorld();
     await key();
@@ -213,7 +239,7 @@ describe('covers: X17, T63. a backend that is for some roles', () => {
     const key = { keyId: 'k', keyType: keyTypeFor(use), backend };
     await generateUserKey(made.deps, key, root);
     // What can be granted everybody was granted here.
-    const all = ROLE_NAMES.flatMap((role) => grants(`user:${role}`, ...GRANTABLE_USES));
+    const all = ROLE_NAMES.flatMap((role) => grants(`user:${role}`, ...usesBeside(use)));
     await changeGrants(made.deps, 'k', { grants: all }, root);
     return made;
   }

@@ -1,11 +1,17 @@
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
-import type { StoredKey } from './stored-key.ts';
+import type { StoredKey, Usage } from './stored-key.ts';
 
 /** What an owner may let others do. What becomes of a key as a whole is for its owner and those who manage all keys. */
 export const GRANTABLE_USES = ['sign', 'verify', 'encrypt', 'decrypt', 'rotate'] as const;
 
 /** One of GRANTABLE_USES. */
 export type GrantableUse = (typeof GRANTABLE_USES)[number];
+
+/** What can be done with a key at all, by what it is for. */
+export const USES_OF: Readonly<Record<Usage, readonly GrantableUse[]>> = {
+  sign: ['sign', 'verify', 'rotate'],
+  encrypt: ['encrypt', 'decrypt', 'rotate'],
+};
 
 /** What one other person of the tenant may do with a key, as far as their roles allow it. */
 export interface KeyGrant {
@@ -36,6 +42,22 @@ export function normalGrants(grants: readonly KeyGrant[]): readonly KeyGrant[] {
     if (sorted.length === 0) throw invalid(`/${n}/uses`, 'names no use');
     return { user, uses: sorted };
   });
+}
+
+/** Nobody is told that somebody may what nobody can. Errors: INVALID_ARGUMENT, naming what the key can do. */
+export function requireUsable(
+  { usage }: Pick<StoredKey, 'usage'>,
+  grants: readonly KeyGrant[],
+): void {
+  const can = USES_OF[usage];
+  for (const [n, { uses }] of grants.entries()) {
+    const useless = uses.filter((use) => !can.includes(use));
+    if (useless.length > 0)
+      throw invalid(
+        `/${n}/uses`,
+        `${useless.join(' and ')} cannot be done with a key that ${usage}s, only ${can.join(', ')}`,
+      );
+  }
 }
 
 function invalid(pointer: string, message: string): GigvaultError {

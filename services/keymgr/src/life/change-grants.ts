@@ -1,6 +1,6 @@
 import type { Principal } from '@gigvault/access/permissions';
 import { durableStep } from '@gigvault/telemetry/durable-step';
-import { type KeyGrant, normalGrants } from '../keys/key-grant.ts';
+import { type KeyGrant, normalGrants, requireUsable } from '../keys/key-grant.ts';
 import { type PersonDeps, requireOwnKey } from '../keys/require-own-key.ts';
 import type { StoredKey } from '../keys/stored-key.ts';
 import type { KeyEvent } from '../ports/key-event.ts';
@@ -25,6 +25,7 @@ export async function changeGrants(
 ): Promise<StoredKey> {
   const grants = normalGrants(request.grants);
   const key = await requireOwnKey(deps, keyId, 'grant', principal);
+  requireUsable(key, grants);
   if (request.version !== undefined && request.version !== key.grantsVersion)
     throw changedMeanwhile(keyId);
   const { actor } = principal;
