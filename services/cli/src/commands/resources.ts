@@ -214,6 +214,19 @@ export interface BackendTestDocument {
   readonly useMs: number;
 }
 
+/** An entry of the audit log; the event is null where it was damaged. */
+export interface AuditEntryDocument {
+  readonly leafIndex: number;
+  readonly event: {
+    readonly producer: string;
+    readonly type: string;
+    /** RFC 3339, UTC. */
+    readonly occurredAt: string;
+    readonly actor: string;
+    readonly subject: string;
+  } | null;
+}
+
 /** The master keys of a backend. */
 export interface MasterKeyDocument {
   readonly current: string;

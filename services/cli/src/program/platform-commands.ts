@@ -1,4 +1,5 @@
 import type { CommandSpec } from './command-spec.ts';
+import { LIMIT } from './options.ts';
 
 /** `gigvault up`, `init`, `status`. */
 export const START_COMMANDS: readonly CommandSpec[] = [
@@ -28,6 +29,20 @@ export const START_COMMANDS: readonly CommandSpec[] = [
 
 /** `gigvault audit …`, `rootca`, `ceremony verify`, `version`. */
 export const PLATFORM_COMMANDS: readonly CommandSpec[] = [
+  {
+    usage: 'audit list',
+    summary: 'list what happened, in order: the newest entries of the audit log',
+    options: [
+      { flags: '--start <index>', description: 'from this entry on, instead of the newest' },
+      LIMIT,
+    ],
+    examples: [
+      'gigvault audit list',
+      'gigvault audit list --start 0 --limit 1000',
+      'gigvault audit list -o json',
+    ],
+    load: async () => (await import('../commands/audit-list.ts')).auditList,
+  },
   {
     usage: 'audit verify',
     summary: 'recompute the audit log and check what is signed',
