@@ -143,7 +143,13 @@ describe('a PKI in a token, with keys of people in a TPM and in AWS KMS beside i
     const generate = ['GenerateKey', { keyType: 'ec-p256' }, authorization] as const;
     const made = { done: expect.objectContaining({ backend: 'hsm' }) };
     for (let n = 0; n < GENERATIONS; n += protocols.length) await bothAnswer([...generate], made);
-    await bothAnswer([...generate], { refused: 'RATE_LIMITED', retryAfter: expect.any(Number) });
+    const refused = { refused: 'RATE_LIMITED', retryAfter: expect.any(Number) };
+    // A share comes back every six seconds, which a busy machine may take for as many keys.
+    for (const ask of protocols) {
+      let answer = await ask(...generate);
+      while ('done' in answer) answer = await ask(...generate);
+      expect(answer).toEqual(expect.objectContaining(refused));
+    }
   }, 60_000);
 
   it(
