@@ -54,6 +54,9 @@ describe.each([MODES, [...MODES].reverse()])(
       for (const pki of [one, two]) expect(existsSync(join(pki.dataDir, 'pg'))).toBe(false);
     });
 
+    // The first process speaks with the server before there is another: one order is enough.
+    if (modes[0] === 'split') return;
+
     it(
       'another’s database is refused before anything is changed',
       async () => {
