@@ -3,20 +3,20 @@ import type { ServiceName } from '@gigvault/rpc/service-name';
 import { newRequest } from '@gigvault/testkit/acme-client';
 import { connect } from '@gigvault/testkit/check-pki';
 import { eventually } from '@gigvault/testkit/eventually';
-import { MODES } from '@gigvault/testkit/pki-process';
 import { systemClock } from '@gigvault/time/clock';
 import { readCertList } from '@gigvault/x509/crl';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { type Operators, operatorsOf } from '../operators-of.ts';
 import { QUICK_CRL, startAcmeClient, usePki } from '../use-pki.ts';
-import { RECOVERY } from './limits.ts';
+import { modesFor, RECOVERY } from './limits.ts';
 import { useSetClock } from './set-clock.ts';
 
 const HOUR = 3_600_000;
 
 const setClock = useSetClock();
 
-describe.each(MODES)('the clock, %s', (mode) => {
+// Each process sees the change at a moment of its own.
+describe.each(modesFor('split'))('the clock, %s', (mode) => {
   const shared = usePki(mode, ...QUICK_CRL);
   let acme: Awaited<ReturnType<typeof startAcmeClient>>;
   const operators = new Map<ServiceName, Operators>();

@@ -1,11 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { MODES } from '@gigvault/testkit/pki-process';
 import { systemClock } from '@gigvault/time/clock';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { QUICK_CRL, START_TIMEOUT, usePki } from '../use-pki.ts';
 import type { AcmeLoad } from './acme-load.ts';
-import { IN_TIME, RECOVERY } from './limits.ts';
+import { IN_TIME, modesFor, RECOVERY } from './limits.ts';
 import type { StatusProbe } from './status-probe.ts';
 import { startUnderLoad } from './under-load.ts';
 
@@ -13,7 +12,8 @@ const CLIENTS = 6;
 /** Milliseconds. */
 const PAUSE = 10_000;
 
-describe.each(MODES)('the embedded database under load, %s', (mode) => {
+// In one process nobody starts a service again that ends with its database.
+describe.each(modesFor('one process'))('the embedded database under load, %s', (mode) => {
   const shared = usePki(mode, ...QUICK_CRL);
   let load: AcmeLoad;
   let probe: StatusProbe;

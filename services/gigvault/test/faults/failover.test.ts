@@ -2,11 +2,11 @@ import { readFileSync } from 'node:fs';
 import { checkPki } from '@gigvault/testkit/check-pki';
 import { eventually } from '@gigvault/testkit/eventually';
 import { httpClient } from '@gigvault/testkit/http-client';
-import { MODES, type PkiProcess, startPki } from '@gigvault/testkit/pki-process';
+import { type PkiProcess, startPki } from '@gigvault/testkit/pki-process';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { QUICK_CRL, START_TIMEOUT } from '../use-pki.ts';
 import type { AcmeLoad } from './acme-load.ts';
-import { FAILOVER, IN_TIME } from './limits.ts';
+import { FAILOVER, IN_TIME, modesFor } from './limits.ts';
 import { type ReplicatedPostgres, startReplicatedPostgres } from './replicated-postgres.ts';
 import type { StatusProbe } from './status-probe.ts';
 import { startUnderLoad } from './under-load.ts';
@@ -14,7 +14,8 @@ import { startUnderLoad } from './under-load.ts';
 const CLIENTS = 6;
 const DATABASE = 'gigvault';
 
-describe.each(MODES)('a primary and its synchronous standby, %s', (mode) => {
+// Each process is told where the database may be, and looks for it by itself.
+describe.each(modesFor('split'))('a primary and its synchronous standby, %s', (mode) => {
   let servers: ReplicatedPostgres;
   let pki: PkiProcess;
   let load: AcmeLoad;

@@ -1,7 +1,13 @@
 import { processEnvironment } from '@gigvault/config/process-environment';
+import { MODES, type Mode } from '@gigvault/testkit/pki-process';
 
 /** True for `npm run test:faults`: the long forms, on a machine that has nothing else to do, with the limits that are promised. */
 export const LONG = processEnvironment['FAULTS'] === 'long';
+
+/** The modes in which a fault is tried: both in the long form, otherwise the one in which more could go wrong. */
+export function modesFor(worse: Mode): readonly Mode[] {
+  return LONG ? MODES : [worse];
+}
 
 /** What a machine may be slower by, that runs other tests at the same time. */
 const PATIENCE = LONG ? 1 : 4;

@@ -3,11 +3,11 @@ import { globSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { eventually } from '@gigvault/testkit/eventually';
-import { MODES } from '@gigvault/testkit/pki-process';
 import { systemClock } from '@gigvault/time/clock';
 import { afterAll, describe, expect, it } from '@jest/globals';
 import { QUICK_CRL, START_TIMEOUT, startAcmeClient, usePki } from '../use-pki.ts';
 import { startAcmeLoad } from './acme-load.ts';
+import { modesFor } from './limits.ts';
 
 const CLIENTS = 4;
 /** Milliseconds. Renewed after two thirds of it. */
@@ -19,7 +19,8 @@ const file = join(folder, 'gigvault.yaml');
 const life = `{ defaultValidity: ${LIFE}ms, maxValidity: ${LIFE}ms, backdate: 0s }`;
 writeFileSync(file, `ca: { profiles: { service: ${life}, edge: ${life} } }\n`);
 
-describe.each(MODES)('service certificates that live for seconds, %s', (mode) => {
+// Services must prove to each other who they are.
+describe.each(modesFor('split'))('service certificates that live for seconds, %s', (mode) => {
   const shared = usePki(mode, ...QUICK_CRL, '--config', file);
 
   it(
