@@ -3,7 +3,7 @@ import { rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { connect } from '@gigvault/testkit/check-pki';
 import { eventually } from '@gigvault/testkit/eventually';
-import { MODES, type PkiProcess } from '@gigvault/testkit/pki-process';
+import type { PkiProcess } from '@gigvault/testkit/pki-process';
 import { softHsmToken } from '@gigvault/testkit/softhsm-token';
 import { TEST_PIN } from '@gigvault/testkit/test-token';
 import { CONFINED, guardedKeysIn } from '@gigvault/testkit/token-objects';
@@ -30,8 +30,9 @@ const RECOVERY = 2_000;
 /** What a machine may be slower by, that runs other tests beside this one. */
 const PATIENCE = 4;
 
-describe.each(MODES)('all keys in a token, %s', (mode) => {
-  const shared = usePki(mode, ...QUICK_CRL, '--hsm', token.uri);
+// In one process it is the same driver: that is tried in hsm-crash.test.ts.
+describe('all keys in a token, split', () => {
+  const shared = usePki('split', ...QUICK_CRL, '--hsm', token.uri);
 
   it('issues, and no key of the PKI is anywhere else — covers: G23, G91', async () => {
     const { client, responder } = await startAcmeClient(shared);
