@@ -93,7 +93,9 @@ describe.each(MODES)('the end of up, %s', (mode) => {
         if (child.exitCode === null) expect(systemClock.now() - first).toBeGreaterThan(1_100);
       });
       if (child.exitCode === null) process.kill(-(child.pid as number), 'SIGINT');
-      const [code] = await exited;
+      const [ended, signal] = await exited;
+      // Node on its way out does not listen any more: then the second one ends it.
+      const code = mode === 'one process' && signal === 'SIGINT' ? 130 : ended;
       expect([0, 130]).toContain(code);
       if (mode === 'split') expect(code).toBe(130);
       await eventually(() =>
@@ -221,7 +223,7 @@ describe.each(MODES)('the end of up, %s', (mode) => {
   async function started(): Promise<ChildProcess> {
     const child = spawnUp(pki, '--data-dir', pki.dataDir);
     const said = textOf(child);
-    await eventually(() => expect(said()).toMatch(/DEV PROFILE/), 60_000);
+    await eventually(() => expect(said()).toMatch(/DEV PROFILE/), START_TIMEOUT);
     return child;
   }
 });
