@@ -11,6 +11,7 @@ import { decideRequest } from '../src/approval/decide-request.ts';
 import { createIssuer } from '../src/enrolment/issue-request.ts';
 import { listRequests, readRequest } from '../src/enrolment/read-requests.ts';
 import { submitRequest } from '../src/enrolment/submit-request.ts';
+import { LONGEST_DELAY } from '../src/ports/request-store.ts';
 import { useEnrolmentWorld } from './enrolment-world.ts';
 import { codeOf, eventually, judgement, submission, unavailable } from './fixtures.ts';
 
@@ -68,18 +69,43 @@ describe('a CA that fails', () => {
       const request = submission();
       world.api.ca.failWith = new GigvaultError(code, 'Something went wrong on our side.');
       for (let poll = 0; poll < 20; poll++) {
-        expect(await codeOf(submitRequest(world.api, request))).toBe(code);
+        // Or that it is left alone for a while.
+        expect([code, 'UNAVAILABLE']).toContain(await codeOf(submitRequest(world.api, request)));
         clock.advance(3_000);
       }
       clock.advance(HOUR - 61_000);
       expect(await codeOf(submitRequest(world.api, request))).toBe(code);
-      clock.advance(1_000);
+      clock.advance(LONGEST_DELAY);
       expect(await submitRequest(world.api, request)).toMatchObject({
         status: 'failed',
         errorCode: code,
       });
     },
   );
+
+  it('is asked at once after a short outage, and ever more seldom in a long one, however often somebody asks', async () => {
+    const clock = new FakeClock('2026-11-21T00:00:00Z');
+    world.restart(clock);
+    world.api.ca.failWith = new GigvaultError('KEY_UNAVAILABLE', 'The key gave a wrong signature.');
+    const request = submission();
+    const asked: number[] = [];
+    const begun = clock.now();
+    const poll = async () => {
+      const code = await codeOf(submitRequest(world.api, request));
+      if (code === 'KEY_UNAVAILABLE') asked.push(clock.now() - begun);
+      else expect(code).toBe('UNAVAILABLE');
+      clock.advance(500);
+    };
+    for (let n = 0; n < 1_200; n++) await poll();
+    expect(asked.slice(0, 4)).toEqual([0, 500, 1_000, 1_500]);
+    const pauses = asked.slice(1).map((at, n) => at - asked[n]!);
+    expect(pauses).toEqual([...pauses].sort((a, b) => a - b));
+    expect(asked.length).toBeLessThan(22);
+    expect(pauses.at(-1)).toBe(LONGEST_DELAY);
+    world.api.ca.failWith = undefined;
+    clock.advance(LONGEST_DELAY);
+    expect((await submitRequest(world.api, request)).status).toBe('issued');
+  });
 
   it('is asked again by the worker until it answers', async () => {
     world.api.ca.failWith = unavailable();

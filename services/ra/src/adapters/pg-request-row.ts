@@ -5,7 +5,7 @@ import type { RequestStatus, StoredRequest } from '../enrolment/stored-request.t
 /** What a query of `enrolment_request r` reads, with the votes in their order. */
 export const COLUMNS = `r.request_id, r.tenant_id, r.protocol, r.requester, r.requester_name, r.profile, r.profile_hash, r.issuer_id, r.status,
   r.common_name, r.subject_alt_name, r.certification_request, r.authorization_ids, r.not_before, r.not_after, r.reason,
-  r.decision, r.approvals_needed, r.attempts, r.asked_at, r.serial_number, r.certificate, r.chain, r.error_code, r.error_message, r.created_at,
+  r.decision, r.approvals_needed, r.attempts, r.asked_at, r.due_at, r.serial_number, r.certificate, r.chain, r.error_code, r.error_message, r.created_at,
   (SELECT json_agg(json_strip_nulls(json_build_object('actor', v.actor, 'approve', v.approve, 'comment', v.comment, 'at', v.at,
       'actorName', v.actor_name)) ORDER BY v.at, v.actor)
     FROM vote v WHERE v.request_id = r.request_id) AS votes`;
@@ -32,6 +32,7 @@ export interface RequestRow {
   readonly approvals_needed: number;
   readonly attempts: number;
   readonly asked_at: string;
+  readonly due_at: string;
   readonly serial_number: string;
   readonly certificate: Buffer | null;
   readonly chain: Buffer[] | null;
@@ -65,6 +66,7 @@ export function toStoredRequest(row: RequestRow): StoredRequest {
     createdAt: Number(row.created_at),
     attempts: row.attempts,
     askedAt: Number(row.asked_at),
+    dueAt: Number(row.due_at),
     votes: row.votes ?? [],
     serialNumber: row.serial_number,
     certificate: row.certificate ?? Buffer.alloc(0),

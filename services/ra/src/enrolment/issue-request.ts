@@ -4,7 +4,12 @@ import { durableStep } from '@gigvault/telemetry/durable-step';
 import type { ClockGuard } from '@gigvault/time/clock-guard';
 import { createSingleFlight } from '@gigvault/time/single-flight';
 import type { CertificateAuthority } from '../ports/certificate-authority.ts';
-import { type IssuingStore, LONGEST_DELAY, type RequestStore } from '../ports/request-store.ts';
+import {
+  type IssuingStore,
+  LONGEST_DELAY,
+  type RequestStore,
+  SHORTEST_DELAY,
+} from '../ports/request-store.ts';
 import { type ProveDeps, proveNames } from './prove-names.ts';
 import { issuanceOf, type StoredRequest } from './stored-request.ts';
 
@@ -92,7 +97,7 @@ async function recordFailure(
     await durableStep('ra.failed', () => issuing.markFailed(request, error.code, error.message));
     return;
   }
-  const delay = Math.min(1000 * 2 ** request.attempts, LONGEST_DELAY);
+  const delay = Math.min(SHORTEST_DELAY * 2 ** request.attempts, LONGEST_DELAY);
   await issuing.postpone(request.requestId, now + delay);
   throw error;
 }

@@ -43,6 +43,8 @@ export interface StoredRequest extends JudgedRequest {
   readonly attempts: number;
   /** When the CA was first asked, or may have been, Unix milliseconds; 0 while it certainly was not. */
   readonly askedAt: number;
+  /** While approved: when the CA is asked next if nobody does before, Unix milliseconds. */
+  readonly dueAt: number;
   readonly votes: readonly Vote[];
   readonly serialNumber: string;
   readonly certificate: Buffer;
@@ -58,6 +60,7 @@ export function newlyStored(judged: JudgedRequest, now: number): StoredRequest {
     attempts: 0,
     // Whoever stores an approved request asks the CA next.
     askedAt: judged.status === 'approved' ? now : 0,
+    dueAt: now,
     votes: [],
     serialNumber: '',
     certificate: Buffer.alloc(0),

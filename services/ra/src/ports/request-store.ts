@@ -7,6 +7,9 @@ import type { JudgedRequest, StoredRequest } from '../enrolment/stored-request.t
  */
 export const LONGEST_DELAY = 60_000;
 
+/** The first pause, milliseconds; each is twice the one before. */
+export const SHORTEST_DELAY = 125;
+
 /** Which requests a list shows. Empty texts: no filter. */
 export interface RequestFilter {
   readonly status: string;
