@@ -19,6 +19,8 @@ export interface ConfigSources {
   readonly flags: Readonly<Record<string, string | boolean>>;
   /** Variables `GIGVAULT_<KEY>`, as GIGVAULT_HTTPS_PORT for `https.port`. */
   readonly environment: Environment;
+  /** For variables that were said under another name, that name: problems are told under it. */
+  readonly origins?: Readonly<Record<string, string>>;
   /** A YAML file, or undefined for none. */
   readonly file?: string;
 }
@@ -66,7 +68,7 @@ export function readConfig<S extends z.ZodObject>(
 }
 
 /** What file, environment and flags say, the later over the earlier, with the source of each key but the file's. */
-function gather(schema: z.ZodObject, { flags, environment, file }: ConfigSources) {
+function gather(schema: z.ZodObject, { flags, environment, origins = {}, file }: ConfigSources) {
   const keys = leafKeys(schema);
   const tree: Tree = file === undefined ? {} : readYaml(file);
   const problems: Problem[] = [];
@@ -78,7 +80,8 @@ function gather(schema: z.ZodObject, { flags, environment, file }: ConfigSources
   for (const key of [...keys, ...numberedKeysIn(schema, environment)]) {
     const leaf = schemaOf(key);
     const found = leaf && environmentValue(key, leaf, environment);
-    if (found) placeOf(key).set(key, { value: found.value, origin: found.name });
+    if (found)
+      placeOf(key).set(key, { value: found.value, origin: origins[found.name] ?? found.name });
   }
   for (const [key, value] of Object.entries(flags)) {
     const origin = `--${flagName(key)}`;
@@ -95,8 +98,8 @@ function gather(schema: z.ZodObject, { flags, environment, file }: ConfigSources
   const named = byName(schema, numbered);
   const all = [...said, ...named.named];
   for (const [key, { value }] of all) put(tree, key, value);
-  const origins = new Map(all.map(([key, { origin }]) => [key, origin]));
-  return { tree, origins, problems: [...problems, ...named.problems] };
+  const originOfKey = new Map(all.map(([key, { origin }]) => [key, origin]));
+  return { tree, origins: originOfKey, problems: [...problems, ...named.problems] };
 }
 
 /** `https.port` → `https-port`, `ra.http01Port` → `ra-http01-port`: the flag of a key. */

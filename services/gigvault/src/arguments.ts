@@ -40,6 +40,10 @@ export function readArguments(args: readonly string[]): Arguments {
   const read = readConfig(gigvaultConfig, {
     flags,
     environment: { ...keychain.environment, ...processEnvironment },
+    // GigVault's own variable comes before theirs.
+    origins: Object.fromEntries(
+      Object.entries(keychain.origins).filter(([ours]) => processEnvironment[ours] === undefined),
+    ),
     ...(found === undefined ? {} : { file: found }),
   });
   const unknownVariables = [...keychain.unknown, ...read.unknownVariables];

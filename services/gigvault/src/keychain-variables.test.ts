@@ -1,4 +1,5 @@
 import { readConfig } from '@gigvault/config/load-config';
+import type { GigvaultError } from '@gigvault/errors/gigvault-error';
 import { expect, it } from '@jest/globals';
 import { gigvaultConfig } from './gigvault.config.ts';
 import { translateKeychainVariables } from './keychain-variables.ts';
@@ -34,8 +35,8 @@ const SAMPLE = {
 };
 
 function configOf(variables: Record<string, string>) {
-  const { environment } = translateKeychainVariables(variables);
-  return readConfig(gigvaultConfig, { flags: {}, environment });
+  const { environment, origins } = translateKeychainVariables(variables);
+  return readConfig(gigvaultConfig, { flags: {}, environment, origins });
 }
 
 const told = (problems: readonly { pointer: string; message: string }[]) =>
@@ -114,6 +115,41 @@ it.each<[string, string, string]>([
   const { refused } = translateKeychainVariables({ [`KEYCHAIN_${name}`]: value });
   expect(told(refused)).toEqual([`KEYCHAIN_${name}: ${message}`]);
 });
+
+it.each<[Record<string, string>, string]>([
+  [
+    { KEYCHAIN_REST_ADDRESS: ':99999' },
+    'https.port: must be a whole number from 0 to 65535, not "99999" (KEYCHAIN_REST_ADDRESS)',
+  ],
+  [
+    { KEYCHAIN_SERVER_LOG_LEVEL: 'loud' },
+    'log.level: must be one of debug, info, warn, error, not "loud" (KEYCHAIN_SERVER_LOG_LEVEL)',
+  ],
+  [
+    {
+      KEYCHAIN_BACKENDS_1_NAME: 'hsm',
+      KEYCHAIN_BACKENDS_1_TYPE: 'pkcs11',
+      KEYCHAIN_BACKENDS_1_LIBRARY: '/lib/p11.so',
+      KEYCHAIN_BACKENDS_1_PIN: 'CANARY1',
+      KEYCHAIN_BACKENDS_1_SLOT_ID: '-3',
+    },
+    'keymgr.backends.hsm.slotId: must be a whole number from 0 up, not "-3" (KEYCHAIN_BACKENDS_1_SLOT_ID)',
+  ],
+  [
+    { KEYCHAIN_BACKENDS_1_TYPE: 'memory' },
+    'KEYCHAIN_BACKENDS_1_TYPE: belongs to a section without a name: keymgr.backends.1.name is missing',
+  ],
+])(
+  'what is wrong with a value is told under the name that the operator wrote',
+  (variables, message) => {
+    try {
+      configOf(variables);
+      throw new Error('not refused');
+    } catch (error) {
+      expect(told((error as GigvaultError).problems)).toEqual([message]);
+    }
+  },
+);
 
 it('encrypted files have one name', () => {
   const { refused } = translateKeychainVariables({

@@ -7,6 +7,8 @@ import { FILES } from '@gigvault/keymgr/keymgr.config';
 export interface KeychainVariables {
   /** GigVault's variables that say the same. */
   readonly environment: Environment;
+  /** Which of theirs each of these comes from. */
+  readonly origins: Readonly<Record<string, string>>;
   /** Those that ask for what is not done here: not to be started over. */
   readonly refused: readonly Problem[];
   /** Those that mean nothing here, with the nearest that does. */
@@ -93,6 +95,7 @@ const BACKEND_FIELDS = ['NAME', 'TYPE', 'LIBRARY', 'SLOT_ID', 'DEVICE'];
 export function translateKeychainVariables(environment: Environment): KeychainVariables {
   const said = withoutPrefix(environment);
   const translated: Record<string, string> = {};
+  const origins: Record<string, string> = {};
   const refused: Problem[] = [];
   const unknown: Problem[] = [];
   for (const [name, value] of Object.entries(said)) {
@@ -101,10 +104,13 @@ export function translateKeychainVariables(environment: Environment): KeychainVa
     const pointer = PREFIX + name;
     if (found === undefined) unknown.push({ pointer, message: meansNothing(name) });
     else if (typeof found === 'string') refused.push({ pointer, message: found });
-    else Object.assign(translated, found);
+    else {
+      Object.assign(translated, found);
+      for (const ours of Object.keys(found)) origins[ours] = pointer;
+    }
   }
   if (said['GRPC_ENABLED'] === 'false') translated['GIGVAULT_GRPC_ADDRESS'] = 'off';
-  return { environment: translated, refused, unknown };
+  return { environment: translated, origins, refused, unknown };
 }
 
 function withoutPrefix(environment: Environment): Record<string, string> {
