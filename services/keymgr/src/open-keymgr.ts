@@ -59,7 +59,7 @@ export async function openKeymgr(context: KeymgrContext): Promise<Keymgr> {
   const breaker = circuitBreaker(log);
   const keys = underBreaker(pgKeyTable(pool, eventLog), breaker);
   const signatures = underBreaker(pgSignatureTable(pool, eventLog, clock), breaker);
-  const usage = pgKeyUsage({ pool, eventLog, clock, log });
+  const usage = pgKeyUsage({ pool, eventLog, breaker, clock, log });
   const limits = useLimits(config.limits, { usage, clock });
   return {
     keys: { backends, keys, limits, clock, usage, log },
@@ -76,8 +76,8 @@ export async function openKeymgr(context: KeymgrContext): Promise<Keymgr> {
       openLists: new Map(),
     },
     eventLog,
-    events: pgEventWriter(pool, eventLog),
-    backendTests: pgBackendTestTable(pool),
+    events: underBreaker(pgEventWriter(pool, eventLog), breaker),
+    backendTests: underBreaker(pgBackendTestTable(pool), breaker),
     workers: [eventLog.worker, usage.worker, keyCounter(context, pool)],
     healthChecks: backends.all.map((store) => ({
       name: store.backend === config.backend ? 'keystore' : `keystore.${store.backend}`,

@@ -145,7 +145,13 @@ describe('recorded signatures', () => {
 
 describe('uses that are not recorded one by one', () => {
   it('become one event a key, purpose and caller with their count; refusals are told at once, and how often they were repeated', async () => {
-    const usage = pgKeyUsage({ pool, eventLog, clock: systemClock, log: silentLog });
+    const usage = pgKeyUsage({
+      pool,
+      eventLog,
+      breaker: { run: (call) => call() },
+      clock: systemClock,
+      log: silentLog,
+    });
     const use = { keyId: 'ocsp-issuing', purpose: 'ocspSign', caller: 'ocsp' } as const;
     for (let i = 0; i < 1000; i += 1) usage.used(use);
     for (let i = 0; i < 1000; i += 1)

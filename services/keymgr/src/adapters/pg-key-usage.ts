@@ -8,6 +8,7 @@ import { periodic, type Worker } from '@gigvault/time/worker';
 import type { Pool } from 'pg';
 import type { KeyEvent } from '../ports/key-event.ts';
 import { actorOf, type KeyUsage, type KeyUse } from '../ports/key-usage.ts';
+import type { Breaker } from './circuit-breaker.ts';
 
 const INTERVAL = 1_000;
 
@@ -15,6 +16,7 @@ const INTERVAL = 1_000;
 export interface KeyUsageOptions {
   readonly pool: Pool;
   readonly eventLog: EventLog;
+  readonly breaker: Pick<Breaker, 'run'>;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -24,12 +26,12 @@ export interface KeyUsageOptions {
  * counted and not yet written dies with the process: uses of one second at most, and how often the last minute's refusals were repeated.
  */
 export function pgKeyUsage(options: KeyUsageOptions): KeyUsage & { readonly worker: Worker } {
-  const { pool, eventLog, clock, log } = options;
+  const { pool, eventLog, breaker, clock, log } = options;
   let counts = new Map<string, { readonly use: KeyUse; count: number }>();
 
   const append = (events: readonly KeyEvent[]) =>
     durableStep('keymgr.usage', () =>
-      transaction(pool, (client) => eventLog.append(client, events)),
+      breaker.run(() => transaction(pool, (client) => eventLog.append(client, events))),
     );
 
   const events = { name: 'keymgr.refused', append, eventOf: refusedEvent };
