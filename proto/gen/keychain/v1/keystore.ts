@@ -84,7 +84,17 @@ export interface Backend {
   abilities: string[];
   hardware: boolean;
   /** FIPS mode; absent when the backend does not say. */
-  fips?: boolean | undefined;
+  fips?:
+    | boolean
+    | undefined;
+  /** What is done with keys of each type. One key signs or encrypts, never both. */
+  uses: KeyTypeUses[];
+}
+
+export interface KeyTypeUses {
+  keyType: string;
+  /** `sign`, `verify`, `encrypt`, `decrypt`. */
+  uses: string[];
 }
 
 export interface ListBackendsRequest {

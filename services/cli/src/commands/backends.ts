@@ -1,3 +1,4 @@
+import type { Style } from '../output/style.ts';
 import { fieldLines, table } from '../output/table.ts';
 import { type Action, textOption } from '../program/command-spec.ts';
 import type { BackendDocument, BackendTestDocument } from './resources.ts';
@@ -45,14 +46,28 @@ export const backendsInfo: Action = async (session, [name = '']) => {
           ['latency', ms(backend.latencyMs)],
           ['hardware', backend.hardware === true ? 'as it says' : 'no'],
           ['FIPS mode', fipsOf(backend)],
-          ['key types', (backend.keyTypes ?? []).join(', ')],
+          ...(backend.uses === undefined
+            ? ([['key types', (backend.keyTypes ?? []).join(', ')]] as const)
+            : []),
           ['abilities', (backend.abilities ?? []).join(', ')],
         ],
         style,
-      ),
+      ) + usesTable(backend, style),
   });
   return backend.healthy ? undefined : NOT_WELL;
 };
+
+function usesTable({ uses = [] }: BackendDocument, style: Style): string {
+  if (uses.length === 0) return '';
+  return table(
+    [
+      { head: 'KEY TYPE', cell: (item) => item.keyType },
+      { head: 'USES', cell: (item) => item.uses.join(', ') },
+    ],
+    uses,
+    style,
+  );
+}
 
 /** What a test did, by the usage of its key. */
 const DONE = { sign: ['signed', 'verified'], encrypt: ['encrypted', 'decrypted'] } as const;

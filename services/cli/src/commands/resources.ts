@@ -202,6 +202,8 @@ export interface BackendDocument {
   readonly description?: string;
   readonly keyTypes?: readonly string[];
   readonly abilities?: readonly string[];
+  /** A server from before does not say. */
+  readonly uses?: readonly { readonly keyType: string; readonly uses: readonly string[] }[];
   readonly hardware?: boolean;
   readonly fips?: boolean;
 }

@@ -5,6 +5,7 @@ import {
   type BackendState,
   inspectBackend,
   inspectBackends,
+  KEY_USES,
 } from '../backends/inspect-backends.ts';
 import { type BackendTestDeps, testBackend } from '../backends/test-backend.ts';
 import { USAGES } from '../keys/stored-key.ts';
@@ -24,7 +25,11 @@ const backendSchema = z.strictObject({
   type: z.enum(['memory', 'pkcs8', 'pkcs11', 'tpm2', 'aws-kms']),
   description: z.string().optional(),
   keyTypes: z.array(z.string()).optional().describe('What it makes and signs with'),
-  abilities: z.array(z.enum(ABILITIES)).optional(),
+  abilities: z.array(z.enum(ABILITIES)).optional().describe('With keys of some type'),
+  uses: z
+    .array(z.strictObject({ keyType: z.string(), uses: z.array(z.enum(KEY_USES)) }))
+    .optional()
+    .describe('What is done with keys of each type; one key signs or encrypts, never both'),
   hardware: z.boolean().optional().describe('As the backend says it'),
   fips: z.boolean().optional().describe('FIPS mode; absent when the backend does not say'),
 });
@@ -45,6 +50,11 @@ const EXAMPLE: z.infer<typeof backendSchema> = {
   description: 'encrypted files in /var/lib/gigvault/services/keymgr/keys',
   keyTypes: ['ec-p256', 'ec-p384', 'rsa-2048'],
   abilities: [...ABILITIES],
+  uses: [
+    { keyType: 'ec-p256', uses: ['sign', 'verify'] },
+    { keyType: 'ec-p384', uses: ['sign', 'verify'] },
+    { keyType: 'rsa-2048', uses: [...KEY_USES] },
+  ],
   hardware: false,
   fips: false,
 };
@@ -102,7 +112,7 @@ export function backendRoutes(deps: BackendTestDeps): HttpRoute[] {
       errors: {
         INVALID_KEY_TYPE: "Key type 'dsa-1024' is not one of ec-p256, ….",
         NOT_FOUND: "There is no key backend 'hsm'; there is pkcs8.",
-        KEY_USE_REFUSED: "Key '*' refused: the backend hsm is not for their roles.",
+        KEY_USE_REFUSED: 'Refused: the backend hsm is not for their roles.',
         OPERATION_NOT_SUPPORTED: "token 'pki' makes no keys of type ed25519.",
         KEY_UNAVAILABLE:
           "Backend 'hsm': token 'pki' said CKR_DEVICE_ERROR. Look at: gigvault backends info hsm",
@@ -124,6 +134,7 @@ export function backendJson({
   latency,
   facts,
   abilities,
+  uses,
   problem,
 }: BackendState): z.infer<typeof backendSchema> {
   const state = {
@@ -140,6 +151,7 @@ export function backendJson({
     description,
     keyTypes: [...keyTypes],
     abilities: [...abilities],
+    uses: uses.map((one) => ({ ...one, uses: [...one.uses] })),
     hardware,
     ...(fips === undefined ? {} : { fips }),
   };

@@ -36,6 +36,7 @@ export function backendMessage(backend: BackendState): Backend {
     description: shown.description ?? '',
     keyTypes: shown.keyTypes ?? [],
     abilities: shown.abilities ?? [],
+    uses: shown.uses ?? [],
     hardware: shown.hardware ?? false,
     fips: shown.fips,
   };

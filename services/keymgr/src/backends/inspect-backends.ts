@@ -1,6 +1,6 @@
 import { asGigvaultError } from '@gigvault/errors/gigvault-error';
 import type { BackendFacts, BackendType, KeyStore } from '@gigvault/keystore/key-store';
-import { isAesKeyType, isHmacKeyType } from '@gigvault/keystore/key-types';
+import { type AnyKeyType, isAesKeyType, isHmacKeyType } from '@gigvault/keystore/key-types';
 import type { Backends } from './backends.ts';
 
 /** What looking at backends needs. */
@@ -23,6 +23,15 @@ export const ABILITIES = [
 /** One of ABILITIES. */
 export type Ability = (typeof ABILITIES)[number];
 
+/** What is done with keys of a type in a backend. */
+export interface UsesOfType {
+  readonly keyType: AnyKeyType;
+  readonly uses: readonly (typeof KEY_USES)[number][];
+}
+
+/** See UsesOfType. */
+export const KEY_USES = ['sign', 'verify', 'encrypt', 'decrypt'] as const;
+
 /** A backend as it is now. */
 export interface BackendState {
   readonly name: string;
@@ -35,6 +44,8 @@ export interface BackendState {
   readonly facts: BackendFacts | undefined;
   /** Empty while it does not answer. */
   readonly abilities: readonly Ability[];
+  /** Empty while it does not answer. */
+  readonly uses: readonly UsesOfType[];
   /** Why it does not answer; undefined when it is well. */
   readonly problem: string | undefined;
 }
@@ -58,7 +69,20 @@ async function inspect({ backends }: InspectDeps, store: KeyStore): Promise<Back
     (error: unknown) => ({ facts: undefined, problem: asGigvaultError(error).message }),
   );
   const abilities = outcome.facts === undefined ? [] : abilitiesOf(store, outcome.facts);
-  return { name, type, forNewKeys, latency: performance.now() - start, abilities, ...outcome };
+  const uses = (outcome.facts?.keyTypes ?? []).map((keyType) => usesOf(store, keyType));
+  const latency = performance.now() - start;
+  return { name, type, forNewKeys, latency, abilities, uses, ...outcome };
+}
+
+/** An RSA key signs or decrypts, as it was made for, and not every backend decrypts with one. */
+function usesOf({ privateDecryption }: KeyStore, keyType: AnyKeyType): UsesOfType {
+  const encrypts =
+    isAesKeyType(keyType) || (keyType.startsWith('rsa-') && privateDecryption !== undefined);
+  const has = { sign: !isAesKeyType(keyType), encrypt: encrypts };
+  return {
+    keyType,
+    uses: KEY_USES.filter((use) => (use === 'sign' || use === 'verify' ? has.sign : has.encrypt)),
+  };
 }
 
 function abilitiesOf({ privateDecryption }: KeyStore, { keyTypes }: BackendFacts): Ability[] {
