@@ -76,3 +76,20 @@ describe('what is wrong with a value is said in plain words', () => {
     );
   });
 });
+
+describe('what is wrong with the form of a field is said with the form that it must have', () => {
+  it.each<[z.ZodType, unknown, string]>([
+    [z.base64(), '%', 'must be base64 (RFC 4648 §4)'],
+    [z.uuid(), 'x', 'must be a UUID, as 3f0c7a52-9f5e-4d6c-8f0b-2f4f0f7f1d11'],
+    [z.iso.datetime(), 'x', 'must be a time as 2026-01-31T12:00:00Z (RFC 3339)'],
+    [z.url(), 'x', 'must be a URL'],
+    [z.string().regex(/^[0-9a-f]{16}$/), 'x', 'must match /^[0-9a-f]{16}$/'],
+    [z.string().startsWith('/'), 'x', 'must begin with "/"'],
+    [z.number().multipleOf(5), 7, 'must be a multiple of 5'],
+    [z.union([z.string(), z.array(z.string())]), 7, 'must be a text, or must be a list'],
+  ])('%#.', (field, value, message) => {
+    expect(() => validate(z.strictObject({ field }), { field: value }, 'body')).toThrow(
+      expect.objectContaining({ problems: [{ pointer: '/field', message }] }),
+    );
+  });
+});

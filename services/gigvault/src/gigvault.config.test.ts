@@ -98,6 +98,12 @@ describe('key backends', () => {
       { GIGVAULT_KEYMGR_BACKENDS_0_NAME: name, GIGVAULT_KEYMGR_BACKENDS_0_TYPE: 'memory' },
       `GIGVAULT_KEYMGR_BACKENDS_0_NAME: "${name}" cannot be the name of a section of keymgr.backends`,
     ]),
+    ...[':65536', 'localhost:99999', '[::1]:70000'].map(
+      (address): [Record<string, string>, string] => [
+        { GIGVAULT_GRPC_ADDRESS: address },
+        `grpc.address: must have a port from 0 to 65535, not "${address}" (GIGVAULT_GRPC_ADDRESS)`,
+      ],
+    ),
     [
       { GIGVAULT_KEYMGR_BACKENDS_0_NAME: 'x', GIGVAULT_KEYMGR_BACKENDS_0_TYPE: 'floppy' },
       'keymgr.backends.x.type: must be one of pkcs11, tpm2, aws-kms, memory, not "floppy" (GIGVAULT_KEYMGR_BACKENDS_0_TYPE)',

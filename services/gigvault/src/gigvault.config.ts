@@ -75,6 +75,9 @@ export const gigvaultConfig = z
             /^(off|([^:[\]]+|\[[0-9a-fA-F:.]+\])?:\d{1,5})$/,
             'host:port, :port for every host of "host", or off',
           )
+          .refine((text) => text === 'off' || Number(text.split(':').at(-1)) <= 65_535, {
+            message: 'must have a port from 0 to 65535',
+          })
           .optional(),
       })
       .prefault({}),

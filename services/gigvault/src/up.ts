@@ -70,7 +70,7 @@ export async function up(
   const expired = await checkPublicCertificateAtStart(config);
   if (expired !== undefined)
     progress.note(
-      `  ! ${expired} Started all the same, for OCSP and CRLs: replace it, then send SIGHUP.`,
+      `  ! ${expired}.\n    Clients refuse the public listener until it is replaced and SIGHUP sent; OCSP and CRLs are served all the same.`,
     );
   // 1. The data directory, for this process alone; then the ports, before anything is made.
   const path = dataDirOf(config) ?? mkdtempSync(join(tmpdir(), 'gigvault-'));

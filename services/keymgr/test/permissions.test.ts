@@ -283,6 +283,10 @@ describe('covers: X17, T63. a backend that is for some roles', () => {
     const made = await world('vault');
     const before = person('root', 'operator');
     expect(await refusal(signForPerson(made.deps, 'k', REQUEST, before))).toBe('KEY_USE_REFUSED');
+    const test = { name: 'vault', keyType: 'ec-p256' };
+    await expect(testBackend(made.deps, test, before)).rejects.toThrow(
+      /^Refused: the backend vault is not for their roles\.$/,
+    );
     const rotated = await rotateKey(made.deps, 'k', undefined, person('root', 'admin'));
     expect(rotated).toMatchObject({ version: 2, backend: 'vault' });
   });

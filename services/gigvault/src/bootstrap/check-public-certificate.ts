@@ -1,11 +1,10 @@
-import { asGigvaultError } from '@gigvault/errors/gigvault-error';
 import { processSecrets } from '@gigvault/secrets/process-secrets';
 import { systemClock } from '@gigvault/time/clock';
 import {
   configuredCertificate,
   readConfiguredTls,
   readConfiguredTlsAtStart,
-  requireUnexpired,
+  whatExpired,
 } from '../edge/configured-certificate.ts';
 import type { GigvaultConfig } from '../gigvault.config.ts';
 
@@ -16,7 +15,7 @@ export async function checkPublicCertificate(config: GigvaultConfig): Promise<vo
 }
 
 /**
- * The same before anything is started, which an expired one does not stop. Returns what is wrong with it, for people. Errors: those of
+ * The same before anything is started, which an expired one does not stop. Returns which file's certificate has expired, and when. Errors: those of
  * readConfiguredTlsAtStart.
  */
 export async function checkPublicCertificateAtStart(
@@ -25,12 +24,8 @@ export async function checkPublicCertificateAtStart(
   const configured = configuredOf(config);
   if (configured === undefined) return undefined;
   await readConfiguredTlsAtStart(configured);
-  try {
-    requireUnexpired(configured);
-    return undefined;
-  } catch (error) {
-    return asGigvaultError(error).message;
-  }
+  const expired = whatExpired(configured);
+  return expired && `${configured.certificateFile}: ${expired}`;
 }
 
 function configuredOf(config: GigvaultConfig) {

@@ -34,17 +34,20 @@ export function configuredCertificate(
 export async function readConfiguredTls(
   configured: ConfiguredCertificate,
 ): Promise<SecureContextOptions> {
-  requireUnexpired(configured);
+  const expired = whatExpired(configured);
+  if (expired !== undefined) refuse(configured.certificateFile, expired);
   return readConfiguredTlsAtStart(configured);
 }
 
-/** Looks at the certificates alone. Errors: INVALID_ARGUMENT for one that has expired, or cannot be read. */
-export function requireUnexpired({
+/** Of the certificates the first that has expired, as `the certificate of CN=a.example expired at …`. Errors: INVALID_ARGUMENT when they cannot be read. */
+export function whatExpired({
   certificateFile,
   clock,
-}: Pick<ConfiguredCertificate, 'certificateFile' | 'clock'>): void {
-  for (const certificate of readChain(certificateFile))
-    requireNotExpired(certificateFile, certificate, clock.now());
+}: Pick<ConfiguredCertificate, 'certificateFile' | 'clock'>): string | undefined {
+  const expired = readChain(certificateFile).find(
+    ({ validToDate }) => clock.now() > validToDate.getTime(),
+  );
+  return expired && `${nameOf(expired)} expired at ${expired.validToDate.toISOString()}`;
 }
 
 /**
@@ -97,11 +100,6 @@ function requireBegun(file: string, certificate: X509Certificate, now: number): 
   const begin = certificate.validFromDate;
   if (now < begin.getTime())
     refuse(file, `${nameOf(certificate)} is not valid before ${begin.toISOString()}`);
-}
-
-function requireNotExpired(file: string, certificate: X509Certificate, now: number): void {
-  const end = certificate.validToDate;
-  if (now > end.getTime()) refuse(file, `${nameOf(certificate)} expired at ${end.toISOString()}`);
 }
 
 function requireOrder(file: string, chain: readonly X509Certificate[]): void {

@@ -8,7 +8,7 @@ import {
 } from '../encryption/encrypt-for-person.ts';
 import type { PersonDeps } from '../keys/require-own-key.ts';
 import { MAX_DATA } from '../signing/sign-for-person.ts';
-import { keyId, version } from './key-json.ts';
+import { keyId, octets, version } from './key-json.ts';
 
 const plaintext = octets(1, MAX_DATA);
 const ciphertext = octets(1, MAX_CIPHERTEXT);
@@ -115,13 +115,4 @@ function decryption(deps: PersonDeps): HttpRoute {
       return { status: 200, body: reply };
     },
   });
-}
-
-function octets(least: number, most: number) {
-  const characters = (count: number) => Math.ceil(count / 3) * 4;
-  return z
-    .base64()
-    .min(least)
-    .max(characters(most))
-    .describe(`Base64 of ${least} to ${most} octets`);
 }

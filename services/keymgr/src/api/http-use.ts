@@ -5,15 +5,11 @@ import type { PersonDeps } from '../keys/require-own-key.ts';
 import { SIGNATURE_ALGORITHMS } from '../signing/person-algorithm.ts';
 import { MAX_DATA, signForPerson } from '../signing/sign-for-person.ts';
 import { verifyForPerson } from '../signing/verify-for-person.ts';
-import { keyId, version } from './key-json.ts';
+import { keyId, octets, version } from './key-json.ts';
 
-const OCTETS_OF_FOUR = 3;
-
-const data = z
-  .base64()
-  .min(1)
-  .max(Math.ceil(MAX_DATA / OCTETS_OF_FOUR) * 4)
-  .describe('The data itself, not a digest: base64 of 1 to 65536 octets');
+const data = octets(1, MAX_DATA).describe(
+  `The data itself, not a digest: base64 of 1 to ${MAX_DATA} octets`,
+);
 /** How ECDSA signatures are written. */
 export const format = z
   .enum(['der', 'p1363'])

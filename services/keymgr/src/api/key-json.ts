@@ -20,6 +20,16 @@ export const keyId = z
   .describe('1 to 255 letters, digits and dashes')
   .meta({ pattern: '^[A-Za-z0-9-]{1,255}$' });
 
+/** Octets, as JSON has them; whoever sends too many is told in octets, not in characters of base64. */
+export function octets(least: number, most: number) {
+  const characters = (count: number) => Math.ceil(count / 3) * 4;
+  return z
+    .base64()
+    .min(characters(least), `must have at least ${least} ${least === 1 ? 'octet' : 'octets'}`)
+    .max(characters(most), `must have at most ${most} octets`)
+    .describe(`Base64 of ${least} to ${most} octets`);
+}
+
 /** A number of a version. */
 export const version = z.int().min(1).max(2_147_483_646);
 

@@ -23,9 +23,12 @@ export async function refuseUse(
     'use of a key refused',
   );
   await deps.usage.refused(use, reason);
-  return new GigvaultError(code, `Key '${keyId}' refused: ${reason}.`, {
-    details: { key_id: keyId, purpose: use.purpose },
-  });
+  // No key is named where a backend is.
+  return keyId === '*'
+    ? new GigvaultError(code, `Refused: ${reason}.`, { details: { purpose: use.purpose } })
+    : new GigvaultError(code, `Key '${keyId}' refused: ${reason}.`, {
+        details: { key_id: keyId, purpose: use.purpose },
+      });
 }
 
 /** Why somebody may neither make keys there nor use them. */
