@@ -13,6 +13,7 @@ const OUTBOX: Differing = { position: '-g', id: uuid('event'), occurred_at: '0' 
 
 /** Every table that grows with use, as `schema.table`, and how to make rows of one that is there. */
 export const GROWING_TABLES: Readonly<Record<string, Differing>> = {
+  'audit.outbox': OUTBOX,
   'auth.api_key': { key_id: text('filled'), user_id: uuid('user') },
   'auth.outbox': OUTBOX,
   'auth.setup_token': { token_hash: hash('token'), user_id: uuid('user'), redeemed_at: 'now()' },

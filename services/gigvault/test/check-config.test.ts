@@ -58,7 +58,7 @@ it('a token’s URI is read as a start reads it', async () => {
 it('variables of go-keychain count, under those of GigVault — covers: K143, K146, K147', async () => {
   const level = { KEYCHAIN_SERVER_LOG_LEVEL: 'loud' };
   expect(await wrong([], level)).toEqual([
-    expect.stringMatching(/log\.level .*not "loud" \(GIGVAULT_LOG_LEVEL\)/),
+    expect.stringMatching(/log\.level .*not "loud" \(KEYCHAIN_SERVER_LOG_LEVEL\)/),
   ]);
   expect((await check([], { ...level, GIGVAULT_LOG_LEVEL: 'warn' })).code).toBe(0);
   expect(await wrong([], { KEYCHAIN_AUTH_ENABLED: 'false' })).toEqual([
