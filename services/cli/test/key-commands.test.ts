@@ -45,6 +45,16 @@ my-key  ec-p384  1        active  pkcs8    ada    -         2026-11-21
 `);
   });
 
+  it('generate makes a key for later', async () => {
+    cli.server.routes[`POST ${API}/keys`] = ({ body }) => ({
+      status: 201,
+      body: { ...KEY, ...(body as object) },
+    });
+    const run = await cli.machine.run('key generate my-key --pre-active');
+    expect(run.out).toContain('✔ Generated  my-key   ec-p256   pre-active');
+    expect(last()?.body).toEqual({ keyId: 'my-key', keyType: 'ec-p256', state: 'pre-active' });
+  });
+
   it('generate exits 6 when the name is taken and 2 for what the server finds wrong, with each fact', async () => {
     cli.server.routes[`POST ${API}/keys`] = () =>
       problem(409, 'ALREADY_EXISTS', "Key 'my-key' exists already.");

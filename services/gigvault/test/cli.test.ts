@@ -149,6 +149,20 @@ describe.each(MODES)('the gigvault command, %s', (mode) => {
     expect(done(await cli('key', 'list'))).toContain('signing-2027');
   });
 
+  it('a key that is made for later signs once it is enabled', async () => {
+    const file = join(shared.pki.home, 'later.txt');
+    writeFileSync(file, 'later');
+    const key = 'signing-2028';
+    expect(await data('key', 'generate', key, '--pre-active')).toMatchObject({
+      state: 'pre-active',
+    });
+    expect(done(await cli('key', 'list', '-q', '--state', 'pre-active'))).toBe(`${key}\n`);
+    const refused = await cli('key', 'sign', key, file);
+    expect([refused.code, refused.stderr]).toEqual([4, expect.stringMatching(/key is pre-active/)]);
+    expect(done(await cli('key', 'enable', key))).toMatch(/active/);
+    expect(done(await cli('key', 'sign', key, file))).toMatch(/^[A-Za-z0-9+/]+=*\n$/);
+  }, 30_000);
+
   it('clients that know no TLS 1.3 come in where they may, with AEAD only — covers: X1, K138', async () => {
     const { rootFile, publicUrl } = shared.pki;
     const curl = (...flags: string[]) =>

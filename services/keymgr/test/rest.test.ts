@@ -5,6 +5,7 @@ import type { Operation } from '@gigvault/http/route';
 import { systemClock } from '@gigvault/time/clock';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Pool } from 'pg';
+import { KEY_STATES } from '../src/keys/key-state.ts';
 import { lostKeys } from '../src/open-keymgr.ts';
 import { certSign, type RunningKeymgr, startKeymgr } from './running-keymgr.ts';
 
@@ -70,6 +71,83 @@ describe('the REST operations on keys', () => {
     await expect(
       call('generateKey', { body, headers: { 'idempotency-key': '' } }),
     ).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+  });
+
+  it('one Idempotency-Key makes no key of another state, whatever became of the first', async () => {
+    const generate = (body: object, key: string) =>
+      call('generateKey', { body, headers: { 'idempotency-key': key } });
+    const active = { keyType: 'ec-p256' };
+    const later = { ...active, state: 'pre-active' };
+    const made = (await generate(later, 'later')).body as { keyId: string };
+    expect((await generate(later, 'later')).body).toEqual(made);
+    await expect(generate(active, 'later')).rejects.toMatchObject({ code: 'ALREADY_EXISTS' });
+    const params = { keyId: made.keyId };
+    await call('changeKeyState', { params, body: { state: 'active', reason: '' } });
+    expect((await generate(later, 'later')).body).toEqual({ ...made, state: 'active' });
+    await expect(generate(active, 'later')).rejects.toMatchObject({ code: 'ALREADY_EXISTS' });
+    await generate({ ...active, state: 'active' }, 'now');
+    expect((await generate(active, 'now')).status).toBe(201);
+    await expect(generate(later, 'now')).rejects.toMatchObject({ code: 'ALREADY_EXISTS' });
+  });
+
+  it.each([
+    { keyType: 'ec-p256', uses: ['signData', 'verifySignature'] },
+    { keyType: 'hmac-sha256', uses: ['signData', 'verifySignature'] },
+    { keyType: 'aes-256', uses: ['encryptData', 'decryptData'] },
+  ])(
+    'covers: K68. a pre-active key of type $keyType is used for nothing until it is activated',
+    async ({ keyType, uses }) => {
+      const params = { keyId: `later-${keyType}` };
+      const body = { ...params, keyType, state: 'pre-active' };
+      expect((await call('generateKey', { body })).body).toMatchObject({ state: 'pre-active' });
+      const data = Buffer.from('some data').toString('base64');
+      const asked = { data, format: 'der', plaintext: data, additionalData: '' };
+      const [protect, process] = uses as [string, string];
+      const refused = {
+        code: 'KEY_USE_REFUSED',
+        message: expect.stringMatching(/key is pre-active/),
+      };
+      for (const use of uses)
+        await expect(
+          call(use, { params, body: { ...asked, signature: data, ciphertext: data } }),
+        ).rejects.toMatchObject(refused);
+      await expect(call('rotateKey', { params, body: {} })).rejects.toMatchObject({
+        code: 'KEY_STATE_REFUSED',
+      });
+      expect((await call('destroyKey', { params })).body).toMatchObject({
+        state: 'pre-active',
+        destroyAt: expect.any(String),
+      });
+      expect((await call('restoreKey', { params })).body).toMatchObject({ state: 'pre-active' });
+      const activation = { params, body: { state: 'active', reason: 'it begins' } };
+      expect((await call('changeKeyState', activation)).body).toMatchObject({ state: 'active' });
+      const made = (await call(protect, { params, body: asked })).body as object;
+      expect((await call(process, { params, body: { ...asked, ...made } })).status).toBe(200);
+      const { rows } = await pool.query<{ type: string; data: Buffer }>(
+        'SELECT type, data FROM outbox WHERE subject = $1 ORDER BY position',
+        [params.keyId],
+      );
+      const told = rows.map(({ type, data: json }) => ({ type, data: JSON.parse(String(json)) }));
+      expect(told.slice(0, 4)).toMatchObject([
+        { type: 'key.generated', data: { state: 'pre-active' } },
+        { type: 'key.refused', data: { reason: 'key is pre-active' } },
+        { type: 'key.refused', data: { reason: 'key is pre-active' } },
+        { type: 'key.refused' },
+      ]);
+      expect(told.slice(4).map(({ type }) => type)).toEqual(
+        expect.arrayContaining([
+          'key.destruction-scheduled',
+          'key.destruction-undone',
+          'key.activated',
+        ]),
+      );
+    },
+  );
+
+  it('makes keys in no state but these two', () => {
+    const isTaken = (state: string) =>
+      bodyOf('generateKey').safeParse({ keyType: 'ec-p256', state }).success;
+    expect(KEY_STATES.filter(isTaken)).toEqual(['pre-active', 'active']);
   });
 
   it('covers: K69, K70, K72. signs, rotates and verifies, newest version first', async () => {

@@ -120,6 +120,8 @@ export interface GenerateKeyRequest {
   hash: string;
   /** `sign` or `encrypt`; RSA alone has a choice, and signs when this is empty. */
   usage: string;
+  /** `active`, also when empty, or `pre-active`: used for nothing until REST's change of state makes it active. */
+  state: string;
 }
 
 export interface GetKeyRequest {

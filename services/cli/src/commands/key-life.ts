@@ -33,7 +33,7 @@ export const keyDisable: Action = async (session, [keyId = ''], options) => {
   await shown(session, 'Disabled', key);
 };
 
-/** Takes a key that was disabled for a while into use again. */
+/** Takes a key into use: one that was disabled for a while, or was made for later. */
 export const keyEnable: Action = async (session, [keyId = ''], options) => {
   const reason = textOption(options, 'reason') ?? '';
   const api = await session.api();

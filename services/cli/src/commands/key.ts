@@ -13,6 +13,7 @@ export const keyGenerate: Action = async (session, [keyId = ''], options) => {
     keyType: textOption(options, 'keyType') ?? 'ec-p256',
     ...given(options, 'usage'),
     ...given(options, 'backend'),
+    ...(options['preActive'] === true ? { state: 'pre-active' } : {}),
   });
   await session.output.result({
     data: key,

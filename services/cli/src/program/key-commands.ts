@@ -41,6 +41,7 @@ const GENERATE: readonly OptionSpec[] = [
     choices: ['sign', 'encrypt'],
   },
   { flags: '--backend <name>', description: 'where it is made; default the one of new keys' },
+  { flags: '--pre-active', description: 'not to be used before "key enable"' },
 ];
 
 const ADDITIONAL_DATA: OptionSpec = {
@@ -57,6 +58,7 @@ export const KEY_COMMANDS: readonly CommandSpec[] = [
     examples: [
       'gigvault key generate signing-2027',
       'gigvault key generate box --key-type rsa-3072 --usage encrypt -o json',
+      'gigvault key generate signing-2028 --pre-active',
     ],
     pem: true,
     load: async () => (await import('../commands/key.ts')).keyGenerate,
@@ -175,7 +177,7 @@ export const KEY_COMMANDS: readonly CommandSpec[] = [
   },
   {
     usage: 'key enable <name>',
-    summary: 'take a suspended key into use again',
+    summary: 'take a pre-active or suspended key into use',
     options: [REASON],
     examples: ['gigvault key enable signing-2027'],
     load: async () => (await import('../commands/key-life.ts')).keyEnable,

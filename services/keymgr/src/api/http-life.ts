@@ -63,9 +63,9 @@ function stateChange(deps: PersonDeps): HttpRoute {
     operationId: 'changeKeyState',
     method: 'POST',
     path: '/keys/:keyId/state',
-    summary: 'Suspend a key, activate it again, or end its use for ever',
+    summary: 'Activate a key, suspend it, or end its use for ever',
     description:
-      'From `suspended` a key comes back to `active`; from `deactivated` and `compromised` it does not. Nothing happens when it is in that state.',
+      'A key that was made `pre-active` becomes `active`. From `suspended` it comes back to `active`; from `deactivated` and `compromised` it does not. Nothing happens when it is in that state.',
     permission: 'keys:disable',
     body: z.strictObject({
       state: z.enum(SETTABLE_STATES),

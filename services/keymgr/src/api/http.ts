@@ -7,7 +7,7 @@ import type { BackendTestDeps } from '../backends/test-backend.ts';
 import { generateUserKey } from '../creation/generate-key.ts';
 import { earlierVersions, listKeys, readKey } from '../keys/find-keys.ts';
 import { requireKeySpec } from '../keys/key-spec.ts';
-import { KEY_STATES } from '../keys/key-state.ts';
+import { FIRST_STATES, type FirstState, KEY_STATES } from '../keys/key-state.ts';
 import type { PersonDeps } from '../keys/require-own-key.ts';
 import type { StoredKey } from '../keys/stored-key.ts';
 import { backendName, backendRoutes } from './http-backends.ts';
@@ -36,6 +36,12 @@ export const generateBody = keySpecSchema.extend({
   backend: backendName
     .optional()
     .describe('One of `GET /backends`; the one of new keys when absent'),
+  state: z
+    .enum(FIRST_STATES)
+    .optional()
+    .describe(
+      '`active` when absent; a `pre-active` key is used for nothing until `POST /keys/{keyId}/state` makes it `active`',
+    ),
 });
 
 /** Which keys are listed. */
@@ -156,7 +162,11 @@ async function generate(
   const { actor } = principal!;
   if (body.keyId !== undefined || idempotencyKeyOf(request) === undefined)
     return generateUserKey(deps, body, principal!);
-  const id = requestIdOf(actor, 'key', request);
+  const { state = 'active' } = body;
+  const ids = requestIds(actor, request);
+  const id = ids[state];
+  const other = ids[state === 'active' ? 'pre-active' : 'active'];
+  if ((await deps.keys.find(other)) !== undefined) throw usedForAnother();
   try {
     return await generateUserKey(deps, { ...body, keyId: id }, principal!);
   } catch (error) {
@@ -164,6 +174,21 @@ async function generate(
     const made = await readKey(deps, id, principal!);
     const { keyType, usage } = requireKeySpec(body);
     if (made.keyType === keyType && made.usage === usage) return made;
-    throw new GigvaultError('ALREADY_EXISTS', 'This Idempotency-Key was used for another request.');
+    throw usedForAnother();
   }
+}
+
+/** One id for each first state: what a key was made as cannot be seen in it once it was activated. */
+function requestIds(
+  actor: string,
+  request: Pick<HttpRequest, 'headers'>,
+): Readonly<Record<FirstState, string>> {
+  return {
+    active: requestIdOf(actor, 'key', request),
+    'pre-active': requestIdOf(actor, 'key pre-active', request),
+  };
+}
+
+function usedForAnother(): GigvaultError {
+  return new GigvaultError('ALREADY_EXISTS', 'This Idempotency-Key was used for another request.');
 }

@@ -5,6 +5,7 @@ import type { KeyType } from '@gigvault/x509/public-key';
 import { makeKey } from '../backends/make-key.ts';
 import type { KeyDeps } from '../keys/key-deps.ts';
 import { type KeySpec, requireKeyId } from '../keys/key-spec.ts';
+import type { FirstState } from '../keys/key-state.ts';
 import type { Purpose } from '../keys/purposes.ts';
 import type { StoredKey } from '../keys/stored-key.ts';
 import { discardKey } from './discard-key.ts';
@@ -14,6 +15,8 @@ export interface NewKey extends KeySpec {
   readonly keyId: string;
   /** Absent: the one of new keys. */
   readonly backend?: string | undefined;
+  /** Absent: `active`. */
+  readonly state?: FirstState | undefined;
   readonly purposes: readonly Purpose[];
   readonly callers: readonly PeerName[];
   readonly issuerName: Buffer | null;
@@ -39,7 +42,7 @@ export const SERVICE_KEY_TYPES = [
  */
 export async function createKey(deps: KeyDeps, request: NewKey): Promise<StoredKey> {
   requireKeyId(request.keyId);
-  const { keyType, usage } = request;
+  const { keyType, usage, state = 'active' } = request;
   if ((await deps.keys.find(request.keyId)) !== undefined) throw alreadyExists(request.keyId);
   const made = await makeKey(deps, request, { keyId: request.keyId, version: 1 }, request.backend);
   const { keyId, purposes, callers, issuerName, owner, tenantId, actor } = request;
@@ -48,7 +51,7 @@ export async function createKey(deps: KeyDeps, request: NewKey): Promise<StoredK
     keyId,
     keyType,
     usage,
-    state: 'active',
+    state,
     destroyAt: null,
     restoreState: null,
     destroyBy: [],
@@ -72,6 +75,7 @@ export async function createKey(deps: KeyDeps, request: NewKey): Promise<StoredK
     purposes,
     ...(key.publicKey === null ? {} : { spkiSha256: key.publicKey.spkiSha256 }),
     ...(usage === 'sign' ? {} : { usage }),
+    ...(state === 'active' ? {} : { state }),
   };
   const inserted = await durableStep('keymgr.key', () =>
     deps.keys.insert(key, { type: 'key.generated', actor, subject: keyId, data }),

@@ -4,6 +4,7 @@ import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import type { PeerName } from '@gigvault/rpc/service-name';
 import type { KeyDeps } from '../keys/key-deps.ts';
 import { type AskedKeySpec, RESERVED, requireKeyId, requireKeySpec } from '../keys/key-spec.ts';
+import type { FirstState } from '../keys/key-state.ts';
 import { GENERATE_GRANTS, isPurpose, type Purpose } from '../keys/purposes.ts';
 import { notForRoles, type RefusalDeps, refuseUse } from '../keys/refuse-use.ts';
 import type { StoredKey } from '../keys/stored-key.ts';
@@ -56,6 +57,8 @@ export interface UserKeyRequest extends AskedKeySpec {
   readonly keyId?: string | undefined;
   /** Absent: the one of new keys. */
   readonly backend?: string | undefined;
+  /** Absent: `active`. */
+  readonly state?: FirstState | undefined;
 }
 
 /**
@@ -80,6 +83,7 @@ export async function generateUserKey(
     ...requireKeySpec(request),
     keyId: request.keyId ?? randomUUID(),
     backend: request.backend,
+    state: request.state,
     purposes: [],
     callers: [],
     issuerName: null,

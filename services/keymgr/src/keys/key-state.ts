@@ -11,6 +11,12 @@ export const KEY_STATES = [
 /** One of KEY_STATES. */
 export type KeyState = (typeof KEY_STATES)[number];
 
+/** The states in which a key is made. */
+export const FIRST_STATES = ['active', 'pre-active'] as const satisfies readonly KeyState[];
+
+/** One of FIRST_STATES. */
+export type FirstState = (typeof FIRST_STATES)[number];
+
 /** What a key may do in a state, and where it may go from there. */
 export interface StateRule {
   /** Applies protection, by its current version: signs, or encrypts. */
