@@ -71,6 +71,41 @@ describe('setup', () => {
     expect(cli.server.requests[0]?.body).toEqual({ token: TOKEN });
   });
 
+  it('replaces a context only when that is what is wanted, and asks before the token is used up', async () => {
+    await cli.machine.run(`setup ${TOKEN} --name ada`);
+    const key = join(cli.machine.config, 'contexts', 'ada@local', 'api-key');
+    await writeFile(key, 'gv_key_of_ada\n');
+    const before = await readFile(join(cli.machine.config, 'contexts.yaml'), 'utf8');
+    cli.server.requests.length = 0;
+    const line = `--context ada@local setup ${TOKEN} --name kim`;
+    const mute = await cli.machine.run(line);
+    expect([mute.code, mute.err]).toEqual([
+      2,
+      expect.stringMatching(
+        /context ada@local \(https:.*\) is there already.* Without --context .*\n.*--yes/s,
+      ),
+    ]);
+    const no = { stdinIsTty: true, ask: async () => 'no' };
+    expect((await cli.machine.run(line, no)).code).toBe(130);
+    expect((await cli.machine.run(`--context -a setup ${TOKEN}`)).code).toBe(2);
+    expect(await readFile(key, 'utf8')).toBe('gv_key_of_ada\n');
+    expect(await readFile(join(cli.machine.config, 'contexts.yaml'), 'utf8')).toBe(before);
+    expect(cli.server.requests).toEqual([]);
+    expect((await cli.machine.run(`${line} --yes`)).code).toBe(0);
+    expect(await readFile(key, 'utf8')).toBe('gv_key_new\n');
+    expect((await cli.machine.run(`--context kim setup ${TOKEN} --name kim`)).code).toBe(0);
+    expect((await cli.machine.run('context list -q')).out).toBe('local\nada@local\nkim\n');
+  });
+
+  it('joins the server of the context that it replaces, not that of the current one', async () => {
+    await cli.machine.writeContexts('away', {
+      away: { server: 'https://localhost:1' },
+      kim: { server: cli.server.url, caFile: 'root.crt' },
+    });
+    expect((await cli.machine.run(`--context kim setup ${TOKEN} --yes`)).code).toBe(0);
+    expect(cli.server.requests[0]?.body).toEqual({ token: TOKEN });
+  });
+
   it('refuses what is no token, and tells what the server refuses', async () => {
     expect((await cli.machine.run('setup gv_setup_short')).code).toBe(2);
     expect(cli.server.requests).toEqual([]);

@@ -28,12 +28,14 @@ interface Redeemed {
 }
 
 /**
- * Redeems a one-use setup token, keeps the API key in a context of its own, `<user>@<context>`, and makes it the current one.
- * Everything that can fail on this machine is tried before the token is used up.
+ * Redeems a one-use setup token, keeps the API key in a context of its own, `<user>@<context>` or what `--context` names, and makes it the current
+ * one. Asks before it replaces a context. Everything that can fail on this machine is tried before the token is used up.
  */
 export const setup: Action = async (session, [text = ''], options) => {
   const { token, origin } = parseToken(text);
-  const base = await baseContext(session, origin);
+  const replaced = await replacedContext(session);
+  const base = await baseContext(session, origin, replaced !== undefined);
+  if (replaced !== undefined) await confirmReplacement(session, replaced);
   await checkWritable(configFolder(session.terminal));
   const body = { token, ...nameOf(textOption(options, 'name')) };
   const redeemed = await session
@@ -71,14 +73,36 @@ function nameOf(name: string | undefined): { name?: string } {
   return name === undefined ? {} : { name };
 }
 
-/** The server to join: flags first, then the link's, then the context's. */
+/** The context that `--context` names, when there is one already. Fails for what cannot be a context's name. */
+async function replacedContext({ terminal, options }: Session): Promise<Context | undefined> {
+  if (options.context === undefined) return undefined;
+  checkContextName(options.context);
+  const { contexts } = await readContexts(configFolder(terminal));
+  return Object.hasOwn(contexts, options.context) ? contexts[options.context] : undefined;
+}
+
+/** Whose account the token is for is known only when it is used up: somebody else's API key may be what is replaced. */
+function confirmReplacement(
+  { confirm, options: { context: name = '' } }: Session,
+  { server, environment }: Context,
+): Promise<void> {
+  const what = `The context ${name} (${server}) is there already: this replaces it, and its API key is gone. Without --context the account gets a context of its own.`;
+  return confirm(what, environment === 'production' ? name : 'yes');
+}
+
+/** The server to join: flags first, then the link's, then that of the context that is replaced, or of the current one. */
 async function baseContext(
   { terminal, options }: Session,
   origin: string | undefined,
+  isReplaced: boolean,
 ): Promise<SelectedContext> {
   const server = options.server ?? origin;
-  const { context: _own, ...flags } = options;
-  return selectContext(terminal, { ...flags, ...(server === undefined ? {} : { server }) });
+  const { context, ...flags } = options;
+  return selectContext(terminal, {
+    ...flags,
+    ...(isReplaced && context !== undefined ? { context } : {}),
+    ...(server === undefined ? {} : { server }),
+  });
 }
 
 /** Fails before the token is used up when its API key could not be kept. */
