@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { buildCertificationRequest } from '@gigvault/x509/certification-request';
 import { toPem } from '@gigvault/x509/pem';
 import { beforeEach, describe, expect, it } from '@jest/globals';
+import { fingerprintOf } from '../src/context/selected-context.ts';
 import type { RootcaRun } from '../src/terminal.ts';
 import { API } from './fake-server.ts';
 import { createTestAuthority } from './test-authority.ts';
@@ -147,6 +148,49 @@ issuing-g2  CN=Example Issuing CA G2  ec-p256  prepared    2031-11-20
       expect(runs[0]?.args.join(' ')).not.toContain(PASSPHRASE);
       expect(handedIn).toEqual([{ certificate: await readFile(signed, 'utf8') }]);
       expect(JSON.stringify(cli.server.requests)).not.toContain(PASSPHRASE);
+    });
+
+    it('rotate finds the root beside the certificate of a context of the same PKI, and not of another', async () => {
+      const other = createTestAuthority().root;
+      const ca = cli.server.authority.root;
+      const line = 'ca rotate --yes --passphrase-file p';
+      const looked = expect.stringMatching(
+        /--passphrase-file: of no use, no root was found .*looked in: .*ada\).*\n.*--root <folder>/s,
+      );
+      for (const [pinned, code] of [
+        [other, 2],
+        [ca, 0],
+      ] as const) {
+        const own = join(cli.machine.config, 'contexts', 'ada');
+        await mkdir(own, { recursive: true });
+        await writeFile(join(own, 'root.crt'), ca);
+        const { url: server } = cli.server;
+        await cli.machine.writeContexts('ada', {
+          local: {
+            server,
+            caFile: join(root, 'root.crt'),
+            rootFingerprint: fingerprintOf(pinned),
+          },
+          ada: { server, caFile: join(own, 'root.crt'), apiKey: 'gv_key_good' },
+        });
+        const run = await cli.machine.run(line, { runRootca: rootca });
+        expect([run.code, run.err]).toEqual([code, code === 0 ? '' : looked]);
+        expect(handedIn).toHaveLength(code === 0 ? 1 : 0);
+      }
+      expect(runs[0]?.args).toContain(root);
+    });
+
+    it('rotate refuses each flag of a root that would be of no use', async () => {
+      const refused = async (flags: string, why: RegExp) => {
+        const run = await cli.machine.run(`ca rotate --yes ${flags}`, { runRootca: rootca });
+        expect([run.code, run.err]).toEqual([2, expect.stringMatching(why)]);
+      };
+      await refused('--hsm pkcs11:token=a', /--hsm: of no use, no root was found/);
+      await refused(`--csr x.csr --root ${root}`, /--root: of no use, --csr is for a root on/);
+      await rm(join(root, 'root.key'));
+      await writeFile(join(root, 'token.yaml'), '');
+      await refused(`--root ${root} --passphrase-file p`, /--passphrase-file: .* is in a token/);
+      expect([runs, handedIn]).toEqual([[], []]);
     });
 
     it('rotate takes what a run that died has signed, and leaves the record of one that died in between', async () => {

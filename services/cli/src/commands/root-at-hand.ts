@@ -5,7 +5,9 @@ import { tmpdir } from 'node:os';
 import { dirname, isAbsolute, join, resolve } from 'node:path';
 import { parseCertificationRequest } from '@gigvault/x509/certification-request';
 import { fromPem } from '@gigvault/x509/pem';
-import { CliFailure, usage } from '../failure.ts';
+import { configFolder, readContexts } from '../context/contexts-file.ts';
+import { fingerprintOf, plainFingerprint } from '../context/selected-context.ts';
+import { CliFailure, type Try, usage } from '../failure.ts';
 import { type CommandOptions, textOption } from '../program/command-spec.ts';
 import type { Session } from '../session.ts';
 
@@ -36,36 +38,75 @@ const CERTIFICATE = 'root.crt';
 /** What opens the key is divided among people, who are asked where nobody else is. */
 const CUSTODY = 'custody.json';
 
+/** Flags that say how this machine's root signs. */
+const OF_THE_ROOT = { root: '--root', passphraseFile: '--passphrase-file', hsm: '--hsm' } as const;
+
 /**
- * The root of `--root`, or the one that `up` has made on this machine: it lies beside the root certificate of the context. Undefined when the root
- * is elsewhere. Fails when `--root` is no root, and for one that several people open.
+ * The root of `--root`, or the one that `up` has made on this machine: it lies beside the root certificate of a context. Undefined when the root
+ * is elsewhere. Fails when `--root` is no root, for one that several people open, and for a flag of the root that would be of no use.
  */
 export async function findRoot(
   session: Session,
   options: CommandOptions,
 ): Promise<RootAtHand | undefined> {
-  if (textOption(options, 'csr') !== undefined) return undefined;
-  const { cwd } = session.terminal;
-  const given = textOption(options, 'root');
-  const { caFile } = await session.context();
-  const beside = caFile !== undefined && isAbsolute(caFile) ? dirname(caFile) : undefined;
-  const folder = given === undefined ? beside : resolve(cwd, given);
-  if (folder === undefined) return undefined;
-  const [isFile, isToken] = [KEY, TOKEN].map((name) => existsSync(join(folder, name)));
-  if (!isFile && !isToken) {
-    if (given === undefined) return undefined;
-    throw usage(`${folder} holds no root: there is neither ${KEY} nor ${TOKEN}.`);
+  if (textOption(options, 'csr') !== undefined) {
+    refuseFlags(options, '--csr is for a root on another machine');
+    return undefined;
   }
-  if (existsSync(join(folder, CUSTODY)))
+  const given = textOption(options, 'root');
+  const folders =
+    given === undefined ? await likelyFolders(session) : [resolve(session.terminal.cwd, given)];
+  const folder = folders.find((each) => holds(each, KEY) || holds(each, TOKEN));
+  if (folder !== undefined) return atHand(session, folder, options);
+  if (given !== undefined)
+    throw usage(`${folders.join()} holds no root: there is neither ${KEY} nor ${TOKEN}.`);
+  const looked = folders.length === 0 ? 'no context names a folder' : folders.join(', ');
+  refuseFlags(options, `no root was found on this machine (looked in: ${looked})`, {
+    command: '--root <folder>',
+    note: 'the one with root.key or token.yaml, as <data>/root',
+  });
+  return undefined;
+}
+
+function holds(folder: string, file: string): boolean {
+  return existsSync(join(folder, file));
+}
+
+function refuseFlags(options: CommandOptions, why: string, ...tries: Try[]): void {
+  const given = Object.entries(OF_THE_ROOT).filter(
+    ([name]) => textOption(options, name) !== undefined,
+  );
+  if (given.length === 0) return;
+  throw usage(`${given.map(([, flag]) => flag).join(', ')}: of no use, ${why}.`, ...tries);
+}
+
+/** Where contexts have the root certificate of this PKI: `setup` has copied it, the context of `up` names the one beside the key. */
+async function likelyFolders(session: Session): Promise<readonly string[]> {
+  const { caFile: own, ca } = await session.context();
+  if (ca === undefined) return [];
+  const fingerprint = fingerprintOf(ca);
+  const { contexts } = await readContexts(configFolder(session.terminal));
+  const others = Object.values(contexts)
+    .filter(({ rootFingerprint = '' }) => plainFingerprint(rootFingerprint) === fingerprint)
+    .map(({ caFile }) => caFile);
+  const files = [own, ...others].filter((file) => file !== undefined && isAbsolute(file));
+  return [...new Set(files.map((file) => dirname(file as string)))];
+}
+
+function atHand(session: Session, folder: string, options: CommandOptions): RootAtHand {
+  if (holds(folder, CUSTODY))
     throw usage(`What opens the root of ${folder} is held by several people.`, {
       command: '--csr <file>',
       note: 'and "gigvault rootca sign" by them',
     });
   const file = textOption(options, 'passphraseFile');
+  const isFile = !holds(folder, TOKEN);
+  if (!isFile && file !== undefined)
+    throw usage(`--passphrase-file: of no use, the key of the root in ${folder} is in a token.`);
   return {
     folder,
-    isFile: isToken !== true,
-    passphraseFile: file === undefined ? undefined : resolve(cwd, file),
+    isFile,
+    passphraseFile: file === undefined ? undefined : resolve(session.terminal.cwd, file),
     hsm: textOption(options, 'hsm'),
   };
 }
