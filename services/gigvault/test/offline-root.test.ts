@@ -125,6 +125,39 @@ describe.each(MODES)('a root that is made on another machine, %s', (mode) => {
 
   afterAll(() => pki?.dispose(), START_TIMEOUT);
 
+  if (mode === MODES[0])
+    it(
+      'is asked for as `init` says and as the page says, which name the same trust domain',
+      async () => {
+        const page = readFileSync(join(REPOSITORY, 'docs/operations/ceremony.md'), 'utf8');
+        const [, init = '', first = ''] =
+          /^gigvault (init [\s\S]*?[^\\])\ngigvault up ([\s\S]*?[^\\])\n/m.exec(page) ?? [];
+        const words = (command: string) =>
+          command
+            .replaceAll('\\\n', ' ')
+            .replaceAll('/media/usb', folder)
+            .split(/\s+/)
+            // Of the harness, which has ports of its own.
+            .filter((word) => !['--split', '--environment', 'production'].includes(word));
+        const printed = await rootca(...words(init));
+        const hint = /^ +gigvault up (.*)$/m.exec(printed)?.[1] ?? '';
+        for (const flags of [words(hint), words(first)]) {
+          const { code, stderr } = await pki.tryStart(...flags);
+          expect([code, code === 8 ? '' : stderr]).toEqual([8, '']);
+          rmSync(pki.dataDir, { recursive: true });
+          for (const kind of KINDS) rmSync(inFolder(`${kind}.csr`));
+        }
+        const without = await up();
+        expect([without.code, without.stderr]).toEqual([
+          2,
+          expect.stringContaining('start with --trust-domain pki.example.com.'),
+        ]);
+        rmSync(pki.dataDir, { recursive: true });
+        rmSync(folder, { recursive: true });
+      },
+      START_TIMEOUT,
+    );
+
   it(
     'is asked for, and nothing serves meanwhile — covers: G6',
     async () => {

@@ -89,9 +89,13 @@ export function requireFitting(plan: Plan, config: GigvaultConfig, source: strin
     throw new GigvaultError('INVALID_ARGUMENT', why);
   };
   if (config.status.publicUrl !== undefined && config.status.publicUrl !== statusUrl)
-    refuse(`status.publicUrl is ${config.status.publicUrl}, but ${source} ${statusUrl}, ${fixed}.`);
+    refuse(
+      `status.publicUrl is ${config.status.publicUrl}, but ${source} ${statusUrl}, ${fixed}: start with --status-public-url ${statusUrl}.`,
+    );
   if (config.trustDomain !== trustDomain)
-    refuse(`trustDomain is ${config.trustDomain}, but ${source} ${trustDomain}, ${fixed}.`);
+    refuse(
+      `trustDomain is ${config.trustDomain}, but ${source} ${trustDomain}, ${fixed}: start with --trust-domain ${trustDomain}.`,
+    );
   // `localhost` in certificates means this very listener: on another port nobody finds OCSP, CRLs and issuers.
   const { hostname, port } = new URL(statusUrl);
   const httpPort = config.http.port;

@@ -143,12 +143,13 @@ export async function initPlan(options: PlanOptions): Promise<string> {
   await mkdir(dirname(path), { recursive: true });
   await writeNew(path, stringify(plan));
   const folder = dirname(path);
+  const shares = custody === undefined ? ' --shares 5 --threshold 3' : '';
   return [
     `plan  ${path}`,
     'Look at it and change it now. Then, on the machine that will serve:',
-    `  gigvault up --offline-root ${folder}`,
+    `  gigvault up --offline-root ${folder} --trust-domain ${trustDomain} --status-public-url ${statusUrl}`,
     `and with ${folder}, ${ROOT_FILES.plan} in it, on the machine without a network:`,
-    '  gigvault init --ceremony --plan plan.yaml --out <folder>',
+    `  gigvault init --ceremony --plan plan.yaml --out <folder>${shares}`,
   ].join('\n');
 }
 
