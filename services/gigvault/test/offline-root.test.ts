@@ -275,6 +275,11 @@ describe.each(MODES)('a root that is made on another machine, %s', (mode) => {
       ['root/root.key is the root', 'belongs on the offline machine only'],
     ],
     [
+      'the root key comes along as something else',
+      () => bring(offline, 'root.key', 'notes.txt'),
+      ['notes.txt holds a private key', 'belongs on the offline machine only'],
+    ],
+    [
       'a paper of the ceremony was changed',
       () => {
         bringBundle();

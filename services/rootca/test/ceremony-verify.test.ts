@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { cp, readFile, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fromPem, toPem } from '@gigvault/x509/pem';
 import { describe, expect, it } from '@jest/globals';
@@ -114,6 +114,19 @@ describe('ceremony verify', () => {
       'the key came along',
       (bundle) => cp(at('root/root.key'), join(bundle, 'root.key')),
       'no root key root.key is here: it must never leave the offline machine',
+    ],
+    [
+      'the key came along, deeper',
+      async (bundle) => {
+        await mkdir(join(bundle, 'sub'));
+        await cp(at('root/root.key'), join(bundle, 'sub/root.key'));
+      },
+      'no root key sub/root.key is here: it must never leave',
+    ],
+    [
+      'the key came along as something else',
+      (bundle) => cp(at('root/root.key'), join(bundle, 'notes.txt')),
+      'no root key notes.txt holds a private key: it must never',
     ],
     [
       'there was no ceremony',

@@ -1,10 +1,11 @@
 import { hash } from 'node:crypto';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import { writeFileDurably } from '@gigvault/files/durable-file';
 import type { Hierarchy } from '@gigvault/rootca/ceremony/check-hierarchy';
+import { searchPrivateKeys } from '@gigvault/rootca/ceremony/private-key-files';
 import { HIERARCHY_FILES, ROOT_FILES } from '@gigvault/rootca/ceremony/root-files';
 import { ceremonyVerify, isCeremony } from '@gigvault/rootca/commands/ceremony-verify';
 import { transcriptFiles } from '@gigvault/rootca/commands/recorded-steps';
@@ -58,11 +59,11 @@ export function openOfflineFolder(given: string | undefined, root: string): stri
 /** Whoever copies the whole of a root's directory brings its key along. */
 function refuseRootKey(folder: string): void {
   if (!existsSync(folder)) return;
-  const names = readdirSync(folder, { recursive: true, encoding: 'utf8' });
-  const found = names.find((name) => basename(name) === ROOT_FILES.key);
+  const [found] = searchPrivateKeys(folder).found;
   if (found === undefined) return;
+  const is = basename(found) === ROOT_FILES.key ? "is the root's key" : 'holds a private key';
   refuse(
-    `${join(folder, found)} is the root's key. It belongs on the offline machine only: erase it here, and make a new root if others may have read it.`,
+    `${join(folder, found)} ${is}. That of the root belongs on the offline machine only: erase it here, and make a new root if others may have read it.`,
   );
 }
 

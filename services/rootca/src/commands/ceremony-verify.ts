@@ -1,12 +1,13 @@
 import { hash } from 'node:crypto';
 import { existsSync, readdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { asGigvaultError } from '@gigvault/errors/gigvault-error';
 import type { Clock } from '@gigvault/time/clock';
 import { readCertificate } from '@gigvault/x509/certificate';
 import type { Check } from '../ceremony/check.ts';
 import { LOCKED_STEP, readBackStep } from '../ceremony/custody-steps.ts';
 import { readFingerprint } from '../ceremony/fingerprint.ts';
+import { searchPrivateKeys } from '../ceremony/private-key-files.ts';
 import { HIERARCHY_FILES, ROOT_FILES } from '../ceremony/root-files.ts';
 import {
   type CeremonyFacts,
@@ -17,6 +18,9 @@ import { type Custody, parsePlan } from '../plan/plan.ts';
 import { VERSION } from '../version.ts';
 import { readPem, readText, transcriptOf } from './root-directory.ts';
 import { check, verify } from './verify.ts';
+
+/** Files that one line names. */
+const MOST_NAMES = 5;
 
 /** What somebody knows of a ceremony who was there. */
 export interface Known {
@@ -40,7 +44,7 @@ export function ceremonyVerify(directory: string, known: Known, clock: Clock): C
   if (known.fingerprint !== undefined) {
     checks.push({ what: 'fingerprint', problem: fingerprintProblem(root.der, known.fingerprint) });
   }
-  checks.push({ what: 'no root key', problem: keyProblem(directory) });
+  checks.push(keyCheck(directory));
   let record: TranscriptRecord | undefined;
   const what = 'ceremony';
   checks.push(
@@ -97,9 +101,26 @@ function fingerprintProblem(root: Buffer, given: string): string | undefined {
   return isSame ? undefined : 'is not the one that was given: this is another root';
 }
 
-function keyProblem(directory: string): string | undefined {
-  if (!existsSync(join(directory, ROOT_FILES.key))) return undefined;
-  return `${ROOT_FILES.key} is here: it must never leave the offline machine`;
+/** The root's may have another name, or lie deeper: whoever copies the whole of a root's directory brings it along. */
+function keyCheck(directory: string): Check {
+  const what = 'no root key';
+  const { found, unseen } = searchPrivateKeys(directory);
+  if (found.length > 0) {
+    return { what, problem: found.map(keyProblem).join('; ') };
+  }
+  if (unseen.length === 0) return { what, problem: undefined };
+  return { what, problem: undefined, note: `not looked into: ${shortList(unseen)}` };
+}
+
+function keyProblem(file: string): string {
+  const is = basename(file) === ROOT_FILES.key ? 'is here' : 'holds a private key';
+  return `${file} ${is}: it must never leave the offline machine`;
+}
+
+/** As `a, b and 3 more`. */
+function shortList(names: readonly string[]): string {
+  const more = names.length - MOST_NAMES;
+  return names.slice(0, MOST_NAMES).join(', ') + (more > 0 ? ` and ${more} more` : '');
 }
 
 function kindOf({ isRehearsal }: CeremonyFacts, known: Known): Check {
