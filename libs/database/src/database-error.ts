@@ -4,15 +4,20 @@ import { GigvaultError } from '@gigvault/errors/gigvault-error';
 /** SQLSTATE classes and codes that mean: the database cannot serve now (PostgreSQL manual, appendix A). */
 const UNAVAILABLE = /^(08|53|57P0[1-4]|58|25006)/;
 const DISK_FULL = '53100';
+/** What takes a connection away that there was. */
 const NETWORK = new Set([
+  'ECONNABORTED',
   'ECONNREFUSED',
   'ECONNRESET',
-  'ENOENT',
+  'EHOSTUNREACH',
+  'ENETDOWN',
+  'ENETRESET',
+  'ENETUNREACH',
   'EPIPE',
   'ETIMEDOUT',
-  'ENOTFOUND',
-  'EHOSTUNREACH',
 ]);
+/** Fails for many reasons of a server, a network, a name service and this machine: all mean that there is no connection now. EAGAIN is a Unix socket whose server accepts nobody. */
+const CONNECTING: ReadonlySet<unknown> = new Set(['connect', 'getaddrinfo']);
 const LOST =
   /Connection terminated|Query read timeout|timeout exceeded when trying to connect|timeout expired|not queryable|Client has encountered/;
 /** Wrong password, unknown role, no line in pg_hba.conf; no such database. */
@@ -33,7 +38,7 @@ export function databaseError(error: unknown): unknown {
       retryAfter: 30,
     });
   }
-  if (UNAVAILABLE.test(code) || NETWORK.has(code) || LOST.test(error.message)) {
+  if (UNAVAILABLE.test(code) || isUnreachable(error, code) || LOST.test(error.message)) {
     return new GigvaultError('UNAVAILABLE', 'The database cannot be reached.', { cause: error });
   }
   if (NOT_LET_IN.test(code)) {
@@ -53,6 +58,12 @@ export function databaseError(error: unknown): unknown {
 export function isUniqueViolation(error: unknown, constraint?: string): boolean {
   if (!types.isNativeError(error) || sqlState(error) !== UNIQUE_VIOLATION) return false;
   return constraint === undefined || (error as { constraint?: string }).constraint === constraint;
+}
+
+/** @param error of a name with several addresses it is an AggregateError, with what each said */
+function isUnreachable(error: Error, code: string): boolean {
+  const first = error instanceof AggregateError ? error.errors[0] : error;
+  return NETWORK.has(code) || CONNECTING.has((first as { syscall?: unknown } | undefined)?.syscall);
 }
 
 function sqlState(error: Error): string | undefined {
