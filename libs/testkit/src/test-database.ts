@@ -12,6 +12,7 @@ import { ownerConnection, provisionDatabase } from '@gigvault/database/provision
 import type { ServiceName } from '@gigvault/rpc/service-name';
 import { silentLog } from '@gigvault/telemetry/log';
 import { type ClientConfig, Pool } from 'pg';
+import { pausePostgres } from './pause-postgres.ts';
 
 /** A PostgreSQL of a test's own. */
 export interface TestDatabase {
@@ -21,6 +22,8 @@ export interface TestDatabase {
   pool(service: ServiceName, migrations: readonly Migration[]): Promise<Pool>;
   /** A pool of the owner role with the service's schema as search path: sees and changes everything. */
   ownerPool(service: ServiceName): Pool;
+  /** Makes the server hang. @returns ends that; must be called before `stop` */
+  pause(): () => void;
   /** Ends the pools and the server and removes its files. */
   stop(): Promise<void>;
 }
@@ -83,6 +86,7 @@ export async function startTestDatabase(): Promise<TestDatabase> {
       pools.push(made);
       return made;
     },
+    pause: () => pausePostgres(postgres.pid),
     async stop() {
       await Promise.all(pools.map((made) => (made.ended ? undefined : made.end())));
       await postgres.stop('immediate');

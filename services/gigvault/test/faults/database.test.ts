@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { pausePostgres } from '@gigvault/testkit/pause-postgres';
 import { systemClock } from '@gigvault/time/clock';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { QUICK_CRL, START_TIMEOUT, usePki } from '../use-pki.ts';
@@ -35,12 +36,11 @@ describe.each(modesFor('one process'))('the embedded database under load, %s', (
   it(
     'is paused for 10 s: issuance goes on within 10 s — covers: T7, T20',
     async () => {
-      const pids = processes();
-      for (const pid of pids) process.kill(pid, 'SIGSTOP');
+      const goOn = pausePostgres(postmaster());
       const paused = load.count();
       await systemClock.sleep(PAUSE);
       expect(load.count() - paused).toBeLessThanOrEqual(CLIENTS);
-      for (const pid of pids) process.kill(pid, 'SIGCONT');
+      goOn();
       expect(await load.next()).toBeLessThan(RECOVERY);
     },
     START_TIMEOUT,
@@ -68,12 +68,5 @@ describe.each(modesFor('one process'))('the embedded database under load, %s', (
   function postmaster(): number {
     const file = join(shared.pki.dataDir, 'pg', 'cluster', 'postmaster.pid');
     return Number.parseInt(readFileSync(file, 'utf8'), 10);
-  }
-
-  /** The server and each of its processes. */
-  function processes(): number[] {
-    const pid = postmaster();
-    const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8');
-    return [pid, ...children.trim().split(' ').map(Number)];
   }
 });
