@@ -56,7 +56,7 @@ export async function openKeymgr(context: KeymgrContext): Promise<Keymgr> {
   const backends = await openBackends(config, dataDir, context);
   const serving = await backendsOfServices(pool);
   const eventLog = createEventLog({ pool, producer: 'keymgr', consumers: ['audit'], clock });
-  const breaker = circuitBreaker(log);
+  const breaker = circuitBreaker(log, clock);
   const keys = underBreaker(pgKeyTable(pool, eventLog), breaker);
   const signatures = underBreaker(pgSignatureTable(pool, eventLog, clock), breaker);
   const usage = pgKeyUsage({ pool, eventLog, breaker, clock, log });
@@ -86,10 +86,7 @@ export async function openKeymgr(context: KeymgrContext): Promise<Keymgr> {
         ? { blocksReadiness: false as const }
         : {}),
     })),
-    close: () => {
-      breaker.close();
-      return backends.close();
-    },
+    close: () => backends.close(),
   };
 }
 

@@ -54,7 +54,7 @@ async function storedKeyId(): Promise<string> {
 
 describe('a database that lets nobody in', () => {
   it('is not asked again and again, and is asked again once it does', async () => {
-    const breaker = circuitBreaker(silentLog);
+    const breaker = circuitBreaker(silentLog, systemClock);
     const inner = pgKeyTable(pool, eventLog);
     let asked = 0;
     const counted = {
@@ -83,7 +83,6 @@ describe('a database that lets nobody in', () => {
     } finally {
       await admin.query(`ALTER ROLE ${role} LOGIN`);
       await admin.end();
-      breaker.close();
     }
   });
 });
@@ -148,7 +147,7 @@ describe('uses that are not recorded one by one', () => {
     const usage = pgKeyUsage({
       pool,
       eventLog,
-      breaker: { run: (call) => call() },
+      breaker: circuitBreaker(silentLog, systemClock),
       clock: systemClock,
       log: silentLog,
     });

@@ -16,7 +16,8 @@ const INTERVAL = 1_000;
 export interface KeyUsageOptions {
   readonly pool: Pool;
   readonly eventLog: EventLog;
-  readonly breaker: Pick<Breaker, 'run'>;
+  /** For what requests wait for. What is written later tries by itself, and keeps nobody waiting. */
+  readonly breaker: Breaker;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -31,11 +32,13 @@ export function pgKeyUsage(options: KeyUsageOptions): KeyUsage & { readonly work
 
   const append = (events: readonly KeyEvent[]) =>
     durableStep('keymgr.usage', () =>
-      breaker.run(() => transaction(pool, (client) => eventLog.append(client, events))),
+      transaction(pool, (client) => eventLog.append(client, events)),
     );
 
   const events = { name: 'keymgr.refused', append, eventOf: refusedEvent };
-  const refusals = refusalLog(refusalWriter<KeyEvent>(events), clock);
+  const { now, later } = refusalWriter<KeyEvent>(events);
+  // Inside: a repetition is counted in memory, and says nothing about the database.
+  const refusals = refusalLog({ now: (first) => breaker.run(() => now(first)), later }, clock);
 
   function used(use: KeyUse, count = 1): void {
     const id = `${use.keyId}/${use.purpose}/${use.caller}`;
