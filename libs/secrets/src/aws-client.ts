@@ -22,18 +22,24 @@ export interface AwsCredentialPlaces {
   readonly sessionToken?: SecretReference | undefined;
 }
 
-/** Reads credentials from their places, each time that a client asks for them. Undefined for undefined: AWS's own chain. */
+/** Reads credentials from their places, each time that a client asks for them. The secret key is in the heap only while a request is signed. Undefined for undefined: AWS's own chain. */
 export function awsCredentials(
   places: AwsCredentialPlaces | undefined,
   secrets: SecretResolver,
 ): (() => Promise<AwsCredentials>) | undefined {
   if (places === undefined) return undefined;
   const { accessKeyId, secretAccessKey, sessionToken } = places;
-  return async () => ({
-    accessKeyId,
-    secretAccessKey: await secrets.resolve(secretAccessKey),
-    ...(sessionToken && { sessionToken: await secrets.resolve(sessionToken) }),
-  });
+  return async () => {
+    const secret = Buffer.from(await secrets.resolve(secretAccessKey));
+    return {
+      accessKeyId,
+      // The client keeps what it gets as long as it lives: octets outside of the heap, of which each signature makes a text for itself (T66).
+      get secretAccessKey() {
+        return secret.toString();
+      },
+      ...(sessionToken && { sessionToken: await secrets.resolve(sessionToken) }),
+    };
+  };
 }
 
 /** What every client of AWS is made with. @param deadline milliseconds for one attempt, with its wait for a connection; whoever asks bounds all of them */

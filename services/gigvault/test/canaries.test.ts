@@ -81,6 +81,8 @@ describe.each(MODES)('secrets, used and misused, %s — covers: T66', (mode) => 
   it('are there to be found, as texts and as octets, in each form', async () => {
     expect([passing.size, kept.size]).toEqual([13, expect.any(Number)]);
     expect([...inOctets.keys()]).toEqual([
+      'secret key of AWS',
+      'secret key of KMS',
       'master key',
       'key of a person',
       'octets of the key of a person',
@@ -200,7 +202,8 @@ describe.each(MODES)('secrets, used and misused, %s — covers: T66', (mode) => 
   async function useKeys(): Promise<void> {
     const { pki } = shared;
     passing.set('PIN of the token', keys.pin).set('token of the vault', keys.vaultToken);
-    kept.set('secret key of AWS', keys.awsSecretKey);
+    inOctets.set('secret key of AWS', keys.awsSecretKey);
+    inOctets.set('secret key of KMS', keys.kmsSecretKey);
     const done = async (...args: string[]) => {
       const { code, stdout, stderr } = await pki.cli(...args);
       expect([args, code, stderr]).toEqual([args, 0, '']);
