@@ -33,6 +33,7 @@ export function restPage(): Page {
     about: [
       `Below \`${API_MOUNTS[0]}\` (and \`${API_MOUNTS[1]}\`) on the public listener. A running GigVault describes each operation with its`,
       'schemas, examples and errors at `/openapi.json` and `/openapi.yaml`, and as a page at `/docs`. Errors are problem documents: [errors](errors.md). Permissions: [permissions](permissions.md).',
+      'JSON over [HTTP/1.1](../operations/configuration.md#versions-of-http).',
     ].join('\n'),
     sections: Object.entries(restOperations()).map(([heading, list]) => ({
       heading,

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { connect } from 'node:tls';
 import { gzipSync } from 'node:zlib';
 import { eventually } from '@gigvault/testkit/eventually';
 import { MODES } from '@gigvault/testkit/pki-process';
@@ -205,6 +206,26 @@ describe.each(MODES)('the REST API and hostile clients, %s', (mode) => {
         /^HTTP\/1\.1 400 [\s\S]*connection: close/,
       );
     }
+  });
+
+  it('speaks HTTP/1.1 alone, and says so by ALPN', async () => {
+    const spoken = (...ALPNProtocols: string[]) =>
+      new Promise<unknown>((resolve) => {
+        const port = shared.pki.ports.https;
+        const socket = connect({
+          host: 'localhost',
+          port,
+          ALPNProtocols,
+          rejectUnauthorized: false,
+        });
+        socket.once('error', ({ message }) => resolve(message));
+        socket.once('secureConnect', () => {
+          resolve(socket.alpnProtocol);
+          socket.destroy();
+        });
+      });
+    expect(await spoken('h2', 'http/1.1')).toBe('http/1.1');
+    expect(await spoken('h2')).toMatch(/no application protocol/);
   });
 
   it.each([
