@@ -6,7 +6,7 @@ import type { Clock } from '@gigvault/time/clock';
 import { readCertificate } from '@gigvault/x509/certificate';
 import type { Check } from '../ceremony/check.ts';
 import { LOCKED_STEP, readBackStep } from '../ceremony/custody-steps.ts';
-import { readFingerprint } from '../ceremony/fingerprint.ts';
+import { fingerprintLines, readFingerprint } from '../ceremony/fingerprint.ts';
 import { searchPrivateKeys } from '../ceremony/private-key-files.ts';
 import { HIERARCHY_FILES, ROOT_FILES } from '../ceremony/root-files.ts';
 import {
@@ -41,9 +41,7 @@ export interface Known {
 export function ceremonyVerify(directory: string, known: Known, clock: Clock): Check[] {
   const checks = verify(directory, clock);
   const root = readCertificate(readPem(join(directory, ROOT_FILES.certificate), 'CERTIFICATE'));
-  if (known.fingerprint !== undefined) {
-    checks.push({ what: 'fingerprint', problem: fingerprintProblem(root.der, known.fingerprint) });
-  }
+  checks.push(fingerprintCheck(root.der, known.fingerprint));
   checks.push(keyCheck(directory));
   let record: TranscriptRecord | undefined;
   const what = 'ceremony';
@@ -96,9 +94,17 @@ function ceremonyChecks(
   ];
 }
 
-function fingerprintProblem(root: Buffer, given: string): string | undefined {
+/** Whoever makes a root makes a transcript that fits: only what people hold tells theirs from another one of the same plan. */
+function fingerprintCheck(root: Buffer, given: string | undefined): Check {
+  const what = 'fingerprint';
+  if (given === undefined) {
+    const lines = fingerprintLines(root).map((line) => line.trim());
+    const note = `not compared with what was written down: see that it is this one, or give it with --fingerprint. ${lines.join(' ')}`;
+    return { what, problem: undefined, note };
+  }
   const isSame = readFingerprint(given) === hash('sha256', root);
-  return isSame ? undefined : 'is not the one that was given: this is another root';
+  const problem = isSame ? undefined : 'is not the one that was given: this is another root';
+  return { what, problem };
 }
 
 /** The root's may have another name, or lie deeper: whoever copies the whole of a root's directory brings it along. */
