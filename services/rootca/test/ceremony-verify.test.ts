@@ -99,6 +99,26 @@ describe('ceremony verify', () => {
       'issuing.crt is not signed by the root',
     ],
     [
+      'a certificate has the place of another',
+      (bundle) => cp(at('root/bundle/issuing.crt'), join(bundle, 'services.crt')),
+      'services.crt is for "O=Test, CN=Test Issuing CA"',
+    ],
+    [
+      'the root has the place of a CA',
+      (bundle) => cp(at('root/bundle/root.crt'), join(bundle, 'issuing.crt')),
+      'issuing.crt is for "O=Test, CN=Test Root CA"',
+    ],
+    [
+      'a request is another one',
+      (bundle) => cp(at('usb/services.csr'), join(bundle, 'issuing.csr')),
+      'issuing.csr is not the request that was signed',
+    ],
+    [
+      'a request is none',
+      (bundle) => writeFile(join(bundle, 'issuing.csr'), 'x'),
+      'issuing.csr There is no PEM block',
+    ],
+    [
       'the root is another one',
       (bundle) => cp(at('other/bundle/root.crt'), join(bundle, 'root.crt')),
       'transcript.json The transcript was changed, or another root signed it.',
@@ -148,6 +168,27 @@ describe('ceremony verify', () => {
     expect(fails().join('\n')).toContain(`[fail] ${message}`);
     expect(ceremonies.exitCode).toBe(10);
     await rm(at('changed'), { recursive: true });
+  });
+
+  it('compares the requests that lie there, and names what the transcript does not know', async () => {
+    await cp(at('root/bundle'), at('with'), { recursive: true });
+    for (const kind of ['issuing', 'services'])
+      await cp(at(`usb/${kind}.csr`), at(`with/${kind}.csr`));
+    await gigvault('ceremony', 'verify', at('with'));
+    expect(ceremonies.output).toMatch(/\[ ok \] issuing\.csr\n[\s\S]*\[ ok \] services\.csr\n/);
+    expect(ceremonies.output).not.toContain('other files');
+    await edit(at('with/issuing.csr'), (text) => `${text}\n`);
+    await mkdir(at('with/sub'));
+    for (const name of ['a', 'b', 'c', 'd', 'e']) await writeFile(at(`with/${name}.txt`), '');
+    await gigvault('ceremony', 'verify', at('with'));
+    expect([ceremonies.exitCode, fails()]).toEqual([0, []]);
+    expect(ceremonies.output).toContain(
+      '[note] issuing.csr is the request that was signed, in a changed file',
+    );
+    expect(flowing()).toContain(
+      '[note] other files the transcript does not know: a.txt, b.txt, c.txt, d.txt, e.txt and 1 more',
+    );
+    await rm(at('with'), { recursive: true });
   });
 
   it('takes no root without a ceremony, and no rehearsal for one', async () => {

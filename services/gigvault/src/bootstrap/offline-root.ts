@@ -6,7 +6,7 @@ import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import { writeFileDurably } from '@gigvault/files/durable-file';
 import type { Hierarchy } from '@gigvault/rootca/ceremony/check-hierarchy';
 import { searchPrivateKeys } from '@gigvault/rootca/ceremony/private-key-files';
-import { HIERARCHY_FILES, ROOT_FILES } from '@gigvault/rootca/ceremony/root-files';
+import { HIERARCHY_FILES, REQUEST_FILES, ROOT_FILES } from '@gigvault/rootca/ceremony/root-files';
 import { ceremonyVerify, isCeremony } from '@gigvault/rootca/commands/ceremony-verify';
 import { transcriptFiles } from '@gigvault/rootca/commands/recorded-steps';
 import { readPem, readText } from '@gigvault/rootca/commands/root-directory';
@@ -20,8 +20,6 @@ import type { CaRequest } from './ca-keys.ts';
 import { RootAwaited } from './root-awaited.ts';
 import { type FileProblem, refuseProblems } from './store-hierarchy.ts';
 
-/** What the root's machine is given. `issuing.csr` is written last. */
-const REQUEST_FILES = { services: 'services.csr', issuing: 'issuing.csr' } as const;
 const PARTS = Object.keys(HIERARCHY_FILES) as (keyof Hierarchy)[];
 
 /** True when CAs were asked for that a root elsewhere has not signed yet. `root` is the installation's root directory. */

@@ -22,3 +22,11 @@ export const HIERARCHY_FILES: Readonly<Record<keyof Hierarchy, string>> = {
   services: 'services.crt',
   rootCrl: ROOT_FILES.crl,
 };
+
+/** What the CAs ask for, as the online machine writes it beside the plan; `issuing.csr` last. */
+export const REQUEST_FILES = { services: 'services.csr', issuing: 'issuing.csr' } as const;
+
+/** How a transcript tells of the request of a CA that was signed; what was read is PKCS #10, DER. */
+export function requestStep(kind: keyof typeof REQUEST_FILES): string {
+  return `read the request of the ${kind} CA`;
+}

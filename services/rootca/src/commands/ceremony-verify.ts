@@ -4,11 +4,12 @@ import { basename, join } from 'node:path';
 import { asGigvaultError } from '@gigvault/errors/gigvault-error';
 import type { Clock } from '@gigvault/time/clock';
 import { readCertificate } from '@gigvault/x509/certificate';
+import { fromPem, toPem } from '@gigvault/x509/pem';
 import type { Check } from '../ceremony/check.ts';
 import { LOCKED_STEP, readBackStep } from '../ceremony/custody-steps.ts';
 import { fingerprintLines, readFingerprint } from '../ceremony/fingerprint.ts';
 import { searchPrivateKeys } from '../ceremony/private-key-files.ts';
-import { HIERARCHY_FILES, ROOT_FILES } from '../ceremony/root-files.ts';
+import { HIERARCHY_FILES, REQUEST_FILES, ROOT_FILES, requestStep } from '../ceremony/root-files.ts';
 import {
   type CeremonyFacts,
   type TranscriptRecord,
@@ -19,6 +20,7 @@ import { VERSION } from '../version.ts';
 import { readPem, readText, transcriptOf } from './root-directory.ts';
 import { check, verify } from './verify.ts';
 
+const KINDS = ['issuing', 'services'] as const;
 /** Files that one line names. */
 const MOST_NAMES = 5;
 
@@ -35,7 +37,7 @@ export interface Known {
 /**
  * `ceremony verify`: what a ceremony has left, looked at on any machine with nothing but the folder: everything that `rootca verify` checks (the
  * transcript's signature, chain, CRL, that certificates say what the plan says), and that the transcript is a ceremony's, that each of its files is
- * there as it was, whose shares were read back, by which program, and in what room. Errors: NOT_FOUND without a root certificate; INVALID_ARGUMENT for a fingerprint that
+ * there as it was, that requests which are there were signed, that no private key is there, whose shares were read back, by which program, and in what room. Errors: NOT_FOUND without a root certificate; INVALID_ARGUMENT for a fingerprint that
  * is none.
  */
 export function ceremonyVerify(directory: string, known: Known, clock: Clock): Check[] {
@@ -82,6 +84,10 @@ function ceremonyChecks(
     ...Object.entries(ceremony.files).map(([file, sum]) =>
       check(`sum of ${file}`, () => sumProblem(directory, file, sum, root)),
     ),
+    ...KINDS.filter((kind) => existsSync(join(directory, REQUEST_FILES[kind]))).map((kind) =>
+      requestCheck(directory, record, kind),
+    ),
+    ...unknownFiles(directory, ceremony),
     check('shares', () => shareProblem(directory, record, ceremony)),
     ...programChecks(record, ceremony, known),
     ...ceremony.room
@@ -138,6 +144,39 @@ function kindOf({ isRehearsal }: CeremonyFacts, known: Known): Check {
   return isRehearsal
     ? { what: 'no rehearsal', problem: 'is one: nothing of it may be used' }
     : { what: 'rehearsal', problem: 'is none: this is a real root' };
+}
+
+/** Of the file that has travelled; a rehearsal has requests of its own. The transcript has the sum of what is in the PEM block. */
+function requestCheck(
+  directory: string,
+  { steps, ceremony }: TranscriptRecord,
+  kind: (typeof KINDS)[number],
+): Check {
+  const file = REQUEST_FILES[kind];
+  if (ceremony?.isRehearsal)
+    return { what: file, problem: undefined, note: 'not compared: a rehearsal signs others' };
+  let note: string | undefined;
+  const found = check(file, () => {
+    const text = readText(join(directory, file));
+    const label = 'CERTIFICATE REQUEST';
+    const [der] = fromPem(text, label) as [Buffer];
+    const step = steps.findLast((each) => each.step === requestStep(kind));
+    if (step?.sha256 !== hash('sha256', der)) return 'is not the request that was signed';
+    if (text !== toPem(label, der)) note = 'is the request that was signed, in a changed file';
+    return undefined;
+  });
+  return note === undefined ? found : { ...found, note };
+}
+
+/** Certificates, CRLs and transcripts have lines of their own. */
+function unknownFiles(directory: string, { files }: CeremonyFacts): Check[] {
+  const known = new Set<string>([...Object.keys(files), ...Object.values(REQUEST_FILES)]);
+  const unknown = readdirSync(directory).filter(
+    (file) => !known.has(file) && !/\.(crt|crl)$|transcript\.json$/.test(file),
+  );
+  if (unknown.length === 0) return [];
+  const note = `the transcript does not know: ${shortList(unknown.sort())}`;
+  return [{ what: 'other files', problem: undefined, note }];
 }
 
 /** A CRL that was issued since has a transcript of its own. */

@@ -6,11 +6,13 @@ import { type ParsedCertificate, readCertificate } from '@gigvault/x509/certific
 import { readCertList } from '@gigvault/x509/crl';
 import type { Check } from '../ceremony/check.ts';
 import { crlProblem, rootProblem, subordinateProblem } from '../ceremony/check-hierarchy.ts';
-import { ROOT_FILES } from '../ceremony/root-files.ts';
+import { HIERARCHY_FILES, ROOT_FILES } from '../ceremony/root-files.ts';
 import { verifyTranscript } from '../ceremony/transcript.ts';
 import { caGeneration, type Plan, parsePlan, planHash } from '../plan/plan.ts';
 import { newestCrlNumber, type RecordedStep, transcriptFiles } from './recorded-steps.ts';
 import { ANOTHER_PLAN, readPem, readText } from './root-directory.ts';
+
+const SUBORDINATES = ['issuing', 'services'] as const;
 
 interface Subject {
   readonly directory: string;
@@ -71,14 +73,22 @@ export function check(what: string, run: () => string | undefined): Check {
 
 function checkCertificate(file: string, subject: Subject): string | undefined {
   const certificate = readCertificate(readPem(join(subject.directory, file), 'CERTIFICATE'));
-  return planProblem(certificate, subject) ?? unrecorded(certificate.der, subject);
+  return planProblem(file, certificate, subject) ?? unrecorded(certificate.der, subject);
 }
 
-function planProblem(certificate: ParsedCertificate, subject: Subject): string | undefined {
+/** A file with the name of a part must hold that part; any other is compared with what its subject says. */
+function planProblem(
+  file: string,
+  certificate: ParsedCertificate,
+  subject: Subject,
+): string | undefined {
   const { plan, root, now } = subject;
   if (plan === undefined) return 'cannot be compared with a plan';
-  if (certificate.der.equals(root.der)) return rootProblem(plan, certificate, now);
-  const kind = caGeneration(plan, 'services', certificate.subject) ? 'services' : 'issuing';
+  const named = SUBORDINATES.find((kind) => file === HIERARCHY_FILES[kind]);
+  if (named === undefined && certificate.der.equals(root.der))
+    return rootProblem(plan, certificate, now);
+  const said = caGeneration(plan, 'services', certificate.subject) ? 'services' : 'issuing';
+  const kind = named ?? said;
   return subordinateProblem(plan, kind, certificate, root, now);
 }
 

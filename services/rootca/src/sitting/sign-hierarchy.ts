@@ -4,7 +4,7 @@ import { fromPem, toPem } from '@gigvault/x509/pem';
 import { isCrlOf } from '../ceremony/check-hierarchy.ts';
 import { issueRootCrl } from '../ceremony/issue-root-crl.ts';
 import type { Root } from '../ceremony/root.ts';
-import { HIERARCHY_FILES } from '../ceremony/root-files.ts';
+import { HIERARCHY_FILES, requestStep } from '../ceremony/root-files.ts';
 import { requestedCa, signSubordinateCa } from '../ceremony/sign-subordinate-ca.ts';
 import type { SubordinateKind } from '../plan/plan.ts';
 import type { CeremonyFiles } from '../ports/ceremony-files.ts';
@@ -37,7 +37,7 @@ export async function signHierarchy(
       certificate = await signSubordinateCa(root, kind, request, clock);
       await files.write(HIERARCHY_FILES[kind], toPem('CERTIFICATE', certificate.der), 0o644);
     }
-    ledger.note(`read the request of the ${kind} CA`, request);
+    ledger.note(requestStep(kind), request);
     ledger.note(step, certificate.der);
     await ledger.save();
     operator.say(`✔ ${step}`);
