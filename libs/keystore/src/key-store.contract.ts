@@ -130,6 +130,7 @@ export function describeKeyStore(name: string, make: () => Promise<KeyStoreUnder
       expect(verdicts).not.toContain(false);
     });
 
+    describeMissing(() => subject);
     describeRefusals(() => subject.store);
     describeSecretKeys(() => subject);
     describeDecryption(() => subject);
@@ -246,6 +247,25 @@ async function decryptsWhatWasEncrypted(
   await store.remove(handle);
 }
 
+function describeMissing(subject: () => KeyStoreUnderTest): void {
+  it('says which keys are missing, of any kind, by what is there now — covers: T11', async () => {
+    const { store, secretKeyTypes = [] } = subject();
+    const [keyType] = secretKeyTypes;
+    const kept = await store.generate('ec-p256');
+    const removed = await store.generate('ec-p256');
+    const secret = keyType && (await (store.secretKeys as SecretKeys).generate(keyType));
+    const never = randomHandle();
+    const asked = [removed, kept, never, ...(secret ? [secret] : [])];
+    expect(await store.missing([])).toEqual([]);
+    expect(await store.missing(asked)).toEqual([never]);
+    await store.publicKey(removed);
+    await store.remove(removed);
+    expect(await store.missing(asked)).toEqual([removed, never]);
+    for (const handle of asked) await store.remove(handle);
+    expect(await store.missing(asked)).toEqual(asked);
+  });
+}
+
 function describeRefusals(store: () => KeyStore): void {
   it('does not know a key that was removed; removing twice is fine', async () => {
     const handle = await store().generate('ec-p256');
@@ -266,6 +286,7 @@ function describeRefusals(store: () => KeyStore): void {
       await expect(store().publicKey(handle)).rejects.toMatchObject(refused);
       await expect(store().sign(handle, DATA, { format: 'der' })).rejects.toMatchObject(refused);
       await expect(store().remove(handle)).rejects.toMatchObject(refused);
+      await expect(store().missing([handle])).rejects.toMatchObject(refused);
     }
   });
 

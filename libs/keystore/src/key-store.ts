@@ -141,6 +141,11 @@ export interface KeyStore {
   ): Promise<OpenSignature>;
   /** Destroys the key; true afterwards whether or not it was there. Errors: INVALID_ARGUMENT (handle). */
   remove(handle: KeyHandle): Promise<void>;
+  /**
+   * Which of these private and secret keys are not there, by what the place says where they lie: nothing is remembered here. One that waits for its end in a KMS
+   * is not there. In the order asked. Errors: INVALID_ARGUMENT (handle), KEY_UNAVAILABLE.
+   */
+  missing(handles: readonly KeyHandle[]): Promise<KeyHandle[]>;
   /** Errors: KEY_UNAVAILABLE while it cannot be asked. */
   facts(): Promise<BackendFacts>;
   /** Resolves when keys can be used now. Errors: KEY_UNAVAILABLE, with a message for operators. */

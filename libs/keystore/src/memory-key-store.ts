@@ -38,6 +38,8 @@ export function memoryKeyStore(
     return key;
   }
 
+  const has = (handle: KeyHandle) => keys.has(handle) || secrets.has(handle);
+
   function keep<K>(among: Map<KeyHandle, K>, key: K, { handle = randomHandle() }: NewKeyOptions) {
     among.set(parseKeyHandle(handle), key);
     return handle;
@@ -57,9 +59,10 @@ export function memoryKeyStore(
       keys.delete(parseKeyHandle(handle));
       secrets.delete(handle);
     },
+    missing: async (handles) => handles.filter((handle) => !has(parseKeyHandle(handle))),
     facts: async () => softwareFacts('keys that die with this process'),
     check: async () => undefined,
-    volatileKeys: { has: (handle) => keys.has(handle) || secrets.has(handle) },
+    volatileKeys: { has },
     secretKeys: {
       generate: async (keyType, options = {}) => keep(secrets, generateSecretKey(keyType), options),
       encrypt: async (handle, plaintext, data) =>

@@ -86,6 +86,10 @@ export function pkcs8KeyStore(options: Pkcs8KeyStoreOptions): Pkcs8KeyStore {
       for (const keys of [pairs, secrets]) keys.forget(handle);
       await syncFolder(directory);
     },
+    async missing(handles) {
+      const gone = await Promise.all(handles.map((handle) => hasNoFile(directory, handle)));
+      return handles.filter((_, i) => gone[i]);
+    },
     facts: async () => softwareFacts(`encrypted files in ${directory}`),
     async check() {
       await access(directory, constants.R_OK | constants.W_OK).catch((cause: unknown) => {
@@ -177,6 +181,21 @@ async function read(path: string, handle: KeyHandle): Promise<Buffer> {
     }
     throw unavailable(`Key '${handle}' cannot be read.`, cause);
   }
+}
+
+/** Errors: INVALID_ARGUMENT; KEY_UNAVAILABLE for files that cannot be looked for. */
+async function hasNoFile(directory: string, handle: KeyHandle): Promise<boolean> {
+  const files = [pkcs8File, secretFile].map((file) => file(directory, parseKeyHandle(handle)));
+  for (const file of files) {
+    try {
+      await access(file);
+      return false;
+    } catch (cause) {
+      if ((cause as NodeJS.ErrnoException).code === 'ENOENT') continue;
+      throw unavailable(`Key '${handle}' cannot be looked for.`, cause);
+    }
+  }
+  return true;
 }
 
 function undecryptable(handle: KeyHandle, cause: unknown): GigvaultError {

@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { runOrFail } from './run-program.ts';
@@ -46,4 +46,20 @@ export async function addSoftHsmToken(
   await runOrFail('softhsm2-util', ['--init-token', '--free', '--label', label, ...pins], {
     env: { ...process.env, ...environment },
   });
+}
+
+/** Puts a fresh token of this label, with TEST_PIN, in the place of the first. Resolves with what puts that one back. */
+export async function replaceSoftHsmToken(
+  token: TestToken,
+  label: string,
+): Promise<() => Promise<void>> {
+  const { folder } = token;
+  const aside = `${folder}.real`;
+  await rename(folder, aside);
+  await mkdir(folder);
+  await addSoftHsmToken(token, label);
+  return async () => {
+    await rm(folder, { recursive: true });
+    await rename(aside, folder);
+  };
 }

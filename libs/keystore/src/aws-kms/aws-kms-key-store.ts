@@ -1,7 +1,7 @@
 import { createHash, hash } from 'node:crypto';
 import type { AwsConnection } from '@gigvault/secrets/aws-client';
 import { type Clock, systemClock } from '@gigvault/time/clock';
-import type { KeyStore } from '../key-store.ts';
+import { type KeyStore, parseKeyHandle } from '../key-store.ts';
 import { isKmsKeyType, KMS_KEY_TYPES, kmsAlgorithm } from './kms-algorithm.ts';
 import { kmsClient } from './kms-client.ts';
 import { kmsKeys } from './kms-keys.ts';
@@ -72,6 +72,12 @@ export function awsKmsKeyStore(options: AwsKmsOptions): AwsKmsKeyStore {
         // Of other types it has none.
         if (isKmsKeyType(keyType)) await keys.removeNamed(kmsAlgorithm(keyType), name);
       },
+    },
+    async missing(handles) {
+      const there = await Promise.all(
+        handles.map((handle) => keys.isThere(parseKeyHandle(handle))),
+      );
+      return handles.filter((_, i) => !there[i]);
     },
     async facts() {
       await look();

@@ -15,6 +15,8 @@ export interface KmsKeys {
   remove(handle: KeyHandle): Promise<void>;
   /** The same for the key that `generate` would find. */
   removeNamed(algorithm: KmsAlgorithm, name: string): Promise<void>;
+  /** False also for one that waits for its end. Errors: KEY_UNAVAILABLE. */
+  isThere(handle: KeyHandle): Promise<boolean>;
   /** Errors: KEY_UNAVAILABLE when KMS does not even list aliases. */
   list(): Promise<void>;
 }
@@ -65,6 +67,7 @@ export function kmsKeys(options: KmsKeysOptions): KmsKeys {
 
   return {
     publicKey: requests.publicKey,
+    isThere: requests.isThere,
     list: requests.listAliases,
     remove,
     async removeNamed(algorithm, name) {

@@ -32,6 +32,18 @@ export function kmsRequests(client: KmsClient) {
       if (PublicKey !== undefined) return Buffer.from(PublicKey);
       throw new GigvaultError('KEY_UNAVAILABLE', 'AWS KMS answered without a public key.');
     },
+    /** False also for one that waits for its end. */
+    async isThere(handle: KeyHandle): Promise<boolean> {
+      try {
+        const { KeyMetadata } = await client.ask('DescribeKey', (kms, sender, abortSignal) =>
+          sender.send(new kms.DescribeKeyCommand({ KeyId: handle }), { abortSignal }),
+        );
+        return KeyMetadata?.DeletionDate === undefined;
+      } catch (error) {
+        if ((error as GigvaultError).code === 'KEY_NOT_FOUND') return false;
+        throw error;
+      }
+    },
     /** @param days until its end, 7 to 30 */
     async scheduleDeletion(handle: KeyHandle, days: number): Promise<void> {
       const input = { KeyId: handle, PendingWindowInDays: days };

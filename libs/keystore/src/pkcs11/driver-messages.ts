@@ -43,6 +43,7 @@ export type DriverCall =
       readonly additionalData: Uint8Array;
     }
   | { readonly method: 'mac'; readonly handle: string; readonly data: Uint8Array }
+  | { readonly method: 'missing'; readonly handles: readonly string[] }
   | { readonly method: 'remove'; readonly handle: string }
   | { readonly method: 'changePin'; readonly newPin: string }
   | { readonly method: 'check' };
@@ -55,7 +56,7 @@ export function makesKey({ method }: DriverCall): boolean {
 /** A call under its number; answers come in any order. */
 export type NumberedCall = DriverCall & { readonly id: number };
 
-/** An answer: the signature, the SubjectPublicKeyInfo, or nothing. */
+/** An answer: the signature, the SubjectPublicKeyInfo, an octet a handle that is missing (1) or not (0), or nothing. */
 export type DriverAnswer =
   | { readonly id: number; readonly value: Uint8Array | undefined }
   | { readonly id: number; readonly error: ErrorRecord };

@@ -83,6 +83,7 @@ const CACHED_KEYS = 1_000;
  * token signs them in a process of its own (docs/adr/0019). A handle is the UUID whose octets are the key's CKA_ID.
  */
 export function pkcs11KeyStore(options: Pkcs11Options): Pkcs11KeyStore {
+  const report = options.report ?? (() => undefined);
   const supervised = new SupervisedDriver({
     open: () => openToken(options),
     environment: {
@@ -94,11 +95,16 @@ export function pkcs11KeyStore(options: Pkcs11Options): Pkcs11KeyStore {
     clock: options.clock ?? systemClock,
     deadline: options.deadline ?? 5_000,
     queue: options.queue ?? 4_096,
-    report: options.report ?? (() => undefined),
+    report(event, message) {
+      // It may be another token.
+      if (event === 'opened') publicKeys.forgetAll();
+      report(event, message);
+    },
   });
   const driver = namedDriver(supervised, options.backend);
   const signer: TokenSigner = { driver, verify: options.verify ?? true };
-  const { find, forget } = publicKeysOf(driver);
+  const publicKeys = publicKeysOf(driver);
+  const { find, forget } = publicKeys;
 
   async function opened(): Promise<OpenedToken> {
     await driver.call({ method: 'check' });
@@ -124,6 +130,7 @@ export function pkcs11KeyStore(options: Pkcs11Options): Pkcs11KeyStore {
       forget(parseKeyHandle(handle));
       if (isUuid(handle)) await driver.call({ method: 'remove', handle });
     },
+    missing: (handles) => missingIn(driver, handles),
     async facts() {
       const { description, keyTypes, hardware } = await opened();
       return { fips: undefined, description, keyTypes, hardware };
@@ -148,6 +155,7 @@ function publicKeysOf(driver: Driver) {
   const keys = new LRUCache<KeyHandle, PublicKeyInfo>({ max: CACHED_KEYS });
   return {
     forget: (handle: KeyHandle) => keys.delete(handle),
+    forgetAll: () => keys.clear(),
     async find(handle: KeyHandle): Promise<PublicKeyInfo> {
       const known = keys.get(handle);
       if (known !== undefined) return known;
@@ -158,6 +166,14 @@ function publicKeysOf(driver: Driver) {
       return key;
     },
   };
+}
+
+/** A handle of another form was never one of a key in a token. */
+async function missingIn(driver: Driver, handles: readonly KeyHandle[]): Promise<KeyHandle[]> {
+  const asked = handles.filter((handle) => isUuid(parseKeyHandle(handle)));
+  const octets = (await driver.call({ method: 'missing', handles: asked })) as Uint8Array;
+  const there = new Set(asked.filter((_, i) => octets[i] === 0));
+  return handles.filter((handle) => !there.has(handle));
 }
 
 /** The same, whose errors say which backend it is, and where to look: all but those of a check, which is what is looked at. */

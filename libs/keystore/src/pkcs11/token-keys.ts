@@ -87,6 +87,19 @@ export function requireConfined(key: SessionObject): void {
   throw unavailable(`The key in the token is refused: it may be known elsewhere (${wrong}).`);
 }
 
+/** One octet a handle: 1 when there is no private and no secret key under it. Errors: those of the library. */
+export function missing(session: Session, { handles }: Call<'missing'>): Buffer {
+  const { PRIVATE_KEY, SECRET_KEY } = graphene.ObjectClass;
+  const isThere = (handle: string) =>
+    [PRIVATE_KEY, SECRET_KEY].some(
+      (kind) => findObjects(session, { id: objectId(handle), class: kind }).length > 0,
+    );
+  const octets = Buffer.from(handles.map((handle) => (isThere(handle) ? 0 : 1)));
+  // As in findObject.
+  if (octets.includes(1)) session.slot.getToken();
+  return octets;
+}
+
 /** SubjectPublicKeyInfo. Errors: KEY_NOT_FOUND, KEY_UNAVAILABLE, those of the library. */
 export function publicKey(session: Session, handle: string): Buffer {
   return subjectPublicKeyInfoOf(findObject(session, handle, graphene.ObjectClass.PUBLIC_KEY));

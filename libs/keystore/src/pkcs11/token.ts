@@ -10,6 +10,7 @@ import { cipher, generateSecret, mac } from './secret-objects.ts';
 import { findObjects, openSessions, type Sessions } from './sessions.ts';
 import {
   generate,
+  missing,
   type ObjectHandles,
   publicKey,
   REMEMBERED_KEYS,
@@ -85,6 +86,8 @@ export function openToken(
           return pool.use((session) => cipher(session, vendor, handles, call));
         case 'mac':
           return pool.use((session) => mac(session, handles, call));
+        case 'missing':
+          return pool.use((session) => missing(session, call));
         case 'remove':
           handles.delete(call.handle);
           return pool.use((session) => removeKey(session, call.handle)).then(() => undefined);

@@ -75,6 +75,7 @@ export function meteredKeyStore(
     ...(store.namedKeys && { namedKeys: store.namedKeys }),
     ...(store.volatileKeys && { volatileKeys: store.volatileKeys }),
     remove: (handle) => store.remove(handle),
+    missing: (handles) => store.missing(handles),
     facts: () => store.facts(),
     check: sharedLook(check, CHECKED, clock),
   };
