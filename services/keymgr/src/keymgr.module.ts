@@ -16,6 +16,7 @@ import { KeymgrKeyGrants1796100000000 } from '../migrations/1796100000000-key-gr
 import { KeymgrSecretKeys1796600000000 } from '../migrations/1796600000000-secret-keys.ts';
 import { KeymgrDestructionApprovals1796700000000 } from '../migrations/1796700000000-destruction-approvals.ts';
 import { KeymgrBackendTests1796800000000 } from '../migrations/1796800000000-backend-tests.ts';
+import { KeymgrTellingKeys1796900000000 } from '../migrations/1796900000000-telling-keys.ts';
 import { keyDestroyer } from './adapters/key-destroyer.ts';
 import { masterKeyWorker } from './adapters/master-key-worker.ts';
 import { KEYS, KeyRpc, KeySigningRpc, SIGNING } from './api/grpc.ts';
@@ -48,6 +49,7 @@ export const keymgrService: ServiceDefinition<KeymgrConfig> = {
     KeymgrSecretKeys1796600000000,
     KeymgrDestructionApprovals1796700000000,
     KeymgrBackendTests1796800000000,
+    KeymgrTellingKeys1796900000000,
   ],
   serves: [RPC.key, RPC.keySigning, RPC.keyApi, RPC.eventLog],
   eventConsumers: ['audit'],

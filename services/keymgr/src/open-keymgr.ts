@@ -10,7 +10,7 @@ import type { Pool } from 'pg';
 import { cachedKeyTable } from './adapters/cached-key-table.ts';
 import { circuitBreaker, underBreaker } from './adapters/circuit-breaker.ts';
 import { keyCounter } from './adapters/key-counter.ts';
-import { backendsBeside, backendsOfServices, keysIn } from './adapters/key-places.ts';
+import { backendsBeside, backendsOfServices, keysIn, tellingKeys } from './adapters/key-places.ts';
 import { openBackends } from './adapters/open-backends.ts';
 import { pgBackendTestTable } from './adapters/pg-backend-test-table.ts';
 import { pgEncryptionTable } from './adapters/pg-encryption-table.ts';
@@ -53,7 +53,10 @@ export type KeymgrContext = Pick<
  */
 export async function openKeymgr(context: KeymgrContext): Promise<Keymgr> {
   const { config, dataDir, database: pool, clock, log } = context;
-  const backends = await openBackends(config, dataDir, context);
+  const backends = await openBackends(config, dataDir, {
+    ...context,
+    tellingKeys: (backend) => tellingKeys(pool, backend),
+  });
   const serving = await backendsOfServices(pool);
   const eventLog = createEventLog({ pool, producer: 'keymgr', consumers: ['audit'], clock });
   const breaker = circuitBreaker(log, clock);

@@ -1,5 +1,7 @@
 import { query } from '@gigvault/database/query';
+import { parseKeyHandle } from '@gigvault/keystore/key-store';
 import type { Pool } from 'pg';
+import type { TellingKey } from './backend-identity.ts';
 
 /** A version of a key in a backend. */
 export interface KeyPlace {
@@ -23,6 +25,24 @@ export async function keysIn(pool: Pool, backend: string): Promise<readonly KeyP
     values: [backend],
   });
   return rows;
+}
+
+/** Enough to see every CA's, and a bound for a token that is asked for each of them. */
+const MOST_TELLING = 50;
+
+/**
+ * Keys whose current version must be in this backend, those of services first. One that waits for its destruction is not among them: who has lost a key for good
+ * deletes it.
+ */
+export async function tellingKeys(pool: Pool, backend: string): Promise<readonly TellingKey[]> {
+  const { rows } = await query<{ keyId: string; handle: string; ofService: boolean }>(pool, {
+    name: 'key-telling',
+    text: `SELECT key_id AS "keyId", handle, purposes <> '{}' AS "ofService" FROM key
+           WHERE backend = $1 AND destroy_at IS NULL AND state <> 'destroyed'
+           ORDER BY backend, (purposes = '{}'), key_id LIMIT ${MOST_TELLING}`,
+    values: [backend],
+  });
+  return rows.map((row) => ({ ...row, handle: parseKeyHandle(row.handle) }));
 }
 
 /** The backends that have keys beside these, each with one of its keys. */

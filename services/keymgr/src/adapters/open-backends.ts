@@ -12,6 +12,7 @@ import type { Metrics } from '@gigvault/telemetry/metrics';
 import type { Clock } from '@gigvault/time/clock';
 import { type BackendRoles, type Backends, backendsOf } from '../backends/backends.ts';
 import { FILES, type KeymgrConfig, keymgrPaths } from '../keymgr.config.ts';
+import { backendIdentity, isElsewhere, type TellingKey } from './backend-identity.ts';
 import { lossTellingKeyStore } from './loss-telling-key-store.ts';
 import { meteredKeyStore } from './metered-key-store.ts';
 import { type Closeable, openBackend } from './open-backend.ts';
@@ -28,6 +29,8 @@ interface BackendsContext {
   readonly clock: Clock;
   readonly log: Log;
   readonly secrets: SecretResolver;
+  /** See backendIdentity. */
+  tellingKeys(backend: string): Promise<readonly TellingKey[]>;
 }
 
 /**
@@ -37,7 +40,7 @@ interface BackendsContext {
 export async function openBackends(
   config: KeymgrConfig,
   dataDir: string,
-  { metrics, clock, log, secrets }: BackendsContext,
+  { metrics, clock, log, secrets, tellingKeys }: BackendsContext,
 ): Promise<OpenBackends> {
   const stores: Closeable[] = await Promise.all(
     Object.entries(config.backends).map(([name, backend]) =>
@@ -49,9 +52,17 @@ export async function openBackends(
     stores.push(
       pkcs8KeyStore({ directory, masterKeys: await openMasterKeys(config, dataDir, secrets) }),
     );
+  const told = await Promise.all(
+    stores.map(async (store) => {
+      const { backend, type } = store;
+      if (!isElsewhere(type)) return lossTellingKeyStore(store);
+      const read = () => tellingKeys(backend);
+      return lossTellingKeyStore(store, await backendIdentity(store, read, clock));
+    }),
+  );
   return {
     ...backendsOf(
-      stores.map((store) => meteredKeyStore(lossTellingKeyStore(store), metrics, clock)),
+      told.map((store) => meteredKeyStore(store, metrics, clock)),
       config.backend,
       rolesOf(config),
     ),
