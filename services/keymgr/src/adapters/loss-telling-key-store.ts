@@ -25,9 +25,17 @@ export function lossTellingKeyStore(store: KeyStore, identity?: BackendIdentity)
       return change(...args);
     };
   };
+  const madeInRightOne = <A extends unknown[]>(make: (...args: A) => Promise<KeyHandle>) => {
+    return async (...args: A): Promise<KeyHandle> => {
+      const handle = await inRightOne(make)(...args);
+      // A call that waits for a new driver may have met another token: a key there is given to nobody.
+      await identity?.require();
+      return handle;
+    };
+  };
   return {
     ...store,
-    generate: inRightOne(store.generate),
+    generate: madeInRightOne(store.generate),
     publicKey: told(store.publicKey),
     sign: told(store.sign),
     async startSignature(handle, options) {
@@ -49,7 +57,7 @@ export function lossTellingKeyStore(store: KeyStore, identity?: BackendIdentity)
     ...(namedKeys && { namedKeys: { remove: inRightOne(namedKeys.remove) } }),
     ...(secretKeys && {
       secretKeys: {
-        generate: inRightOne(secretKeys.generate),
+        generate: madeInRightOne(secretKeys.generate),
         encrypt: told(secretKeys.encrypt),
         decrypt: told(secretKeys.decrypt),
         mac: told(secretKeys.mac),
@@ -57,7 +65,7 @@ export function lossTellingKeyStore(store: KeyStore, identity?: BackendIdentity)
     }),
     ...(privateDecryption && {
       privateDecryption: {
-        generate: inRightOne(privateDecryption.generate),
+        generate: madeInRightOne(privateDecryption.generate),
         decrypt: told(privateDecryption.decrypt),
       },
     }),
