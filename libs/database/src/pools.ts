@@ -26,6 +26,10 @@ const SHARES_TOTAL = Object.values(SHARES).reduce((sum, share) => sum + share, 0
 /** What all pools of all services may take together from a default server: some stay free for people and migrations. */
 export const CONNECTION_BUDGET = MAX_CONNECTIONS - 20;
 
+/** Milliseconds. What others wait for with a signature is short, and whoever waits longer has gone (P19). */
+const STATEMENT_TIMEOUTS: Partial<Record<ServiceName, number>> = { keymgr: 5_000 };
+const STATEMENT_TIMEOUT = 15_000;
+
 /** Milliseconds after the statement timeout until a connection that does not answer is given up. */
 const SILENCE = 2_000;
 
@@ -41,7 +45,7 @@ export interface ServicePoolOptions {
   readonly log: Log;
   /** Connections of all services together. Default CONNECTION_BUDGET. */
   readonly budget?: number;
-  /** Milliseconds. Default 15,000. */
+  /** Milliseconds. Default 15,000, of keymgr 5,000. */
   readonly statementTimeout?: number;
 }
 
@@ -55,7 +59,8 @@ export function poolSize(service: ServiceName, budget: number): number {
  * Connections are made when needed. Errors of idle connections are logged, never thrown.
  */
 export function servicePool(options: ServicePoolOptions): Pool {
-  const { service, servers = [], statementTimeout = 15_000 } = options;
+  const { service, servers = [] } = options;
+  const { statementTimeout = STATEMENT_TIMEOUTS[service] ?? STATEMENT_TIMEOUT } = options;
   const login = loginOf(options);
   const follower = servers.length > 1 ? followPrimary(servers, login, options.log) : undefined;
   const pool = new Pool({
