@@ -10,12 +10,12 @@ const BUSY = 64;
 const MOST = 256;
 
 /** Full ACME http-01 issuance against `up` in one process. */
-export async function benchAcme(effort: Effort): Promise<Measurement[]> {
+export async function* benchAcme(effort: Effort): AsyncIterable<Measurement> {
   const pki = await startPki('one process', '--encode-in-process', 'false');
   let load: LoadProcess | undefined;
   try {
     load = startAcmeLoad(pki);
-    return await measureAcme(pki, load, effort, {
+    yield* await measureAcme(pki, load, effort, {
       work: 'ACME http-01, one process',
       floor: 250,
       goal: 600,

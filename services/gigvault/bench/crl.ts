@@ -21,42 +21,40 @@ interface Refresh {
  * A CRL from the moment that it is due until it is served: the whole suite in one process, real keymgr and PostgreSQL. First a shard with a
  * handful of entries, then one with a million. The time is the service's own: from thisUpdate's transaction to the file being served.
  */
-export async function benchCrl({ rounds }: Effort): Promise<Measurement[]> {
+export async function* benchCrl({ rounds }: Effort): AsyncIterable<Measurement> {
   const coalesce = ['--crl-coalesce', '100ms'];
   const pki = await startPki('one process', '--encode-in-process', 'false', ...coalesce);
   try {
     const client = await pkiClient(pki);
     try {
-      const small = await refreshes(pki, client, rounds);
-      await fill(pki);
-      const large = await refreshes(pki, client, rounds);
       const of = (all: readonly Refresh[], key: keyof Refresh) =>
         median(all.map((one) => one[key]));
-      return [
-        {
-          work: "one shard's refresh, a handful of entries",
-          unit: 'ms',
-          value: of(small, 'milliseconds'),
-          rounds,
-          goal: { value: 50 },
-        },
-        {
-          work: 'CRL of 1,000,000 entries, one process',
-          unit: 's',
-          value: of(large, 'milliseconds') / 1000,
-          rounds,
-          floor: { value: 1 },
-          goal: { value: 0.7 },
-        },
-        {
-          work: 'peak memory meanwhile, the database apart',
-          unit: 'MiB',
-          value: of(large, 'mebibytes'),
-          rounds,
-          floor: { value: megabytes(400) },
-          goal: { value: megabytes(300) },
-        },
-      ];
+      const small = await refreshes(pki, client, rounds);
+      yield {
+        work: "one shard's refresh, a handful of entries",
+        unit: 'ms',
+        value: of(small, 'milliseconds'),
+        rounds,
+        goal: { value: 50 },
+      };
+      await fill(pki);
+      const large = await refreshes(pki, client, rounds);
+      yield {
+        work: 'CRL of 1,000,000 entries, one process',
+        unit: 's',
+        value: of(large, 'milliseconds') / 1000,
+        rounds,
+        floor: { value: 1 },
+        goal: { value: 0.7 },
+      };
+      yield {
+        work: 'peak memory meanwhile, the database apart',
+        unit: 'MiB',
+        value: of(large, 'mebibytes'),
+        rounds,
+        floor: { value: megabytes(400) },
+        goal: { value: megabytes(300) },
+      };
     } finally {
       await client.close();
     }

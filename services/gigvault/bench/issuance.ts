@@ -14,7 +14,7 @@ const SERVICES = ['auth', 'keymgr', 'ca', 'audit'] as const satisfies readonly S
  * CSR to durable certificate through `ca`'s API in one process: the real ca, keymgr and audit over the in-process
  * transport, a real PostgreSQL with fsync, proof of possession checked, the audit log running beside it.
  */
-export async function benchIssuance({ rounds, roundMs }: Effort): Promise<Measurement[]> {
+export async function* benchIssuance({ rounds, roundMs }: Effort): AsyncIterable<Measurement> {
   const { suite, dataDir, stop } = await startOwnSuite(SERVICES);
   try {
     const issueOne = await issueFrom(
@@ -27,7 +27,7 @@ export async function benchIssuance({ rounds, roundMs }: Effort): Promise<Measur
     for (let i = 0; i < rounds; i++)
       for (const row of measured)
         row.rounds.push(await closedLoopRound(issueOne, row.concurrency, roundMs, cpu));
-    return measured.map((row) =>
+    yield* measured.map((row) =>
       rateOf(row.rounds, {
         work: "CSR to durable certificate, ca's API, one process",
         concurrency: row.concurrency,

@@ -39,50 +39,47 @@ const MESSAGE = Buffer.alloc(800, 7);
 const SERVICES = ['auth', 'keymgr', 'ca', 'audit'] as const satisfies readonly ServiceName[];
 
 /** Keys in files and in SoftHSM: how long things take, how many signatures there are, and what issuance costs with a token. */
-export async function benchKeymgr(effort: Effort): Promise<Measurement[]> {
+export async function* benchKeymgr(effort: Effort): AsyncIterable<Measurement> {
   const token = await softHsmToken({ label: 'bench' });
   Object.assign(process.env, token.environment);
   try {
-    return [
-      ...(await keysInFiles()),
-      ...(await requests(effort)),
-      await signaturesOfToken(token, effort),
-      ...(await issuanceWithToken(token, effort)),
-    ];
+    yield* keysInFiles();
+    yield* requests(effort);
+    yield await signaturesOfToken(token, effort);
+    yield* await issuanceWithToken(token, effort);
   } finally {
     await token.remove();
   }
 }
 
 /** RSA in this process, and how long it holds up whoever else has something to do. */
-async function keysInFiles(): Promise<Measurement[]> {
+async function* keysInFiles(): AsyncIterable<Measurement> {
   const directory = mkdtempSync(join(tmpdir(), 'gv-keys-'));
   try {
     const store = openFiles(directory);
     const generation = await timesOf(20, processCpu, () => store.generate('rsa-2048'));
+    yield milliseconds('RSA-2048 key pair, encrypted file', generation, 100);
     const handle = await store.generate('rsa-2048');
     const sign = () => store.sign(handle, MESSAGE, { format: 'der' });
-    const signing = await timesOf(200, processCpu, sign);
+    yield milliseconds('RSA-2048 signature', await timesOf(200, processCpu, sign), 10);
     const delay = monitorEventLoopDelay({ resolution: 1 });
     delay.enable();
     const { cpu } = await timesOf(4, processCpu, () => store.generate('rsa-4096'));
     delay.disable();
     const stall = { times: [delay.max / 1e6], cpu };
-    return [
-      milliseconds('RSA-2048 key pair, encrypted file', generation, 100),
-      milliseconds('RSA-2048 signature', signing, 10),
-      milliseconds('longest stall of the loop, RSA-4096 generation', stall, 20),
-    ];
+    yield milliseconds('longest stall of the loop, RSA-4096 generation', stall, 20);
   } finally {
     rmSync(directory, { recursive: true });
   }
 }
 
 /** Of one process per service, over the network: what a request costs, and signatures a second. */
-async function requests({ rounds, roundMs }: Effort): Promise<Measurement[]> {
+async function* requests({ rounds, roundMs }: Effort): AsyncIterable<Measurement> {
   const pki = await startPki('split', ...['--encode-in-process', 'false', ...NO_RATE_LIMIT]);
   try {
     const { rest, grpc } = await requestTimes(pki);
+    yield milliseconds('GET /keys/{keyId}, through the edge', rest, 5);
+    yield milliseconds('KeystoreService/GetKey, gRPC through the edge', grpc, 2);
     const rate = async (
       operation: SigningSetup['operation'],
       concurrency: number,
@@ -105,21 +102,21 @@ async function requests({ rounds, roundMs }: Effort): Promise<Measurement[]> {
       }
     };
     const get = await rate('get', 1, { work: '' });
-    return [
-      milliseconds('GET /keys/{keyId}, through the edge', rest, 5),
-      milliseconds('KeystoreService/GetKey, gRPC through the edge', grpc, 2),
-      { ...get, work: 'KeyService/GetKey, mTLS gRPC between services', ...inMilliseconds(get, 2) },
-      await rate('sign', IN_FLIGHT, {
-        work: 'P-256 Sign, mTLS gRPC',
-        floor: { value: 6_000 },
-        goal: { value: 8_000 },
-      }),
-      await rate('batch', 4, {
-        work: `P-256 SignBatch of ${BATCH}, mTLS gRPC`,
-        floor: { value: 20_000 },
-        goal: { value: 25_000 },
-      }),
-    ];
+    yield {
+      ...get,
+      work: 'KeyService/GetKey, mTLS gRPC between services',
+      ...inMilliseconds(get, 2),
+    };
+    yield await rate('sign', IN_FLIGHT, {
+      work: 'P-256 Sign, mTLS gRPC',
+      floor: { value: 6_000 },
+      goal: { value: 8_000 },
+    });
+    yield await rate('batch', 4, {
+      work: `P-256 SignBatch of ${BATCH}, mTLS gRPC`,
+      floor: { value: 20_000 },
+      goal: { value: 25_000 },
+    });
   } finally {
     await pki.dispose();
   }

@@ -27,12 +27,18 @@ if (unknown.length > 0) {
 const effort = flags.quick ? { rounds: 2, roundMs: 2_000 } : { rounds: 5, roundMs: 4_000 };
 
 const measurements: (Measurement & { bench: string })[] = [];
+const failed: string[] = [];
 print(HEADING);
 for (const [bench, run] of Object.entries(flags.peers ? { peers: benchPeers } : BENCHES)) {
   if (positionals.length > 0 && !positionals.includes(bench)) continue;
-  for (const measurement of await run(effort)) {
-    measurements.push({ bench, ...measurement });
-    print(lineOf(measurement));
+  try {
+    for await (const measurement of run(effort)) {
+      measurements.push({ bench, ...measurement });
+      print(lineOf(measurement));
+    }
+  } catch (error) {
+    failed.push(bench);
+    process.stderr.write(`error: ${bench}: ${(error as Error).message}\n`);
   }
 }
 
@@ -43,15 +49,19 @@ const machine = {
   version: installedVersion(),
 };
 const missed = measurements.filter((row) => row.floor !== undefined && !keeps(row, row.floor));
+const floors =
+  missed.length === 0
+    ? 'All floors of what was measured are met.'
+    : `Floors missed: ${missed.map(({ bench, work }) => `${bench} (${work})`).join(', ')}.`;
 print(`
 ${machine.cores} × ${machine.cpu}, Node ${machine.node}. fsync on, every certificate audited; medians of ${effort.rounds} rounds.
-${missed.length === 0 ? 'All floors are met.' : `Floors missed: ${missed.map(({ bench, work }) => `${bench} (${work})`).join(', ')}.`}`);
+${floors}${failed.length === 0 ? '' : ` Failed: ${failed.join(', ')}.`}`);
 const folder = join(installationRoot(), '.build');
 mkdirSync(folder, { recursive: true });
 const file = join(folder, 'bench.json');
-writeFileSync(file, `${JSON.stringify({ machine, effort, measurements }, null, 2)}\n`);
+writeFileSync(file, `${JSON.stringify({ machine, effort, measurements, failed }, null, 2)}\n`);
 print(`JSON: ${file}`);
-process.exit(0);
+process.exit(failed.length === 0 ? 0 : 1);
 
 function print(text: string): void {
   process.stdout.write(`${text}\n`);

@@ -51,8 +51,8 @@ export interface Effort {
   readonly roundMs: number;
 }
 
-/** Measures one kind of work. Leaves no process and no file behind, whatever happens. */
-export type Bench = (effort: Effort) => Promise<readonly Measurement[]>;
+/** Measures one kind of work, and tells each measurement once it is made. Leaves no process and no file behind, whatever happens. */
+export type Bench = (effort: Effort) => AsyncIterable<Measurement>;
 
 /** One round of load. */
 export interface Round {

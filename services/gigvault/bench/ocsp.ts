@@ -25,7 +25,7 @@ interface Load {
  * OCSP as strangers ask, over plain HTTP with keep-alive and no pipelining: the responder on one core with all that runs beside it in the
  * process, `wrk` on the other. Every answer is counted by what it says: one that is not `good` fails the bench.
  */
-export async function benchOcsp(effort: Effort): Promise<Measurement[]> {
+export async function* benchOcsp(effort: Effort): AsyncIterable<Measurement> {
   const pki = await startPki('one process', '--encode-in-process', 'false');
   try {
     const leaves = await issueGood(pki);
@@ -34,15 +34,13 @@ export async function benchOcsp(effort: Effort): Promise<Measurement[]> {
     };
     await runOrFail('taskset', ['-acp', '0', String(pid)]);
     const responder = responderOf(pki, [pid]);
-    const measurements: Measurement[] = [];
     for (const load of loadsOf(leaves)) {
       const rounds: Round[] = [];
       await ocspRound(responder, load.lines, 1_000);
       for (let i = 0; i < effort.rounds; i++)
         rounds.push(await ocspRound(responder, load.lines, effort.roundMs));
-      measurements.push(rateOf(rounds, { ...load.about, concurrency: CONNECTIONS }));
+      yield rateOf(rounds, { ...load.about, concurrency: CONNECTIONS });
     }
-    return measurements;
   } finally {
     await pki.dispose();
   }

@@ -37,13 +37,11 @@ function loaded(name: string, load: LoadProcess, cpu: CpuMeter): Contender {
 }
 
 /** Other servers at the same work, by turns in the same run: rates, and ours as a multiple of theirs. */
-export async function benchPeers(effort: Effort): Promise<Measurement[]> {
+export async function* benchPeers(effort: Effort): AsyncIterable<Measurement> {
   execFileSync('sh', [join(installationRoot(), 'scripts/build-peers.sh')], { stdio: 'inherit' });
-  return [
-    ...(await comparedAcme(effort)),
-    ...(await comparedSigning(effort)),
-    ...(await comparedOcsp(effort)),
-  ];
+  yield* await comparedAcme(effort);
+  yield* await comparedSigning(effort);
+  yield* await comparedOcsp(effort);
 }
 
 async function comparedAcme(effort: Effort): Promise<Measurement[]> {

@@ -12,9 +12,8 @@ const MASS = 100_000;
 const PAUSE = 10;
 
 /** From the answer to a revocation until OCSP and the CRL say so, as production is configured, in both modes; then a key with 100,000 certificates. */
-export async function benchRevocation({ rounds }: Effort): Promise<Measurement[]> {
+export async function* benchRevocation({ rounds }: Effort): AsyncIterable<Measurement> {
   const count = rounds < 5 ? REVOCATIONS / 3 : REVOCATIONS;
-  const measurements: Measurement[] = [];
   for (const mode of MODES) {
     const pki = await startPki(mode, '--encode-in-process', 'false');
     try {
@@ -31,10 +30,8 @@ export async function benchRevocation({ rounds }: Effort): Promise<Measurement[]
           ocsp.push(await until(since, () => isRevoked(client, leaf), PAUSE));
         }
         const bound = (ms: number) => ({ floor: { p99: ms } });
-        measurements.push(
-          row(`revoke until OCSP says so, ${mode}`, ocsp, bound(1_000)),
-          row(`revoke until the CRL says so, ${mode}`, await Promise.all(crl), bound(60_000)),
-        );
+        yield row(`revoke until OCSP says so, ${mode}`, ocsp, bound(1_000));
+        yield row(`revoke until the CRL says so, ${mode}`, await Promise.all(crl), bound(60_000));
         if (mode === 'one process') {
           const leaf = await client.issue();
           const clones = await cloneCertificates(
@@ -50,14 +47,14 @@ export async function benchRevocation({ rounds }: Effort): Promise<Measurement[]
               await until(since, () => isRevoked(client, { ...leaf, serialNumber }), 100),
             );
           const listed = await until(since, async () => allListed(client, clones), 500);
-          measurements.push({
+          yield {
             work: `a key with ${rounds < 5 ? '10,000' : '100,000'} certificates revoked, until OCSP says so of all`,
             unit: 's',
             value: Math.max(...seconds) / 1000,
             rounds: 1,
             floor: { value: 60 },
             details: { untilListedSeconds: listed / 1000 },
-          });
+          };
         }
       } finally {
         await client.close();
@@ -66,7 +63,6 @@ export async function benchRevocation({ rounds }: Effort): Promise<Measurement[]
       await pki.dispose();
     }
   }
-  return measurements;
 }
 
 async function isRevoked(

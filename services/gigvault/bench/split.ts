@@ -9,17 +9,17 @@ import { nodePids } from './pki-pids.ts';
 const CONCURRENCIES = [1, 64, 256] as const;
 
 /** The benches `issuance` and `acme` against one process per service. */
-export async function benchSplit(effort: Effort): Promise<Measurement[]> {
+export async function* benchSplit(effort: Effort): AsyncIterable<Measurement> {
   const pki = await startPki('split', '--encode-in-process', 'false');
   const loads: LoadProcess[] = [];
   try {
     const issuance = startIssuanceLoad(pki);
     loads.push(issuance);
-    const issued = await measureIssuance(pki, issuance, effort);
+    yield* await measureIssuance(pki, issuance, effort);
     const acme = startAcmeLoad(pki);
     loads.push(acme);
     const about = { work: 'ACME http-01, split', floor: 120, goal: 300 };
-    return [...issued, ...(await measureAcme(pki, acme, effort, about))];
+    yield* await measureAcme(pki, acme, effort, about);
   } finally {
     for (const load of loads) await load.stop();
     await pki.dispose();

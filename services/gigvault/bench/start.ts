@@ -7,10 +7,10 @@ import { mainPid } from './pki-pids.ts';
 import { median } from './statistics.ts';
 
 /** Start of the whole suite in one process, first and warm, and what it then takes. */
-export async function benchStart({ rounds, roundMs }: Effort): Promise<Measurement[]> {
+export async function* benchStart({ rounds, roundMs }: Effort): AsyncIterable<Measurement> {
   const pki = await startPki('one process', '--encode-in-process', 'false');
   try {
-    const first = pki.startTime();
+    yield { work: 'first start, once built', unit: 's', value: pki.startTime() / 1000, rounds: 1 };
     const warm: number[] = [];
     const memory: number[] = [];
     for (let round = 0; round < rounds; round++) {
@@ -19,34 +19,31 @@ export async function benchStart({ rounds, roundMs }: Effort): Promise<Measureme
       warm.push(pki.startTime());
       memory.push(residentMiB(mainPid(pki.dataDir)));
     }
+    yield {
+      work: 'warm start',
+      unit: 's',
+      value: median(warm) / 1000,
+      rounds,
+      floor: { value: 2 },
+      goal: { value: 1 },
+    };
+    yield {
+      work: 'memory after a start, the database apart',
+      unit: 'MiB',
+      value: median(memory),
+      rounds,
+      floor: { value: megabytes(350) },
+      goal: { value: megabytes(250) },
+    };
     const idle = await idleShares(pki.dataDir, 5 * roundMs);
-    return [
-      { work: 'first start, once built', unit: 's', value: first / 1000, rounds: 1 },
-      {
-        work: 'warm start',
-        unit: 's',
-        value: median(warm) / 1000,
-        rounds,
-        floor: { value: 2 },
-        goal: { value: 1 },
-      },
-      {
-        work: 'memory after a start, the database apart',
-        unit: 'MiB',
-        value: median(memory),
-        rounds,
-        floor: { value: megabytes(350) },
-        goal: { value: megabytes(250) },
-      },
-      {
-        work: 'idle, the database apart',
-        unit: '% CPU',
-        value: idle.node,
-        rounds: 1,
-        goal: { value: 1 },
-      },
-      { work: 'idle, the database', unit: '% CPU', value: idle.postgres, rounds: 1 },
-    ];
+    yield {
+      work: 'idle, the database apart',
+      unit: '% CPU',
+      value: idle.node,
+      rounds: 1,
+      goal: { value: 1 },
+    };
+    yield { work: 'idle, the database', unit: '% CPU', value: idle.postgres, rounds: 1 };
   } finally {
     await pki.dispose();
   }
