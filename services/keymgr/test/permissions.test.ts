@@ -227,6 +227,10 @@ describe('the grants of a key', () => {
       expect(await refusal(changeGrants(deps, 'k', { grants: list }, alice))).toBe(
         'INVALID_ARGUMENT',
       );
+    await expect(changeGrants(deps, 'k', { grants: twice }, alice)).rejects.toMatchObject({
+      message: 'Grants: user:bob is there twice.',
+      problems: [{ pointer: '/grants/1/user', message: 'user:bob is there twice' }],
+    });
     await changeGrants(deps, 'k', { grants: many.slice(1) }, alice);
   });
 });

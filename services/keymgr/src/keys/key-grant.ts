@@ -36,7 +36,7 @@ export function normalGrants(grants: readonly KeyGrant[]): readonly KeyGrant[] {
   if (grants.length > MAX_GRANTS) throw invalid('', `at most ${MAX_GRANTS}`);
   const seen = new Set<string>();
   return grants.map(({ user, uses }, n) => {
-    if (seen.has(user)) throw invalid(`/${n}/user`, 'is there twice');
+    if (seen.has(user)) throw invalid(`/${n}/user`, `${user} is there twice`);
     seen.add(user);
     const sorted = GRANTABLE_USES.filter((use) => uses.includes(use));
     if (sorted.length === 0) throw invalid(`/${n}/uses`, 'names no use');
