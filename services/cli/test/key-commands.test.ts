@@ -81,7 +81,7 @@ my-key  ec-p384  1        active  pkcs8    ada    -         2026-11-21
     const waiting = { ...KEY, state: 'deactivated', destroyAt: '2026-11-28T11:00:00.000Z' };
     cli.server.routes[`GET ${API}/keys`] = () => ({ status: 200, body: { items: [waiting] } });
     expect((await cli.machine.run('key list --state deactivated')).out).toContain(
-      'deactivated, destroyed on 2026-11-28',
+      'deactivated, to be destroyed on 2026-11-28',
     );
     const listed = cli.server.requests.findLast(({ route }) => route === `GET ${API}/keys`);
     expect(listed?.query.get('state')).toBe('deactivated');
@@ -142,7 +142,7 @@ VERSION  BACKEND  CREATED
     const hesitant = await cli.machine.run('key destroy my-key');
     expect([hesitant.code, hesitant.err]).toEqual([2, expect.stringContaining('--yes')]);
     const run = await cli.machine.run('key destroy my-key --yes');
-    expect(run.out).toBe('✔ Disabled  my-key   deactivated, destroyed on 2026-11-28\n');
+    expect(run.out).toBe('✔ Disabled  my-key   deactivated, to be destroyed on 2026-11-28\n');
     expect(run.err).toContain('gigvault key restore my-key');
   });
 

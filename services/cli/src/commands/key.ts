@@ -71,7 +71,7 @@ export function keyPath(keyId: string): string {
 /** The state, whether the private key is lost, and until when a destruction may be undone. */
 export function stateOf({ state, destroyAt, lost }: KeyDocument): string {
   const known = lost === true ? `${state}, lost` : state;
-  return destroyAt === undefined ? known : `${known}, destroyed on ${day(destroyAt)}`;
+  return destroyAt === undefined ? known : `${known}, to be destroyed on ${day(destroyAt)}`;
 }
 
 /** Lists keys. */
