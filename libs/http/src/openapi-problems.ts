@@ -86,9 +86,8 @@ export function problemsOf(operation: Operation): Record<string, object> {
 }
 
 function commonCodes(operation: Operation): ErrorCode[] {
-  const reads = operation.body ?? operation.query ?? operation.params;
   return [
-    ...(reads ? (['INVALID_ARGUMENT'] as const) : []),
+    'INVALID_ARGUMENT',
     ...(operation.permission === 'anonymous' ? [] : (['UNAUTHENTICATED'] as const)),
     ...(operation.permission.includes(':') ? (['FORBIDDEN'] as const) : []),
     ...(operation.body ? (['PAYLOAD_TOO_LARGE', 'UNSUPPORTED_MEDIA_TYPE'] as const) : []),

@@ -1,10 +1,14 @@
 import type { Principal } from '@gigvault/access/permissions';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
+import { z } from 'zod';
 import { admit, type Door } from './admit.ts';
 import { FORM, isForm, mediaTypeOf, parseForm } from './form.ts';
 import { parseJson } from './json.ts';
 import type { HttpReply, HttpRequest, Operation } from './route.ts';
 import { validate } from './validation.ts';
+
+/** Of an operation that names no parameters. */
+const NO_QUERY = z.strictObject({});
 
 /**
  * Authenticates, authorises, validates and runs one operation.
@@ -17,8 +21,10 @@ export async function runOperation(
 ): Promise<HttpReply> {
   const principal = await admitted(operation, request, door);
   const params = validate(operation.params, request.params, 'path');
-  const query = validate(operation.query, request.query, 'query');
   const form = operation.form && isForm(request) ? operation.form : undefined;
+  // The standard of a form may want unknown parameters ignored, as RFC 6749 §3.2 does.
+  const noQuery = form ? undefined : NO_QUERY;
+  const query = validate(operation.query ?? noQuery, request.query, 'query');
   const body = form
     ? validate(form.body, parseForm(request.body as Buffer), 'body')
     : operation.body && validate(operation.body, readJson(request, operation), 'body');

@@ -112,7 +112,7 @@ describe('the OpenAPI document', () => {
     ]);
     expect(deleted?.['security']).toEqual([]);
     expect(deleted?.responses['204']).not.toHaveProperty('content');
-    expect(Object.keys(deleted?.responses ?? {})).toEqual(['204', '429', 'default']);
+    expect(Object.keys(deleted?.responses ?? {})).toEqual(['204', '400', '429', 'default']);
   });
 });
 

@@ -55,6 +55,12 @@ describe('an operation', () => {
     expect(path.json()).toMatchObject({ errors: [{ pointer: '/path/userId' }] });
     const query = await api(server, '/api/v1/users?dry=1', { name: 'ada' });
     expect(query.json()).toMatchObject({ errors: [{ pointer: '/query/dry' }] });
+    const none = await api(server, '/api/v1/users/1?dry=1');
+    expect(none.status).toBe(400);
+    expect(none.json()).toMatchObject({
+      detail: 'The query parameter "dry" is not known here.',
+      errors: [{ pointer: '/query/dry' }],
+    });
   });
 
   it.each([

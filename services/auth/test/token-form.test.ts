@@ -35,8 +35,12 @@ afterAll(async () => {
 
 const GRANT = { grant_type: 'client_credentials' };
 
-function post(fields: Record<string, string> | string, headers: Record<string, string> = {}) {
-  return fetch(`http://127.0.0.1:${server.port}/service/api/v1/token`, {
+function post(
+  fields: Record<string, string> | string,
+  headers: Record<string, string> = {},
+  query = '',
+) {
+  return fetch(`http://127.0.0.1:${server.port}/service/api/v1/token${query}`, {
     method: 'POST',
     headers: { 'content-type': 'application/x-www-form-urlencoded', ...headers },
     body: typeof fields === 'string' ? fields : new URLSearchParams(fields).toString(),
@@ -78,6 +82,7 @@ describe('POST /token with a form (RFC 6749)', () => {
 
   it('ignores fields that it does not know (§3.2)', async () => {
     await accessTokenOf(await post({ ...GRANT, client_secret: secret, resource: 'x', scope: '' }));
+    await accessTokenOf(await post({ ...GRANT, client_secret: secret }, {}, '?resource=x'));
   });
 
   it.each([
