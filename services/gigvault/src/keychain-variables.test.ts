@@ -116,6 +116,44 @@ it.each<[string, string, string]>([
   expect(told(refused)).toEqual([`KEYCHAIN_${name}: ${message}`]);
 });
 
+it('what is never done is refused, with what to do and without its value — covers: K135, K136, K137, K138, T66', () => {
+  const apiKeys =
+    'API keys are never configured: leave it out, and make one with gigvault apikey create';
+  const mcp = 'MCP is not served: leave it out, or say KEYCHAIN_MCP_ENABLED=false';
+  const quic = 'HTTP/3 is not served: leave it out, or say KEYCHAIN_QUIC_ENABLED=false';
+  const { refused, unknown, environment } = translateKeychainVariables({
+    KEYCHAIN_AUTH_API_KEYS_0_KEY: 'CANARY1',
+    KEYCHAIN_AUTH_API_KEYS_0_NAME: 'CANARY1',
+    KEYCHAIN_TLS_CIPHERS: 'CANARY1',
+    KEYCHAIN_MCP_ADDRESS: 'CANARY1',
+    KEYCHAIN_MCP_TRANSPORT: 'CANARY1',
+    KEYCHAIN_QUIC_ADDRESS: 'CANARY1',
+    KEYCHAIN_QUIC_TLS_CERT_FILE: 'CANARY1',
+    KEYCHAIN_QUIC_TLS_KEY_FILE: 'CANARY1',
+  });
+  expect({ unknown, environment }).toEqual({ unknown: [], environment: {} });
+  expect(told(refused)).toEqual([
+    `KEYCHAIN_AUTH_API_KEYS_0_KEY: ${apiKeys}`,
+    `KEYCHAIN_AUTH_API_KEYS_0_NAME: ${apiKeys}`,
+    'KEYCHAIN_TLS_CIPHERS: the ciphers are fixed, those with ECDHE and AEAD: leave it out; https.tls.minVersion says which versions of TLS are taken',
+    `KEYCHAIN_MCP_ADDRESS: ${mcp}`,
+    `KEYCHAIN_MCP_TRANSPORT: ${mcp}`,
+    `KEYCHAIN_QUIC_ADDRESS: ${quic}`,
+    `KEYCHAIN_QUIC_TLS_CERT_FILE: ${quic}`,
+    `KEYCHAIN_QUIC_TLS_KEY_FILE: ${quic}`,
+  ]);
+});
+
+it('where a listener would be says nothing while it is off — covers: K135, K136', () => {
+  const { refused, unknown, environment } = translateKeychainVariables({
+    KEYCHAIN_MCP_ENABLED: 'false',
+    KEYCHAIN_MCP_ADDRESS: ':9444',
+    KEYCHAIN_QUIC_ENABLED: 'false',
+    KEYCHAIN_QUIC_ADDRESS: ':8444',
+  });
+  expect({ refused, unknown, environment }).toEqual({ refused: [], unknown: [], environment: {} });
+});
+
 it.each<[Record<string, string>, string]>([
   [
     { KEYCHAIN_REST_ADDRESS: ':99999' },
@@ -164,8 +202,6 @@ it('encrypted files have one name', () => {
 it('what means nothing is told with what was meant, and without its value — covers: T66', () => {
   const { unknown, environment } = translateKeychainVariables({
     KEYCHAIN_SERVER_LOGLEVEL: 'CANARY1',
-    KEYCHAIN_AUTH_API_KEYS_0_KEY: 'CANARY1',
-    KEYCHAIN_TLS_CIPHERS: 'CANARY1',
     KEYCHAIN_BACKENDS_0_TYPE: 'pkcs8',
     KEYCHAIN_BACKENDS_0_KEYDIR: 'CANARY1',
     KEYCHAIN_BACKENDS_0_CERT_DIR: 'CANARY1',
@@ -173,8 +209,6 @@ it('what means nothing is told with what was meant, and without its value — co
   });
   expect(told(unknown)).toEqual([
     'KEYCHAIN_SERVER_LOGLEVEL: means nothing; did you mean KEYCHAIN_SERVER_LOG_LEVEL?',
-    'KEYCHAIN_AUTH_API_KEYS_0_KEY: means nothing',
-    'KEYCHAIN_TLS_CIPHERS: means nothing',
     'KEYCHAIN_BACKENDS_0_KEYDIR: means nothing; did you mean KEYCHAIN_BACKENDS_0_KEY_DIR?',
     'KEYCHAIN_BACKENDS_0_CERT_DIR: means nothing; did you mean KEYCHAIN_BACKENDS_0_KEY_DIR?',
     'KEYCHAIN_BACKENDS_0_PIN: means nothing',

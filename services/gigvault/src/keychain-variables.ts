@@ -19,6 +19,7 @@ export interface KeychainVariables {
 type Meaning = (value: string, said: Environment) => Record<string, string> | string;
 
 const PREFIX = 'KEYCHAIN_';
+const API_KEY = /^AUTH_API_KEYS(_|$)/;
 const BACKEND = /^BACKENDS_(\d{1,3})_([A-Z_]+)$/;
 
 const as =
@@ -29,6 +30,17 @@ const only =
   (accepted: readonly string[], why: string): Meaning =>
   (value) =>
     accepted.includes(value) ? {} : `must be ${accepted.join(' or ')}: ${why}`;
+
+const refuse =
+  (why: string): Meaning =>
+  () =>
+    why;
+
+/** Of a listener that is not there: it says nothing while that is off. */
+const ofListener =
+  (enabled: string, why: string): Meaning =>
+  (_value, said) =>
+    said[enabled] === 'false' ? {} : `${why}: leave it out, or say ${PREFIX}${enabled}=false`;
 
 const sameAs =
   (other: string): Meaning =>
@@ -47,6 +59,8 @@ const hostAndPort =
     };
   };
 
+const MCP = ofListener('MCP_ENABLED', 'MCP is not served');
+const QUIC = ofListener('QUIC_ENABLED', 'HTTP/3 is not served');
 const TLS = only(['true'], 'there is no listener without TLS');
 
 /** Requirements K132 to K147. */
@@ -66,17 +80,29 @@ const MEANINGS: Readonly<Record<string, Meaning>> = {
   GRPC_TLS_CERT_FILE: sameAs('REST_TLS_CERT_FILE'),
   GRPC_TLS_KEY_FILE: sameAs('REST_TLS_KEY_FILE'),
   MCP_ENABLED: only(['false'], 'MCP is not served'),
+  MCP_ADDRESS: MCP,
+  MCP_TRANSPORT: MCP,
   QUIC_ENABLED: only(['false'], 'HTTP/3 is not served'),
+  QUIC_ADDRESS: QUIC,
+  QUIC_TLS_CERT_FILE: QUIC,
+  QUIC_TLS_KEY_FILE: QUIC,
   AUTH_ENABLED: only(['true'], 'nobody uses keys without saying who they are'),
   AUTH_TYPE: only(
     ['api_key', 'jwt'],
     'both are always taken; for client certificates see https.clientCertificates',
   ),
   TLS_MIN_VERSION: as('GIGVAULT_HTTPS_TLS_MIN_VERSION'),
+  TLS_CIPHERS: refuse(
+    'the ciphers are fixed, those with ECDHE and AEAD: leave it out; https.tls.minVersion says which versions of TLS are taken',
+  ),
   METRICS_ENABLED: only(['true'], 'metrics are always there'),
   METRICS_ADDRESS: hostAndPort('GIGVAULT_METRICS_ADDRESS', 'GIGVAULT_METRICS_PORT'),
   METRICS_PATH: only(['/metrics'], 'the path is fixed'),
 };
+
+const API_KEYS = refuse(
+  'API keys are never configured: leave it out, and make one with gigvault apikey create',
+);
 
 /** The backend of encrypted files is always there, under its own name. */
 const FILES_MEANINGS: Readonly<Record<string, Meaning>> = {
@@ -99,7 +125,7 @@ export function translateKeychainVariables(environment: Environment): KeychainVa
   const refused: Problem[] = [];
   const unknown: Problem[] = [];
   for (const [name, value] of Object.entries(said)) {
-    const meaning = MEANINGS[name] ?? backendMeaning(name, said);
+    const meaning = MEANINGS[name] ?? (API_KEY.test(name) ? API_KEYS : backendMeaning(name, said));
     const found = meaning?.(value, said);
     const pointer = PREFIX + name;
     if (found === undefined) unknown.push({ pointer, message: meansNothing(name) });
