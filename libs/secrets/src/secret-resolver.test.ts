@@ -1,4 +1,6 @@
+import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
@@ -93,6 +95,20 @@ describe('a secret in OpenBao, which speaks as Vault does — covers: X12', () =
       code: 'UNAVAILABLE',
       message: expect.stringContaining('certificate'),
     });
+  });
+
+  it('is not had where nobody speaks TLS, which is told in one line', async () => {
+    const plain = createServer((socket) => socket.end('HTTP/1.1 400 Bad Request\r\n\r\n'));
+    await once(plain.listen(0, '127.0.0.1'), 'listening');
+    try {
+      const address = `https://127.0.0.1:${(plain.address() as AddressInfo).port}`;
+      expect(await refusal(read('vault://secret/gigvault/hsm', { address }))).toMatchObject({
+        code: 'UNAVAILABLE',
+        message: expect.stringMatching(/cannot be had now: TLS fails: [a-z ]+\.$/),
+      });
+    } finally {
+      plain.close();
+    }
   });
 
   it('is read again at each use: a token that an agent renews, a secret that is replaced', async () => {

@@ -41,10 +41,16 @@ export async function vaultSecret(
   const late = `${url.host} did not answer within ${SECRET_TIME} ms`;
   const answer = await within(clock, SECRET_TIME, ask(url, config, token, asking.signal), late)
     .catch((cause: unknown) => {
-      throw unreachable(place, (cause as Error).message, cause);
+      throw unreachable(place, saidBy(cause as Error), cause);
     })
     .finally(() => asking.abort());
   return read(place, url, answer);
+}
+
+/** OpenSSL's own message names places in its source and ends in a line break: `…:error:<code>:<library>:<function>:<reason>:<file>:<line>:`. */
+function saidBy({ message }: Error): string {
+  const reason = /:error:[0-9A-F]+:[^:]*:[^:]*:([^:]+):/.exec(message)?.[1];
+  return reason === undefined ? message : `TLS fails: ${reason}`;
 }
 
 function ask(
