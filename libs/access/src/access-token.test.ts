@@ -191,7 +191,7 @@ describe('a forged access token', () => {
     expect(state.fetches).toBe(1);
   });
 
-  it.each([undefined, '', 'Basic YTpi', 'Bearer', 'Bearer a b', 'Bearer ..'])(
+  it.each([undefined, '', 'Bearer', 'Bearer a b', 'Bearer ..'])(
     'in the header %j is refused',
     async (authorization) => {
       const { authenticator } = setUp();
@@ -199,6 +199,19 @@ describe('a forged access token', () => {
         authenticator.authenticate({ authorization, clientIp: '' }),
       ).rejects.toMatchObject({
         code: 'UNAUTHENTICATED',
+      });
+    },
+  );
+
+  it.each(['Basic YTpi', 'Digest username="a"', 'a.b.c', 'bearer-a'])(
+    'is not in the header %j, which is told what is taken, and not what it sent',
+    async (authorization) => {
+      const { authenticator } = setUp();
+      const refusal = authenticator.authenticate({ authorization, clientIp: '' });
+      await expect(refusal).rejects.toMatchObject({
+        code: 'UNAUTHENTICATED',
+        message:
+          'Send an access token or an API key as Authorization: Bearer, or an API key as X-API-Key.',
       });
     },
   );

@@ -98,6 +98,12 @@ function credentialOf({ authorization, apiKey }: Credentials): string {
     return apiKey;
   }
   if (!authorization) throw new GigvaultError('UNAUTHENTICATED', 'Not signed in.');
+  // Without a reason: RFC 6750 §3.1 has no error code for another scheme.
+  if (!/^bearer( |$)/i.test(authorization))
+    throw new GigvaultError(
+      'UNAUTHENTICATED',
+      'Send an access token or an API key as Authorization: Bearer, or an API key as X-API-Key.',
+    );
   const text = /^bearer +([A-Za-z0-9_.-]+)$/i.exec(authorization)?.[1];
   if (!text) throw invalid();
   return text;
