@@ -13,7 +13,7 @@ let keymgr: RunningKeymgr;
 let pool: Pool;
 
 beforeAll(async () => {
-  keymgr = await startKeymgr();
+  keymgr = await startKeymgr({ mem: { type: 'memory' } });
   pool = keymgr.database;
 });
 afterAll(() => keymgr?.stop());
@@ -71,6 +71,19 @@ describe('the REST operations on keys', () => {
     await expect(
       call('generateKey', { body, headers: { 'idempotency-key': '' } }),
     ).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+  });
+
+  it('one Idempotency-Key is not of keys in two backends', async () => {
+    const headers = { 'idempotency-key': 'backend' };
+    const generate = (backend?: string) =>
+      call('generateKey', { body: { keyType: 'ec-p256', backend }, headers });
+    const made = (await generate('mem')).body as { keyId: string };
+    expect(made).toMatchObject({ backend: 'mem' });
+    await expect(generate('pkcs8')).rejects.toMatchObject({ code: 'ALREADY_EXISTS' });
+    for (const same of ['mem', undefined]) expect((await generate(same)).body).toEqual(made);
+    const params = { keyId: made.keyId };
+    await call('rotateKey', { params, body: {} });
+    expect((await generate('mem')).body).toMatchObject({ ...params, version: 2 });
   });
 
   it('one Idempotency-Key makes no key of another state, whatever became of the first', async () => {

@@ -35,9 +35,9 @@ const signingOf = (broker: InProcessBroker, caller: PeerName) =>
 const keysOf = (broker: InProcessBroker, caller: PeerName) =>
   broker.client(caller, RPC.key, 'keymgr');
 
-/** Starts one. */
-export async function startKeymgr(): Promise<RunningKeymgr> {
-  const config = keymgrConfig.parse({ limits: { people: { generate: 100 } } });
+/** Starts one. @param backends beside the files, as in the configuration */
+export async function startKeymgr(backends: object = {}): Promise<RunningKeymgr> {
+  const config = keymgrConfig.parse({ backends, limits: { people: { generate: 100 } } });
   const dataDir = await mkdtemp(join(tmpdir(), 'gigvault-keymgr-'));
   const started = await startTestDatabase();
   const database = await started.pool('keymgr', keymgrService.migrations);

@@ -173,7 +173,9 @@ async function generate(
     if (!(error instanceof GigvaultError) || error.code !== 'ALREADY_EXISTS') throw error;
     const made = await readKey(deps, id, principal!);
     const { keyType, usage } = requireKeySpec(body);
-    if (made.keyType === keyType && made.usage === usage) return made;
+    // Who named no backend gets the key wherever it is: new ones may be made elsewhere since. No rotation moves it.
+    const { backend = made.backend } = body;
+    if (made.keyType === keyType && made.usage === usage && made.backend === backend) return made;
     throw usedForAnother();
   }
 }
