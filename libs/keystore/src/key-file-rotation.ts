@@ -102,14 +102,42 @@ interface KeyFiles {
 }
 
 async function keyFiles(directory: string, masterKeyId: string): Promise<KeyFiles> {
-  const names = (await readdir(directory)).filter((name) => KEY_FILE.test(name));
-  const earlier: string[] = [];
-  for (const name of names) {
+  const files = await masterKeyIds(directory);
+  const earlier = files.filter(({ id }) => id !== masterKeyId).map(({ path }) => path);
+  return { files: files.length, earlier };
+}
+
+/** Key files that cannot be opened, of how many. */
+export interface OrphanedKeyFiles {
+  readonly files: number;
+  readonly orphaned: number;
+  /** Ids of the master keys that they are under. */
+  readonly under: readonly string[];
+}
+
+/** The key files under master keys that are not among these, by their first lines; nothing is opened. One of before there were ids is not among them. */
+export async function orphanedKeyFiles(
+  directory: string,
+  masterKeys: MasterKeys,
+): Promise<OrphanedKeyFiles> {
+  const known = new Set(masterKeys.all().map(({ id }) => id));
+  const files = await masterKeyIds(directory);
+  const orphaned = files.flatMap(({ id }) => (id === undefined || known.has(id) ? [] : id));
+  return { files: files.length, orphaned: orphaned.length, under: [...new Set(orphaned)] };
+}
+
+/** Which master key each key file says that it is under. */
+async function masterKeyIds(
+  directory: string,
+): Promise<{ readonly path: string; readonly id: string | undefined }[]> {
+  const files: { path: string; id: string | undefined }[] = [];
+  for (const name of await readdir(directory)) {
+    if (!KEY_FILE.test(name)) continue;
     const path = join(directory, name);
     const beginning = await beginningOf(path);
-    if (beginning !== undefined && masterKeyIdOf(beginning) !== masterKeyId) earlier.push(path);
+    if (beginning !== undefined) files.push({ path, id: masterKeyIdOf(beginning) });
   }
-  return { files: names.length, earlier };
+  return files;
 }
 
 async function writeWrapped(

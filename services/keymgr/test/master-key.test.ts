@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -13,11 +13,17 @@ import {
 } from '@gigvault/keystore/master-key';
 import { memoryKeyStore } from '@gigvault/keystore/memory-key-store';
 import { pkcs8KeyStore } from '@gigvault/keystore/pkcs8-key-store';
+import { secretResolver } from '@gigvault/secrets/secret-resolver';
+import { secretsConfig } from '@gigvault/secrets/secrets.config';
 import { silentLog } from '@gigvault/telemetry/log';
+import { createMetrics } from '@gigvault/telemetry/metrics';
 import { runProgram } from '@gigvault/testkit/run-program';
+import { systemClock } from '@gigvault/time/clock';
 import { readPublicKey } from '@gigvault/x509/public-key';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { openBackends } from '../src/adapters/open-backends.ts';
 import { backendsOf } from '../src/backends/backends.ts';
+import { keymgrConfig } from '../src/keymgr.config.ts';
 import {
   continueRotations,
   type MasterKeyDeps,
@@ -50,6 +56,64 @@ async function keysOf(store: ReturnType<typeof openStore>, handles: readonly Key
   for (const handle of handles) keys.push(readPublicKey(await store.publicKey(handle)).spkiSha256);
   return keys;
 }
+
+describe('a start with another master key', () => {
+  const [first, second] = [1, 2].map(() => randomBytes(32).toString('base64')) as [string, string];
+
+  /** With the master keys at these places. */
+  function open(config: object, environment: Record<string, string> = {}) {
+    return openBackends(
+      keymgrConfig.parse({ directory: join(folder, 'keys'), ...config }),
+      folder,
+      {
+        metrics: createMetrics(),
+        clock: systemClock,
+        log: silentLog,
+        secrets: secretResolver(secretsConfig.parse({}), environment),
+        tellingKeys: async () => [],
+      },
+    );
+  }
+
+  it('that lies elsewhere is refused while keys are under one that is not named', async () => {
+    const masterKey = 'env://MASTER';
+    const before = await open({ masterKey }, { MASTER: first });
+    const handle = await before.forNewKeys.generate('ec-p256');
+    await before.forNewKeys.secretKeys!.generate('aes-256');
+    const changed = { MASTER: second, EARLIER: first };
+    const [earlier, current] = [first, second].map((key) => masterKeyOf(key, 'the test').id);
+    await expect(open({ masterKey }, changed)).rejects.toMatchObject({
+      code: 'KEY_UNAVAILABLE',
+      message: `env://MASTER holds the master key ${current}, but 2 of 2 keys in ${folder}/keys are under one that is not there (${earlier}). Name the place of the earlier one in keymgr.earlierMasterKeys.`,
+    });
+
+    const both = await open({ masterKey, earlierMasterKeys: ['env://EARLIER'] }, changed);
+    expect(await both.forNewKeys.masterKeyRotation!.rewrapNext(1)).toBe(1);
+    await expect(open({ masterKey }, changed)).rejects.toThrow('1 of 2 keys');
+    expect(await both.forNewKeys.masterKeyRotation!.rewrapNext(1)).toBe(0);
+    const after = await open({ masterKey }, changed);
+    expect(await after.forNewKeys.publicKey(handle)).toEqual(
+      await before.forNewKeys.publicKey(handle),
+    );
+  });
+
+  it('in a file is refused; keys of before they said which one they are under are not', async () => {
+    const path = join(folder, 'master.key');
+    const masterKey = `file://${path}`;
+    const before = await open({ masterKey });
+    const handle = await before.forNewKeys.generate('ec-p256');
+    await rm(path);
+    await createMasterKey(path);
+    await expect(open({ masterKey })).rejects.toMatchObject({
+      code: 'KEY_UNAVAILABLE',
+      message: expect.stringMatching(/master\.key holds .+ 1 of 1 keys .+ from a backup\.$/),
+    });
+    const file = join(folder, 'keys', `${handle}.p8`);
+    const [, body] = (await readFile(file, 'utf8')).split(/^master-key: .+\n/);
+    await writeFile(file, body!);
+    await open({ masterKey });
+  });
+});
 
 describe('a rotation of the master key — covers: T66', () => {
   it('goes on after SIGKILL at each of its steps, and every key opens at every moment', async () => {

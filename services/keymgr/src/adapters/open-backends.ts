@@ -1,4 +1,6 @@
 import type { SecretReference, SecretResolver } from '@gigvault/config/secret';
+import { GigvaultError } from '@gigvault/errors/gigvault-error';
+import { orphanedKeyFiles } from '@gigvault/keystore/key-file-rotation';
 import {
   givenMasterKeys,
   hasMasterKey,
@@ -35,7 +37,8 @@ interface BackendsContext {
 
 /**
  * Opens what the configuration names; a token is first asked for when it is first used. The encrypted files are opened when new keys go there, or when
- * their master key is there. Errors: KEY_UNAVAILABLE when the master key is missing, not one, or readable by others; INVALID_ARGUMENT for a URI that cannot be.
+ * their master key is there. Errors: KEY_UNAVAILABLE when the master key is missing, not one, not that of every key file, or readable by others; INVALID_ARGUMENT for
+ * a URI that cannot be.
  */
 export async function openBackends(
   config: KeymgrConfig,
@@ -48,10 +51,11 @@ export async function openBackends(
     ),
   );
   const { directory, masterKey } = keymgrPaths(config, dataDir);
-  if (config.backend === FILES || masterKey === undefined || hasMasterKey(masterKey))
-    stores.push(
-      pkcs8KeyStore({ directory, masterKeys: await openMasterKeys(config, dataDir, secrets) }),
-    );
+  if (config.backend === FILES || masterKey === undefined || hasMasterKey(masterKey)) {
+    const masterKeys = await openMasterKeys(config, dataDir, secrets);
+    stores.push(pkcs8KeyStore({ directory, masterKeys }));
+    await requireMasterKeysOfFiles(config, dataDir, masterKeys);
+  }
   const told = await Promise.all(
     stores.map(async (store) => {
       const { backend, type } = store;
@@ -84,6 +88,25 @@ async function openMasterKeys(
   return givenMasterKeys(
     await read(config.masterKey as SecretReference),
     await Promise.all(config.earlierMasterKeys.map(read)),
+  );
+}
+
+/** Found at the start, not by the first signature. Errors: KEY_UNAVAILABLE. */
+async function requireMasterKeysOfFiles(
+  config: KeymgrConfig,
+  dataDir: string,
+  masterKeys: MasterKeys,
+): Promise<void> {
+  const { directory, masterKey } = keymgrPaths(config, dataDir);
+  const { files, orphaned, under } = await orphanedKeyFiles(directory, masterKeys);
+  if (orphaned === 0) return;
+  const remedy =
+    masterKey === undefined
+      ? 'Name the place of the earlier one in keymgr.earlierMasterKeys.'
+      : 'Restore it from a backup.';
+  throw new GigvaultError(
+    'KEY_UNAVAILABLE',
+    `${masterKey ?? config.masterKey} holds the master key ${masterKeys.current().id}, but ${orphaned} of ${files} keys in ${directory} are under one that is not there (${under.join(', ')}). ${remedy}`,
   );
 }
 
