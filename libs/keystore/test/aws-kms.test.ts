@@ -1,5 +1,12 @@
 import { randomUUID } from 'node:crypto';
-import { CreateAliasCommand, CreateKeyCommand, KMSClient } from '@aws-sdk/client-kms';
+import {
+  CancelKeyDeletionCommand,
+  CreateAliasCommand,
+  CreateKeyCommand,
+  EnableKeyCommand,
+  KMSClient,
+  ScheduleKeyDeletionCommand,
+} from '@aws-sdk/client-kms';
 import { type AwsProxy, startAwsProxy } from '@gigvault/testkit/aws-proxy';
 import { type MotoServer, startMoto } from '@gigvault/testkit/moto-server';
 import type { KeyType } from '@gigvault/x509/public-key';
@@ -45,8 +52,15 @@ afterAll(async () => {
 describeKeyStore('AWS KMS', async () => ({
   store,
   keyTypes: KEY_TYPES,
+  givesBack: true,
   close: async () => undefined,
 }));
+
+/** Whoever works in AWS beside us. */
+async function asAdministrator(): Promise<KMSClient> {
+  const { endpoint, region } = moto;
+  return new KMSClient({ endpoint, region, credentials: await credentials() });
+}
 
 async function verifies(handle: KeyHandle, data: Buffer, signature: Buffer): Promise<boolean> {
   const { keyObject } = readPublicKey(await store.publicKey(handle));
@@ -87,11 +101,7 @@ describe('AWS KMS', () => {
   });
 
   it('takes no key that somebody else has led its name to: one that was imported, or is not to sign', async () => {
-    const kms = new KMSClient({
-      endpoint: moto.endpoint,
-      region: moto.region,
-      credentials: await credentials(),
-    });
+    const kms = await asAdministrator();
     const planted = [
       { KeySpec: 'ECC_NIST_P256', KeyUsage: 'SIGN_VERIFY', Origin: 'EXTERNAL' },
       { KeySpec: 'ECC_NIST_P256', KeyUsage: 'KEY_AGREEMENT' },
@@ -213,9 +223,35 @@ describe('AWS KMS that fails', () => {
     await store.sign(gone, DATA, { format: 'der' });
     await open().remove(gone);
     await expect(store.sign(gone, DATA, { format: 'der' })).rejects.toMatchObject({
-      code: 'KEY_NOT_FOUND',
+      code: 'KEY_UNAVAILABLE',
     });
     await store.check();
+  });
+
+  it('of a key whose deletion was scheduled in AWS says so, and signs when that was cancelled — covers: T11', async () => {
+    const kms = await asAdministrator();
+    const [KeyId, known] = [await store.generate('ec-p256'), await store.generate('ec-p256')];
+    await store.sign(known, DATA, { format: 'der' });
+    for (const key of [KeyId, known])
+      await kms.send(new ScheduleKeyDeletionCommand({ KeyId: key, PendingWindowInDays: 7 }));
+    const scheduled = {
+      code: 'KEY_UNAVAILABLE',
+      message: 'The deletion of the key is scheduled in AWS KMS. Cancel it there.',
+    };
+    for (const key of [KeyId, known])
+      await expect(store.sign(key, DATA, { format: 'der' })).rejects.toMatchObject(scheduled);
+    await expect(store.publicKey(KeyId)).rejects.toMatchObject(scheduled);
+    // Whoever destroys it has what they want.
+    await store.remove(known);
+    await kms.send(new CancelKeyDeletionCommand({ KeyId }));
+    await kms.send(new EnableKeyCommand({ KeyId }));
+    kms.destroy();
+    expect(await verifies(KeyId, DATA, await store.sign(KeyId, DATA, { format: 'der' }))).toBe(
+      true,
+    );
+    await expect(
+      store.sign(randomUUID() as KeyHandle, DATA, { format: 'der' }),
+    ).rejects.toMatchObject({ code: 'KEY_NOT_FOUND' });
   });
 
   it('waits until every part of it knows a new key', async () => {

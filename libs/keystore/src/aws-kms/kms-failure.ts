@@ -1,8 +1,6 @@
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import { awsErrorName, isAccessDenied } from '@gigvault/secrets/aws-client';
 
-/** Errors of KMS that say that there is no such key, or that it is to be deleted and signs no more. */
-const GONE = /^NotFoundException$/;
 const PENDING = /pending deletion|PendingDeletion/i;
 
 /**
@@ -15,8 +13,10 @@ export function kmsFailure(operation: string, error: unknown): GigvaultError {
   if (error instanceof GigvaultError) return unavailable(error.message, error);
   const name = awsErrorName(error);
   const { message } = error as Error;
-  if (GONE.test(name) || (name === 'KMSInvalidStateException' && PENDING.test(message)))
+  if (name === 'NotFoundException')
     return new GigvaultError('KEY_NOT_FOUND', 'There is no such key in AWS KMS.', { cause: error });
+  if (isPendingDeletion(error))
+    return unavailable('The deletion of the key is scheduled in AWS KMS. Cancel it there.', error);
   if (isAccessDenied(error))
     return unavailable(`AWS KMS denies kms:${operation} to these credentials (${name}).`, error);
   if (/Credentials?ProviderError/.test(name))
@@ -26,6 +26,12 @@ export function kmsFailure(operation: string, error: unknown): GigvaultError {
     return unavailable(`AWS KMS has too much to do (${name}).`, error);
   if (name === 'DisabledException') return unavailable('The key is disabled in AWS KMS.', error);
   return unavailable(`AWS KMS failed at ${operation} (${name}).`, error);
+}
+
+/** The key is not gone: in AWS its deletion can be cancelled for 7 to 30 days. @param error of KMS, or what kmsFailure made of it */
+export function isPendingDeletion(error: unknown): boolean {
+  const said = error instanceof GigvaultError ? error.cause : error;
+  return awsErrorName(said) === 'KMSInvalidStateException' && PENDING.test((said as Error).message);
 }
 
 function unavailable(message: string, cause: unknown): GigvaultError {

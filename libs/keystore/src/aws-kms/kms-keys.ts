@@ -3,6 +3,7 @@ import type { Clock } from '@gigvault/time/clock';
 import type { KeyHandle } from '../key-store.ts';
 import type { KmsAlgorithm } from './kms-algorithm.ts';
 import type { KmsClient } from './kms-client.ts';
+import { isPendingDeletion } from './kms-failure.ts';
 import { type KmsRequests, kmsRequests } from './kms-requests.ts';
 
 /** Makes, finds and removes keys in KMS. */
@@ -60,8 +61,8 @@ export function kmsKeys(options: KmsKeysOptions): KmsKeys {
         if (alias.startsWith(prefix)) await requests.deleteAlias(alias);
       await requests.scheduleDeletion(handle, deletionDays);
     } catch (error) {
-      // It is not there, or waits for its end already.
-      if ((error as GigvaultError).code !== 'KEY_NOT_FOUND') throw error;
+      if ((error as GigvaultError).code !== 'KEY_NOT_FOUND' && !isPendingDeletion(error))
+        throw error;
     }
   }
 

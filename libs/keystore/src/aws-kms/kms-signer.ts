@@ -5,6 +5,7 @@ import { LRUCache } from 'lru-cache';
 import { type KeyHandle, parseKeyHandle, type SignatureFormat } from '../key-store.ts';
 import { formattedSignature, kmsAlgorithm } from './kms-algorithm.ts';
 import type { KmsClient } from './kms-client.ts';
+import { isPendingDeletion } from './kms-failure.ts';
 import type { KmsKeys } from './kms-keys.ts';
 
 /** What is signed, and how. */
@@ -75,7 +76,7 @@ export function kmsSigner(client: KmsClient, keys: Pick<KmsKeys, 'publicKey' | '
       } catch (error) {
         const { code, cause } = error as GigvaultError;
         if ((cause as Error | undefined)?.name === 'DryRunOperationException') return;
-        if (code !== 'KEY_NOT_FOUND') throw error;
+        if (code !== 'KEY_NOT_FOUND' && !isPendingDeletion(error)) throw error;
         lastUsed = undefined;
         await keys.list();
       }
