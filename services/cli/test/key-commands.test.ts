@@ -226,3 +226,21 @@ VERSION  BACKEND  CREATED
     expect((await cli.machine.run(`${intoFile} --force`)).code).toBe(0);
   });
 });
+
+describe('backends master-key', () => {
+  it.each([
+    [3, ['1b77e0c29a4d5e03'], '5 of 8 under it', 'goes on; earlier ones that lie in files'],
+    [0, ['1b77e0c29a4d5e03'], '8 of 8 under it', 'remove it from the configuration'],
+    [0, [], '8 of 8 under it', undefined],
+  ])(
+    'with %i keys under the earlier ones %j',
+    async (keysUnderEarlier, earlier, keys, rotation) => {
+      const body = { current: '5f0c3a9be1d24776', earlier, keys: 8, keysUnderEarlier };
+      cli.server.routes[`GET ${API}/backends/pkcs8/master-key`] = () => ({ status: 200, body });
+      const { out } = await cli.machine.run('backends master-key pkcs8');
+      expect(out).toContain(keys);
+      if (rotation === undefined) expect(out).not.toContain('rotation');
+      else expect(out).toContain(rotation);
+    },
+  );
+});

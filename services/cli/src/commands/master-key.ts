@@ -36,8 +36,14 @@ function textOf({ current, earlier, keys, keysUnderEarlier }: MasterKeyDocument,
     ['earlier', earlier.join(', ') || 'none'],
     ['keys', `${keys - keysUnderEarlier} of ${keys} under it`],
   ];
-  if (keysUnderEarlier > 0 || earlier.length > 0)
-    fields.push(['rotation', 'goes on; the earlier ones are removed at its end']);
+  if (keysUnderEarlier > 0)
+    fields.push(['rotation', 'goes on; earlier ones that lie in files are removed at its end']);
+  // One in a file is there for a moment more.
+  else if (earlier.length > 0)
+    fields.push([
+      'rotation',
+      'no key is under an earlier one; remove it from the configuration if it is named there',
+    ]);
   return fieldLines(fields, style);
 }
 
