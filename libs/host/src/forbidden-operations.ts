@@ -2,7 +2,7 @@ import type { EventLog } from '@gigvault/database/event-log';
 import type { NewEvent } from '@gigvault/database/new-event';
 import { type Refusal, refusalLog, refusalWriter } from '@gigvault/database/refusal-log';
 import { transaction } from '@gigvault/database/transaction';
-import type { TellForbidden } from '@gigvault/http/admit';
+import type { TellForbidden, TellRefused } from '@gigvault/http/admit';
 import type { Log } from '@gigvault/telemetry/log';
 import type { Clock } from '@gigvault/time/clock';
 import { periodic, type Worker } from '@gigvault/time/worker';
@@ -22,11 +22,12 @@ const SECOND = 1_000;
 const NAME = /^[A-Za-z0-9-]{1,255}$/;
 
 /**
- * People whose roles lack the permission for an operation become events `operation.refused` of the service: the first of a kind before it is answered, those of the
- * next minute with their number, see RefusalLog.
+ * People whose roles lack the permission for an operation, or whom it refuses itself, become events `operation.refused` of the service: the first of a kind before it is
+ * answered, those of the next minute with their number, see RefusalLog.
  */
 export function forbiddenOperations(options: ForbiddenOperationsOptions): {
-  readonly tell: TellForbidden;
+  readonly tellForbidden: TellForbidden;
+  readonly tellRefused: TellRefused;
   readonly worker: Worker;
 } {
   const { eventLog, database, clock, log } = options;
@@ -41,13 +42,15 @@ export function forbiddenOperations(options: ForbiddenOperationsOptions): {
     round: () => refusals.flush(),
     onError: (error) => log.error({ error, operation: name }, 'refusals wait to be written'),
   });
+  const tellRefused: TellRefused = async ({ actor }, { operation, fields, reason }) => {
+    const subject = Object.values(fields).find(isName) ?? '*';
+    log.warn({ operation, actor, outcome: reason }, 'operation refused');
+    await refusals.refused({ caller: actor, subject, operation, reason });
+  };
   return {
-    async tell({ actor }, { permission, operation, fields }) {
-      const subject = Object.values(fields).find(isName) ?? '*';
-      const reason = `their roles lack ${permission}`;
-      log.warn({ operation, actor, outcome: reason }, 'operation refused');
-      await refusals.refused({ caller: actor, subject, operation, reason });
-    },
+    tellRefused,
+    tellForbidden: (principal, { permission, ...asked }) =>
+      tellRefused(principal, { ...asked, reason: `their roles lack ${permission}` }),
     worker: {
       name,
       start: () => rounds.start(),

@@ -170,8 +170,8 @@ function doorOf(
   }
   if (eventLog === undefined)
     throw new Error(`${name} has operations that ask for a permission, and no event log to tell`);
-  const { tell, worker } = forbiddenOperations({ ...context, eventLog });
-  return { door: { authenticator, tellForbidden: tell }, worker };
+  const { worker, ...tell } = forbiddenOperations({ ...context, eventLog });
+  return { door: { authenticator, ...tell }, worker };
 }
 
 function asksForPermission(route: HttpRoute): boolean {

@@ -63,7 +63,7 @@ export const WORKERS = Symbol('WORKERS');
 export const RELOADERS = Symbol('RELOADERS');
 /** Value: TellRefusedCall. */
 export const REFUSED_CALLS = Symbol('REFUSED_CALLS');
-/** Value: TellForbidden. Default: events `operation.refused` in the service's event log, which whoever has operations that ask for a permission must have. */
+/** Value: TellForbidden, of a service that tells what its operations refuse as well. Default, for both: events `operation.refused` in the service's event log, which whoever has operations that ask for a permission must have. */
 export const FORBIDDEN_OPERATIONS = Symbol('FORBIDDEN_OPERATIONS');
 /** Value: HealthCheck[]. */
 export const HEALTH_CHECKS = Symbol('HEALTH_CHECKS');

@@ -27,10 +27,20 @@ export interface ForbiddenOperation {
 /** Tells of somebody who lacks the permission for an operation, before they hear it. */
 export type TellForbidden = (principal: Principal, forbidden: ForbiddenOperation) => Promise<void>;
 
+/** What an operation itself has refused somebody who may ask for it. */
+export interface RefusedOperation extends Omit<ForbiddenOperation, 'permission'> {
+  readonly reason: string;
+}
+
+/** Tells of it, before they hear it. */
+export type TellRefused = (principal: Principal, refused: RefusedOperation) => Promise<void>;
+
 /** Who lets people in to a service's operations, and who is told of those who may not do what they ask. */
 export interface Door {
   readonly authenticator: Authenticator;
   readonly tellForbidden: TellForbidden;
+  /** Absent: the operations tell it themselves. */
+  readonly tellRefused?: TellRefused;
 }
 
 /** Of routes that ask nobody. */

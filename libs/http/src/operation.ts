@@ -1,4 +1,5 @@
 import type { Principal } from '@gigvault/access/permissions';
+import type { ErrorCode } from '@gigvault/errors/error-table';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import { z } from 'zod';
 import { admit, type Door } from './admit.ts';
@@ -10,9 +11,13 @@ import { validate } from './validation.ts';
 /** Of an operation that names no parameters. */
 const NO_QUERY = z.strictObject({});
 
+/** What an operation refuses for who asks. */
+const REFUSALS: ReadonlySet<ErrorCode> = new Set(['FORBIDDEN', 'SELF_APPROVAL']);
+
 /**
  * Authenticates, authorises, validates and runs one operation.
- * Errors: UNAUTHENTICATED, FORBIDDEN, UNSUPPORTED_MEDIA_TYPE, INVALID_ARGUMENT with one problem for each field, and the operation's own.
+ * Errors: UNAUTHENTICATED, FORBIDDEN, UNSUPPORTED_MEDIA_TYPE, INVALID_ARGUMENT with one problem for each field, and the operation's own; those of telling a refusal:
+ * nobody is refused untold.
  */
 export async function runOperation(
   operation: Operation,
@@ -28,14 +33,17 @@ export async function runOperation(
   const body = form
     ? validate(form.body, parseForm(request.body as Buffer), 'body')
     : operation.body && validate(operation.body, readJson(request, operation), 'body');
-  const answer = await (form ?? operation).handle({
-    ...request,
-    params,
-    query,
-    body,
-    ...(principal ? { principal } : {}),
-  } as never);
-  return { ...answer, headers: { 'cache-control': 'no-store', ...answer.headers } };
+  const given = { ...request, params, query, body, ...(principal ? { principal } : {}) };
+  try {
+    const answer = await (form ?? operation).handle(given as never);
+    return { ...answer, headers: { 'cache-control': 'no-store', ...answer.headers } };
+  } catch (error) {
+    if (principal && isRefusal(error)) {
+      const asked = { operation: operation.operationId, fields: request.params };
+      await door.tellRefused?.(principal, { ...asked, reason: error.message });
+    }
+    throw error;
+  }
 }
 
 function admitted(
@@ -51,6 +59,10 @@ function admitted(
     client: request.client,
   };
   return admit(door, credentials, { permission, operation, fields: () => request.params });
+}
+
+function isRefusal(error: unknown): error is GigvaultError {
+  return error instanceof GigvaultError && REFUSALS.has(error.code);
 }
 
 function oneOf(header: string | string[] | undefined): string | undefined {

@@ -34,6 +34,13 @@ describe.each(MODES)('the REST API, %s', (mode) => {
   const rest = useRest(shared);
   const { fetch, call, signedIn } = rest;
 
+  async function userIdOf(name: string): Promise<string> {
+    const { items } = (await call('GET', '/users')).json<{
+      items: { userId: string; name: string }[];
+    }>();
+    return items.find((user) => user.name === name)!.userId;
+  }
+
   describeKeystoreMatrix(shared, rest);
 
   it('issues, shows, lists and revokes a certificate, on both mounts — covers: X21, G84', async () => {
@@ -244,9 +251,7 @@ describe.each(MODES)('the REST API, %s', (mode) => {
           403,
           'FORBIDDEN',
         );
-    const { userId } = (await call('GET', '/users'))
-      .json<{ items: { userId: string; name: string }[] }>()
-      .items.find(({ name }) => name === 'nosy')!;
+    const userId = await userIdOf('nosy');
     const expected = asked.map(([producer, operation, , , subject, permission]) => ({
       producer,
       subject,
@@ -256,6 +261,43 @@ describe.each(MODES)('the REST API, %s', (mode) => {
       const told = (await auditEvents(rest))
         .filter(({ type, actor }) => type === 'operation.refused' && actor === `user:${userId}`)
         .map(({ producer, subject, data }) => ({ producer, subject, data }));
+      expect(told).toHaveLength(expected.length);
+      expect(told).toEqual(expect.arrayContaining(expected));
+    });
+  });
+
+  it('a refusal to approve one’s own is told to the audit log, as what auth refuses — covers: T63', async () => {
+    const by = await signedIn('olga', 'operator');
+    const body = { certificationRequest: csr('own.example.com') };
+    const { requestId } = (await call('POST', '/csrs', body, by)).json<{ requestId: string }>();
+    for (const verb of ['approve', 'approve', 'reject'])
+      expectProblem(await call('POST', `/csrs/${requestId}/${verb}`, {}, by), 403, 'SELF_APPROVAL');
+    const admin = await signedIn('root', 'admin');
+    const adminId = await userIdOf('root');
+    expectProblem(await call('POST', `/users/${adminId}/disable`, {}, admin), 403, 'FORBIDDEN');
+    const own = 'Nobody decides on their own request; ask somebody else.';
+    const actor = `user:${await userIdOf('olga')}`;
+    const expected = [
+      {
+        producer: 'auth',
+        actor: `user:${adminId}`,
+        subject: adminId,
+        data: { operation: 'disableUser', reason: 'Nobody disables their own account.' },
+      },
+      ...['approveCsr', 'rejectCsr'].map((operation) => ({
+        producer: 'ra',
+        actor,
+        subject: requestId,
+        data: { operation, reason: own },
+      })),
+    ];
+    await eventually(async () => {
+      const told = (await auditEvents(rest))
+        .filter(
+          ({ type, subject }) =>
+            type === 'operation.refused' && [adminId, requestId].includes(subject),
+        )
+        .map(({ producer, actor, subject, data }) => ({ producer, actor, subject, data }));
       expect(told).toHaveLength(expected.length);
       expect(told).toEqual(expect.arrayContaining(expected));
     });

@@ -1,5 +1,6 @@
 import { type Principal, permissionsOf, type Role } from '@gigvault/access/permissions';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
+import type { RefusedOperation } from '@gigvault/http/admit';
 import { runOperation } from '@gigvault/http/operation';
 import type { HttpReply, HttpRequest, Operation } from '@gigvault/http/route';
 import { systemClock } from '@gigvault/time/clock';
@@ -45,6 +46,7 @@ interface Call {
 
 /** What somebody asked for and may not. */
 const forbidden: string[] = [];
+const refused: RefusedOperation[] = [];
 
 /** Runs an operation as the host does: authenticated, authorised, validated. */
 function call(
@@ -70,6 +72,7 @@ function call(
   return runOperation(found, request, {
     authenticator: { authenticate: async () => principal },
     tellForbidden: async (_principal, { operation }) => void forbidden.push(operation),
+    tellRefused: async (_principal, asked) => void refused.push(asked),
   });
 }
 
@@ -237,6 +240,13 @@ describe('/csrs', () => {
       body: { status: 'rejected' },
     });
     expect(await decide('approve', 'nothing', 'user:2')).toBe('REQUEST_NOT_FOUND');
+    expect(refused).toEqual([
+      {
+        operation: 'approveCsr',
+        fields: { requestId: first },
+        reason: 'Nobody decides on their own request; ask somebody else.',
+      },
+    ]);
   });
 
   it('names who asked and who voted, for people who may not list users', async () => {
