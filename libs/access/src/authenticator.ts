@@ -39,17 +39,19 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
       const holder = certificate && (await ofCertificate.principalOf(certificate, clientIp));
       if (!isRequired) return holder && !hasText(credentials) ? holder : byText(credentials);
       const principal = await byText(credentials);
-      if (holder === undefined)
+      const { actor } = principal;
+      if (certificate === undefined || holder === undefined)
         throw await ofCertificate.refusal(
           'UNAUTHENTICATED',
           'Show a client certificate of the user whose token this is.',
-          clientIp,
+          { clientIp, actor },
         );
-      if (holder.actor !== principal.actor)
+      const { serialNumber, sha256 } = certificate;
+      if (holder.actor !== actor)
         throw await ofCertificate.refusal(
           'FORBIDDEN',
           'The client certificate is of another user than the token.',
-          clientIp,
+          { clientIp, actor, certificate: { actor: holder.actor, serialNumber, sha256 } },
         );
       return principal;
     },

@@ -13,14 +13,27 @@ export interface PresentedCertificate {
   readonly clientIp: string;
 }
 
+/** A certificate that was not accepted, is missing, or is of somebody else than the token. */
+export interface RefusedCertificate {
+  readonly clientIp: string;
+  /** Whose the token or API key is, as `user:<id>`; '' where that is not known. */
+  readonly actor: string;
+  /** Of somebody else than that. */
+  readonly certificate?: {
+    readonly actor: string;
+    readonly serialNumber: string;
+    readonly sha256: string;
+  };
+}
+
 /** What recognising certificates needs. */
 export interface CertificateOptions {
   /** Asks `auth` who that is, and whether the certificate is revoked. Errors: UNAUTHENTICATED, RATE_LIMITED, UNAVAILABLE. */
   identifyCertificate(
     certificate: PresentedCertificate,
   ): Promise<{ readonly identity?: Identity | undefined }>;
-  /** Tells `auth` of a certificate that was not accepted, or of somebody else than the token. */
-  reportCertificate(clientIp: string): Promise<unknown>;
+  /** Tells `auth` of a certificate that was not accepted, is missing, or is of somebody else than the token. */
+  reportCertificate(refused: RefusedCertificate): Promise<unknown>;
   readonly clock: Clock;
 }
 
@@ -36,7 +49,7 @@ export function recogniseCertificates(options: CertificateOptions): {
   refusal(
     code: 'UNAUTHENTICATED' | 'FORBIDDEN',
     message: string,
-    clientIp: string,
+    refused: RefusedCertificate,
   ): Promise<GigvaultError>;
 } {
   const { clock } = options;
@@ -50,9 +63,9 @@ export function recogniseCertificates(options: CertificateOptions): {
   async function refusal(
     code: 'UNAUTHENTICATED' | 'FORBIDDEN',
     message: string,
-    clientIp: string,
+    refused: RefusedCertificate,
   ): Promise<GigvaultError> {
-    await options.reportCertificate(clientIp);
+    await options.reportCertificate(refused);
     return new GigvaultError(code, message, { details: { reason: 'certificate' } });
   }
 
@@ -74,7 +87,10 @@ export function recogniseCertificates(options: CertificateOptions): {
     refusal,
     async principalOf({ name, problem, serialNumber, sha256 }, clientIp) {
       if (name === undefined)
-        throw await refusal('UNAUTHENTICATED', `The client certificate ${problem}.`, clientIp);
+        throw await refusal('UNAUTHENTICATED', `The client certificate ${problem}.`, {
+          clientIp,
+          actor: '',
+        });
       return ask({ name, serialNumber, sha256, clientIp });
     },
   };

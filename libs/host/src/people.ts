@@ -27,8 +27,11 @@ export function peopleOf({ ofAuth, clock, log, metrics }: PeopleOptions): Authen
     certificates: {
       identifyCertificate: (certificate) =>
         ofAuth(RPC.identity).authenticateCertificate(certificate, { deadline: API_KEY_DEADLINE }),
-      reportCertificate: (clientIp) =>
-        ofAuth(RPC.identity).reportCertificate({ clientIp }, { deadline: API_KEY_DEADLINE }),
+      reportCertificate: (refused) =>
+        ofAuth(RPC.identity).reportCertificate(
+          { certificate: undefined, ...refused },
+          { deadline: API_KEY_DEADLINE },
+        ),
     },
     // Tokens are verified without `auth`, so they are refused without it too.
     reportCredential: (kind, clientIp) =>

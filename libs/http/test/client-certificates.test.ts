@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connect, type TLSSocket } from 'node:tls';
 import { createAuthenticator } from '@gigvault/access/authenticator';
+import type { RefusedCertificate } from '@gigvault/access/known-certificates';
 import { GigvaultError } from '@gigvault/errors/gigvault-error';
 import { serverTls } from '@gigvault/rpc/mtls-identity';
 import { clientAuthority } from '@gigvault/testkit/client-authority';
@@ -27,7 +28,7 @@ const { servicesCa } = identities.identity('gigvault').current();
 
 const KEY = (name: string) => `Bearer gv_key_${name}`;
 /** Of the certificates that were not accepted. */
-let reported: string[] = [];
+let reported: RefusedCertificate[] = [];
 
 /** Users are ada and grace; API keys are their names. */
 function authenticator(clock: FakeClock) {
@@ -45,7 +46,7 @@ function authenticator(clock: FakeClock) {
     },
     certificates: {
       identifyCertificate: async ({ name }) => ({ identity: identity(name) }),
-      reportCertificate: async (clientIp) => reported.push(clientIp),
+      reportCertificate: async (refused) => reported.push(refused),
     },
   });
 }
@@ -158,6 +159,17 @@ describe('covers: P7. client certificates, required and matching', () => {
       status: 401,
       text: expect.stringContaining('Show a client certificate'),
     });
+    const { serialNumber, fingerprint256 } = new X509Certificate(grace.cert);
+    const sha256 = fingerprint256.replaceAll(':', '').toLowerCase();
+    const certificate = {
+      actor: 'user:grace',
+      serialNumber: serialNumber.toLowerCase(),
+      sha256,
+    };
+    expect(reported).toEqual([
+      { clientIp: '127.0.0.1', actor: 'user:ada', certificate },
+      { clientIp: '127.0.0.1', actor: 'user:ada' },
+    ]);
     expect(await ask(ada)).toMatchObject({ status: 401 });
     for (const client of Object.values(WRONG))
       expect(await ask(client, token)).toMatchObject({ status: 401 });

@@ -84,7 +84,7 @@ export async function startAuth(database: TestDatabase) {
         const presented = { ...certificate, service: 'ca' };
         return { identity: await authenticateCertificate(deps, presented) };
       },
-      reportCertificate: async (clientIp) => deps.failures.record('certificate', clientIp),
+      reportCertificate: async (refused) => deps.failures.recordCertificate(refused),
     },
     clock,
   });

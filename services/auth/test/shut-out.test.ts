@@ -378,6 +378,18 @@ describe('a client certificate', () => {
       });
     }
     await expect(entering(required('eve'))).rejects.toMatchObject(REFUSED);
+    await auth.deps.failures.flush();
+    const actor = `user:${decodeJwt(grace.token).sub}`;
+    expect(await auth.events('auth.failed')).toMatchObject([
+      {
+        actor,
+        subject: 'certificate',
+        data: {
+          count: 2,
+          certificate: { actor: expect.stringMatching(/^user:/), serialNumber: '01' },
+        },
+      },
+    ]);
     expect(await entering(shown('eve'), grace.token)).toMatchObject({ name: 'grace' });
   });
 });

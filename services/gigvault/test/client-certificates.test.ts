@@ -2,6 +2,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type ClientPair, clientAuthority } from '@gigvault/testkit/client-authority';
+import { eventually } from '@gigvault/testkit/eventually';
 import { MODES } from '@gigvault/testkit/pki-process';
 import { runOrFail } from '@gigvault/testkit/run-program';
 import { credentials, status } from '@grpc/grpc-js';
@@ -91,6 +92,43 @@ describe.each(MODES)('client certificates that must match, %s — covers: P7, T6
     }
     for (const path of ['/acme/directory', '/health', '/openapi.json'])
       expect([path, await ask(undefined, path)]).toEqual([path, '200']);
+  }, 60_000);
+
+  it('a certificate of another user than the token: the audit log names both', async () => {
+    const bearer = ['-H', `authorization: Bearer ${await rest.exchange(adasKey())}`];
+    const read = async (pair: ClientPair, path: string): Promise<unknown> => {
+      const shown = ['--cert', place('audit.pem', pair.cert + pair.key), ...bearer];
+      const from = ['-sS', '--cacert', shared.pki.rootFile, ...shown, shared.pki.publicUrl + path];
+      return JSON.parse((await runOrFail('curl', from)).toString());
+    };
+    await read(bob, `${API}/whoami`);
+    const { items: users } = (await read(ada, `${API}/users`)) as {
+      items: { userId: string; name: string }[];
+    };
+    const actorOf = (name: string) => `user:${users.find((user) => user.name === name)?.userId}`;
+    const told = async () => {
+      const events: unknown[] = [];
+      for (let start: number | undefined = 0; start !== undefined; ) {
+        const path = `${API}/audit/entries?start=${start}&limit=100`;
+        const page = (await read(ada, path)) as { items: { event: unknown }[]; nextStart?: number };
+        events.push(...page.items.map(({ event }) => event));
+        start = page.nextStart;
+      }
+      return events;
+    };
+    await eventually(async () =>
+      expect(await told()).toContainEqual(
+        expect.objectContaining({
+          type: 'auth.failed',
+          actor: actorOf('ada'),
+          subject: 'certificate',
+          data: expect.objectContaining({
+            reason: 'of another user than the token',
+            certificate: expect.objectContaining({ actor: actorOf('bob') }),
+          }),
+        }),
+      ),
+    );
   }, 60_000);
 
   it('gRPC: the same, and without a certificate no connection', async () => {

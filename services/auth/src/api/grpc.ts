@@ -92,10 +92,8 @@ export class IdentityRpc {
   }
 
   @GrpcMethod('IdentityService', 'ReportCertificate')
-  async reportCertificate({
-    clientIp,
-  }: ReportCertificateRequest): Promise<ReportCertificateResponse> {
-    this.deps.failures.record('certificate', clientIp);
+  async reportCertificate(refused: ReportCertificateRequest): Promise<ReportCertificateResponse> {
+    this.deps.failures.recordCertificate(refused);
     return {};
   }
 

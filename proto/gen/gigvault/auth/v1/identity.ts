@@ -52,6 +52,20 @@ export interface AuthenticateCertificateResponse {
 
 export interface ReportCertificateRequest {
   clientIp: string;
+  /** Whose the token or API key is that came with it, or without one, as `user:<id>`; empty where that is not known. */
+  actor: string;
+  /** Of somebody else than that; absent where none was shown, or it was not accepted. */
+  certificate: HeldCertificate | undefined;
+}
+
+/** A client certificate that was accepted. */
+export interface HeldCertificate {
+  /** As `user:<id>`. */
+  actor: string;
+  /** Lower-case hex. */
+  serialNumber: string;
+  /** Lower-case hex. */
+  sha256: string;
 }
 
 export interface ReportCertificateResponse {
