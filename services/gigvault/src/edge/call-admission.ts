@@ -2,15 +2,11 @@ import { randomUUID } from 'node:crypto';
 import { asGigvaultError, GigvaultError } from '@gigvault/errors/gigvault-error';
 import { createBound, type Entry } from '@gigvault/http/admission';
 import type { ApiGate } from '@gigvault/http/api-gate';
+import { type Correlation, traceIdOf, withCorrelation } from '@gigvault/telemetry/correlation';
 import type { Log } from '@gigvault/telemetry/log';
 import type { Metrics } from '@gigvault/telemetry/metrics';
 import { AWAKE, type Clock } from '@gigvault/time/clock';
-import {
-  type Metadata,
-  ServerInterceptingCall,
-  type ServerInterceptor,
-  status,
-} from '@grpc/grpc-js';
+import { Metadata, ServerInterceptingCall, type ServerInterceptor, status } from '@grpc/grpc-js';
 import { toRichError } from './rich-status.ts';
 
 /** What an admission of calls needs. */
@@ -28,6 +24,8 @@ const MOST_IN_HAND = 500;
 /** Those that go on until their client ends them (Health/Watch, reflection), in all. */
 export const MOST_STREAMS = 100;
 const REQUEST_ID = 'x-request-id';
+/** Set here; what a client sends under that name is dropped. */
+const TRACE_ID = 'x-gigvault-trace-id';
 
 /** What is not the client's fault. */
 const FAILURES: ReadonlySet<status> = new Set([
@@ -41,7 +39,7 @@ const FAILURES: ReadonlySet<status> = new Set([
 
 /**
  * Before every service of a listener, health and reflection too: judges the client's address before the call is read, bounds what is in hand and how long
- * it may be, and logs and counts each call. Which id it has stands in its metadata from then on (requestIdOf). As with REST, whoever withholds a
+ * it may be, and logs and counts each call. Which ids it has stands in its metadata from then on (correlationOf). As with REST, whoever withholds a
  * request takes no place.
  */
 export function callAdmission(options: CallAdmissionOptions): ServerInterceptor {
@@ -55,14 +53,14 @@ export function callAdmission(options: CallAdmissionOptions): ServerInterceptor 
     const address = addressOf(call.getPeer());
     const begin = performance.now();
     const ended = new AbortController();
-    let requestId = '';
+    let correlation = correlate(new Metadata());
     let entry: Entry | undefined;
 
     function end(code: status): void {
       if (ended.signal.aborted) return;
       ended.abort(AWAKE);
       if (entry?.admitted) entry.leave(undefined);
-      tell({ method, address, requestId, code, ms: performance.now() - begin });
+      tell({ method, address, correlation, code, ms: performance.now() - begin });
     }
 
     function refuse(error: GigvaultError): void {
@@ -96,8 +94,7 @@ export function callAdmission(options: CallAdmissionOptions): ServerInterceptor 
       start: (next) =>
         next({
           onReceiveMetadata(metadata, pass) {
-            requestId = givenId(metadata) ?? randomUUID();
-            metadata.set(REQUEST_ID, requestId);
+            correlation = correlate(metadata);
             admit(
               () => gate(address),
               () => pass(metadata),
@@ -116,8 +113,18 @@ export function callAdmission(options: CallAdmissionOptions): ServerInterceptor 
 }
 
 /** Of a call that callAdmission let in. */
-export function requestIdOf(metadata: Metadata): string {
-  return textOf(metadata, REQUEST_ID) ?? '';
+export function correlationOf(metadata: Metadata): Correlation {
+  return {
+    requestId: textOf(metadata, REQUEST_ID) ?? '',
+    traceId: textOf(metadata, TRACE_ID) ?? '',
+  };
+}
+
+/** As of a request over REST: the client's ids where they can be taken. */
+function correlate(metadata: Metadata): Correlation {
+  metadata.set(REQUEST_ID, givenId(metadata) ?? randomUUID());
+  metadata.set(TRACE_ID, traceIdOf(textOf(metadata, 'traceparent')));
+  return correlationOf(metadata);
 }
 
 /** The first value. */
@@ -139,7 +146,7 @@ function givenId(metadata: Metadata): string | undefined {
 interface Ended {
   readonly method: string;
   readonly address: string;
-  readonly requestId: string;
+  readonly correlation: Correlation;
   readonly code: status;
   /** Milliseconds. */
   readonly ms: number;
@@ -155,19 +162,20 @@ function teller({ log, metrics }: CallAdmissionOptions): (ended: Ended) => void 
     'Time to answer a call of people.',
     ['method'] as const,
   );
-  return ({ method, address, requestId, code, ms }) => {
+  return ({ method, address, correlation, code, ms }) => {
     total.inc({ method, status: status[code] ?? '' });
     duration.observe({ method }, ms / 1000);
-    log.info(
-      {
-        operation: `grpc ${method}`,
-        requestId,
-        status: status[code] ?? '',
-        outcome: code === status.OK ? 'ok' : FAILURES.has(code) ? 'failed' : 'refused',
-        duration_ms: Math.round(ms),
-        'client.ip': address,
-      },
-      'request',
+    withCorrelation(correlation, () =>
+      log.info(
+        {
+          operation: `grpc ${method}`,
+          status: status[code] ?? '',
+          outcome: code === status.OK ? 'ok' : FAILURES.has(code) ? 'failed' : 'refused',
+          duration_ms: Math.round(ms),
+          'client.ip': address,
+        },
+        'request',
+      ),
     );
   };
 }

@@ -15,6 +15,7 @@ import { FakeClock, systemClock } from '@gigvault/time/clock';
 import {
   ChannelCredentials,
   Client,
+  Metadata,
   type ServiceDefinition,
   type ServiceError,
   status,
@@ -76,13 +77,22 @@ function clientOf(port: number, shown: { cert?: string; key?: string } = {}): Cl
 }
 
 /** The code with which Version is answered to a client that shows this; 0 is OK. */
-function versionCode(port: number, shown?: { cert?: string; key?: string }): Promise<number> {
+function versionCode(
+  port: number,
+  shown?: { cert?: string; key?: string },
+  metadata = new Metadata(),
+): Promise<number> {
   const client = clientOf(port, shown);
   const { path } = methodsOf({ fullName: KEYSTORE })['Version']!;
   const same = (octets: Buffer) => octets;
   return new Promise<number>((resolve) =>
-    client.makeUnaryRequest(path, same, same, Buffer.alloc(0), (error: ServiceError | null) =>
-      resolve(error?.code ?? 0),
+    client.makeUnaryRequest(
+      path,
+      same,
+      same,
+      Buffer.alloc(0),
+      metadata,
+      (error: ServiceError | null) => resolve(error?.code ?? 0),
     ),
   ).finally(() => client.close());
 }
@@ -216,7 +226,11 @@ describe('people’s gRPC', () => {
         },
       },
     });
-    expect([await versionCode(port), await versionCode(port)]).toEqual([INTERNAL, 0]);
+    const traceId = '4bf92f3577b34da6a3ce929d0e0e4736';
+    const metadata = new Metadata();
+    metadata.set('x-request-id', 'r-1');
+    metadata.set('traceparent', `00-${traceId}-00f067aa0ba902b7-01`);
+    expect([await versionCode(port, {}, metadata), await versionCode(port)]).toEqual([INTERNAL, 0]);
     const scraped = await metrics.exposition();
     for (const status of ['INTERNAL', 'OK'])
       expect(scraped).toContain(
@@ -225,12 +239,19 @@ describe('people’s gRPC', () => {
     expect(scraped).toContain(
       'gigvault_grpc_api_request_duration_seconds_count{method="Version"} 2',
     );
+    const given = { operation: 'grpc Version', request_id: 'r-1', trace_id: traceId };
     await eventually(() => {
       const lines = readFileSync(file, 'utf8').trim().split('\n');
       expect(lines.map((line) => JSON.parse(line))).toMatchObject([
-        { operation: 'grpc Version', error: { stack: expect.stringContaining('a canary') } },
-        { operation: 'grpc Version', status: 'INTERNAL', outcome: 'failed' },
-        { operation: 'grpc Version', status: 'OK', outcome: 'ok' },
+        { ...given, error: { stack: expect.stringContaining('a canary') } },
+        { ...given, status: 'INTERNAL', outcome: 'failed' },
+        {
+          operation: 'grpc Version',
+          status: 'OK',
+          outcome: 'ok',
+          request_id: expect.stringMatching(/^[0-9a-f-]{36}$/),
+          trace_id: expect.stringMatching(/^[0-9a-f]{32}$/),
+        },
       ]);
     });
     rmSync(folder, { recursive: true });

@@ -11,7 +11,7 @@ import type { Client } from '@gigvault/rpc/call';
 import { contractsOfPeople, KEYSTORE, methodsOf } from '@gigvault/rpc/contract-descriptors';
 import { addReflection } from '@gigvault/rpc/reflection';
 import { TlsCredentials } from '@gigvault/rpc/tls-credentials';
-import { traceIdOf, withCorrelation } from '@gigvault/telemetry/correlation';
+import { withCorrelation } from '@gigvault/telemetry/correlation';
 import type { Log } from '@gigvault/telemetry/log';
 import type { Metrics } from '@gigvault/telemetry/metrics';
 import { type Clock, systemClock } from '@gigvault/time/clock';
@@ -24,7 +24,7 @@ import {
   type sendUnaryData,
 } from '@grpc/grpc-js';
 import { HealthImplementation } from 'grpc-health-check';
-import { addressOf, callAdmission, LONGEST_CALL, requestIdOf, textOf } from './call-admission.ts';
+import { addressOf, callAdmission, correlationOf, LONGEST_CALL, textOf } from './call-admission.ts';
 import { toRichError } from './rich-status.ts';
 
 /** Where people's gRPC listens, and who answers. */
@@ -121,11 +121,10 @@ function answerer(
   const required = requiredOf(options);
   const readClient = required && verifiedClientReader(required, clock);
 
-  async function answer(method: string, call: Call, requestId: string): Promise<Buffer> {
+  async function answer(method: string, call: Call): Promise<Buffer> {
     const { metadata } = call;
     const { signal, deadline, lift } = limitsOf(call, clock);
     try {
-      const correlation = { traceId: traceIdOf(textOf(metadata, 'traceparent')), requestId };
       const asked = {
         method,
         request: call.request,
@@ -134,24 +133,23 @@ function answerer(
         clientIp: addressOf(call.getPeer()),
         client: readClient ? encodeClient(readClient(certificateOf(call))) : '',
       };
-      const answered = withCorrelation(correlation, () => keyApi.call(asked, { signal, deadline }));
-      return (await answered).response;
+      return (await keyApi.call(asked, { signal, deadline })).response;
     } finally {
       lift();
     }
   }
 
-  return async (method, call, done) => {
-    const requestId = requestIdOf(call.metadata);
-    try {
-      done(null, await answer(method, call, requestId));
-    } catch (error) {
-      const failure = asGigvaultError(error);
-      if (failure.code === 'INTERNAL')
-        log.error({ operation: `grpc ${method}`, requestId, error }, 'call failed');
-      done(toRichError(failure));
-    }
-  };
+  return (method, call, done) =>
+    withCorrelation(correlationOf(call.metadata), async () => {
+      try {
+        done(null, await answer(method, call));
+      } catch (error) {
+        const failure = asGigvaultError(error);
+        if (failure.code === 'INTERNAL')
+          log.error({ operation: `grpc ${method}`, error }, 'call failed');
+        done(toRichError(failure));
+      }
+    });
 }
 
 /** When the client hangs up, and the milliseconds that it waits. @returns `lift` for when there is an answer: grpc-js says `cancelled` of each call that ends */
