@@ -15,7 +15,7 @@ export function serviceRole(database: string, service: string): string {
 
 /**
  * Services whose role may only SELECT and INSERT, with the tables in which it may also UPDATE and DELETE.
- * `audit` cannot change what it has recorded; its cursors move.
+ * `audit` cannot change what it has recorded; its cursors move, and its own event log is trimmed.
  */
 export type AppendOnly = Readonly<Record<string, readonly string[]>>;
 

@@ -61,7 +61,7 @@ describe('a CA that fails', () => {
     ]);
   });
 
-  it.each(['INTERNAL', 'FORBIDDEN'] as const)(
+  it.each(['INTERNAL', 'FORBIDDEN', 'KEY_LOST'] as const)(
     'with %s, which nobody can explain, is asked for an hour, however often somebody asks',
     async (code) => {
       const clock = new FakeClock('2026-11-21T00:00:00Z');

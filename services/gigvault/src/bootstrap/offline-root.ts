@@ -61,7 +61,7 @@ function refuseRootKey(folder: string): void {
   if (found === undefined) return;
   const is = basename(found) === ROOT_FILES.key ? "is the root's key" : 'holds a private key';
   refuse(
-    `${join(folder, found)} ${is}. That of the root belongs on the offline machine only: erase it here, and make a new root if others may have read it.`,
+    `${join(folder, found)} ${is}. That of the root belongs on the offline machine only: erase it here, and make a new root if others may have read it. Any other key belongs into another folder.`,
   );
 }
 

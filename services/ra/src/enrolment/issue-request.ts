@@ -17,6 +17,8 @@ import { issuanceOf, type StoredRequest } from './stored-request.ts';
 const UNEXPLAINED: readonly ErrorCode[] = [
   'FORBIDDEN',
   'INTERNAL',
+  // Of the CA's own key: somebody may restore it.
+  'KEY_LOST',
   'METHOD_NOT_ALLOWED',
   'UNAUTHENTICATED',
 ];
