@@ -14,7 +14,7 @@ export interface TellingKey {
 
 /**
  * Whether a backend is the one that it was, told by the keys that it holds: another token may have the same label and PIN, and a vendor's copy of the right one has another
- * serial number. With keys of services it must hold each of them; with keys of people alone, of which one may have been removed by the vendor's tool, any.
+ * serial number. With keys of services it must hold each of them; with keys of people alone, of which one may have been removed by the vendor's tool, any (docs/adr/0029).
  */
 export interface BackendIdentity {
   /** Remembered for a moment; the database may be away. Errors: KEY_UNAVAILABLE. */
