@@ -2,7 +2,7 @@ import type { Authenticator } from '@gigvault/access/permissions';
 import type { SecretResolver } from '@gigvault/config/secret';
 import type { EventLog } from '@gigvault/database/event-log';
 import { eventLogUpkeep } from '@gigvault/database/event-log-upkeep';
-import type { Door, TellForbidden } from '@gigvault/http/admit';
+import { type Door, NO_DOOR, type TellForbidden } from '@gigvault/http/admit';
 import type { MountedRoute } from '@gigvault/http/mounting';
 import type { HttpRoute } from '@gigvault/http/route';
 import type { Client } from '@gigvault/rpc/call';
@@ -164,10 +164,7 @@ function doorOf(
 ): { readonly door: Door; readonly worker?: Worker } {
   const { name, authenticator } = context;
   if (own !== undefined) return { door: { authenticator, tellForbidden: own } };
-  if (!routes.some(asksForPermission)) {
-    const nobody = () => Promise.reject(new Error(`${name} asks nobody for a permission`));
-    return { door: { authenticator, tellForbidden: nobody } };
-  }
+  if (!routes.some(asksForPermission)) return { door: { ...NO_DOOR, authenticator } };
   if (eventLog === undefined)
     throw new Error(`${name} has operations that ask for a permission, and no event log to tell`);
   const { worker, ...tell } = forbiddenOperations({ ...context, eventLog });

@@ -1,18 +1,14 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { secretResolver } from '@gigvault/secrets/secret-resolver';
-import { secretsConfig } from '@gigvault/secrets/secrets.config';
-import { silentLog } from '@gigvault/telemetry/log';
-import { createMetrics } from '@gigvault/telemetry/metrics';
 import { eventually } from '@gigvault/testkit/eventually';
 import { startTestDatabase, type TestDatabase } from '@gigvault/testkit/test-database';
-import { systemClock } from '@gigvault/time/clock';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Pool } from 'pg';
 import { keymgrConfig } from '../src/keymgr.config.ts';
 import { keymgrService } from '../src/keymgr.module.ts';
 import { type Keymgr, openKeymgr, prepareMasterKey } from '../src/open-keymgr.ts';
+import { quietContext } from './quiet-context.ts';
 
 /** Milliseconds: what is refused without asking the database takes less, what asks one that hangs takes the 5 s of a connection at least. */
 const AT_ONCE = 1_000;
@@ -31,15 +27,7 @@ beforeAll(async () => {
   pool = await database.pool('keymgr', keymgrService.migrations);
   const config = keymgrConfig.parse({});
   await prepareMasterKey(config, dataDir);
-  keymgr = await openKeymgr({
-    config,
-    dataDir,
-    database: pool,
-    clock: systemClock,
-    log: silentLog,
-    metrics: createMetrics(),
-    secrets: secretResolver(secretsConfig.parse({}), {}),
-  });
+  keymgr = await openKeymgr(quietContext({ config, dataDir, database: pool }));
 });
 afterAll(async () => {
   await keymgr?.close();

@@ -2,10 +2,6 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Operation } from '@gigvault/http/route';
-import { secretResolver } from '@gigvault/secrets/secret-resolver';
-import { secretsConfig } from '@gigvault/secrets/secrets.config';
-import { silentLog } from '@gigvault/telemetry/log';
-import { createMetrics } from '@gigvault/telemetry/metrics';
 import { startTestDatabase, type TestDatabase } from '@gigvault/testkit/test-database';
 import { systemClock } from '@gigvault/time/clock';
 import { createClockGuard } from '@gigvault/time/clock-guard';
@@ -17,6 +13,7 @@ import { keymgrConfig } from '../src/keymgr.config.ts';
 import { keymgrService } from '../src/keymgr.module.ts';
 import { type Keymgr, openKeymgr, prepareMasterKey } from '../src/open-keymgr.ts';
 import { person, WAIT } from './person.ts';
+import { quietContext } from './quiet-context.ts';
 
 const config = keymgrConfig.parse({ backends: { scratch: { type: 'memory' } } });
 const alice = person('alice');
@@ -36,10 +33,8 @@ afterAll(async () => {
 });
 
 /** A process, until it ends. */
-async function start(): Promise<Keymgr> {
-  const secrets = secretResolver(secretsConfig.parse({}), {});
-  const around = { clock: systemClock, log: silentLog, metrics: createMetrics(), secrets };
-  return openKeymgr({ config, dataDir, database: pool, ...around });
+function start(): Promise<Keymgr> {
+  return openKeymgr(quietContext({ config, dataDir, database: pool }));
 }
 
 function depsOf({ keys, encryptions, events, backendTests }: Keymgr) {

@@ -3,10 +3,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pkcs11KeyStore } from '@gigvault/keystore/pkcs11/pkcs11-key-store';
 import { parsePkcs11Uri } from '@gigvault/keystore/pkcs11/pkcs11-uri';
-import { secretResolver } from '@gigvault/secrets/secret-resolver';
-import { secretsConfig } from '@gigvault/secrets/secrets.config';
-import { silentLog } from '@gigvault/telemetry/log';
-import { createMetrics } from '@gigvault/telemetry/metrics';
 import { eventually } from '@gigvault/testkit/eventually';
 import { replaceSoftHsmToken, softHsmToken } from '@gigvault/testkit/softhsm-token';
 import { startTestDatabase, type TestDatabase } from '@gigvault/testkit/test-database';
@@ -27,6 +23,7 @@ import { type Keymgr, openKeymgr } from '../src/open-keymgr.ts';
 import { sign } from '../src/signing/sign.ts';
 import { signForPerson } from '../src/signing/sign-for-person.ts';
 import { person } from './person.ts';
+import { quietContext } from './quiet-context.ts';
 import { ISSUER, leafTbs } from './signing-fixture.ts';
 
 const alice = person('alice');
@@ -57,15 +54,8 @@ afterEach(async () => {
 
 async function open() {
   const hsm = { type: 'pkcs11', uri: token.uri };
-  const keymgr: Keymgr = await openKeymgr({
-    config: keymgrConfig.parse({ backend: 'hsm', backends: { hsm } }),
-    dataDir,
-    database: pool,
-    clock: systemClock,
-    log: silentLog,
-    metrics: createMetrics(),
-    secrets: secretResolver(secretsConfig.parse({}), {}),
-  });
+  const config = keymgrConfig.parse({ backend: 'hsm', backends: { hsm } });
+  const keymgr: Keymgr = await openKeymgr(quietContext({ config, dataDir, database: pool }));
   const { keys, encryptions } = keymgr;
   const deps = {
     ...keys,

@@ -6,10 +6,7 @@ import { RPC } from '@gigvault/rpc/contracts';
 import { createInProcessBroker, type InProcessBroker } from '@gigvault/rpc/in-process-transport';
 import { readPeerTable } from '@gigvault/rpc/peers';
 import type { PeerName } from '@gigvault/rpc/service-name';
-import { secretResolver } from '@gigvault/secrets/secret-resolver';
-import { secretsConfig } from '@gigvault/secrets/secrets.config';
 import { silentLog } from '@gigvault/telemetry/log';
-import { createMetrics } from '@gigvault/telemetry/metrics';
 import { startTestDatabase } from '@gigvault/testkit/test-database';
 import { systemClock } from '@gigvault/time/clock';
 import { createClockGuard } from '@gigvault/time/clock-guard';
@@ -17,6 +14,7 @@ import { createCaKey } from '../src/ca-keys/create-ca-key.ts';
 import { type KeymgrConfig, keymgrConfig } from '../src/keymgr.config.ts';
 import { keymgrService } from '../src/keymgr.module.ts';
 import { type KeymgrContext, openKeymgr, prepareMasterKey } from '../src/open-keymgr.ts';
+import { quietContext } from './quiet-context.ts';
 import { ISSUER, leafTbs } from './signing-fixture.ts';
 
 /** A keymgr with its database, keys in files and the CA key `ca-issuing`, as a process with all services runs it. */
@@ -41,15 +39,7 @@ export async function startKeymgr(backends: object = {}): Promise<RunningKeymgr>
   const dataDir = await mkdtemp(join(tmpdir(), 'gigvault-keymgr-'));
   const started = await startTestDatabase();
   const database = await started.pool('keymgr', keymgrService.migrations);
-  const context: KeymgrContext = {
-    config,
-    dataDir,
-    database,
-    clock: systemClock,
-    log: silentLog,
-    metrics: createMetrics(),
-    secrets: secretResolver(secretsConfig.parse({}), {}),
-  };
+  const context = quietContext({ config, dataDir, database });
   await prepareMasterKey(config, dataDir);
   const bootstrap = await openKeymgr(context);
   await createCaKey(bootstrap.keys, { keyId: 'ca-issuing', keyType: 'ec-p256', subject: ISSUER });
