@@ -19,11 +19,9 @@ export interface RefusedCertificate {
   /** Whose the token or API key is, as `user:<id>`; '' where that is not known. */
   readonly actor: string;
   /** Of somebody else than that. */
-  readonly certificate?: {
-    readonly actor: string;
-    readonly serialNumber: string;
-    readonly sha256: string;
-  };
+  readonly certificate?:
+    | { readonly actor: string; readonly serialNumber: string; readonly sha256: string }
+    | undefined;
 }
 
 /** What recognising certificates needs. */

@@ -1,18 +1,10 @@
+import type { RefusedCertificate } from '@gigvault/access/known-certificates';
 import type { Clock } from '@gigvault/time/clock';
 import type { AuthEvent } from '../ports/auth-event.ts';
 import type { FailureJournal } from '../ports/failure-journal.ts';
 
 /** What was refused. */
 export type CredentialKind = 'access-token' | 'api-key' | 'setup-token' | 'certificate';
-
-/** As ReportCertificateRequest. */
-export interface RefusedCertificate {
-  readonly clientIp: string;
-  readonly actor: string;
-  readonly certificate?:
-    | { readonly actor: string; readonly serialNumber: string; readonly sha256: string }
-    | undefined;
-}
 
 /** Gathers refused credentials, so that a guesser writes one event per interval and not one per guess. */
 export interface FailureLog {

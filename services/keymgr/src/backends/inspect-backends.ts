@@ -1,6 +1,11 @@
 import { asGigvaultError } from '@gigvault/errors/gigvault-error';
 import type { BackendFacts, BackendType, KeyStore } from '@gigvault/keystore/key-store';
-import { type AnyKeyType, isAesKeyType, isHmacKeyType } from '@gigvault/keystore/key-types';
+import {
+  type AnyKeyType,
+  isAesKeyType,
+  isHmacKeyType,
+  isRsaKeyType,
+} from '@gigvault/keystore/key-types';
 import type { Backends } from './backends.ts';
 
 /** What looking at backends needs. */
@@ -77,7 +82,7 @@ async function inspect({ backends }: InspectDeps, store: KeyStore): Promise<Back
 /** An RSA key signs or decrypts, as it was made for, and not every backend decrypts with one. */
 function usesOf({ privateDecryption }: KeyStore, keyType: AnyKeyType): UsesOfType {
   const encrypts =
-    isAesKeyType(keyType) || (keyType.startsWith('rsa-') && privateDecryption !== undefined);
+    isAesKeyType(keyType) || (isRsaKeyType(keyType) && privateDecryption !== undefined);
   const has = { sign: !isAesKeyType(keyType), encrypt: encrypts };
   return {
     keyType,
